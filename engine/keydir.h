@@ -1,0 +1,136 @@
+// Keydir: from a key to where its value lies. The product's main cost, hence built for bytes.
+//
+// One Keydir serves one database of one shard. It owns its memory, heap blocks from malloc. It has
+// no lock: it is used under its shard's lock, by one thread at a time; const functions may run
+// together.
+//
+// THE TABLE is a linear hash table (W. Litwin, "Linear hashing: a new tool for file and table
+// addressing", VLDB 1980) whose buckets are pages: heap blocks of some 20 to 90 entries. A new page
+// is split off when there are more than kGrowAbove keys a page on average, and one is joined to its
+// sibling when there are fewer than kShrinkBelow; each insertion or removal does at most one such
+// step. So no operation pays for more than two pages, and memory never doubles.
+//
+// With n pages, and 2^L the largest power of two that is not above n, a key's page is
+//
+//     r = the hash, its bits in reverse
+//     r mod 2^(L+1)   if there is such a page, otherwise   r mod 2^L.
+//
+// Because the bits are reversed, a page's number is a *prefix* of the hashes in it, and a split by
+// one more bit cuts its range of hashes in two halves. Every page therefore holds one contiguous
+// range of hash space, and the pages partition that space whatever n is:
+//
+//     hash space   0 |------------|------|------|------------|------------| 2^64
+//     n = 5            page 0: 00  pages 2: 010... (and so on, by reversed prefix)
+//
+// THE SCAN cursor is a position in hash space, not a page number. Everything below it has been
+// visited. A step visits the page around the cursor and moves the cursor to the end of that page's
+// range. Pages split and join in between, but a key's hash never changes, so a key that stays is
+// never skipped; it may be seen twice if pages were joined. Prefixes are far shorter than 48 bits,
+// so the low 16 bits of a cursor are always 0, and are the caller's to use.
+//
+// EXPIRY is indexed by page, not by key: see expiry_index.h. THE PAGE's layout is in keydir_page.h.
+//
+// What a key costs beyond its bytes, with a value of up to 255 bytes: 12 bytes of entry, 2 in the
+// page's arrays, about 1 for the page and its place in the directory, and what malloc wastes. An
+// expiry costs 8 more.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "engine/expiry_index.h"
+#include "engine/function_ref.h"
+#include "engine/hash.h"
+#include "engine/keydir_entry.h"
+#include "engine/segmented_array.h"
+
+namespace respcask::engine {
+
+class KeydirPage;
+
+class Keydir {
+ public:
+  using Visitor = FunctionRef<void(std::string_view key, const KeydirEntry&)>;
+
+  explicit Keydir(const HashSeed& seed) : seed_(seed) {}
+  Keydir(Keydir&& other) noexcept : seed_(other.seed_) { swap(other); }
+  Keydir& operator=(Keydir&& other) noexcept;
+  ~Keydir();
+  void swap(Keydir& other) noexcept;
+
+  // The hash that every other function takes beside the key. Callers compute it once.
+  uint64_t hash(std::string_view key) const { return siphash13(seed_, key); }
+
+  // Starts loading the page of this hash into the cache; find() a little later does not wait for
+  // it.
+  void prefetch(uint64_t hash) const;
+
+  std::optional<KeydirEntry> find(std::string_view key, uint64_t hash) const;
+
+  // Sets the entry of a key; returns the former one, if any.
+  std::optional<KeydirEntry> put(std::string_view key, uint64_t hash, const KeydirEntry& entry);
+
+  // Returns the entry removed, if any.
+  std::optional<KeydirEntry> remove(std::string_view key, uint64_t hash);
+
+  // If the key is there and its value at `from`: sets its location to `to`. Says whether it did.
+  bool relocate(std::string_view key, uint64_t hash, Location from, Location to);
+
+  // Sets the access word of a key, in place. Says whether the key is there.
+  bool set_access(std::string_view key, uint64_t hash, uint32_t access);
+
+  size_t size() const { return size_; }          // keys
+  size_t expiring() const { return expiring_; }  // keys with an expiry
+  size_t memory_bytes() const;                   // bytes of heap held, as malloc counts them
+
+  // Visits the keys of at least the page at `cursor` (0 to begin) and returns the next cursor,
+  // whose low 16 bits are 0; returns 0 at the end. A key that is there from the first call to the
+  // last is visited at least once, whatever is put and removed between the calls. The visitor must
+  // not change the keydir; the key it is given is valid during the visit.
+  uint64_t scan(uint64_t cursor, Visitor visit) const;
+
+  // A key chosen at random, near-uniformly, from 64 random bits; none if the keydir is empty. O(1)
+  // expected.
+  std::optional<std::pair<std::string, KeydirEntry>> random(uint64_t random_bits) const;
+
+  // Calls the visitor for up to `limit` keys whose expiry_ms is at most now_ms, and returns for how
+  // many. The key and the entry are copies, and the visitor may change the keydir, in particular
+  // remove the key. One that it leaves as it is is visited again by a later call, after the others.
+  // Looks at no more than 64 + 4 * limit pages, most of which hold a key that is due, so a call
+  // takes some microseconds a visit whatever is due in total.
+  size_t visit_due(int64_t now_ms, size_t limit, Visitor visit);
+
+  // Makes room for this many keys, for use at start-up: they are then put without splitting pages.
+  void reserve(size_t keys);
+
+  // Frees up to `budget` pages, so that a large keydir can go in slices; returns whether all is
+  // freed. After the first call nothing but this and the destructor may be called.
+  bool release_some(size_t budget);
+
+ private:
+  static constexpr size_t kGrowAbove = 40;    // keys a page on average
+  static constexpr size_t kShrinkBelow = 24;  // far enough from kGrowAbove not to go to and fro
+  static constexpr size_t kMaxPages = size_t{1} << 32;
+
+  size_t page_index(uint64_t hash) const;
+  unsigned prefix_bits(size_t page) const;
+  uint64_t range_end(uint64_t hash) const;
+  KeydirPage* page_of(uint64_t hash) const;
+  void grow();
+  void shrink();
+  void count(const KeydirEntry& entry, ptrdiff_t by);
+
+  HashSeed seed_;
+  SegmentedArray<KeydirPage*> pages_;  // null: no keys
+  ExpiryIndex expiry_;                 // one number for each of pages_
+  size_t size_ = 0;
+  size_t expiring_ = 0;
+  size_t page_bytes_ = 0;     // heap of the pages and of the keys outside them
+  size_t next_due_page_ = 0;  // where visit_due() goes on, so that it serves all pages in turn
+};
+
+}  // namespace respcask::engine
