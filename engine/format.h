@@ -1,0 +1,187 @@
+// Format: batches and records as they lie in a segment, and their encoding and decoding.
+//
+// All integers are little endian; "varint" is LEB128, at most ten bytes. A segment is a header
+// (64 bytes) and then batches, back to back, up to its end.
+//
+//   segment header
+//   offset size
+//        0    8  magic "RCSEG\r\n\x1a"
+//        8    4  format version (kFormatVersion)
+//       12    4  shard
+//       16    8  first segment id covered
+//       24    8  last segment id covered (the same, unless merged)
+//       32    4  generation: 0 as written by clients, n + 1 as merged from generation n
+//       36    4  reserved, 0
+//       40    8  store id
+//       48    8  first sequence: no batch in this or a later segment has a lower one
+//       56    4  reserved, 0
+//       60    4  CRC32C of the 60 bytes before
+//
+//   batch
+//        0    4  CRC32C over bytes 4..40, each record's header and name, and the trailer
+//        4    4  marker 0xB17CA5C0, what a search for the next valid batch looks for
+//        8    8  sequence, rising within the shard
+//       16    8  size of the whole batch in bytes, this header included
+//       24    8  synced: all bytes of this segment before this offset, and all earlier segments of
+//                the shard, were on the device when the batch was written; 0: not even the latter
+//       32    4  number of records
+//       36    4  flags: bit 0, a transaction trailer follows the records
+//       40       records, back to back
+//                trailer, if flagged: transaction id (8), set of shards (32)
+//
+//   record
+//        0    1  kind (RecordKind)
+//        1    1  type tag, opaque to the engine
+//        2       varint owner: namespace id, or collection id for an element
+//                varint name size
+//                varint expiry in ms since 1970     kPut, kSplitRoot, kExpiry only; 0: none
+//                varint collection id               kSplitRoot only
+//                varint value size                  kPut, kSplitRoot, kElement, kNamespace only
+//                name
+//                4 CRC32C of the value, then the value      where there is a value size
+//
+// A batch is valid if and only if its marker stands, its size fits the segment, its checksum
+// matches and its records fill its size exactly. A value is valid if and only if its own checksum
+// matches; names can be trusted where a value is damaged. A value's location is the offset of its
+// checksum.
+//
+// Plain functions and views; any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine/shard_set.h"
+
+namespace respcask::engine {
+
+inline constexpr uint32_t kFormatVersion = 1;
+inline constexpr size_t kSegmentHeaderSize = 64;
+inline constexpr size_t kBatchHeaderSize = 40;
+inline constexpr size_t kTransactionTrailerSize = 40;
+inline constexpr size_t kValueChecksumSize = 4;
+inline constexpr uint32_t kBatchMarker = 0xB17CA5C0;
+inline constexpr uint64_t kMaxNameSize = uint64_t{1} << 31;
+
+enum class RecordKind : uint8_t {
+  kPut = 1,               // a packed key
+  kTombstone = 2,         // a key is gone
+  kExpiry = 3,            // a key's expiry changed; its value stays where it is
+  kSplitRoot = 4,         // the root of a split collection
+  kElement = 5,           // one element of one
+  kElementTombstone = 6,  // an element is gone
+  kNamespace = 7,         // which namespace a database (the name: its number) now is
+};
+
+constexpr bool has_value(RecordKind kind) {
+  return kind == RecordKind::kPut || kind == RecordKind::kSplitRoot ||
+         kind == RecordKind::kElement || kind == RecordKind::kNamespace;
+}
+constexpr bool has_expiry(RecordKind kind) {
+  return kind == RecordKind::kPut || kind == RecordKind::kSplitRoot || kind == RecordKind::kExpiry;
+}
+
+struct SegmentHeader {
+  uint32_t shard = 0;
+  uint64_t first_id = 0;
+  uint64_t last_id = 0;
+  uint32_t generation = 0;
+  uint64_t store_id = 0;
+  uint64_t first_sequence = 0;
+};
+
+std::string encode_segment_header(const SegmentHeader& header);
+// Nothing if the bytes are no valid header of this format version.
+std::optional<SegmentHeader> decode_segment_header(std::string_view bytes);
+
+// A transaction over several shards: applied at recovery only if each of them has its part.
+struct TransactionMark {
+  uint64_t id = 0;
+  ShardSet shards;
+};
+
+struct BatchHeader {
+  uint32_t checksum = 0;
+  uint64_t sequence = 0;
+  uint64_t size = 0;
+  uint64_t synced = 0;
+  uint32_t records = 0;
+  uint32_t flags = 0;
+
+  static constexpr uint32_t kHasTransaction = 1;
+};
+
+struct Record {
+  RecordKind kind = RecordKind::kPut;
+  uint8_t type = 0;
+  uint64_t owner = 0;
+  int64_t expiry_ms = 0;
+  uint64_t collection = 0;
+  uint32_t value_size = 0;
+  std::string_view name;
+};
+
+// The most bytes that a record's header, name, checksum and value can take.
+constexpr uint64_t record_size_bound(size_t name_size, uint64_t value_size) {
+  return 2 + 5 * 10 + name_size + kValueChecksumSize + value_size;
+}
+
+// What a record of that name and value counts for in live and dead bytes: a canonical size, which
+// does not depend on how its numbers happen to be encoded, so that it can be taken back exactly.
+constexpr uint64_t accounted_size(size_t name_size, uint64_t value_size) {
+  return 12 + name_size + kValueChecksumSize + value_size;
+}
+
+// Writes the header and name of a record at `out` (room for record_size_bound(name, 0)) and returns
+// how many bytes it took. The value's checksum and the value follow, if the kind has one.
+size_t encode_record(const Record& record, char* out);
+
+// Reads the record at the front of `bytes`. `size` becomes the bytes of header and name, without
+// checksum and value. Nothing if they are no record. Views point into `bytes`.
+std::optional<Record> decode_record(std::string_view bytes, size_t& size);
+
+// Writes a batch header (kBatchHeaderSize bytes), checksum included as given.
+void encode_batch_header(const BatchHeader& header, char* out);
+std::optional<BatchHeader> decode_batch_header(std::string_view bytes);
+
+void encode_transaction(const TransactionMark& mark, char* out);
+TransactionMark decode_transaction(std::string_view bytes);
+
+// One record of a batch with where its value lies.
+struct PlacedRecord {
+  Record record;
+  uint64_t value_offset = 0;  // in the segment, of the value's checksum; 0: the kind has no value
+};
+
+// Walks the records of one valid batch.
+class BatchReader {
+ public:
+  // Reads the batch at `offset` of `segment` (the segment's bytes up to its end). Nothing if no
+  // valid batch stands there.
+  static std::optional<BatchReader> open(std::string_view segment, uint64_t offset);
+
+  const BatchHeader& header() const { return header_; }
+  const std::optional<TransactionMark>& transaction() const { return transaction_; }
+  uint64_t offset() const { return offset_; }
+  uint64_t end() const { return offset_ + header_.size; }
+
+  // The next record, or nothing after the last.
+  std::optional<PlacedRecord> next();
+
+  // True if every value in the batch matches its checksum; reads all of it.
+  bool values_intact() const;
+
+ private:
+  std::string_view segment_;
+  uint64_t offset_ = 0;
+  uint64_t at_ = 0;
+  BatchHeader header_;
+  std::optional<TransactionMark> transaction_;
+};
+
+// The offset of the next valid batch at or after `from`, by searching for the marker.
+std::optional<uint64_t> find_batch(std::string_view segment, uint64_t from);
+
+}  // namespace respcask::engine

@@ -1,0 +1,37 @@
+// Options: how a store is opened. Plain data, copied by the store at open.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "engine/element_index.h"
+
+namespace respcask::engine {
+
+class FileSystem;
+
+// When what was committed is synced to the device.
+enum class SyncMode : uint8_t {
+  kAlways,       // a commit is acknowledged after the next group sync
+  kEverySecond,  // by a background thread
+  kNo,           // when the kernel likes, at seal and at close
+};
+
+enum class LogLevel : uint8_t { kDebug, kVerbose, kNotice, kWarning };
+
+struct Options {
+  std::string dir;              // created if missing
+  FileSystem* files = nullptr;  // null: the system's own
+  uint32_t shards = 8;          // 1..kMaxShards; counts at creation only, then the store's record
+  uint32_t databases = 16;      // 1 and up; may differ from one open to the next
+  uint64_t segment_bytes = uint64_t{256} << 20;  // where the active segment is sealed
+  SyncMode sync = SyncMode::kEverySecond;
+  bool read_only = false;       // shared lock; refuses writes; works while no one writes
+  bool create_if_missing = true;
+  ElementIndexFactory element_index;  // needed if the store holds split collections
+  std::function<void(LogLevel, std::string_view)> log;  // may be empty; any thread
+};
+
+}  // namespace respcask::engine

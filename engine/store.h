@@ -1,0 +1,73 @@
+// Store: the shards of one directory, and what they do together: open and recover, commit, sync.
+//
+// Invariants:
+// - One writing process holds DIR/LOCK. STORE records the format version, the number of shards and
+//   the store's id, and never changes.
+// - commit() is the only way to the files: it writes each shard's pending bytes with one system
+//   call. Parts of a transaction that are still pending are written together, whichever thread
+//   commits first, so nothing that was acknowledged follows half a transaction in a log.
+// - A sync covers every shard: when it returns, all that was committed before it began is on the
+//   device, and the batches written from then on say so (format.h, "synced").
+// - A failed write or sync is never retried; the shard turns read-only.
+// The store owns the shards, the sync thread and the maintenance thread. Methods may be called from
+// any thread unless they say otherwise; none may be called with a shard locked, except those that
+// say so.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "engine/file.h"
+#include "engine/options.h"
+#include "engine/result.h"
+#include "engine/shard.h"
+#include "engine/shard_set.h"
+
+namespace respcask::engine {
+
+// A point in the store's life that a sync can reach; 0 has always been reached.
+using SyncPoint = uint64_t;
+
+class Store {
+ public:
+  static Result<std::unique_ptr<Store>> open(Options options);
+  ~Store();  // close(), errors ignored
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  // Commits, syncs, writes what makes the next start quick, and releases the directory.
+  Result<void> close();
+
+  uint32_t shard_count() const { return static_cast<uint32_t>(shards_.size()); }
+  Shard& shard(uint32_t index) { return *shards_[index]; }
+  uint32_t shard_of(std::string_view key) const;  // by the key's slot (slot.h)
+  const Options& options() const { return options_; }
+  uint64_t id() const { return id_; }
+
+  // An identity for a command that writes in several shards, and its mark in their batches.
+  TransactionMark begin_transaction(const ShardSet& shards);
+
+  // Writes what is pending in `touched`, and whatever shares a transaction with it. Returns the
+  // point that must be synced before a caller in SyncMode::kAlways may acknowledge what it wrote
+  // or read there. kIo, kNoSpace: some of it was not written and its shard is now read-only.
+  Result<SyncPoint> commit(const ShardSet& touched);
+
+  bool synced(SyncPoint point) const { return point <= synced_.load(std::memory_order_acquire); }
+  // Calls `wake` on the sync thread each time synced() has grown or a sync has failed. Set before
+  // the first commit.
+  void on_sync(std::function<void()> wake);
+  // True once a sync has failed: points not reached by then never will be.
+  bool sync_failed() const { return sync_failed_.load(std::memory_order_acquire); }
+
+  // Commits and syncs everything now, on the calling thread.
+  Result<void> sync();
+
+  void set_sync_mode(SyncMode mode);

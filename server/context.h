@@ -1,0 +1,173 @@
+// Context: all that a command handler sees. The request, the reply, the keys, the values, and how
+// to change them.
+//
+// The rules for handlers:
+// - Read everything first, change afterwards. A value may not be in memory, or be damaged; then
+//   read() returns nothing useful and ready() is false: return at once, having changed nothing. The
+//   command is run again from its start when the value is in, or answered with an error. So:
+//       auto value = c.read(key, *entry);
+//       if (!c.ready()) return;
+//   A handler that needs several values reads them all before it asks ready(), so that they are
+//   fetched together.
+// - Exactly one reply, through reply() or one of the short forms. Whatever was written to the reply
+//   is taken back when the command has to run again.
+// - Never block, never keep a view beyond the return: what read() gives is valid until then.
+// - The shards of the command's keys are locked while it runs; a handler touches no other, unless
+//   its row says kOwnLocks or kAllShards.
+// - Every change of a key is reported once with notify(); WATCH, tracking and the count of changes
+//   are served by the writing calls themselves.
+// A Context lives on the stack of one loop's thread for one run of one command.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/keydir.h"
+#include "engine/shard.h"
+#include "resp/writer.h"
+#include "server/types/type.h"
+
+namespace respcask::server {
+
+struct Command;
+struct Config;
+class Scope;
+class Server;
+class Session;
+
+// A key with all that is needed to reach it; computed once for each argument that is a key.
+struct KeyRef {
+  std::string_view name;
+  uint64_t hash = 0;
+  uint32_t shard = 0;
+  uint32_t db = 0;
+};
+
+// Classes of keyspace notifications, as notify-keyspace-events names them.
+enum class EventClass : uint16_t {
+  kGeneric = 1 << 0,   // g
+  kString = 1 << 1,    // $
+  kList = 1 << 2,      // l
+  kSet = 1 << 3,       // s
+  kHash = 1 << 4,      // h
+  kSortedSet = 1 << 5, // z
+  kExpired = 1 << 6,   // x
+  kEvicted = 1 << 7,   // e
+  kStream = 1 << 8,    // t
+  kKeyMiss = 1 << 9,   // m
+  kNew = 1 << 10,      // n
+};
+
+// What a blocked client is told when its time is up.
+enum class TimeoutReply : uint8_t { kNull, kNullArray };
+
+class Context {
+ public:
+  Context(Scope& scope, Server& server, Session& session, const Command& command,
+          std::span<const std::string_view> args, resp::Writer& reply);
+
+  // --- the request ----------------------------------------------------------------------------
+  std::span<const std::string_view> args() const { return args_; }
+  size_t argc() const { return args_.size(); }
+  std::string_view arg(size_t i) const { return args_[i]; }
+  const Command& command() const { return command_; }
+  Server& server() { return server_; }
+  Session& session() { return session_; }
+  const Config& config() const;
+  uint32_t db() const;         // the session's database
+  int64_t now_ms() const;      // wall clock, the same throughout a command or transaction
+  bool in_transaction() const; // inside EXEC: never block
+
+  // Arguments as numbers. On failure the error reply is written and nothing is returned.
+  std::optional<int64_t> integer_arg(size_t i, std::string_view error = {});
+  std::optional<int64_t> integer_arg_in(size_t i, int64_t low, int64_t high,
+                                        std::string_view error = {});
+  std::optional<double> double_arg(size_t i, std::string_view error = {});
+  // Case-insensitive comparison of an argument with an upper-case word.
+  bool arg_is(size_t i, std::string_view upper) const;
+
+  // --- the reply ------------------------------------------------------------------------------
+  resp::Writer& reply() { return reply_; }
+  void ok();                                // +OK
+  // -TEXT: the text begins with its code word ("ERR ..."). Counted in errorstats.
+  void error(std::string_view text);
+  void wrong_type();                        // WRONGTYPE Operation against a key holding ...
+  void syntax_error();                      // ERR syntax error
+
+  // --- keys -----------------------------------------------------------------------------------
+  // The key at argument `i`, in the session's database (or another one).
+  KeyRef key(size_t i);
+  KeyRef key(size_t i, uint32_t db);
+  KeyRef key_named(std::string_view name, uint32_t db);
+
+  // The key's entry, or nothing if there is none or it has expired (then it is removed). find()
+  // counts a hit or a miss and touches the access clock, as a read in Redis does; find_for_write()
+  // touches without counting; peek() does neither.
+  std::optional<engine::KeydirEntry> find(const KeyRef& key);
+  std::optional<engine::KeydirEntry> find_for_write(const KeyRef& key);
+  std::optional<engine::KeydirEntry> peek(const KeyRef& key);
+  // find*, and WRONGTYPE already replied if the key holds another type; then `wrong` is true.
+  struct Typed {
+    std::optional<engine::KeydirEntry> entry;
+    bool wrong = false;
+  };
+  Typed find_typed(const KeyRef& key, Type type);
+  Typed find_typed_for_write(const KeyRef& key, Type type);
+
+  // --- values ---------------------------------------------------------------------------------
+  // The bytes of a packed key's value (or a split root's header).
+  std::string_view read(const KeyRef& key, const engine::KeydirEntry& entry);
+  // The bytes of one element of the split collection under `key`.
+  std::string_view read(const KeyRef& key, engine::Location where, uint32_t value_size);
+  // False once a read found a value cold or damaged: return without changing anything.
+  bool ready() const;
+
+  // --- changing -------------------------------------------------------------------------------
+  // Space for `bytes` more on the key's shard. Dispatch has reserved for twice the arguments' bytes
+  // and a page; a handler that writes more calls this before its first change. On failure the error
+  // is replied and false returned: return.
+  bool reserve(const KeyRef& key, uint64_t bytes);
+
+  engine::KeydirEntry put(const KeyRef& key, TypeTag tag, int64_t expiry_ms, std::string_view value);
+  engine::KeydirEntry put(const KeyRef& key, TypeTag tag, int64_t expiry_ms,
+                          std::initializer_list<std::string_view> pieces);
+  engine::KeydirEntry put(const KeyRef& key, TypeTag tag, int64_t expiry_ms,
+                          std::span<const std::string_view> pieces);
+  bool remove(const KeyRef& key);
+  bool set_expiry(const KeyRef& key, int64_t expiry_ms);
+
+  // For server/types/, which know split collections: the key's shard, with its batch open, and the
+  // report that the key has changed (WATCH, tracking, changes since the last save).
+  engine::Shard& shard(const KeyRef& key);
+  engine::Shard& shard_for_write(const KeyRef& key);
+  void modified(const KeyRef& key);
+
+  // Tells subscribers of keyspace events; "set", "del", ... Cheap when nobody listens.
+  void notify(EventClass event_class, std::string_view event, const KeyRef& key);
+
+  // A key now holds what a blocked client may wait for; served after the command, first come first
+  // served.
+  void signal_ready(const KeyRef& key);
+
+  // --- waiting --------------------------------------------------------------------------------
+  // Suspends the client until one of the keys is signalled, the deadline passes (0: never) or it is
+  // unblocked; then the command runs again from its start, or the time-out is answered. Call instead
+  // of replying, having changed nothing.
+  void block_on(std::span<const KeyRef> keys, int64_t deadline_ms, TimeoutReply timeout_reply);
+
+ private:
+  friend class Scope;
+  Scope& scope_;
+  Server& server_;
+  Session& session_;
+  const Command& command_;
+  std::span<const std::string_view> args_;
+  resp::Writer& reply_;
+};
+
+}  // namespace respcask::server
