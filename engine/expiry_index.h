@@ -31,7 +31,8 @@ class ExpiryIndex {
   void add_page();     // at the end, never due
   void remove_page();  // the last one
 
-  // The page's number, set or only lowered.
+  // The page's number: read, set, or only lowered.
+  int64_t due(size_t page) const { return levels_[0][page]; }
   void set(size_t page, int64_t due_ms);
   void lower(size_t page, int64_t due_ms);
 

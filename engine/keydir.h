@@ -46,11 +46,10 @@
 #include "engine/function_ref.h"
 #include "engine/hash.h"
 #include "engine/keydir_entry.h"
+#include "engine/keydir_page.h"
 #include "engine/segmented_array.h"
 
 namespace respcask::engine {
-
-class KeydirPage;
 
 class Keydir {
  public:
@@ -62,7 +61,8 @@ class Keydir {
   ~Keydir();
   void swap(Keydir& other) noexcept;
 
-  // The hash that every other function takes beside the key. Callers compute it once.
+  // The hash that every other function takes beside the key; callers compute it once. Handing in
+  // any other value loses the key.
   uint64_t hash(std::string_view key) const { return siphash13(seed_, key); }
 
   // Starts loading the page of this hash into the cache; find() a little later does not wait for
@@ -99,9 +99,9 @@ class Keydir {
 
   // Calls the visitor for up to `limit` keys whose expiry_ms is at most now_ms, and returns for how
   // many. The key and the entry are copies, and the visitor may change the keydir, in particular
-  // remove the key. One that it leaves as it is is visited again by a later call, after the others.
-  // Looks at no more than 64 + 4 * limit pages, most of which hold a key that is due, so a call
-  // takes some microseconds a visit whatever is due in total.
+  // remove the key. One that it leaves due is visited again by a later call; pages are served in
+  // turn. Looks at no more than 64 + 4 * limit pages, most of which hold a key that is due, so a
+  // call takes some microseconds a visit whatever is due in total.
   size_t visit_due(int64_t now_ms, size_t limit, Visitor visit);
 
   // Makes room for this many keys, for use at start-up: they are then put without splitting pages.
@@ -118,11 +118,9 @@ class Keydir {
 
   size_t page_index(uint64_t hash) const;
   unsigned prefix_bits(size_t page) const;
-  uint64_t range_end(uint64_t hash) const;
-  KeydirPage* page_of(uint64_t hash) const;
   void grow();
   void shrink();
-  void count(const KeydirEntry& entry, ptrdiff_t by);
+  uint64_t hash_of(const KeydirPage& page, KeydirPage::Slot slot) const;
 
   HashSeed seed_;
   SegmentedArray<KeydirPage*> pages_;  // null: no keys
