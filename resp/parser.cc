@@ -184,31 +184,43 @@ Parser::Status Parser::parse_bulk_header(std::string_view unread) {
   return Status::kNeedMore;
 }
 
+// Takes the bulks that are plain and complete, which nearly all are, with the place in the buffer
+// kept in a register. True when the command is complete.
+bool Parser::take_plain_bulks(std::string_view unread) {
+  const char* const end = unread.data() + unread.size();
+  const char* at = unread.data() + position_;
+  while (missing_args_ != 0) {
+    const BulkHeader header = read_plain_header(at, end);
+    if (header.body == nullptr || header.length > bulk_limit_) break;
+    if (end - header.body < header.length + 2) break;
+    args_.emplace_back(header.body, static_cast<size_t>(header.length));
+    at = header.body + header.length + 2;
+    --missing_args_;
+  }
+  // A line that stays keeps how far it was searched.
+  if (const auto position = static_cast<size_t>(at - unread.data()); position != position_) {
+    start_line(position);
+  }
+  return missing_args_ == 0;
+}
+
 Parser::Status Parser::parse_multibulk(std::string_view unread) {
-  const char* const begin = unread.data();
-  const char* const end = begin + unread.size();
   for (;;) {
     if (state_ == State::kBulkHeader) {
-      const BulkHeader header = read_plain_header(begin + position_, end);
-      if (header.body != nullptr && header.length <= bulk_limit_) {
-        position_ = static_cast<size_t>(header.body - begin);
-        bulk_bytes_ = static_cast<size_t>(header.length);
-      } else {
-        const Status status = parse_bulk_header(unread);
-        if (state_ != State::kBulkBody) return status;
-      }
+      if (take_plain_bulks(unread)) return finish();
+      const Status status = parse_bulk_header(unread);
+      if (state_ != State::kBulkBody) return status;
     }
-    // position_ is never past the end, and neither sum can overflow: both are below 2^63.
+    // position_ is never past the end, and the sum cannot overflow: a length is below 2^63.
     const size_t available = unread.size() - position_;
     if (available < bulk_bytes_ + 2) {
-      state_ = State::kBulkBody;
       wanted_ = bulk_bytes_ + 2 - available;
       return Status::kNeedMore;
     }
-    args_.emplace_back(begin + position_, bulk_bytes_);
+    args_.emplace_back(unread.data() + position_, bulk_bytes_);
     start_line(position_ + bulk_bytes_ + 2);
-    state_ = State::kBulkHeader;
     wanted_ = 0;
+    state_ = State::kBulkHeader;
     if (--missing_args_ == 0) return finish();
   }
 }

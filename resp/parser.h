@@ -98,6 +98,7 @@ class Parser {
 
   void begin();
   Status parse_inline(std::string_view unread);
+  bool take_plain_bulks(std::string_view unread);
   Status parse_multibulk(std::string_view unread);
   Status parse_count(std::string_view unread);
   Status parse_bulk_header(std::string_view unread);
