@@ -11,12 +11,16 @@
 //   fetched together.
 // - Exactly one reply, through reply() or one of the short forms. Whatever was written to the reply
 //   is taken back when the command has to run again.
-// - Never block, never keep a view beyond the return: what read() gives is valid until then.
+// - Never block, never keep a view: what read() gives is valid until the handler returns or changes
+//   a key of the same shard; the pieces of that very change may still point into it.
 // - The shards of the command's keys are locked while it runs; a handler touches no other, unless
 //   its row says kOwnLocks or kAllShards.
 // - Every change of a key is reported once with notify(); WATCH, tracking and the count of changes
-//   are served by the writing calls themselves.
-// A Context lives on the stack of one loop's thread for one run of one command.
+//   are served by the writing calls themselves (put, remove, set_expiry, ...), and by modified()
+//   for those who change a split collection through its shard.
+// A Context lives on the stack of one loop's thread for one run of one command. The thread is the
+// session's loop, except when a blocked command is served by the loop of whoever woke it: then the
+// session is only read.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +31,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/function_ref.h"
 #include "engine/keydir.h"
 #include "engine/shard.h"
 #include "resp/writer.h"
@@ -34,11 +39,13 @@
 
 namespace respcask::server {
 
-struct Command;
+enum class ChannelKind : uint8_t;
 struct Config;
 class Scope;
 class Server;
 class Session;
+struct TableEntry;
+class Turn;
 
 // A key with all that is needed to reach it; computed once for each argument that is a key.
 struct KeyRef {
@@ -48,40 +55,42 @@ struct KeyRef {
   uint32_t db = 0;
 };
 
-// Classes of keyspace notifications, as notify-keyspace-events names them.
-enum class EventClass : uint16_t {
-  kGeneric = 1 << 0,   // g
-  kString = 1 << 1,    // $
-  kList = 1 << 2,      // l
-  kSet = 1 << 3,       // s
-  kHash = 1 << 4,      // h
-  kSortedSet = 1 << 5, // z
-  kExpired = 1 << 6,   // x
-  kEvicted = 1 << 7,   // e
-  kStream = 1 << 8,    // t
-  kKeyMiss = 1 << 9,   // m
-  kNew = 1 << 10,      // n
+// Classes of keyspace notifications, as notify-keyspace-events names them; the bits are those of
+// config.h's kNotify constants.
+enum class EventClass : uint32_t {
+  kGeneric = 1 << 0,    // g
+  kString = 1 << 1,     // $
+  kList = 1 << 2,       // l
+  kSet = 1 << 3,        // s
+  kHash = 1 << 4,       // h
+  kSortedSet = 1 << 5,  // z
+  kExpired = 1 << 6,    // x
+  kEvicted = 1 << 7,    // e
+  kStream = 1 << 8,     // t
+  kNew = 1 << 10,       // n
+  kKeyMiss = 1 << 13,   // m
 };
 
-// What a blocked client is told when its time is up.
-enum class TimeoutReply : uint8_t { kNull, kNullArray };
+// What a blocked client is told when its time is up (and a command inside EXEC at once).
+enum class TimeoutReply : uint8_t { kNull, kNullArray, kZero };
 
 class Context {
  public:
-  Context(Scope& scope, Server& server, Session& session, const Command& command,
+  Context(Scope& scope, Turn& turn, Session& session, const TableEntry& command,
           std::span<const std::string_view> args, resp::Writer& reply);
 
   // --- the request ----------------------------------------------------------------------------
   std::span<const std::string_view> args() const { return args_; }
   size_t argc() const { return args_.size(); }
   std::string_view arg(size_t i) const { return args_[i]; }
-  const Command& command() const { return command_; }
-  Server& server() { return server_; }
+  const TableEntry& command() const { return command_; }
+  Server& server();
   Session& session() { return session_; }
+  Turn& turn() { return turn_; }
   const Config& config() const;
-  uint32_t db() const;         // the session's database
-  int64_t now_ms() const;      // wall clock, the same throughout a command or transaction
-  bool in_transaction() const; // inside EXEC: never block
+  uint32_t db() const;          // the session's database
+  int64_t now_ms() const;       // wall clock, the same throughout a command or transaction
+  bool in_transaction() const;  // inside EXEC: never block
 
   // Arguments as numbers. On failure the error reply is written and nothing is returned.
   std::optional<int64_t> integer_arg(size_t i, std::string_view error = {});
@@ -93,11 +102,13 @@ class Context {
 
   // --- the reply ------------------------------------------------------------------------------
   resp::Writer& reply() { return reply_; }
-  void ok();                                // +OK
+  void ok();  // +OK
   // -TEXT: the text begins with its code word ("ERR ..."). Counted in errorstats.
   void error(std::string_view text);
-  void wrong_type();                        // WRONGTYPE Operation against a key holding ...
-  void syntax_error();                      // ERR syntax error
+  void wrong_type();    // WRONGTYPE Operation against a key holding ...
+  void syntax_error();  // ERR syntax error
+  // What `CONTAINER HELP` answers, between the lines that are the same for all containers.
+  void help(std::span<const std::string_view> lines);
 
   // --- keys -----------------------------------------------------------------------------------
   // The key at argument `i`, in the session's database (or another one).
@@ -133,7 +144,9 @@ class Context {
   // is replied and false returned: return.
   bool reserve(const KeyRef& key, uint64_t bytes);
 
-  engine::KeydirEntry put(const KeyRef& key, TypeTag tag, int64_t expiry_ms, std::string_view value);
+  // These replace what was there, keep the access word, and report the change.
+  engine::KeydirEntry put(const KeyRef& key, TypeTag tag, int64_t expiry_ms,
+                          std::string_view value);
   engine::KeydirEntry put(const KeyRef& key, TypeTag tag, int64_t expiry_ms,
                           std::initializer_list<std::string_view> pieces);
   engine::KeydirEntry put(const KeyRef& key, TypeTag tag, int64_t expiry_ms,
@@ -147,25 +160,43 @@ class Context {
   engine::Shard& shard_for_write(const KeyRef& key);
   void modified(const KeyRef& key);
 
+  // For rows with kAllShards: empties a database; exchanges two. WATCH and blocked clients are
+  // served.
+  void flush(uint32_t db);
+  void swap(uint32_t db1, uint32_t db2);
+
+  // For rows with kOwnLocks: calls `use` with one shard locked; the shard is unlocked when it
+  // returns (inside a transaction all are locked throughout). Not from within `use`.
+  void with_shard(uint32_t index, engine::FunctionRef<void(engine::Shard&)> use);
+
   // Tells subscribers of keyspace events; "set", "del", ... Cheap when nobody listens.
   void notify(EventClass event_class, std::string_view event, const KeyRef& key);
+
+  // PUBLISH and SPUBLISH: how many subscribers will get the message.
+  size_t publish(ChannelKind kind, std::string_view channel, std::string_view payload);
 
   // A key now holds what a blocked client may wait for; served after the command, first come first
   // served.
   void signal_ready(const KeyRef& key);
 
   // --- waiting --------------------------------------------------------------------------------
-  // Suspends the client until one of the keys is signalled, the deadline passes (0: never) or it is
-  // unblocked; then the command runs again from its start, or the time-out is answered. Call instead
-  // of replying, having changed nothing.
-  void block_on(std::span<const KeyRef> keys, int64_t deadline_ms, TimeoutReply timeout_reply);
+  // Suspends the client until one of the keys holds a `type` and is signalled, the deadline (Unix
+  // time in ms; 0: never) passes or it is unblocked; then the command runs again from its start, or
+  // the time-out is answered. Call instead of replying, having changed nothing. Inside EXEC it
+  // answers the time-out at once. Without keys it waits for the deadline alone.
+  // When a command runs again its deadline must not start anew: it is the one of the first run.
+  void block_on(std::span<const KeyRef> keys, Type type, int64_t deadline_ms,
+                TimeoutReply timeout_reply);
 
  private:
-  friend class Scope;
+  std::string_view read_cold(engine::Shard& shard, const KeyRef& key, engine::Location where,
+                             uint32_t value_size);
+  std::optional<engine::KeydirEntry> find_alive(const KeyRef& key);
+
   Scope& scope_;
-  Server& server_;
+  Turn& turn_;
   Session& session_;
-  const Command& command_;
+  const TableEntry& command_;
   std::span<const std::string_view> args_;
   resp::Writer& reply_;
 };

@@ -2,19 +2,18 @@
 //
 // Called on the session's loop. Takes the locks of the shards that the command's keys fall in, runs
 // the handler, closes the batch, releases the locks. What it wrote is committed at the end of the
-// loop's turn (Turn), and replies leave after that.
+// loop's turn (turn.h), and replies leave after that.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <string_view>
 
-#include "engine/shard_set.h"
 #include "resp/writer.h"
+#include "server/turn.h"
 
 namespace respcask::server {
 
-class Server;
 class Session;
 
 enum class Outcome : uint8_t {
@@ -24,13 +23,9 @@ enum class Outcome : uint8_t {
   kClose,    // the reply was written and the connection is to be closed after it
 };
 
-// What one turn of a loop touched; one a worker, cleared after each commit.
-struct Turn {
-  engine::ShardSet touched;
-};
-
-// `args` must stay valid and the same until the outcome is kDone or kClose.
-Outcome dispatch(Server& server, Session& session, Turn& turn,
-                 std::span<const std::string_view> args, resp::Writer& reply);
+// `args` is not empty, and stays valid and the same until the outcome is kDone or kClose. `reply`
+// is given the session's protocol by dispatch. The session's loop calls this, inside `turn`.
+Outcome dispatch(Session& session, Turn& turn, std::span<const std::string_view> args,
+                 resp::Writer& reply);
 
 }  // namespace respcask::server

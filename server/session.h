@@ -1,78 +1,161 @@
 // Session: one client as the commands see it. No socket, no libuv.
 //
-// A session belongs to one loop and its fields are touched on that loop's thread only, except what
-// is marked atomic or guarded. Whoever carries it (net/connection.h; a test; the fuzzer) implements
-// Carrier, whose methods any thread may call. The carrier owns the session.
+// A session belongs to one loop: only that loop's thread changes its fields. Other threads (CLIENT
+// LIST, CLIENT KILL) may read what is Shown, and the strings under `mutex`, while they hold the
+// session registry (Server::for_each_session), which keeps the session alive. Whoever carries it
+// (net/connection.h; a test; the fuzzer) implements Carrier and owns the session; the session
+// registers itself with the server when made and leaves every table of it when destroyed.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
-#include <vector>
-
-#include "engine/shard_set.h"
+#include <utility>
 
 namespace respcask::server {
 
-// What a session asks of whoever carries it. Every method may be called from any thread and
-// returns at once; the carrier does the work on its own loop.
+class Server;
+struct TableEntry;
+
+// What a session asks of whoever carries it.
 class Carrier {
  public:
   virtual ~Carrier() = default;
-  // The session's parked or blocked command may run again (or be answered: time-out, UNBLOCK).
+
+  // These are called from any thread and return at once; the carrier does the work on its own loop.
+  // They may be called while dispatch runs for this very session.
+
+  // The session's parked or blocked command may run again: call dispatch with the same arguments.
+  // Calls may be in vain; dispatch then answers kParked or kBlocked again.
   virtual void resume() = 0;
-  // Appends bytes that are no reply to a command of this session: pub/sub, tracking, MONITOR.
-  // They leave in the order of the calls, never inside another reply.
-  virtual void push(std::string bytes) = 0;
+  // Queues bytes that are no reply to a command of this session: pub/sub, tracking, MONITOR. They
+  // leave in the order of the calls, never inside a reply; those that came before a command is
+  // dispatched leave before its reply.
+  virtual void push(std::string_view bytes) = 0;
   // Closes the connection: at once, or after what is queued has left.
   virtual void close(bool after_replies) = 0;
-  // Unsent bytes, for CLIENT LIST and limits; approximate from other threads.
+  // Bytes not yet sent, and not yet parsed; approximate.
   virtual size_t output_bytes() const = 0;
   virtual size_t input_bytes() const = 0;
+
+  // On the session's loop only. Moves what was pushed and has not been put among the replies yet
+  // behind `to`, which is the output that the running command replies into. So a message that was
+  // published before an UNSUBSCRIBE leaves before its confirmation.
+  virtual void take_pushes(std::string& to) = 0;
 };
 
-// A command's values that were fetched from disk while it was parked; dispatch keeps them for its
-// next run.
-struct Parked;
-// Where a blocked session waits; see blocking.h.
-struct BlockedState;
-// MULTI's queue and WATCH's keys; see commands/transactions.cc.
-struct TransactionState;
+// The way to a session's carrier for those who may outlive it. Shared; any thread. After the
+// session is gone the calls do nothing.
+class Link {
+ public:
+  explicit Link(Carrier& carrier) : carrier_(&carrier) {}
+  void resume() {
+    std::lock_guard guard(mutex_);
+    if (carrier_ != nullptr) carrier_->resume();
+  }
+  void push(std::string_view bytes) {
+    std::lock_guard guard(mutex_);
+    if (carrier_ != nullptr) carrier_->push(bytes);
+  }
+  void close(bool after_replies) {
+    std::lock_guard guard(mutex_);
+    if (carrier_ != nullptr) carrier_->close(after_replies);
+  }
+  void sever() {
+    std::lock_guard guard(mutex_);
+    carrier_ = nullptr;
+  }
+
+ private:
+  std::mutex mutex_;
+  Carrier* carrier_;
+};
+
+// A field that one thread writes and any may read. Costs what a plain field costs.
+template <class T>
+class Shown {
+ public:
+  Shown() : value_(T{}) {}
+  Shown(T value) : value_(value) {}
+  operator T() const { return value_.load(std::memory_order_relaxed); }
+  T get() const { return value_.load(std::memory_order_relaxed); }
+  T operator=(T value) {
+    value_.store(value, std::memory_order_relaxed);
+    return value;
+  }
+  T operator+=(T by) { return *this = static_cast<T>(get() + by); }
+  T operator-=(T by) { return *this = static_cast<T>(get() - by); }
+
+ private:
+  std::atomic<T> value_;
+};
+
+// Where a client comes from; known when the connection is accepted and never changed.
+struct Peer {
+  std::string address;  // "127.0.0.1:50000", "/path.sock:0"
+  std::string local_address;
+  int fd = -1;
+  uint32_t worker = 0;  // index of the loop
+  bool unix_socket = false;
+  bool local = true;  // from this machine: loopback or a Unix socket
+};
+
+struct Parked;            // values being fetched for a command that met cold ones; readers.h
+struct Waiter;            // a blocked command; blocking.h
+struct TransactionState;  // MULTI's queue and WATCH's keys; transaction.h
+struct Subscriptions;     // channels and patterns; pubsub.h
+
+enum class ReplyMode : uint8_t { kOn, kOff, kSkipNext, kSkipping };
 
 class Session {
  public:
-  explicit Session(Carrier& carrier);
+  Session(Server& server, Carrier& carrier, Peer peer);
   ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
+  // Back to the state of a new connection, but for the identity (RESET).
+  void reset();
+  void set_name(std::string_view name);
+  void set_user(std::string_view user);
+
+  Server& server;
   Carrier& carrier;
-  uint64_t id = 0;             // unique and rising while the server runs
-  int64_t created_ms = 0;
-  int64_t last_command_ms = 0;
-  std::string name;            // CLIENT SETNAME
-  std::string peer_address;    // "127.0.0.1:50000", "/path.sock:0"
-  std::string local_address;
-  int fd = -1;
-  uint32_t worker = 0;         // index of the loop
-  bool unix_socket = false;
+  const std::shared_ptr<Link> link;
+  const uint64_t id;  // unique and rising while the server runs
+  const Peer peer;
+  const int64_t created_ms;
 
-  uint32_t db = 0;
-  int protocol = 2;            // 2 or 3
-  bool authenticated = false;
+  Shown<int64_t> last_command_ms;
+  Shown<const TableEntry*> last_command;  // for CLIENT LIST; null before the first
+  Shown<uint32_t> db;
+  Shown<int> protocol = 2;  // 2 or 3
+  Shown<bool> authenticated;
+  Shown<ReplyMode> reply_mode;
+  Shown<bool> close_after_reply;
+  Shown<bool> monitor;
+  Shown<bool> no_evict;
+  Shown<bool> blocked_shown;      // waits in a blocking command
+  Shown<uint32_t> channel_count;  // subscriptions, for CLIENT LIST
+  Shown<uint32_t> pattern_count;
+  Shown<uint32_t> shard_channel_count;
+  Shown<int> queued_commands = -1;  // in MULTI; -1: not in MULTI
+  Shown<size_t> queued_bytes;
+  Shown<uint32_t> watched_count;
+
+  mutable std::mutex mutex;  // guards the strings below against readers on other threads
+  std::string name;          // CLIENT SETNAME
   std::string user = "default";
 
-  enum class ReplyMode : uint8_t { kOn, kOff, kSkipNext, kSkipping };
-  ReplyMode reply_mode = ReplyMode::kOn;
-  bool close_after_reply = false;
-  bool monitor = false;
-  bool no_evict = false;
-
-  std::string_view last_command = {};  // name from the table, for CLIENT LIST; "" before the first
-
   std::unique_ptr<TransactionState> transaction;  // null outside MULTI and WATCH
-  std::unique_ptr<BlockedState> blocked;          // null unless waiting
-  std::unique_ptr<Parked> parked;                 // null unless a cold value is being fetched
+  std::unique_ptr<Subscriptions> subscriptions;   // null: none
+  std::shared_ptr<Waiter> waiter;                 // null unless blocked
+  std::shared_ptr<Parked> parked;                 // null unless a cold value is being fetched
+
+  bool subscribed() const { return channel_count + pattern_count + shard_channel_count > 0; }
 };
 
 }  // namespace respcask::server

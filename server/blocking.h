@@ -1,0 +1,145 @@
+// Blocked clients: who waits for which key, in which order, and how they are woken.
+//
+// A blocked command has a Waiter, which stands in the line of each key that it waits for. Whoever
+// makes a key ready serves its line at once, first come first served, by running the first waiter's
+// command in its place, on the thread of the one who pushed and under the shards' locks: so, as in
+// Redis, the effect is there before the push is answered. The waiter's loop only sends the reply.
+// A command that cannot be run to its end there (a cold value) is handed to its own loop (kWoken);
+// it keeps its place, nobody behind it is served meanwhile, and it serves the line when it is done.
+//
+// Who may touch what:
+// - The lines (KeyTables) are guarded by the lock of their shard.
+// - Waiter::state, reply and touched are guarded by Waiter::mutex, which is held while another
+//   thread runs the command; it is taken with shards locked, so no shard is locked under it.
+// - What is const in a Waiter may be read by any thread.
+// Session::waiter and the lines share a Waiter. A waiter leaves its lines before its session goes.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <queue>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/shard_set.h"
+#include "server/context.h"
+
+namespace respcask::server {
+
+class Link;
+class Session;
+struct TableEntry;
+
+// A key with its name owned, for what outlives a command.
+struct OwnedKey {
+  std::string name;
+  uint64_t hash = 0;
+  uint32_t shard = 0;
+  uint32_t db = 0;
+  KeyRef ref() const { return {name, hash, shard, db}; }
+  static OwnedKey of(const KeyRef& key) {
+    return {std::string(key.name), key.hash, key.shard, key.db};
+  }
+};
+
+struct Waiter {
+  enum class State : uint8_t {
+    kWaiting,
+    kServed,          // its reply is there
+    kWoken,           // its own loop is to run the command
+    kTimedOut,        // the deadline has passed, or CLIENT UNBLOCK .. TIMEOUT
+    kUnblockedError,  // CLIENT UNBLOCK .. ERROR
+    kGone,            // the session is going
+  };
+
+  uint64_t order = 0;  // place in every line
+  Session* session = nullptr;
+  std::shared_ptr<Link> link;
+  const TableEntry* command = nullptr;
+  std::vector<std::string> arguments;
+  std::vector<std::string_view> args;  // views of `arguments`
+  std::vector<OwnedKey> keys;
+  engine::ShardSet shards;  // of all keys of the command, not only of those that it waits for
+  Type type = Type::kString;
+  int64_t deadline_ms = 0;  // Unix time; 0: none
+  TimeoutReply timeout_reply = TimeoutReply::kNull;
+  // A postponed client (CLIENT PAUSE): it stands in no line and dispatches again when woken.
+  bool postponed = false;
+
+  std::mutex mutex;
+  State state = State::kWaiting;
+  std::string reply;
+  engine::ShardSet touched;  // by the one who served it
+};
+
+struct KeyHash {
+  using is_transparent = void;
+  size_t operator()(const KeyRef& key) const { return key.hash ^ key.db; }
+  size_t operator()(const OwnedKey& key) const { return key.hash ^ key.db; }
+};
+struct KeyEqual {
+  using is_transparent = void;
+  template <class A, class B>
+  bool operator()(const A& a, const B& b) const {
+    return a.db == b.db && std::string_view(a.name) == std::string_view(b.name);
+  }
+};
+
+// Those who wait for one key, by Waiter::order.
+using Line = std::map<uint64_t, std::shared_ptr<Waiter>>;
+
+// A client's WATCH on a key. Shared by the transaction and the tables.
+struct Watch {
+  std::atomic<bool> touched{false};
+};
+struct WatchedKey {
+  std::shared_ptr<Watch> watch;
+  // The key had expired already when it was watched, so that its going is no change.
+  bool was_expired = false;
+};
+
+// What clients want of the keys of one shard; under that shard's lock.
+struct KeyTables {
+  std::unordered_map<OwnedKey, Line, KeyHash, KeyEqual> lines;
+  std::unordered_map<OwnedKey, std::vector<WatchedKey>, KeyHash, KeyEqual> watched;
+};
+
+// The deadlines of blocked clients, and a thread that keeps them.
+class Deadlines {
+ public:
+  ~Deadlines() { stop(); }
+  void start();
+  void stop();
+  // Wakes the waiter at `deadline_ms`, unless it has been served by then.
+  void add(int64_t deadline_ms, const std::shared_ptr<Waiter>& waiter);
+  // Wakes whoever is due; the thread does the same by itself.
+  void wake_due(int64_t now_ms);
+
+ private:
+  struct Entry {
+    int64_t deadline_ms;
+    std::weak_ptr<Waiter> waiter;
+    bool operator>(const Entry& other) const { return deadline_ms > other.deadline_ms; }
+  };
+  void run();
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::priority_queue<Entry, std::vector<Entry>, std::greater<>> entries_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+// Ends a wait from outside: sets the state if it is still kWaiting and tells the waiter's loop.
+// False if it was not waiting any more.
+bool end_wait(Waiter& waiter, Waiter::State state);
+
+}  // namespace respcask::server

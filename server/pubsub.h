@@ -1,0 +1,113 @@
+// Pubsub: who listens to which channel, and the way of a message to them.
+//
+// A message is not sent at once: it goes into the Outbox of the publishing thread's turn, and to
+// the subscribers when the turn's writes are in the kernel (turn.h). Delivery holds the mutex of
+// the tables, so all subscribers see the messages of all loops in one order, and nobody who has
+// left a channel gets another message from it. A session that publishes to itself is the exception:
+// its own message stands in its output at once, before the reply, as in Redis 7.0. Subscriptions
+// are changed on their session's loop. All methods may be called from any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "resp/writer.h"
+
+namespace respcask::server {
+
+class Link;
+class Pubsub;
+class Session;
+
+struct StringHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+};
+using StringSet = std::unordered_set<std::string, StringHash, std::equal_to<>>;
+
+// What one session listens to; owned by it, changed on its loop under the Pubsub's mutex.
+struct Subscriptions {
+  StringSet channels;
+  StringSet patterns;
+  StringSet shard_channels;
+};
+
+enum class ChannelKind : uint8_t { kChannel, kPattern, kShard };
+
+// Messages that wait for the end of a turn. Moved, never shared; empty after deliver().
+class Outbox {
+ public:
+  bool empty() const { return messages_.empty(); }
+  // `origin`: the id of the session that has had its own copy already; 0: none.
+  void add(Pubsub& pubsub, ChannelKind kind, std::string_view channel, std::string_view payload,
+           uint64_t origin);
+  // Sends everything, in order.
+  void deliver();
+
+ private:
+  friend class Pubsub;
+  struct Message {
+    ChannelKind kind;  // kChannel or kShard
+    uint32_t channel_size;
+    size_t begin;  // of the channel in bytes_; the payload follows
+    size_t payload_size;
+    uint64_t origin;
+  };
+  Pubsub* pubsub_ = nullptr;
+  std::string bytes_;
+  std::vector<Message> messages_;
+};
+
+class Pubsub {
+ public:
+  // True if the session was not subscribed before.
+  bool subscribe(Session& session, ChannelKind kind, std::string_view channel);
+  bool unsubscribe(Session& session, ChannelKind kind, std::string_view channel);
+  void unsubscribe_all(Session& session);
+
+  // How many copies of a message would be sent now: PUBLISH's reply.
+  size_t receivers(ChannelKind kind, std::string_view channel) const;
+  // Writes the copies of a message that the session's own subscriptions ask for.
+  static void write_own(const Session& session, ChannelKind kind, std::string_view channel,
+                        std::string_view payload, resp::Writer& out);
+
+  // PUBSUB CHANNELS, NUMSUB, NUMPAT.
+  std::vector<std::string> active_channels(ChannelKind kind, std::string_view pattern) const;
+  size_t subscribers(ChannelKind kind, std::string_view channel) const;
+  size_t pattern_count() const { return pattern_count_.load(std::memory_order_relaxed); }
+  size_t channel_count(ChannelKind kind) const;
+
+  // Nobody listens to anything: publishing may be skipped.
+  bool idle() const { return listeners_.load(std::memory_order_relaxed) == 0; }
+
+ private:
+  friend class Outbox;
+  using Subscribers = std::vector<Session*>;
+  using Channels = std::unordered_map<std::string, Subscribers, StringHash, std::equal_to<>>;
+  struct Pattern {
+    std::string glob;
+    Subscribers subscribers;
+  };
+
+  void deliver(const Outbox& outbox);
+  void deliver_one(ChannelKind kind, std::string_view channel, std::string_view payload,
+                   uint64_t origin);
+
+  mutable std::mutex mutex_;
+  Channels channels_;
+  Channels shard_channels_;
+  std::list<Pattern> patterns_;  // in the order in which they first came
+  std::unordered_map<std::string_view, std::list<Pattern>::iterator> pattern_index_;
+  std::atomic<size_t> listeners_{0};
+  std::atomic<size_t> pattern_count_{0};
+};
+
+}  // namespace respcask::server

@@ -1,0 +1,75 @@
+// ReaderPool: threads that fetch values which are not in memory, so that no loop waits for a disk.
+//
+// A command that met cold values is parked: its session keeps a Parked with what is to be fetched,
+// the pool reads each value with one read_at, verifies its checksum, and when the last one is in
+// resumes the session, whose command runs again and finds the bytes here (design.md, section 9).
+// A Parked is shared by its session and the pool. The values are written by the pool's threads
+// until `missing` is 0, and read by the session's loop after that.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "engine/shard.h"
+
+namespace respcask::server {
+
+class Link;
+
+struct FetchedValue {
+  engine::ColdRead read;
+  uint32_t shard = 0;
+  std::string key;  // for the error
+  enum class State : uint8_t { kWanted, kReady, kDamaged, kFailed } state = State::kWanted;
+  std::string bytes;  // checksum and value
+};
+
+struct Parked {
+  std::vector<std::unique_ptr<FetchedValue>> values;
+  std::atomic<size_t> missing{0};
+  // The fetched value that lies there; null if it was not asked for.
+  const FetchedValue* find(uint32_t shard, engine::Location where,
+                           const engine::Segment* segment) const;
+};
+
+// Reads one value, on the calling thread.
+void fetch(FetchedValue& value);
+
+class ReaderPool {
+ public:
+  ~ReaderPool() { stop(); }
+  void start(int threads);
+  void stop();
+  // Fetches all values that are still wanted, then resumes the session. Without threads (not
+  // started) it is done at once, on the calling thread.
+  void submit(std::shared_ptr<Parked> parked, std::shared_ptr<Link> link);
+
+  // For INFO.
+  size_t queued() const;
+  uint64_t fetched() const { return fetched_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Job {
+    std::shared_ptr<Parked> parked;
+    FetchedValue* value;
+    std::shared_ptr<Link> link;
+  };
+  void run();
+
+  mutable std::mutex mutex_;
+  std::condition_variable more_;
+  std::deque<Job> jobs_;
+  bool stopping_ = false;
+  std::atomic<uint64_t> fetched_{0};
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace respcask::server

@@ -1,0 +1,138 @@
+// Server: what all loops share. The store, the configuration, the command table, the sessions and
+// the services behind the commands.
+//
+// The store and the configuration are borrowed and outlive the server. The server outlives every
+// Turn and Session, and its threads: stop() ends them, and is to be called when the loops have
+// ended and before the store is closed. Everything here may be used from any thread unless it says
+// otherwise.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "engine/store.h"
+#include "server/blocking.h"
+#include "server/command_table.h"
+#include "server/config/store.h"
+#include "server/pubsub.h"
+#include "server/readers.h"
+#include "server/session.h"
+#include "server/slowlog.h"
+#include "server/stats.h"
+#include "server/turn.h"
+
+namespace respcask::server {
+
+enum class PauseKind : uint8_t { kNone, kWrite, kAll };
+
+class Server {
+ public:
+  Server(engine::Store& store, ConfigStore& config);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Starts the threads: deadlines, readers, maintenance (expiry). Without them everything works but
+  // what waits for time: for tests.
+  void start();
+  void stop();
+
+  engine::Store& store;
+  ConfigStore& config;
+  const CommandTable commands;
+  Stats stats;
+  Pubsub pubsub;
+  Slowlog slowlog;
+  ReaderPool readers;
+  Deadlines deadlines;
+  const int64_t started_ms;
+
+  // --- sessions -------------------------------------------------------------------------------
+  size_t session_count() const { return session_count_.load(std::memory_order_relaxed); }
+  // Calls `visit` with every session, oldest first; false ends it. The registry is locked meanwhile
+  // and keeps them alive: the visitor does not block and makes no session.
+  void for_each_session(const std::function<bool(Session&)>& visit);
+  // Calls `use` with the session of that id. False if there is none.
+  bool with_session(uint64_t id, const std::function<void(Session&)>& use);
+
+  // CLIENT UNBLOCK. False if the client is not blocked.
+  bool unblock(uint64_t id, bool with_error);
+  size_t blocked_clients() const { return blocked_clients_.load(std::memory_order_relaxed); }
+
+  // CLIENT PAUSE and UNPAUSE. As in Redis a pause is never shortened nor weakened by another.
+  void pause(PauseKind kind, int64_t until_ms);
+  void unpause();
+  PauseKind paused(int64_t now_ms) const;
+
+  // --- monitors -------------------------------------------------------------------------------
+  bool has_monitors() const { return monitor_count_.load(std::memory_order_relaxed) > 0; }
+  void add_monitor(Session& session);
+  void remove_monitor(Session& session);
+  void feed_monitors(const Session& session, int64_t now_us,
+                     std::span<const std::string_view> args);
+
+  // --- keys -----------------------------------------------------------------------------------
+  KeyTables& tables(uint32_t shard) { return tables_[shard]; }
+  KeyRef key(std::string_view name, uint32_t db) const;
+
+  // Removes keys of one shard whose time has come, in slices so short that nobody notices; false
+  // when none is left. Commits and tells through `turn`, which is the calling thread's.
+  bool expire_cycle(uint32_t shard, Turn& turn);
+  // DEBUG SET-ACTIVE-EXPIRE.
+  std::atomic<bool> active_expire{true};
+
+  // Commits what the turn touched and delivers its messages: what a thread that is not a loop does
+  // at the end of its work.
+  void commit(Turn& turn);
+
+  // --- memory ---------------------------------------------------------------------------------
+  // Heap used by index, clients and buffers.
+  uint64_t used_memory();
+  bool out_of_memory(uint64_t maxmemory);
+
+ private:
+  friend class Session;
+  friend class Dispatcher;
+  uint64_t add_session(Session& session);
+  void remove_session(Session& session);
+  // Takes a session out of the lines that it stands in. On its loop, no shard locked.
+  void leave_lines(Waiter& waiter);
+  void unwatch(Session& session);
+  void maintain();
+
+  std::vector<KeyTables> tables_;  // by shard; under its lock
+
+  mutable std::mutex sessions_mutex_;
+  std::map<uint64_t, Session*> sessions_;
+  std::atomic<size_t> session_count_{0};
+  uint64_t last_session_id_ = 0;
+
+  std::atomic<uint64_t> last_order_{0};
+  std::atomic<size_t> blocked_clients_{0};
+
+  mutable std::mutex pause_mutex_;
+  std::atomic<PauseKind> pause_kind_{PauseKind::kNone};
+  std::atomic<int64_t> pause_until_ms_{0};
+  std::vector<std::weak_ptr<Waiter>> postponed_;
+
+  std::mutex monitors_mutex_;
+  std::vector<Session*> monitors_;
+  std::atomic<size_t> monitor_count_{0};
+
+  std::mutex maintenance_mutex_;
+  std::condition_variable maintenance_wake_;
+  bool stopping_ = false;
+  std::thread maintenance_;
+};
+
+}  // namespace respcask::server
