@@ -6,6 +6,7 @@
 #include <cassert>
 #include <cerrno>
 #include <mutex>
+#include <set>
 #include <system_error>
 #include <utility>
 
@@ -78,9 +79,11 @@ class FaultyFileSystem::Disk {
     return node;
   }
 
+  // Notes each file below `node` once, however many names it has.
   void find_files(const std::shared_ptr<Node>& node) {
-    if (!node->is_directory()) files.push_back(node);
-    for (const auto& [name, child] : node->entries) find_files(child);
+    std::set<std::shared_ptr<Node>> found;
+    collect(node, found);
+    files.assign(found.begin(), found.end());
   }
 
   // A file that is there, for the helpers that cannot fail.
@@ -91,6 +94,11 @@ class FaultyFileSystem::Disk {
   }
 
  private:
+  static void collect(const std::shared_ptr<Node>& node, std::set<std::shared_ptr<Node>>& found) {
+    if (!node->is_directory()) found.insert(node);
+    for (const auto& [name, child] : node->entries) collect(child, found);
+  }
+
   struct ActiveRule : FaultRule {
     std::uint64_t seen = 0;
   };

@@ -348,9 +348,13 @@ TEST_CASE("syncing a directory makes durable what a rename into it needs") {
   REQUIRE(fs.create("/from/b"));
   REQUIRE(fs.rename("/from/a", "/to/a"));
   REQUIRE(fs.sync_directory("/to"));
-  const FaultyFileSystem after = fs.crash(0, PowerLoss::kDrop);
-  CHECK(after.list("/from")->empty());
-  CHECK(*after.list("/to") == std::vector<std::string>{"a"});
+  for (const PowerLoss mode : kPowerLosses)
+    for (std::uint64_t seed = 0; seed < 20; ++seed) {
+      const FaultyFileSystem after = fs.crash(seed, mode);
+      CHECK_FALSE(*after.stat("/from/a"));
+      CHECK(*after.list("/to") == std::vector<std::string>{"a"});
+    }
+  CHECK_FALSE(*fs.crash(0, PowerLoss::kDrop).stat("/from/b"));
 }
 
 TEST_CASE("a failed sync of a directory leaves its names in doubt for good") {
@@ -375,6 +379,8 @@ TEST_CASE("two names of one file are still one file after a crash") {
     CHECK(text(*after, "/b") == "ONE");
   }
   CHECK(text(fs, "/b") == "one");
+  CHECK(crashed.used() == fs.used());
+  CHECK(killed.used() == fs.used());
 }
 
 TEST_CASE("a killed process leaves everything written, and unsynced what was") {
