@@ -1,0 +1,51 @@
+// From a DUMP payload to a value: everything that Redis 2.6 to 7.0 wrote.
+//
+//     payload   u8 type, body (by type, below), u16 RDB version, u64 CRC-64 of all before it
+//               (both little endian; the version is at most 10)
+//
+//     type  body                                              string S, length L: see reader.h
+//      0    S                                                 string
+//      1    L n, n x S                                        list
+//      2    L n, n x S                                        set
+//      3    L n, n x (S member, text score)                   sorted set
+//      4    L n, n x (S field, S value)                       hash
+//      5    L n, n x (S member, binary score)                 sorted set
+//      9    S zipmap                                          hash
+//     10    S ziplist                                         list
+//     11    S intset                                          set
+//     12    S ziplist: member, score, ...                     sorted set
+//     13    S ziplist: field, value, ...                      hash
+//     14    L n, n x S ziplist                                list
+//     15    see decode_stream.h                               stream
+//     16    S listpack: field, value, ...                     hash
+//     17    S listpack: member, score, ...                    sorted set
+//     18    L n, n x (L 1, S element  |  L 2, S listpack)     list
+//     19    see decode_stream.h                               stream
+//
+// A payload is hostile until shown otherwise: any byte may be wrong under a right checksum. Each
+// length is compared with what is there before it is used; a collection that is empty, holds a name
+// twice or a score that is no number, a blob whose count, sizes or end disagree with its contents,
+// and bytes left over are refused. Pure functions of their arguments; any thread may call them.
+#pragma once
+
+#include <string_view>
+#include <variant>
+
+#include "server/rdb/value.h"
+
+namespace respcask::server::rdb {
+
+enum class DecodeError {
+  kFooter,  // too short, from a newer version, or a checksum that does not match
+  kFormat,  // the footer is right, the body is not a value
+};
+
+using Decoded = std::variant<Value, DecodeError>;
+
+// Whether `payload` ends in a version that we read and its right checksum.
+bool has_valid_footer(std::string_view payload);
+
+// The value of `payload`, footer included. Memory is bounded by a fixed multiple of its size.
+Decoded decode(std::string_view payload);
+
+}  // namespace respcask::server::rdb
