@@ -46,22 +46,22 @@ enum class AclPubsubDefault : uint8_t { kAllchannels, kResetchannels };
 enum class Permission : uint8_t { kNo, kYes, kLocal };
 enum class SanitizePayload : uint8_t { kNo, kYes, kClients };
 
-// `notify-keyspace-events`: one bit a letter.
-inline constexpr uint32_t kNotifyGeneric = 1u << 0;     // g
-inline constexpr uint32_t kNotifyString = 1u << 1;      // $
-inline constexpr uint32_t kNotifyList = 1u << 2;        // l
-inline constexpr uint32_t kNotifySet = 1u << 3;         // s
-inline constexpr uint32_t kNotifyHash = 1u << 4;        // h
-inline constexpr uint32_t kNotifyZset = 1u << 5;        // z
-inline constexpr uint32_t kNotifyExpired = 1u << 6;     // x
-inline constexpr uint32_t kNotifyEvicted = 1u << 7;     // e
-inline constexpr uint32_t kNotifyStream = 1u << 8;      // t
-inline constexpr uint32_t kNotifyModule = 1u << 9;      // d
-inline constexpr uint32_t kNotifyNew = 1u << 10;        // n, not part of A
-inline constexpr uint32_t kNotifyKeyspace = 1u << 11;   // K
-inline constexpr uint32_t kNotifyKeyevent = 1u << 12;   // E
-inline constexpr uint32_t kNotifyMiss = 1u << 13;       // m, not part of A
-inline constexpr uint32_t kNotifyAll = (1u << 10) - 1;  // A: g$lshzxetd
+// `notify-keyspace-events`: one bit a letter. The event classes have the values of EventClass.
+inline constexpr uint32_t kNotifyGeneric = 1u << 0;            // g
+inline constexpr uint32_t kNotifyString = 1u << 1;             // $
+inline constexpr uint32_t kNotifyList = 1u << 2;               // l
+inline constexpr uint32_t kNotifySet = 1u << 3;                // s
+inline constexpr uint32_t kNotifyHash = 1u << 4;               // h
+inline constexpr uint32_t kNotifyZset = 1u << 5;               // z
+inline constexpr uint32_t kNotifyExpired = 1u << 6;            // x
+inline constexpr uint32_t kNotifyEvicted = 1u << 7;            // e
+inline constexpr uint32_t kNotifyStream = 1u << 8;             // t
+inline constexpr uint32_t kNotifyMiss = 1u << 9;               // m, not part of A
+inline constexpr uint32_t kNotifyNew = 1u << 10;               // n, not part of A
+inline constexpr uint32_t kNotifyModule = 1u << 11;            // d, never sent here
+inline constexpr uint32_t kNotifyKeyspace = 1u << 12;          // K: on __keyspace@<db>__ channels
+inline constexpr uint32_t kNotifyKeyevent = 1u << 13;          // E: on __keyevent@<db>__ channels
+inline constexpr uint32_t kNotifyAll = 0x1ff | kNotifyModule;  // A: g$lshzxetd
 
 // A limit on what a client class may have unsent. 0 in a field: no such limit.
 struct OutputLimit {
@@ -94,110 +94,115 @@ struct Config {
   Config();
 
   // Network.
-  int port;                       // 0: no TCP listener
+  int port{};                     // 0: no TCP listener
   std::vector<std::string> bind;  // a leading '-' : may be unavailable; "*": every IPv4 address
-  std::string bind_source_addr;
-  std::string unixsocket;   // "": none
-  uint32_t unixsocketperm;  // mode bits; 0: leave what umask gives
-  bool protected_mode;
-  int tcp_backlog;
-  int tcp_keepalive_s;  // 0: off
-  int timeout_s;        // 0: never close an idle client
-  uint32_t maxclients;
-  uint32_t socket_mark_id;
-  int io_threads;  // event loops; the default is the number of cores
+  std::string unixsocket;         // "": none
+  uint32_t unixsocketperm{};      // mode bits; 0: leave what umask gives
+  bool protected_mode{};
+  int tcp_backlog{};
+  int tcp_keepalive_s{};  // 0: off
+  int timeout_s{};        // 0: never close an idle client
+  uint32_t maxclients{};
+  int io_threads{};  // event loops; the default is the number of cores
 
   // Process and log.
-  bool daemonize;
-  Supervised supervised;
+  bool daemonize{};
+  Supervised supervised{};
   std::string pidfile;
-  LogLevel loglevel;
+  LogLevel loglevel{};
   std::string logfile;  // "": standard output
-  bool syslog_enabled;
+  bool syslog_enabled{};
   std::string syslog_ident;
-  SyslogFacility syslog_facility;
-  bool crash_log_enabled;
-  bool always_show_logo;
-  bool set_proc_title;
+  SyslogFacility syslog_facility{};
+  bool crash_log_enabled{};
+  bool always_show_logo{};
+  bool set_proc_title{};
   std::string proc_title_template;
-  bool disable_thp;
-  OomScoreAdj oom_score_adj;
-  std::array<int, 3> oom_score_adj_values;
-  int hz;  // 1..500
-  int databases;
+  bool disable_thp{};
+  OomScoreAdj oom_score_adj{};
+  std::array<int, 3> oom_score_adj_values{};
+  int hz{};  // 1..500
+  int databases{};
 
   // Storage.
   std::string dir;
-  AppendFsync appendfsync;
-  uint32_t shards;  // only looked at when a store is created
-  uint64_t segment_bytes;
-  int readers;  // threads for reads that are not in the page cache
-  int merge_trigger_garbage_percent;
-  int merge_stop_garbage_percent;
-  uint64_t merge_bytes_per_second;  // 0: no limit
+  AppendFsync appendfsync{};
+  uint32_t shards{};  // only looked at when a store is created
+  uint64_t segment_bytes{};
+  int readers{};  // threads for reads that are not in the page cache
+  int merge_trigger_garbage_percent{};
+  int merge_stop_garbage_percent{};
+  uint64_t merge_bytes_per_second{};  // 0: no limit
   HourWindow merge_window;
-  uint64_t scrub_bytes_per_second;  // 0: no scrubbing
-  uint64_t maxdisk;                 // bytes; 0: no limit
-  int backups_kept;
-  uint64_t string_chunk_threshold;  // bytes; a longer string is kept in chunks
-  uint64_t collection_split_bytes;  // a larger collection is kept as one record an element
+  uint64_t scrub_bytes_per_second{};  // 0: no scrubbing
+  uint64_t maxdisk{};                 // bytes; 0: no limit
+  int backups_kept{};
+  uint64_t string_chunk_threshold{};  // bytes; a longer string is kept in chunks
+  uint64_t collection_split_bytes{};  // a larger collection is kept as one record an element
 
   // Memory and expiry.
-  uint64_t maxmemory;  // bytes; 0: no limit
-  MaxmemoryPolicy maxmemory_policy;
-  int maxmemory_samples;
-  int maxmemory_eviction_tenacity;
+  uint64_t maxmemory{};  // bytes; 0: no limit
+  MaxmemoryPolicy maxmemory_policy{};
+  int maxmemory_samples{};
+  int maxmemory_eviction_tenacity{};
   MemoryOrPercent maxmemory_clients;
-  int lfu_log_factor;
-  int lfu_decay_time_min;
-  int active_expire_effort;
-  bool lazyfree_lazy_eviction;
-  bool lazyfree_lazy_expire;
-  bool lazyfree_lazy_server_del;
-  bool lazyfree_lazy_user_del;
-  bool lazyfree_lazy_user_flush;
+  int lfu_log_factor{};
+  int lfu_decay_time_min{};
+  int active_expire_effort{};
+  bool lazyfree_lazy_eviction{};
+  bool lazyfree_lazy_expire{};
+  bool lazyfree_lazy_server_del{};
+  bool lazyfree_lazy_user_del{};
+  bool lazyfree_lazy_user_flush{};
 
   // Limits.
-  uint64_t proto_max_bulk_len;
-  uint64_t client_query_buffer_limit;
-  std::array<OutputLimit, 3> client_output_buffer_limit;  // index: ClientClass
-  uint64_t tracking_table_max_keys;
-  uint64_t busy_reply_threshold_ms;
+  uint64_t proto_max_bulk_len{};
+  uint64_t client_query_buffer_limit{};
+  std::array<OutputLimit, 3> client_output_buffer_limit{};  // index: ClientClass
+  uint64_t tracking_table_max_keys{};
+  uint64_t busy_reply_threshold_ms{};
+  // There are never replicas: where both are above 0, every write is answered with NOREPLICAS.
+  int min_replicas_to_write{};
+  int min_replicas_max_lag_s{};
 
   // Security.
   std::string requirepass;
   std::string aclfile;
-  uint64_t acllog_max_len;
-  AclPubsubDefault acl_pubsub_default;
+  uint64_t acllog_max_len{};
+  AclPubsubDefault acl_pubsub_default{};
   std::vector<std::vector<std::string>> users;  // the words of each `user` line, "user" left out
   std::vector<std::pair<std::string, std::string>> renamed_commands;  // from (lower case), to
-  Permission enable_debug_command;
-  Permission enable_module_command;
-  Permission enable_protected_configs;
-  SanitizePayload sanitize_dump_payload;
+  Permission enable_debug_command{};
+  Permission enable_module_command{};
+  Permission enable_protected_configs{};
+  SanitizePayload sanitize_dump_payload{};
 
   // Introspection.
-  int64_t slowlog_log_slower_than_us;  // -1: off, 0: everything
-  uint64_t slowlog_max_len;
-  uint64_t latency_monitor_threshold_ms;  // 0: off
-  bool latency_tracking;
+  int64_t slowlog_log_slower_than_us{};  // -1: off, 0: everything
+  uint64_t slowlog_max_len{};
+  uint64_t latency_monitor_threshold_ms{};  // 0: off
+  bool latency_tracking{};
   std::vector<double> latency_tracking_info_percentiles;
-  uint32_t notify_keyspace_events;  // kNotify bits
+  uint32_t notify_keyspace_events{};  // kNotify bits
 
   // Encodings: what OBJECT ENCODING reports, and when a packed value changes its form.
-  uint64_t hash_max_listpack_entries;
-  uint64_t hash_max_listpack_value;  // bytes
-  int list_max_listpack_size;        // > 0: entries; -1..-5: 4, 8, 16, 32, 64 KiB
-  int list_compress_depth;
-  uint64_t set_max_intset_entries;
-  uint64_t zset_max_listpack_entries;
-  uint64_t zset_max_listpack_value;
-  uint64_t hll_sparse_max_bytes;
-  uint64_t stream_node_max_bytes;
-  uint64_t stream_node_max_entries;
+  uint64_t hash_max_listpack_entries{};
+  uint64_t hash_max_listpack_value{};  // bytes
+  int list_max_listpack_size{};        // > 0: entries; -1..-5: 4, 8, 16, 32, 64 KiB
+  int list_compress_depth{};
+  uint64_t set_max_intset_entries{};
+  uint64_t zset_max_listpack_entries{};
+  uint64_t zset_max_listpack_value{};
+  uint64_t hll_sparse_max_bytes{};
+  uint64_t stream_node_max_bytes{};
+  uint64_t stream_node_max_entries{};
 
   // The values of parameters that have no meaning here, as CONFIG GET shows them; index: table row.
   std::vector<std::string> inert;
+
+  // Before the defaults: everything zero or empty. For the table alone.
+  struct Blank {};
+  explicit Config(Blank) {}
 
   const OutputLimit& output_limit(ClientClass c) const {
     return client_output_buffer_limit[static_cast<std::size_t>(c)];

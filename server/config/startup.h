@@ -33,6 +33,11 @@ struct Startup {
 engine::Result<Startup> parse_command_line(std::span<const std::string_view> arguments,
                                            std::istream& input);
 
+// The release of Redis whose replies this server gives.
+inline constexpr std::string_view kRedisVersion = "7.0.15";
+// Our own: "0.1.0".
+std::string_view version_number();
+
 // The whole of `--help`: every parameter with its default and description, by group.
 std::string help_text();
 // The one line of `--version`, without a line break.

@@ -58,22 +58,37 @@ class ConfigStore {
   std::vector<std::pair<std::string_view, std::string>> get(
       std::span<const std::string_view> patterns) const;
 
-  // CONFIG SET: `words` are name, value, name, value, ...; an even, non-zero count. Applies all
-  // pairs or none. Returns the error reply's text ("ERR CONFIG SET failed ...", without '-' and
-  // CRLF).
-  std::optional<std::string> set(std::span<const std::string_view> words);
+  // CONFIG SET: `words` are name, value, name, value, ... Applies all pairs or none. `is_local`
+  // says that the client is on this machine (enable-protected-configs local). Returns the error
+  // reply's text
+  // ("ERR CONFIG SET failed ...", without '-' and CRLF; it may quote what the client sent).
+  std::optional<std::string> set(std::span<const std::string_view> words, bool is_local = false);
 
   // CONFIG REWRITE: brings the file in line with the current values: comments, order and unknown
   // lines stay, changed values are replaced in place, and what is new and not a default is appended
-  // under one comment line. The new text is synced under a temporary name and renamed. kInvalid
-  // without a file, kIo otherwise; nothing has changed then.
-  engine::Result<void> rewrite();
+  // under one comment line. `user_lines` replace the file's `user` lines (without the word "user");
+  // without them those stay as they are. Blocks on the disk: the new text is synced under a
+  // temporary name and renamed. kInvalid without a file, kIo otherwise; then the file is as it was.
+  engine::Result<void> rewrite(
+      std::optional<std::span<const std::string>> user_lines = std::nullopt);
 
  private:
   struct Hooked {
-    std::vector<std::size_t> rows;
+    std::vector<std::size_t> rows;  // RowId
     Hook hook;
   };
+  // A name and its row, as one SET gives them.
+  struct Pair {
+    std::string name;
+    std::size_t row;
+    std::string_view value;
+  };
+
+  // Each returns what is wrong, or nothing.
+  std::optional<std::string> look_up(std::span<const std::string_view> words, bool is_local,
+                                     std::vector<Pair>& pairs) const;
+  std::optional<std::string> run_hooks(std::span<const Pair> pairs, const Config& from,
+                                       const Config& to) const;
 
   const std::string file_;
   std::mutex set_mutex_;              // held through a whole set() or rewrite()
@@ -104,5 +119,9 @@ class ConfigView {
   uint64_t version_;
   std::shared_ptr<const Config> config_;
 };
+
+// Whether a parameter's value is a secret: its arguments must not appear in SLOWLOG, MONITOR or the
+// log. False for what is no parameter.
+bool is_secret_parameter(std::string_view name);
 
 }  // namespace respcask::server

@@ -1,0 +1,129 @@
+#include "server/config/reader.h"
+
+#include <fmt/format.h>
+#include <glob.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "resp/split_args.h"
+#include "server/config/table.h"
+
+namespace respcask::server {
+namespace {
+
+// A file that includes itself would otherwise never end.
+constexpr std::size_t kMaxIncludeDepth = 16;
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return out;
+}
+
+}  // namespace
+
+std::string Reader::read_file(const std::string& path) {
+  errno = 0;
+  std::ifstream in(path, std::ios::binary);
+  std::error_code error;
+  if (in && std::filesystem::is_directory(path, error)) errno = EISDIR;
+  if (!in || errno == EISDIR) {
+    return fmt::format("{}: cannot open the configuration file: {}", path, std::strerror(errno));
+  }
+  const std::string text((std::istreambuf_iterator<char>(in)), {});
+  return read_text(text, path, std::filesystem::path(path).parent_path().string());
+}
+
+std::string Reader::read_text(std::string_view text, const std::string& name,
+                              const std::string& directory) {
+  std::size_t number = 0;
+  while (!text.empty()) {
+    ++number;
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+
+    const std::size_t first = line.find_first_not_of(" \t\r");
+    if (first == line.npos || line[first] == '#') continue;
+    const auto words = resp::split_args(line);
+    if (!words) return fmt::format("{}:{}: unbalanced quotes", name, number);
+    if (words->empty()) continue;
+    std::string wrong = apply(*words, directory);
+    if (wrong.empty()) continue;
+    return fmt::format("{}:{}: {}", name, number, wrong);
+  }
+  return {};
+}
+
+std::string Reader::apply(std::span<const std::string> words, const std::string& directory) {
+  const auto id = find_row(words[0]);
+  if (!id) return fmt::format("unknown parameter '{}'", words[0]);
+  const Row& row = row_at(*id);
+  const auto rest = words.subspan(1);
+  const std::string name = lower(words[0]);
+  const auto wrong_count = [&] { return name + ": wrong number of arguments"; };
+
+  switch (row.kind) {
+    case Kind::kInclude:
+      return rest.size() == 1 ? include(rest[0], directory) : wrong_count();
+    case Kind::kLoadModule:
+      return name + ": modules are not supported";
+    case Kind::kUser:
+      if (rest.empty()) return wrong_count();
+      config_.users.emplace_back(rest.begin(), rest.end());
+      return {};
+    case Kind::kRenameCommand:
+      if (rest.size() != 2) return wrong_count();
+      config_.renamed_commands.emplace_back(lower(rest[0]), rest[1]);
+      return {};
+    default:
+      break;
+  }
+
+  if (rest.empty()) return wrong_count();
+  const std::string before = row.kind == Kind::kSavePoints && has_save_ ? config_.inert[*id] : "";
+  if (const std::string wrong = parse_value(*id, rest, config_); !wrong.empty()) {
+    return fmt::format("{}: {}", name, wrong);
+  }
+  if (row.kind == Kind::kSavePoints) {
+    has_save_ = true;
+    std::string& all = config_.inert[*id];
+    if (!before.empty() && !all.empty()) all = before + " " + all;
+  }
+  if (row.is_inert()) note_ineffective(name);
+  return {};
+}
+
+std::string Reader::include(const std::string& pattern, const std::string& directory) {
+  if (depth_ >= kMaxIncludeDepth) return "include: nested too deeply";
+  const std::string full = (std::filesystem::path(directory) / pattern).string();
+  std::vector<std::string> files = {full};
+  if (pattern.find_first_of("*?[") != std::string::npos) {
+    files.clear();
+    glob_t found{};
+    if (::glob(full.c_str(), 0, nullptr, &found) == 0) {
+      files.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+    }
+    ::globfree(&found);
+  }
+  ++depth_;
+  std::string wrong;
+  for (const std::string& file : files) {
+    wrong = read_file(file);
+    if (!wrong.empty()) break;
+  }
+  --depth_;
+  return wrong;
+}
+
+void Reader::note_ineffective(std::string_view name) {
+  if (std::ranges::find(ineffective_, name) == ineffective_.end()) ineffective_.emplace_back(name);
+}
+
+}  // namespace respcask::server

@@ -1,0 +1,45 @@
+// Reads configuration text, line by line, into a Config: the file, what it includes, standard input
+// and the parameters of the command line all pass through here.
+//
+// Invariants: a line is applied whole or not at all; reading stops at the first line that is wrong,
+// and what was read before it stays. The Config must outlive the Reader. One thread.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/config/config.h"
+
+namespace respcask::server {
+
+class Reader {
+ public:
+  explicit Reader(Config& config) : config_(config) {}
+
+  // All of these return what is wrong, "" if nothing.
+
+  // A file and what it includes: "FILE:LINE: sentence".
+  std::string read_file(const std::string& path);
+  // The text of a file called `name`, whose relative includes begin at `directory`.
+  std::string read_text(std::string_view text, const std::string& name,
+                        const std::string& directory);
+  // One line's words, the parameter's name first; at least one. The sentence names no place.
+  std::string apply(std::span<const std::string> words, const std::string& directory);
+
+  // Names that were given and have no effect here, each once, in order.
+  const std::vector<std::string>& ineffective() const { return ineffective_; }
+
+ private:
+  std::string include(const std::string& pattern, const std::string& directory);
+  void note_ineffective(std::string_view name);
+
+  Config& config_;
+  std::vector<std::string> ineffective_;
+  bool has_save_ = false;  // the first save line replaces the default, later ones add to it
+  std::size_t depth_ = 0;  // of includes
+};
+
+}  // namespace respcask::server

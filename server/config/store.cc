@@ -1,0 +1,157 @@
+#include "server/config/store.h"
+
+#include <fmt/format.h>
+#include <strings.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cctype>
+
+#include "server/config/rewrite.h"
+#include "server/config/table.h"
+#include "server/glob.h"
+
+namespace respcask::server {
+namespace {
+
+std::string failed(std::string_view name, std::string_view why) {
+  return fmt::format("ERR CONFIG SET failed (possibly related to argument '{}') - {}", name, why);
+}
+
+bool differs(RowId id, const Config& a, const Config& b) {
+  return render_value(id, a) != render_value(id, b);
+}
+
+// A pattern without wildcards is a name: a backslash in it is a backslash.
+bool matches(std::string_view pattern, std::string_view name) {
+  if (pattern.find_first_of("*?[") != pattern.npos) return glob_match(pattern, name, true);
+  return pattern.size() == name.size() &&
+         ::strncasecmp(pattern.data(), name.data(), name.size()) == 0;
+}
+
+bool may_set_protected(const Config& config, bool is_local) {
+  return config.enable_protected_configs == Permission::kYes ||
+         (config.enable_protected_configs == Permission::kLocal && is_local);
+}
+
+}  // namespace
+
+ConfigStore::ConfigStore(Config initial, std::string file)
+    : file_(std::move(file)), current_(std::make_shared<const Config>(std::move(initial))) {}
+
+std::shared_ptr<const Config> ConfigStore::snapshot() const {
+  const std::lock_guard lock(current_mutex_);
+  return current_;
+}
+
+void ConfigStore::on_change(std::initializer_list<std::string_view> names, Hook hook) {
+  Hooked hooked;
+  for (const std::string_view name : names) {
+    const auto id = find_row(name);
+    assert(id && !row_at(*id).is_statement());
+    hooked.rows.push_back(*id);
+  }
+  hooked.hook = std::move(hook);
+  hooks_.push_back(std::move(hooked));
+}
+
+std::vector<std::pair<std::string_view, std::string>> ConfigStore::get(
+    std::span<const std::string_view> patterns) const {
+  const auto config = snapshot();
+  std::vector<std::pair<std::string_view, std::string>> found;
+  for (const RowName& known : parameter_names()) {
+    const bool is_wanted =
+        std::ranges::any_of(patterns, [&](std::string_view p) { return matches(p, known.name); });
+    if (is_wanted) found.emplace_back(known.name, render_value(known.id, *config));
+  }
+  return found;
+}
+
+std::optional<std::string> ConfigStore::look_up(std::span<const std::string_view> words,
+                                                bool is_local, std::vector<Pair>& pairs) const {
+  if (words.size() % 2 != 0) return "ERR syntax error";
+  const bool may_protected = may_set_protected(*current_, is_local);
+  for (std::size_t i = 0; i < words.size(); i += 2) {
+    const auto id = find_row(words[i]);
+    if (!id || row_at(*id).is_statement()) {
+      return fmt::format("ERR Unknown option or number of arguments for CONFIG SET - '{}'",
+                         words[i]);
+    }
+    const Row& row = row_at(*id);
+    std::string name(words[i]);
+    for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    if (row.is_protected && !may_protected) return failed(name, "can't set protected config");
+    if (row.is_fixed) return failed(name, "can't set immutable config");
+    // Redis counts a name and its alias as two parameters here; the later one wins.
+    const bool is_twice = std::ranges::find(pairs, name, &Pair::name) != pairs.end();
+    if (is_twice) return failed(name, "duplicate parameter");
+    pairs.push_back({std::move(name), *id, words[i + 1]});
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> ConfigStore::run_hooks(std::span<const Pair> pairs, const Config& from,
+                                                  const Config& to) const {
+  const auto changed_pair = [&](const Hooked& hooked) {
+    return std::ranges::find_if(pairs, [&](const Pair& pair) {
+      return std::ranges::find(hooked.rows, pair.row) != hooked.rows.end() &&
+             differs(pair.row, from, to);
+    });
+  };
+  for (auto hooked = hooks_.begin(); hooked != hooks_.end(); ++hooked) {
+    const auto pair = changed_pair(*hooked);
+    if (pair == pairs.end()) continue;
+    const auto refusal = hooked->hook(from, to);
+    if (!refusal) continue;
+    while (hooked != hooks_.begin()) {
+      --hooked;
+      if (changed_pair(*hooked) != pairs.end()) hooked->hook(to, from);
+    }
+    return failed(pair->name, *refusal);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> ConfigStore::set(std::span<const std::string_view> words,
+                                            bool is_local) {
+  const std::lock_guard set_lock(set_mutex_);
+  std::vector<Pair> pairs;
+  if (auto wrong = look_up(words, is_local, pairs)) return wrong;
+
+  // Only set() replaces current_, and it holds set_mutex_: reading it here needs no second lock.
+  const Config& from = *current_;
+  auto next = std::make_shared<Config>(from);
+  for (const Pair& pair : pairs) {
+    const std::vector<std::string> values = row_at(pair.row).takes_many()
+                                                ? split_on_spaces(pair.value)
+                                                : std::vector{std::string(pair.value)};
+    const std::string wrong = parse_value(pair.row, values, *next);
+    if (!wrong.empty()) return failed(pair.name, wrong);
+  }
+  if (const auto conflict = find_conflict(*next)) {
+    const auto blamed = std::ranges::find(pairs, conflict->id, &Pair::row);
+    return failed(blamed == pairs.end() ? pairs.front().name : blamed->name, conflict->sentence);
+  }
+  if (auto refused = run_hooks(pairs, from, *next)) return refused;
+
+  const std::lock_guard current_lock(current_mutex_);
+  current_ = std::move(next);
+  version_.fetch_add(1, std::memory_order_relaxed);
+  return std::nullopt;
+}
+
+engine::Result<void> ConfigStore::rewrite(std::optional<std::span<const std::string>> user_lines) {
+  if (file_.empty()) {
+    return engine::Error{engine::ErrorCode::kInvalid,
+                         "The server is running without a config file"};
+  }
+  const std::lock_guard set_lock(set_mutex_);
+  return rewrite_file(file_, *current_, user_lines);
+}
+
+bool is_secret_parameter(std::string_view name) {
+  const auto id = find_row(name);
+  return id && row_at(*id).is_secret;
+}
+
+}  // namespace respcask::server

@@ -1,0 +1,164 @@
+// The table of parameters: one row for everything that a configuration file may say. The command
+// line, the file parser, CONFIG GET, SET and REWRITE and `--help` all read it; nothing about a
+// parameter is written anywhere else.
+//
+// Invariants: names and aliases are lower case and unique; a row's default is a legal value of it.
+// A row with a member keeps its value in Config typed; a row without one has no meaning here and
+// keeps its text in Config::inert. The table is constant and lives for ever; any thread may read
+// it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "server/config/config.h"
+
+namespace respcask::server {
+
+enum class Kind : uint8_t {
+  kBool,             // yes, no
+  kEnum,             // one of `words`, in any case
+  kWordSet,          // some of `words`; the first means none of the others
+  kInteger,          // low..high
+  kOctal,            // the same, in octal digits
+  kMemory,           // bytes, with an optional unit: b k kb m mb g gb
+  kMemoryOrPercent,  // the same, or 0%..100%
+  kString,           // one word
+  kPath,             // one word, made absolute
+  kWords,            // any number of words
+  kOutputLimits,     // class hard soft seconds, repeated
+  kSavePoints,       // seconds changes, repeated; a file's lines add up
+  kOomValues,        // three numbers
+  kPercentiles,      // numbers 0..100
+  kEvents,           // letters of keyspace notifications
+  kHours,            // first-last
+  // Not values but statements: a line in a file, unknown to CONFIG GET and SET.
+  kUser,
+  kRenameCommand,
+  kLoadModule,
+  kInclude,
+};
+
+// What a line says, on its way from words to the member. Booleans, enumerations, integers, octals
+// and events are int64_t.
+using Value =
+    std::variant<int64_t, uint64_t, std::string, std::vector<std::string>, MemoryOrPercent,
+                 HourWindow, std::array<OutputLimit, 3>, std::array<int, 3>, std::vector<double>>;
+
+// Stands for a member of an enumeration type.
+struct EnumMember {
+  int64_t (*load)(const Config&);
+  void (*store)(Config&, int64_t);
+};
+template <auto M>
+inline constexpr EnumMember kEnumMember = {
+    [](const Config& c) { return static_cast<int64_t>(c.*M); },
+    [](Config& c, int64_t v) { c.*M = static_cast<std::remove_cvref_t<decltype(c.*M)>>(v); }};
+
+using Member =
+    std::variant<std::monostate, EnumMember, bool Config::*, int Config::*, uint32_t Config::*,
+                 int64_t Config::*, uint64_t Config::*, std::string Config::*,
+                 std::vector<std::string> Config::*, MemoryOrPercent Config::*,
+                 HourWindow Config::*, std::array<OutputLimit, 3> Config::*,
+                 std::array<int, 3> Config::*, std::vector<double> Config::*>;
+
+struct Row {
+  std::string_view name;
+  std::string_view text;  // the default, as a file would have it
+  std::string_view help;
+  Kind kind = Kind::kString;
+  Member member = {};
+  int64_t low = 0;
+  uint64_t high = 0;  // for kInteger and kOctal at most INT64_MAX
+  std::span<const std::string_view> words = {};
+  std::string_view also = {};  // its alias, from older versions of Redis
+  bool is_fixed = false;       // start-up only: "can't set immutable config"
+  bool is_protected = false;   // not by CONFIG SET unless enable-protected-configs says so
+  bool is_secret = false;      // its value must not be logged
+  // Looks at, and may adjust, a value that is otherwise legal. Returns what is wrong, "" if
+  // nothing.
+  std::string_view (*check)(Value&) = nullptr;
+
+  // A file may set it, but it has no effect.
+  constexpr bool is_inert() const { return !is_statement() && member.index() == 0; }
+  constexpr bool is_statement() const { return kind >= Kind::kUser; }
+
+  constexpr bool takes_many() const {
+    return kind == Kind::kWords || kind == Kind::kWordSet || kind == Kind::kOutputLimits ||
+           kind == Kind::kSavePoints || kind == Kind::kOomValues || kind == Kind::kPercentiles;
+  }
+
+  // For the table alone: a copy with one more property.
+  constexpr Row alias(std::string_view other) const { return with(&Row::also, other); }
+  constexpr Row fixed() const { return with(&Row::is_fixed, true); }
+  constexpr Row guarded() const { return with(&Row::is_protected, true); }
+  constexpr Row secret() const { return with(&Row::is_secret, true); }
+  constexpr Row checked(std::string_view (*f)(Value&)) const { return with(&Row::check, f); }
+
+ private:
+  template <class T>
+  constexpr Row with(T Row::*property, T value) const {
+    Row copy = *this;
+    copy.*property = value;
+    return copy;
+  }
+};
+
+struct RowGroup {
+  std::string_view title;
+  std::span<const Row> rows;
+};
+
+// The rows without meaning here (table_inert.cc).
+std::span<const Row> inert_rows();
+// All groups, in the order in which --help shows them.
+std::span<const RowGroup> row_groups();
+
+// A row's place among all rows.
+using RowId = std::size_t;
+std::size_t row_count();
+const Row& row_at(RowId id);
+// By name or alias, in any case.
+std::optional<RowId> find_row(std::string_view name);
+// All names and aliases of parameters (no statements), sorted.
+struct RowName {
+  std::string_view name;
+  RowId id;
+};
+std::span<const RowName> parameter_names();
+
+// The words that a row of kBool, kEnum or kWordSet takes: "no, yes, local"; "" for others.
+std::string list_choices(const Row& row);
+
+// Splits at every single space, as CONFIG SET does with the value of a parameter of many words: "a
+// b" has an empty word in the middle; "" has none.
+std::vector<std::string> split_on_spaces(std::string_view text);
+
+// Makes `config` say what the words after the parameter's name say. What the words leave open (the
+// other classes of kOutputLimits) stays. Returns what is wrong, "" if nothing; then `config` is
+// unchanged. Not for statements.
+std::string parse_value(RowId id, std::span<const std::string> words, Config& config);
+
+// The value as CONFIG GET shows it.
+std::string render_value(RowId id, const Config& config);
+// The value as one line's words in a file, quoted where needed: parse_value of the split text gives
+// the value back.
+std::string render_words(RowId id, const Config& config);
+// The default as CONFIG GET would show it.
+const std::string& default_value(RowId id);
+
+// What is wrong with the values taken together: the row to blame and a sentence.
+struct Conflict {
+  RowId id;
+  std::string sentence;
+};
+std::optional<Conflict> find_conflict(const Config& config);
+
+}  // namespace respcask::server

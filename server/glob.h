@@ -1,0 +1,14 @@
+// Glob patterns as Redis matches them: * ? [abc] [^a-z] and \ before a literal byte.
+//
+// Invariants: never recurses and never allocates; the time is at most the product of both lengths,
+// whatever the pattern. Works on bytes, NUL included. Pure: any thread may call it.
+#pragma once
+
+#include <string_view>
+
+namespace respcask::server {
+
+// Whether all of `text` matches `pattern`. `ignore_case` folds ASCII letters.
+bool glob_match(std::string_view pattern, std::string_view text, bool ignore_case = false);
+
+}  // namespace respcask::server

@@ -1,0 +1,230 @@
+#include "server/config/startup.h"
+
+#include <doctest/doctest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/config/table.h"
+
+namespace respcask::server {
+namespace {
+
+// A directory that goes away with the test.
+class Directory {
+ public:
+  Directory() {
+    char name[] = "/tmp/respcask-config-XXXXXX";
+    path_ = ::mkdtemp(name);
+  }
+  ~Directory() { std::filesystem::remove_all(path_); }
+  std::string write(const std::string& name, std::string_view text) const {
+    const std::string path = path_ + "/" + name;
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+    std::ofstream(path, std::ios::binary) << text;
+    return path;
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+engine::Result<Startup> start(const std::vector<std::string_view>& arguments,
+                              const std::string& input = "") {
+  std::istringstream in(input);
+  return parse_command_line(arguments, in);
+}
+
+std::string error_of(const engine::Result<Startup>& result) {
+  return result ? "no error" : result.error().message;
+}
+
+TEST_CASE("nothing at all means all defaults") {
+  const auto startup = start({});
+  REQUIRE(startup);
+  CHECK(startup->action == Startup::Action::kRun);
+  CHECK(startup->config.port == 6379);
+  CHECK(startup->file == "");
+  CHECK(startup->ineffective.empty());
+}
+
+TEST_CASE("a file: comments, blank lines, quotes, case, and the last line wins") {
+  const Directory directory;
+  const std::string file = directory.write("respcask.conf",
+                                           "# a comment\n"
+                                           "\n"
+                                           "   \t\r\n"
+                                           "  # another\n"
+                                           "PORT 7000\r\n"
+                                           "port 7001\n"
+                                           "requirepass \"a \\\"b\\\" \\x41\\n\"\n"
+                                           "logfile 'it''s'\n"
+                                           "unixsocket ''\n"
+                                           "bind 10.0.0.1 ::1\n"
+                                           "maxmemory 1gb");
+  const auto broken = start({file});
+  CHECK(error_of(broken) == file + ":8: unbalanced quotes");
+
+  const std::string good = directory.write("good.conf",
+                                           "PORT 7000\r\nport 7001\n"
+                                           "requirepass \"a \\\"b\\\" \\x41\\n\"\n"
+                                           "logfile 'it\\'s'\nbind 10.0.0.1 ::1\nmaxmemory 1gb");
+  const auto startup = start({good});
+  REQUIRE(error_of(startup) == "no error");
+  CHECK(startup->config.port == 7001);
+  CHECK(startup->config.requirepass == "a \"b\" A\n");
+  CHECK(startup->config.logfile == "it's");
+  CHECK(startup->config.bind == std::vector<std::string>{"10.0.0.1", "::1"});
+  CHECK(startup->config.maxmemory == uint64_t{1} << 30);
+  CHECK(startup->file == good);
+}
+
+TEST_CASE("an error names file, line, parameter and reason") {
+  const Directory directory;
+  const auto wrong = [&](std::string_view text) {
+    const std::string file = directory.write("respcask.conf", text);
+    const std::string message = error_of(start({file}));
+    return message.starts_with(directory.path() + "/") ? message.substr(directory.path().size() + 1)
+                                                       : message;
+  };
+  CHECK(wrong("port 1\n\n# x\nprot 7\n") == "respcask.conf:4: unknown parameter 'prot'");
+  CHECK(wrong("port abc") == "respcask.conf:1: port: argument couldn't be parsed into an integer");
+  CHECK(wrong("hz 10\nport\n") == "respcask.conf:2: port: wrong number of arguments");
+  CHECK(wrong("port 1 2\n") == "respcask.conf:1: port: wrong number of arguments");
+  CHECK(wrong("hz 10 # fast\n") == "respcask.conf:1: hz: wrong number of arguments");
+  CHECK(wrong("loadmodule x.so\n") == "respcask.conf:1: loadmodule: modules are not supported");
+  CHECK(wrong("slaveof 10.0.0.1 6379\n") ==
+        "respcask.conf:1: slaveof: replication is not supported, this server cannot be a replica");
+  CHECK(wrong("cluster-enabled yes\n") ==
+        "respcask.conf:1: cluster-enabled: cluster mode is not supported");
+  CHECK(wrong("user\n") == "respcask.conf:1: user: wrong number of arguments");
+  CHECK(wrong("merge-trigger-garbage 10\n") ==
+        "merge-stop-garbage must not be above merge-trigger-garbage");
+  const auto absent = start({"/nonexistent/x.conf"});
+  CHECK(error_of(absent) ==
+        "/nonexistent/x.conf: cannot open the configuration file: No such file or directory");
+  CHECK(error_of(start({directory.path()})) ==
+        directory.path() + ": cannot open the configuration file: Is a directory");
+}
+
+TEST_CASE("include: relative to the including file, with patterns, errors name the inner file") {
+  const Directory directory;
+  const std::string file =
+      directory.write("main.conf", "port 1\ninclude sub/a.conf\ninclude sub/*.inc\n");
+  directory.write("sub/a.conf", "port 2\ninclude b.conf\n");
+  directory.write("sub/b.conf", "hz 20\n");
+  directory.write("sub/1.inc", "timeout 1\nmaxclients 7\n");
+  directory.write("sub/2.inc", "timeout 2\n");
+  const auto startup = start({file});
+  REQUIRE(error_of(startup) == "no error");
+  CHECK(startup->config.port == 2);
+  CHECK(startup->config.hz == 20);
+  CHECK(startup->config.maxclients == 7);
+  CHECK(startup->config.timeout_s == 2);
+
+  directory.write("sub/b.conf", "\nhz x\n");
+  CHECK(error_of(start({file})) ==
+        file + ":2: " + directory.path() + "/sub/a.conf:2: " + directory.path() +
+            "/sub/b.conf:2: hz: argument couldn't be parsed into an integer");
+
+  CHECK(error_of(start({directory.write("none.conf", "include nosuch/*.conf\n")})) == "no error");
+  CHECK(
+      error_of(start({directory.write("gone.conf", "include gone2.conf\n")}))
+          .ends_with("gone2.conf: cannot open the configuration file: No such file or directory"));
+  CHECK(error_of(start({directory.write("self.conf", "include self.conf\n")}))
+            .ends_with("include: nested too deeply"));
+}
+
+TEST_CASE("the command line comes after the file, standard input between them") {
+  const Directory directory;
+  const std::string file = directory.write("respcask.conf", "port 1\nhz 20\ntimeout 3\n");
+  const auto startup =
+      start({file, "--port", "2", "--bind", "127.0.0.1", "-::1", "-"}, "port 3\nhz 21\n");
+  REQUIRE(error_of(startup) == "no error");
+  CHECK(startup->config.port == 2);
+  CHECK(startup->config.hz == 21);
+  CHECK(startup->config.timeout_s == 3);
+  CHECK(startup->config.bind == std::vector<std::string>{"127.0.0.1", "-::1"});
+
+  CHECK(start({"-", "--hz", "30"}, "port 5")->config.port == 5);
+  CHECK(start({"--hz 33"})->config.hz == 33);
+  CHECK(start({"--slowlog-log-slower-than", "-1"})->config.slowlog_log_slower_than_us == -1);
+  CHECK(start({"--requirepass", "a b"})->config.requirepass == "a b");
+  CHECK(render_value(*find_row("save"), start({"--save", "--hz", "20"})->config) == "");
+}
+
+TEST_CASE("errors on the command line") {
+  CHECK(error_of(start({"--prot", "1"})) == "command line: unknown parameter 'prot'");
+  CHECK(error_of(start({"--port=7"})) == "command line: unknown parameter 'port=7'");
+  CHECK(error_of(start({"--port"})) == "command line: port: wrong number of arguments");
+  CHECK(error_of(start({"--hz", "-5"})) ==
+        "command line: hz: argument must be between 0 and 2147483647 inclusive");
+  CHECK(error_of(start({"-x"})) ==
+        "command line: '-x' is not expected here, parameters are given as --name value");
+  CHECK(error_of(start({"-"}, "\nhz x")) ==
+        "standard input:2: hz: argument couldn't be parsed into an integer");
+  CHECK(error_of(start({"/dev/null", "b.conf"})) ==
+        "command line: 'b.conf' is not expected here, parameters are given as --name value");
+}
+
+TEST_CASE("lines that add up: save, users, renamed commands, output limits") {
+  const Directory directory;
+  const std::string file =
+      directory.write("respcask.conf",
+                      "save 10 1\nsave 20 2 30 3\nuser bob on >p ~*\nuser eve off\n"
+                      "rename-command FLUSHALL \"\"\nrename-command Keys slowkeys\n"
+                      "client-output-buffer-limit normal 1 2 3 pubsub 4 5 6\n"
+                      "client-output-buffer-limit slave 7 8 9\n");
+  const auto startup = start({file});
+  REQUIRE(error_of(startup) == "no error");
+  const Config& config = startup->config;
+  CHECK(render_value(*find_row("save"), config) == "10 1 20 2 30 3");
+  REQUIRE(config.users.size() == 2);
+  CHECK(config.users[0] == std::vector<std::string>{"bob", "on", ">p", "~*"});
+  REQUIRE(config.renamed_commands.size() == 2);
+  CHECK(config.renamed_commands[0] == std::pair<std::string, std::string>("flushall", ""));
+  CHECK(config.renamed_commands[1] == std::pair<std::string, std::string>("keys", "slowkeys"));
+  CHECK(config.output_limit(ClientClass::kNormal) == OutputLimit{1, 2, 3});
+  CHECK(config.output_limit(ClientClass::kReplica) == OutputLimit{7, 8, 9});
+  CHECK(config.output_limit(ClientClass::kPubsub) == OutputLimit{4, 5, 6});
+
+  const std::string emptied = directory.write("empty.conf", "save 10 1\nsave \"\"\nsave 5 5\n");
+  CHECK(render_value(*find_row("save"), start({emptied})->config) == "5 5");
+}
+
+TEST_CASE("parameters without effect are named once, in order") {
+  const auto startup = start({"--rdbcompression", "no", "--port", "1", "--appendonly", "yes",
+                              "--rdbcompression", "yes", "--slave-priority", "3"});
+  REQUIRE(error_of(startup) == "no error");
+  CHECK(startup->ineffective ==
+        std::vector<std::string>{"rdbcompression", "appendonly", "slave-priority"});
+  CHECK(render_value(*find_row("replica-priority"), startup->config) == "3");
+}
+
+TEST_CASE("--help is complete, --version is one line") {
+  CHECK(start({"--help"})->action == Startup::Action::kPrintHelp);
+  CHECK(start({"-h"})->action == Startup::Action::kPrintHelp);
+  CHECK(start({"--port", "1", "--version"})->action == Startup::Action::kPrintVersion);
+  CHECK(start({"-v"})->action == Startup::Action::kPrintVersion);
+
+  const std::string help = help_text();
+  for (RowId id = 0; id < row_count(); ++id) {
+    const Row& row = row_at(id);
+    CAPTURE(row.name);
+    const auto at = help.find("\n  " + std::string(row.name) + " ");
+    const auto alone = help.find("\n  " + std::string(row.name) + "\n");
+    CHECK((at != help.npos || alone != help.npos));
+    CHECK(help.find(row.help) != help.npos);
+  }
+  CHECK(version_text().starts_with("respcask 0."));
+  CHECK(version_text().find('\n') == std::string::npos);
+}
+
+}  // namespace
+}  // namespace respcask::server
