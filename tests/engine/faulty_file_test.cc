@@ -289,10 +289,11 @@ TEST_CASE("what a failed sync lost stays visible, and a later sync does not save
 
   // The sector synced after the failure never goes back to a state before it.
   REQUIRE(file->write_at(512, "AGAIN"));
-  for (const std::string& bytes : outcomes(fs, PowerLoss::kTearSectors)) {
-    const std::string sector = bytes.substr(512, 6);
-    CHECK((sector == "againn" || sector == "AGAINn"));
-  }
+  for (const PowerLoss mode : {PowerLoss::kTearSectors, PowerLoss::kTearPages})
+    for (const std::string& bytes : outcomes(fs, mode)) {
+      const std::string sector = bytes.substr(512, 6);
+      CHECK((sector == "againn" || sector == "AGAINn"));
+    }
 }
 
 TEST_CASE("names are durable only when their directory is synced") {
@@ -326,6 +327,17 @@ TEST_CASE(
   using namespace std::string_literals;
   CHECK(found == std::set<std::string>{"a=o ", "a=o t= ", "a=o t=n ", "a=o t=\0 "s, "a= ", "a=n ",
                                        "a=\0 "s});
+}
+
+TEST_CASE("a name used again never hides a rename that did not survive") {
+  FaultyFileSystem fs = with_file("old");
+  REQUIRE(fs.rename("/a", "/b"));
+  REQUIRE(fs.create("/a"));
+  for (const PowerLoss mode : kPowerLosses)
+    for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
+      const FaultyFileSystem after = fs.crash(seed, mode);
+      CHECK(after.contents(*after.stat("/b") ? "/b" : "/a") == "old");
+    }
 }
 
 TEST_CASE("a directory that is not durable takes its files along, however synced") {
