@@ -23,6 +23,7 @@
 #include <mutex>
 #include <optional>
 #include <queue>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -73,6 +74,8 @@ struct Waiter {
   TimeoutReply timeout_reply = TimeoutReply::kNull;
   // A postponed client (CLIENT PAUSE): it stands in no line and dispatches again when woken.
   bool postponed = false;
+
+  void set_arguments(std::span<const std::string_view> from);
 
   std::mutex mutex;
   State state = State::kWaiting;

@@ -48,6 +48,7 @@ enum CommandFlag : uint32_t {
   kProtected = 1u << 26,  // refused unless enable-debug-command (or -module-command) allows it
   kMultiNow = 1u << 27,   // runs at once inside MULTI instead of being queued (EXEC, DISCARD, ...)
   kInPubsub = 1u << 28,   // allowed in RESP2 while subscribed (SUBSCRIBE, PING, ...)
+  kExecutes = 1u << 29,   // runs what the session has queued: its shards are locked (EXEC)
 };
 
 enum class Group : uint8_t {

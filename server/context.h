@@ -165,6 +165,9 @@ class Context {
   void flush(uint32_t db);
   void swap(uint32_t db1, uint32_t db2);
 
+  // The locks and batches of the running command, for those who have to do with them (EXEC).
+  Scope& scope() { return scope_; }
+
   // For rows with kOwnLocks: calls `use` with one shard locked; the shard is unlocked when it
   // returns (inside a transaction all are locked throughout). Not from within `use`.
   void with_shard(uint32_t index, engine::FunctionRef<void(engine::Shard&)> use);
@@ -199,6 +202,10 @@ class Context {
   const TableEntry& command_;
   std::span<const std::string_view> args_;
   resp::Writer& reply_;
+  size_t next_key_ = 0;  // where key() looks first
 };
+
+// What a client is told that waited in vain.
+void write_timeout(TimeoutReply reply, resp::Writer& out);
 
 }  // namespace respcask::server

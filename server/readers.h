@@ -1,7 +1,7 @@
 // ReaderPool: threads that fetch values which are not in memory, so that no loop waits for a disk.
 //
 // A command that met cold values is parked: its session keeps a Parked with what is to be fetched,
-// the pool reads each value with one read_at, verifies its checksum, and when the last one is in
+// the pool reads each value and verifies its checksum, and when the last one is in
 // resumes the session, whose command runs again and finds the bytes here (design.md, section 9).
 // A Parked is shared by its session and the pool. The values are written by the pool's threads
 // until `missing` is 0, and read by the session's loop after that.
@@ -29,7 +29,7 @@ struct FetchedValue {
   uint32_t shard = 0;
   std::string key;  // for the error
   enum class State : uint8_t { kWanted, kReady, kDamaged, kFailed } state = State::kWanted;
-  std::string bytes;  // checksum and value
+  std::string bytes;
 };
 
 struct Parked {

@@ -7,6 +7,8 @@
 // - A batch is opened in a shard at its first change and closed by finish(), with one transaction
 //   mark if several shards were changed.
 // - finish() has been called before the locks go.
+// - A key whose time has come counts as missing at once and is removed when the command has ended
+//   (end_command), so that a look-up never moves the bytes that an earlier read() points to.
 // Lives on the stack of the thread that holds the locks.
 #pragma once
 
@@ -14,6 +16,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/shard.h"
@@ -43,45 +46,62 @@ class Scope {
   engine::Shard& shard(uint32_t index);
   engine::Shard& shard_for_write(uint32_t index);
   KeyTables& tables(uint32_t shard);
-  // Something was changed since the locks were taken or finish() was called.
+  // A command has changed something since the locks were taken or finish() was called.
   bool changed() const { return !written_.empty(); }
 
   // Reserves `bytes` on every locked shard. The reply to give if that fails, else "".
   std::string_view reserve(uint64_t bytes, engine::Growth growth);
+  std::string_view reserve_on(uint32_t shard, uint64_t bytes, engine::Growth growth);
 
-  // A key is there but its time has come: removes it, if the disk allows, and tells who is to know.
+  // A key is there but its time has come: tells who is to know, once; it goes in end_command(), if
+  // the disk allows.
   void expire(const KeyRef& key);
+  // After each command, also inside EXEC.
+  void end_command();
   // A key has changed: WATCH, tracking, the count of changes.
   void modified(const KeyRef& key);
   // All keys of a database are about to change by FLUSHDB or, with `other`, by SWAPDB.
   void flush(uint32_t db);
   void swap(uint32_t db1, uint32_t db2);
-  void notify(EventClass event_class, std::string_view event, const KeyRef& key, Session* self,
-              resp::Writer* reply);
+  // Keyspace notifications. `self` and `reply`: the session whose command this is, which gets its
+  // own copy at once; null: none.
+  void notify(EventClass event_class, std::string_view event, const KeyRef& key,
+              const Session* self = nullptr, resp::Writer* reply = nullptr);
+  size_t publish(ChannelKind kind, std::string_view channel, std::string_view payload,
+                 const Session* self, resp::Writer* reply);
 
-  // Keys with waiters whose line is to be served when the command has ended.
-  void signal(const KeyRef& key);
-  std::vector<OwnedKey> take_ready() { return std::move(ready_); }
+  // Keys whose lines are to be served when the command has ended (serve_ready), from the waiter
+  // behind the place `after` on.
+  struct Ready {
+    OwnedKey key;
+    uint64_t after = 0;
+  };
+  void signal(const KeyRef& key, uint64_t after = 0);
+  bool has_ready() const { return !ready_.empty(); }
+  std::vector<Ready> take_ready() { return std::exchange(ready_, {}); }
 
+  // Values that were fetched while the command was parked; null: none.
+  const Parked* fetched = nullptr;
   // The values that the command met and that were not in memory, or were damaged.
   std::vector<std::unique_ptr<FetchedValue>> cold;
   std::string damaged_key;
   bool damaged = false;
-  bool failed_read = false;  // the system refused the read of damaged_key
+  bool failed_read = false;  // of the two: the system refused to read it
   bool ready() const { return cold.empty() && !damaged; }
-  void clear_reads();
   // Values read in place because the command had changed something already; kept for its views.
   std::vector<std::unique_ptr<FetchedValue>> read_in_place;
 
   // What block_on() asked for; dispatch carries it out.
   std::unique_ptr<Waiter> block;
   bool in_transaction = false;
+  bool shown = false;  // the command was shown to MONITOR when it began to wait
 
  private:
   Turn& turn_;
   engine::ShardSet locked_;
   engine::ShardSet written_;
-  std::vector<OwnedKey> ready_;
+  std::vector<Ready> ready_;
+  std::vector<OwnedKey> expired_;
 };
 
 }  // namespace respcask::server

@@ -69,24 +69,37 @@ class Server {
   bool unblock(uint64_t id, bool with_error);
   size_t blocked_clients() const { return blocked_clients_.load(std::memory_order_relaxed); }
 
+  uint64_t next_order() { return last_order_.fetch_add(1, std::memory_order_relaxed) + 1; }
+  void count_blocked(int by) { blocked_clients_.fetch_add(static_cast<size_t>(by)); }
+  // Takes a session out of the lines that it stands in. On its loop, no shard locked.
+  void leave_lines(Waiter& waiter);
+
   // CLIENT PAUSE and UNPAUSE. As in Redis a pause is never shortened nor weakened by another.
   void pause(PauseKind kind, int64_t until_ms);
   void unpause();
-  PauseKind paused(int64_t now_ms) const;
+  PauseKind paused(int64_t now_ms) const {
+    const PauseKind kind = pause_kind_.load(std::memory_order_relaxed);
+    if (kind == PauseKind::kNone) return kind;
+    return now_ms < pause_until_ms_.load(std::memory_order_relaxed) ? kind : PauseKind::kNone;
+  }
+  // Wakes the client when the pause ends. False if there is none any more.
+  bool add_postponed(const std::shared_ptr<Waiter>& waiter);
 
   // --- monitors -------------------------------------------------------------------------------
   bool has_monitors() const { return monitor_count_.load(std::memory_order_relaxed) > 0; }
   void add_monitor(Session& session);
   void remove_monitor(Session& session);
-  void feed_monitors(const Session& session, int64_t now_us,
+  // Shows them a command; arguments in turn.scratch.redacted are hidden.
+  void feed_monitors(const Session& session, const Turn& turn,
                      std::span<const std::string_view> args);
 
   // --- keys -----------------------------------------------------------------------------------
   KeyTables& tables(uint32_t shard) { return tables_[shard]; }
   KeyRef key(std::string_view name, uint32_t db) const;
 
-  // Removes keys of one shard whose time has come, in slices so short that nobody notices; false
-  // when none is left. Commits and tells through `turn`, which is the calling thread's.
+  // Removes some keys of one shard whose time has come, few enough that nobody waiting for the
+  // shard notices. False when none is left, or nothing may be changed. `turn` is the calling
+  // thread's; the caller commits.
   bool expire_cycle(uint32_t shard, Turn& turn);
   // DEBUG SET-ACTIVE-EXPIRE.
   std::atomic<bool> active_expire{true};
@@ -96,18 +109,15 @@ class Server {
   void commit(Turn& turn);
 
   // --- memory ---------------------------------------------------------------------------------
-  // Heap used by index, clients and buffers.
+  // Heap used by index, clients and buffers; at most a millisecond old. No shard may be locked.
   uint64_t used_memory();
-  bool out_of_memory(uint64_t maxmemory);
+  bool out_of_memory(uint64_t maxmemory) { return used_memory() > maxmemory; }
 
  private:
   friend class Session;
-  friend class Dispatcher;
-  uint64_t add_session(Session& session);
+  uint64_t take_session_id();
+  void add_session(Session& session);
   void remove_session(Session& session);
-  // Takes a session out of the lines that it stands in. On its loop, no shard locked.
-  void leave_lines(Waiter& waiter);
-  void unwatch(Session& session);
   void maintain();
 
   std::vector<KeyTables> tables_;  // by shard; under its lock
@@ -115,7 +125,7 @@ class Server {
   mutable std::mutex sessions_mutex_;
   std::map<uint64_t, Session*> sessions_;
   std::atomic<size_t> session_count_{0};
-  uint64_t last_session_id_ = 0;
+  std::atomic<uint64_t> last_session_id_{0};
 
   std::atomic<uint64_t> last_order_{0};
   std::atomic<size_t> blocked_clients_{0};
@@ -128,6 +138,13 @@ class Server {
   std::mutex monitors_mutex_;
   std::vector<Session*> monitors_;
   std::atomic<size_t> monitor_count_{0};
+
+  std::mutex
+      memory_mutex_;  // guards client_bytes_ and clients_read_ns_; held by one reader of it all
+  uint64_t client_bytes_ = 0;
+  uint64_t clients_read_ns_ = 0;
+  std::atomic<uint64_t> used_memory_{0};
+  std::atomic<uint64_t> memory_read_ns_{0};
 
   std::mutex maintenance_mutex_;
   std::condition_variable maintenance_wake_;

@@ -1,8 +1,8 @@
 // Session: one client as the commands see it. No socket, no libuv.
 //
 // A session belongs to one loop: only that loop's thread changes its fields. Other threads (CLIENT
-// LIST, CLIENT KILL) may read what is Shown, and the strings under `mutex`, while they hold the
-// session registry (Server::for_each_session), which keeps the session alive. Whoever carries it
+// LIST, CLIENT KILL) may read what is Shown, and what `mutex` guards, while they hold the session
+// registry (Server::for_each_session), which keeps the session alive. Whoever carries it
 // (net/connection.h; a test; the fuzzer) implements Carrier and owns the session; the session
 // registers itself with the server when made and leaves every table of it when destroyed.
 #pragma once
@@ -121,6 +121,7 @@ class Session {
   void reset();
   void set_name(std::string_view name);
   void set_user(std::string_view user);
+  void set_waiter(std::shared_ptr<Waiter> waiter);
 
   Server& server;
   Carrier& carrier;
@@ -146,13 +147,16 @@ class Session {
   Shown<size_t> queued_bytes;
   Shown<uint32_t> watched_count;
 
-  mutable std::mutex mutex;  // guards the strings below against readers on other threads
-  std::string name;          // CLIENT SETNAME
+  // What follows up to `waiter` is written by the setters, under `mutex`; other threads lock it to
+  // read.
+  mutable std::mutex mutex;
+  std::string name;  // CLIENT SETNAME
   std::string user = "default";
+  std::shared_ptr<Waiter> waiter;  // null unless blocked
 
+  // The loop's own.
   std::unique_ptr<TransactionState> transaction;  // null outside MULTI and WATCH
   std::unique_ptr<Subscriptions> subscriptions;   // null: none
-  std::shared_ptr<Waiter> waiter;                 // null unless blocked
   std::shared_ptr<Parked> parked;                 // null unless a cold value is being fetched
 
   bool subscribed() const { return channel_count + pattern_count + shard_channel_count > 0; }

@@ -6,7 +6,7 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -15,12 +15,16 @@
 
 namespace respcask::server {
 
-class Server;
+class Scope;
+class Session;
+class Turn;
 
 // A command of a transaction, with its arguments in one block of memory.
 struct QueuedCommand {
+  QueuedCommand(const TableEntry& entry, std::span<const std::string_view> arguments);
+
   const TableEntry* command = nullptr;
-  std::string bytes;
+  std::vector<char> bytes;
   std::vector<std::string_view> args;  // views of `bytes`
 };
 
@@ -28,11 +32,21 @@ struct TransactionState {
   bool in_multi = false;
   bool aborted = false;  // a command was refused while queueing: EXEC answers EXECABORT
   std::vector<QueuedCommand> queue;
-  size_t queued_bytes = 0;
   uint32_t flags = 0;  // all CommandFlag bits of the queued commands
 
   std::shared_ptr<Watch> watch;  // null: nothing is watched
   std::vector<OwnedKey> watched;
 };
+
+// The shards that EXEC locks: those of all queued commands and of the watched keys.
+engine::ShardSet transaction_shards(Turn& turn, const Session& session);
+
+// Leaves MULTI and forgets the queue; what is watched stays.
+void drop_queue(Session& session);
+// Forgets what is watched: with its shards locked in `scope`, or with no shard locked.
+void unwatch(Session& session, Scope& scope);
+void unwatch(Session& session);
+// Both, with no shard locked.
+void discard_transaction(Session& session);
 
 }  // namespace respcask::server

@@ -5,7 +5,7 @@
 //     turn.begin();                         // once a round
 //     turn.lap();                           // after each read from a socket
 //     dispatch(session, turn, args, reply)  // for each request
-//     auto point = server.store.commit(turn.touched);  turn.touched.clear();
+//     auto point = turn.commit();
 //     Outbox outbox = turn.take_outbox();
 //     // hold both until store.synced(*point) if that is the mode; then:
 //     outbox.deliver();                     // what the commands told other sessions
@@ -16,9 +16,11 @@
 
 #include <cstdint>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/shard_set.h"
+#include "engine/store.h"
 #include "server/command.h"
 #include "server/config/store.h"
 #include "server/context.h"
@@ -37,39 +39,59 @@ class Turn {
 
   // Picks up the configuration and the time of day.
   void begin();
+  // Writes to the files what the turn's commands changed, and what others changed that they have
+  // read. Returns the point to be synced before anybody may be told (Store::commit); on an error
+  // nobody may be told at all.
+  engine::Result<engine::SyncPoint> commit();
+
   // Reads the clock again, so that what the loop did since is not counted as a command's time.
-  void lap() { clock_ns_ = monotonic_ns(); }
+  void lap() { set_clock(monotonic_ns()); }
 
   const Config& config() const { return config_.current(); }
   int64_t now_ms() const { return wall_ms_; }  // Unix time, as of the running command
   int64_t now_us() const { return wall_us_; }
-  Outbox take_outbox() { return std::move(outbox); }
+  Outbox take_outbox() { return std::exchange(outbox, {}); }
 
   static uint64_t monotonic_ns();
 
+  // When the last command ended, or lap(); what the next one's time is counted from.
+  uint64_t clock_ns() const { return clock_ns_; }
+  void set_clock(uint64_t ns) {
+    clock_ns_ = ns;
+    wall_us_ = round_wall_us_ + static_cast<int64_t>((ns - round_ns_) / 1000);
+    wall_ms_ = wall_us_ / 1000;
+  }
+
   Server& server;
   WorkerStats& stats;
-  engine::ShardSet touched;  // shards that were written, or read: to be committed
+  engine::ShardSet touched;  // shards that were read or written: to be committed
+  engine::ShardSet written;  // those that were written
   Outbox outbox;
 
+  // Whether error replies were counted since the last call: what makes a command a failed one.
+  // A transaction has not failed because one of its commands has, as that one has asked already.
+  bool new_errors() {
+    const uint64_t errors = stats.error_replies.get();
+    return std::exchange(errors_seen_, errors) != errors;
+  }
+
+  // What is known of the running command's arguments; kept here so that nothing is allocated for
+  // each command.
+  struct Scratch {
+    std::vector<KeyPosition> positions;  // which arguments are keys, ascending within each spec
+    std::vector<KeyRef> keys;            // in the same order
+    std::vector<size_t> redacted;        // arguments that MONITOR and SLOWLOG must not show
+  };
+  Scratch scratch;
+
  private:
-  friend class Dispatcher;
-  friend class Scope;
-  friend class Context;
-
-  // Ends what lap() began: returns the nanoseconds since and goes on from there.
-  uint64_t split();
-
   ConfigView config_;
+  uint64_t errors_seen_ = 0;
   uint64_t clock_ns_ = 0;      // monotonic, at the end of the last command or lap()
   uint64_t round_ns_ = 0;      // monotonic, at begin()
   int64_t round_wall_us_ = 0;  // time of day at begin()
   int64_t wall_us_ = 0;
   int64_t wall_ms_ = 0;
-
-  // Scratch of the command at hand; kept so that nothing is allocated for each.
-  std::vector<KeyPosition> positions_;
-  std::vector<KeyRef> keys_;
 };
 
 }  // namespace respcask::server

@@ -1,0 +1,82 @@
+#include "server/blocking.h"
+
+#include <chrono>
+#include <ctime>
+
+#include "server/session.h"
+
+namespace respcask::server {
+
+void Waiter::set_arguments(std::span<const std::string_view> from) {
+  arguments.assign(from.begin(), from.end());
+  args.assign(arguments.begin(), arguments.end());
+}
+
+bool end_wait(Waiter& waiter, Waiter::State state) {
+  {
+    std::lock_guard guard(waiter.mutex);
+    if (waiter.state != Waiter::State::kWaiting) return false;
+    waiter.state = state;
+  }
+  waiter.link->resume();
+  return true;
+}
+
+void Deadlines::start() {
+  std::lock_guard guard(mutex_);
+  stopping_ = false;
+  thread_ = std::thread([this] { run(); });
+}
+
+void Deadlines::stop() {
+  {
+    std::lock_guard guard(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Deadlines::add(int64_t deadline_ms, const std::shared_ptr<Waiter>& waiter) {
+  std::lock_guard guard(mutex_);
+  const bool earliest = entries_.empty() || deadline_ms < entries_.top().deadline_ms;
+  entries_.push({deadline_ms, waiter});
+  if (earliest) changed_.notify_one();
+}
+
+void Deadlines::wake_due(int64_t now_ms) {
+  std::vector<std::shared_ptr<Waiter>> due;
+  {
+    std::lock_guard guard(mutex_);
+    while (!entries_.empty() && entries_.top().deadline_ms <= now_ms) {
+      if (auto waiter = entries_.top().waiter.lock()) due.push_back(std::move(waiter));
+      entries_.pop();
+    }
+  }
+  for (const auto& waiter : due) end_wait(*waiter, Waiter::State::kTimedOut);
+}
+
+void Deadlines::run() {
+  using Clock = std::chrono::system_clock;
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    if (entries_.empty()) {
+      changed_.wait(lock);
+      continue;
+    }
+    const int64_t now_ms =
+        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now().time_since_epoch())
+            .count();
+    const int64_t wait_ms = entries_.top().deadline_ms - now_ms;
+    if (wait_ms > 0) {
+      // Not longer than a second at once: the wall clock may be set meanwhile.
+      changed_.wait_for(lock, std::chrono::milliseconds(wait_ms < 1000 ? wait_ms : 1000));
+      continue;
+    }
+    lock.unlock();
+    wake_due(now_ms);
+    lock.lock();
+  }
+}
+
+}  // namespace respcask::server

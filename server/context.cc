@@ -1,0 +1,367 @@
+#include "server/context.h"
+
+#include <cassert>
+#include <utility>
+
+#include "resp/number.h"
+#include "server/access.h"
+#include "server/scope.h"
+#include "server/server.h"
+
+namespace respcask::server {
+
+static_assert(static_cast<uint32_t>(EventClass::kGeneric) == kNotifyGeneric);
+static_assert(static_cast<uint32_t>(EventClass::kString) == kNotifyString);
+static_assert(static_cast<uint32_t>(EventClass::kList) == kNotifyList);
+static_assert(static_cast<uint32_t>(EventClass::kSet) == kNotifySet);
+static_assert(static_cast<uint32_t>(EventClass::kHash) == kNotifyHash);
+static_assert(static_cast<uint32_t>(EventClass::kSortedSet) == kNotifyZset);
+static_assert(static_cast<uint32_t>(EventClass::kExpired) == kNotifyExpired);
+static_assert(static_cast<uint32_t>(EventClass::kEvicted) == kNotifyEvicted);
+static_assert(static_cast<uint32_t>(EventClass::kStream) == kNotifyStream);
+static_assert(static_cast<uint32_t>(EventClass::kNew) == kNotifyNew);
+static_assert(static_cast<uint32_t>(EventClass::kKeyMiss) == kNotifyMiss);
+
+Context::Context(Scope& scope, Turn& turn, Session& session, const TableEntry& command,
+                 std::span<const std::string_view> args, resp::Writer& reply)
+    : scope_(scope),
+      turn_(turn),
+      session_(session),
+      command_(command),
+      args_(args),
+      reply_(reply) {}
+
+// --- the request --------------------------------------------------------------------------------
+
+Server& Context::server() {
+  return turn_.server;
+}
+const Config& Context::config() const {
+  return turn_.config();
+}
+uint32_t Context::db() const {
+  return session_.db;
+}
+int64_t Context::now_ms() const {
+  return turn_.now_ms();
+}
+bool Context::in_transaction() const {
+  return scope_.in_transaction;
+}
+
+std::optional<int64_t> Context::integer_arg(size_t i, std::string_view message) {
+  const std::optional<int64_t> value = resp::parse_int64(args_[i]);
+  if (!value) error(message.empty() ? "ERR value is not an integer or out of range" : message);
+  return value;
+}
+
+std::optional<int64_t> Context::integer_arg_in(size_t i, int64_t low, int64_t high,
+                                               std::string_view message) {
+  const std::optional<int64_t> value = integer_arg(i, message);
+  if (value && (*value < low || *value > high)) {
+    error(message.empty() ? "ERR value is out of range" : message);
+    return std::nullopt;
+  }
+  return value;
+}
+
+std::optional<double> Context::double_arg(size_t i, std::string_view message) {
+  const std::optional<double> value = resp::parse_double(args_[i]);
+  if (!value) error(message.empty() ? "ERR value is not a valid float" : message);
+  return value;
+}
+
+bool Context::arg_is(size_t i, std::string_view upper) const {
+  const std::string_view text = args_[i];
+  if (text.size() != upper.size()) return false;
+  for (size_t k = 0; k < upper.size(); ++k) {
+    const char c = text[k];
+    if ((c >= 'a' && c <= 'z' ? c - 32 : c) != upper[k]) return false;
+  }
+  return true;
+}
+
+// --- the reply ----------------------------------------------------------------------------------
+
+void Context::ok() {
+  reply_.ok();
+}
+
+void Context::error(std::string_view text) {
+  reply_.error(text);
+  turn_.stats.error_replies.add();
+  turn_.server.stats.count_error(text.substr(0, text.find(' ')));
+}
+
+void Context::wrong_type() {
+  error("WRONGTYPE Operation against a key holding the wrong kind of value");
+}
+
+void Context::syntax_error() {
+  error("ERR syntax error");
+}
+
+void Context::help(std::span<const std::string_view> lines) {
+  std::string title(command_.parent != nullptr ? command_.parent->row->name : command_.row->name);
+  for (char& c : title) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+  title += " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:";
+  reply_.array(lines.size() + 3);
+  reply_.simple_string(title);
+  for (std::string_view line : lines) reply_.simple_string(line);
+  reply_.simple_string("HELP");
+  reply_.simple_string("    Prints this help.");
+}
+
+// --- keys ---------------------------------------------------------------------------------------
+
+KeyRef Context::key(size_t i) {
+  return key(i, session_.db);
+}
+
+KeyRef Context::key(size_t i, uint32_t db) {
+  const Turn::Scratch& scratch = turn_.scratch;
+  for (size_t k = 0; k < scratch.positions.size(); ++k) {
+    // Most commands have one key, and those with many ask for them in order, a few times at most.
+    const size_t at = (next_key_ + k) % scratch.positions.size();
+    if (static_cast<size_t>(scratch.positions[at].index) != i) continue;
+    next_key_ = at + 1;
+    KeyRef found = scratch.keys[at];
+    found.db = db;
+    return found;
+  }
+  return key_named(args_[i], db);
+}
+
+KeyRef Context::key_named(std::string_view name, uint32_t db) {
+  return turn_.server.key(name, db);
+}
+
+std::optional<engine::KeydirEntry> Context::find_alive(const KeyRef& key) {
+  std::optional<engine::KeydirEntry> entry =
+      scope_.shard(key.shard).find(key.db, key.name, key.hash);
+  if (!entry || entry->expiry_ms == 0 || entry->expiry_ms >= turn_.now_ms()) return entry;
+  scope_.expire(key);
+  return std::nullopt;
+}
+
+std::optional<engine::KeydirEntry> Context::peek(const KeyRef& key) {
+  return find_alive(key);
+}
+
+std::optional<engine::KeydirEntry> Context::find_for_write(const KeyRef& key) {
+  std::optional<engine::KeydirEntry> entry = find_alive(key);
+  if (!entry) return entry;
+  const uint32_t access = touched_access(entry->access, turn_.config(), turn_.now_ms());
+  if (access != entry->access) {
+    scope_.shard(key.shard).keydir(key.db).set_access(key.name, key.hash, access);
+    entry->access = access;
+  }
+  return entry;
+}
+
+std::optional<engine::KeydirEntry> Context::find(const KeyRef& key) {
+  std::optional<engine::KeydirEntry> entry = find_for_write(key);
+  if (entry) {
+    turn_.stats.keyspace_hits.add();
+  } else {
+    turn_.stats.keyspace_misses.add();
+    notify(EventClass::kKeyMiss, "keymiss", key);
+  }
+  return entry;
+}
+
+Context::Typed Context::find_typed(const KeyRef& key, Type type) {
+  Typed found{find(key)};
+  if (found.entry && TypeTag{found.entry->type}.type() != type) {
+    found.wrong = true;
+    wrong_type();
+  }
+  return found;
+}
+
+Context::Typed Context::find_typed_for_write(const KeyRef& key, Type type) {
+  Typed found{find_for_write(key)};
+  if (found.entry && TypeTag{found.entry->type}.type() != type) {
+    found.wrong = true;
+    wrong_type();
+  }
+  return found;
+}
+
+// --- values -------------------------------------------------------------------------------------
+
+std::string_view Context::read(const KeyRef& key, const engine::KeydirEntry& entry) {
+  return read(key, entry.where, entry.value_size);
+}
+
+std::string_view Context::read(const KeyRef& key, engine::Location where, uint32_t value_size) {
+  engine::Shard& shard = scope_.shard(key.shard);
+  const engine::ValueRead value = shard.read(where, value_size);
+  switch (value.state) {
+    case engine::ValueRead::State::kReady:
+      return value.bytes;
+    case engine::ValueRead::State::kCold:
+      return read_cold(shard, key, where, value_size);
+    case engine::ValueRead::State::kDamaged:
+      break;
+  }
+  scope_.damaged = true;
+  scope_.damaged_key = key.name;
+  return {};
+}
+
+std::string_view Context::read_cold(engine::Shard& shard, const KeyRef& key, engine::Location where,
+                                    uint32_t value_size) {
+  engine::ColdRead cold = shard.cold_read(where, value_size);
+  const FetchedValue* fetched = nullptr;
+  if (scope_.fetched != nullptr)
+    fetched = scope_.fetched->find(key.shard, where, cold.segment.get());
+  if (fetched == nullptr) {
+    auto value = std::make_unique<FetchedValue>();
+    value->read = std::move(cold);
+    value->shard = key.shard;
+    if (!scope_.changed()) {
+      scope_.cold.push_back(std::move(value));
+      return {};
+    }
+    // An earlier command of this transaction has changed something: it cannot be run again, so the
+    // loop waits for the disk here. EXEC fetches what it can beforehand; what comes here are
+    // elements of large collections.
+    fetch(*value);
+    fetched = value.get();
+    scope_.read_in_place.push_back(std::move(value));
+  }
+  if (fetched->state == FetchedValue::State::kReady) return fetched->bytes;
+  scope_.damaged = true;
+  scope_.damaged_key = key.name;
+  scope_.failed_read = fetched->state == FetchedValue::State::kFailed;
+  return {};
+}
+
+bool Context::ready() const {
+  return scope_.ready();
+}
+
+// --- changing -----------------------------------------------------------------------------------
+
+bool Context::reserve(const KeyRef& key, uint64_t bytes) {
+  const std::string_view refusal = scope_.reserve_on(key.shard, bytes, engine::Growth::kGrows);
+  if (!refusal.empty()) error(refusal);
+  return refusal.empty();
+}
+
+engine::KeydirEntry Context::put(const KeyRef& key, TypeTag tag, int64_t expiry_ms,
+                                 std::string_view value) {
+  return put(key, tag, expiry_ms, std::span<const std::string_view>(&value, 1));
+}
+
+engine::KeydirEntry Context::put(const KeyRef& key, TypeTag tag, int64_t expiry_ms,
+                                 std::initializer_list<std::string_view> pieces) {
+  return put(key, tag, expiry_ms, std::span<const std::string_view>(pieces.begin(), pieces.size()));
+}
+
+engine::KeydirEntry Context::put(const KeyRef& key, TypeTag tag, int64_t expiry_ms,
+                                 std::span<const std::string_view> pieces) {
+  engine::Shard& shard = scope_.shard_for_write(key.shard);
+  const Config& config = turn_.config();
+  uint32_t access = new_access(config, turn_.now_ms());
+  bool is_new = false;
+  // The former entry matters to few: a counter of uses is kept, and "new" is told of new keys.
+  if (counts_frequency(config) || (config.notify_keyspace_events & kNotifyNew) != 0) {
+    const auto former = shard.find(key.db, key.name, key.hash);
+    is_new = !former;
+    if (former && counts_frequency(config)) access = former->access;
+  }
+  const engine::KeydirEntry entry =
+      shard.put(key.db, key.name, key.hash, tag.byte, expiry_ms, pieces, access);
+  if (is_new) notify(EventClass::kNew, "new", key);
+  scope_.modified(key);
+  return entry;
+}
+
+bool Context::remove(const KeyRef& key) {
+  if (!find_alive(key)) return false;
+  scope_.shard_for_write(key.shard).remove(key.db, key.name, key.hash);
+  scope_.modified(key);
+  return true;
+}
+
+bool Context::set_expiry(const KeyRef& key, int64_t expiry_ms) {
+  if (!find_alive(key)) return false;
+  scope_.shard_for_write(key.shard).set_expiry(key.db, key.name, key.hash, expiry_ms);
+  scope_.modified(key);
+  return true;
+}
+
+engine::Shard& Context::shard(const KeyRef& key) {
+  return scope_.shard(key.shard);
+}
+engine::Shard& Context::shard_for_write(const KeyRef& key) {
+  return scope_.shard_for_write(key.shard);
+}
+void Context::modified(const KeyRef& key) {
+  scope_.modified(key);
+}
+
+void Context::flush(uint32_t db) {
+  scope_.flush(db);
+}
+void Context::swap(uint32_t db1, uint32_t db2) {
+  scope_.swap(db1, db2);
+}
+
+void Context::with_shard(uint32_t index, engine::FunctionRef<void(engine::Shard&)> use) {
+  if (scope_.locked().contains(index)) {
+    use(scope_.shard(index));
+    return;
+  }
+  assert(scope_.locked().empty());
+  scope_.lock(index);
+  use(scope_.shard(index));
+  scope_.release();
+}
+
+void Context::notify(EventClass event_class, std::string_view event, const KeyRef& key) {
+  scope_.notify(event_class, event, key, &session_, &reply_);
+}
+
+size_t Context::publish(ChannelKind kind, std::string_view channel, std::string_view payload) {
+  return scope_.publish(kind, channel, payload, &session_, &reply_);
+}
+
+void Context::signal_ready(const KeyRef& key) {
+  scope_.signal(key);
+}
+
+// --- waiting ------------------------------------------------------------------------------------
+
+void write_timeout(TimeoutReply reply, resp::Writer& out) {
+  switch (reply) {
+    case TimeoutReply::kNull:
+      out.bulk_null();
+      return;
+    case TimeoutReply::kNullArray:
+      out.null_array();
+      return;
+    case TimeoutReply::kZero:
+      out.integer(0);
+      return;
+  }
+}
+
+void Context::block_on(std::span<const KeyRef> keys, Type type, int64_t deadline_ms,
+                       TimeoutReply timeout_reply) {
+  if (scope_.in_transaction) {
+    write_timeout(timeout_reply, reply_);
+    return;
+  }
+  auto waiter = std::make_unique<Waiter>();
+  for (const KeyRef& key : keys) waiter->keys.push_back(OwnedKey::of(key));
+  waiter->shards = scope_.locked();
+  waiter->type = type;
+  waiter->deadline_ms = deadline_ms;
+  waiter->timeout_reply = timeout_reply;
+  scope_.block = std::move(waiter);
+}
+
+}  // namespace respcask::server

@@ -1,0 +1,421 @@
+#include "server/dispatch.h"
+
+#include <algorithm>
+#include <cassert>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "server/execution.h"
+#include "server/server.h"
+#include "server/transaction.h"
+
+namespace respcask::server {
+namespace {
+
+// One request on its way. Lives on the stack for one call of dispatch.
+class Request {
+ public:
+  Request(Session& session, Turn& turn, std::span<const std::string_view> args, resp::Writer& reply)
+      : session_(session),
+        turn_(turn),
+        server_(session.server),
+        args_(args),
+        reply_(reply),
+        reply_begin_(reply.size()) {}
+
+  Outcome run();
+
+ private:
+  // Each check replies and returns false if it refuses the command.
+  bool known();
+  bool arity_fits();
+  bool allowed_by_configuration();
+  bool authenticated();
+  bool allowed_in_multi();
+  bool memory_suffices();
+  bool allowed_in_pubsub();
+
+  Outcome process();
+  bool must_wait_for_pause() const;
+  Outcome postpone();
+  Outcome continue_waiting(bool& run_again);
+  void queue();
+  Outcome run_command();
+  engine::ShardSet shards_to_lock() const;
+  uint64_t reserve_bytes() const;
+  Outcome park(Scope& scope);
+  Outcome block(Scope& scope);
+  void served_after_waking(Scope& scope);
+  Outcome done();
+
+  void reject(std::string_view error);
+  bool in_multi() const { return session_.transaction && session_.transaction->in_multi; }
+  bool is_exec() const { return (command_->flags & kExecutes) != 0; }
+  // The flags that count for the checks: EXEC does what its queue does.
+  uint32_t flags() const {
+    return is_exec() && in_multi() ? command_->flags | session_.transaction->flags
+                                   : command_->flags;
+  }
+
+  Session& session_;
+  Turn& turn_;
+  Server& server_;
+  const std::span<const std::string_view> args_;
+  resp::Writer& reply_;
+  size_t reply_begin_;
+  const TableEntry* command_ = nullptr;
+};
+
+// --- refusing -----------------------------------------------------------------------------------
+
+// As an error before the command ran: a transaction that is being queued will not be executed.
+void Request::reject(std::string_view error) {
+  if (in_multi()) session_.transaction->aborted = true;
+  turn_.stats.error_replies.add();
+  turn_.new_errors();
+  if (command_ != nullptr) turn_.stats.per_command[command_->index].rejected.add();
+  if (command_ != nullptr && is_exec()) {
+    const std::string_view reason = error.starts_with("ERR ") ? error.substr(4) : error;
+    discard_transaction(session_);
+    reply_.error(fmt::format("EXECABORT Transaction discarded because of: {}", reason));
+    server_.stats.count_error("EXECABORT");
+    return;
+  }
+  reply_.error(error);
+  server_.stats.count_error(error.substr(0, error.find(' ')));
+}
+
+// C's "%.128s": what a client sent is quoted up to its first NUL.
+std::string_view quoted(std::string_view text, size_t limit = 128) {
+  return text.substr(0, std::min(limit, text.find('\0')));
+}
+
+bool Request::known() {
+  command_ = server_.commands.find(args_);
+  if (command_ != nullptr && command_->row->handler != nullptr) return true;
+  const TableEntry* container = server_.commands.find(args_[0]);
+  // A container without a subcommand fails for its arity, below.
+  if (command_ != nullptr) return true;
+  if (container != nullptr) {
+    std::string name(quoted(args_[0]));
+    for (char& c : name) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+    reject(fmt::format("ERR unknown subcommand '{}'. Try {} HELP.", quoted(args_[1]), name));
+    return false;
+  }
+  std::string quoted_args;
+  for (size_t i = 1; i < args_.size() && quoted_args.size() < 128; ++i) {
+    quoted_args += '\'';
+    quoted_args += quoted(args_[i], 128 - (quoted_args.size() - 1));
+    quoted_args += "' ";
+  }
+  reject(fmt::format("ERR unknown command '{}', with args beginning with: {}", quoted(args_[0]),
+                     quoted_args));
+  return false;
+}
+
+bool Request::arity_fits() {
+  const int arity = command_->row->arity;
+  const int argc = static_cast<int>(std::min<size_t>(args_.size(), INT32_MAX));
+  const bool fits = arity > 0 ? argc == arity : argc >= -arity;
+  if (fits && command_->row->handler != nullptr) return true;
+  reject(fmt::format("ERR wrong number of arguments for '{}' command", command_->full_name));
+  return false;
+}
+
+// DEBUG can crash and stall a server: it must have been asked for.
+bool Request::allowed_by_configuration() {
+  if ((command_->flags & kProtected) == 0) return true;
+  const Permission permission = turn_.config().enable_debug_command;
+  if (permission == Permission::kYes || (permission == Permission::kLocal && session_.peer.local)) {
+    return true;
+  }
+  reject(
+      "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you "
+      "can run it from a local connection, otherwise you need to set this option in the "
+      "configuration file, and then restart the server.");
+  return false;
+}
+
+bool Request::authenticated() {
+  if (session_.authenticated || (command_->flags & kNoAuth) != 0) return true;
+  if (turn_.config().requirepass.empty()) return true;
+  reject("NOAUTH Authentication required.");
+  return false;
+}
+
+// A queue of commands that no EXEC can run is of no use.
+bool Request::allowed_in_multi() {
+  if (!in_multi() || (command_->flags & kNoMulti) == 0) return true;
+  reject("ERR Command not allowed inside a transaction");
+  return false;
+}
+
+// Above maxmemory nothing that may grow runs; nor is it queued, as a queue takes memory itself.
+bool Request::memory_suffices() {
+  const uint64_t limit = turn_.config().maxmemory;
+  if (limit == 0) return true;
+  const bool queueing = in_multi() && (command_->flags & kMultiNow) == 0;
+  if (((flags() & kDenyOom) == 0 && !queueing) || !server_.out_of_memory(limit)) return true;
+  reject("OOM command not allowed when used memory > 'maxmemory'.");
+  return false;
+}
+
+// A RESP2 client that has subscribed reads a stream of messages: a reply would look like one.
+bool Request::allowed_in_pubsub() {
+  if (session_.protocol != 2 || !session_.subscribed() || (command_->flags & kInPubsub) != 0) {
+    return true;
+  }
+  reject(fmt::format(
+      "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
+      "allowed in this context",
+      command_->full_name));
+  return false;
+}
+
+// --- the way of a request -----------------------------------------------------------------------
+
+Outcome Request::run() {
+  reply_.set_protocol(session_.protocol);
+  if (session_.waiter != nullptr) {
+    bool run_again = false;
+    const Outcome outcome = continue_waiting(run_again);
+    if (!run_again) return outcome;
+  }
+  if (session_.parked != nullptr) {
+    if (session_.parked->missing.load(std::memory_order_acquire) != 0) return Outcome::kParked;
+    command_ = server_.commands.find(args_);
+    return run_command();
+  }
+  return process();
+}
+
+// The checks stand in the order of Redis 7.0, since each decides which error a client sees first.
+Outcome Request::process() {
+  session_.last_command_ms = turn_.now_ms();
+  if (!known() || !arity_fits()) return done();
+  session_.last_command = command_;
+  if (!allowed_by_configuration() || !authenticated() || !allowed_in_multi() ||
+      !memory_suffices() || !allowed_in_pubsub()) {
+    return done();
+  }
+  if (must_wait_for_pause()) return postpone();
+  if (in_multi() && (command_->flags & kMultiNow) == 0) {
+    queue();
+    return done();
+  }
+  return run_command();
+}
+
+void Request::queue() {
+  TransactionState& transaction = *session_.transaction;
+  transaction.queue.push_back(QueuedCommand(*command_, args_));
+  transaction.flags |= command_->flags;
+  session_.queued_commands = static_cast<int>(transaction.queue.size());
+  session_.queued_bytes += transaction.queue.back().bytes.size();
+  reply_.simple_string("QUEUED");
+}
+
+bool Request::must_wait_for_pause() const {
+  switch (server_.paused(turn_.now_ms())) {
+    case PauseKind::kNone:
+      return false;
+    case PauseKind::kAll:
+      return true;
+    case PauseKind::kWrite:
+      return (flags() & (kWrite | kMayReplicate)) != 0;
+  }
+  return false;
+}
+
+Outcome Request::postpone() {
+  auto waiter = std::make_shared<Waiter>();
+  waiter->session = &session_;
+  waiter->link = session_.link;
+  waiter->postponed = true;
+  session_.set_waiter(waiter);
+  if (!server_.add_postponed(waiter)) {
+    // The pause has ended in the meantime.
+    session_.set_waiter(nullptr);
+    return process();
+  }
+  server_.count_blocked(1);
+  return Outcome::kBlocked;
+}
+
+// A blocked session's carrier was resumed. Says what came of the wait, or that the command is to be
+// run (again).
+Outcome Request::continue_waiting(bool& run_again) {
+  const std::shared_ptr<Waiter> waiter = session_.waiter;
+  Waiter::State state;
+  {
+    std::lock_guard guard(waiter->mutex);
+    state = waiter->state;
+  }
+  if (state == Waiter::State::kWaiting) return Outcome::kBlocked;
+  command_ = waiter->command;
+  if (waiter->postponed) {
+    session_.set_waiter(nullptr);
+    server_.count_blocked(-1);
+    run_again = true;
+    return Outcome::kDone;
+  }
+  switch (state) {
+    case Waiter::State::kWoken:
+      run_again = true;
+      return Outcome::kDone;
+    case Waiter::State::kServed:
+      turn_.touched.add(waiter->touched);
+      turn_.written.add(waiter->touched);
+      reply_.raw(waiter->reply);
+      break;
+    default:
+      server_.leave_lines(*waiter);
+      if (state == Waiter::State::kUnblockedError) {
+        turn_.stats.error_replies.add();
+        server_.stats.count_error("UNBLOCKED");
+        reply_.error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+      } else {
+        write_timeout(waiter->timeout_reply, reply_);
+      }
+  }
+  session_.set_waiter(nullptr);
+  return done();
+}
+
+engine::ShardSet Request::shards_to_lock() const {
+  if (!is_exec()) return find_shards(turn_, session_, *command_, args_);
+  return in_multi() ? transaction_shards(turn_, session_) : engine::ShardSet{};
+}
+
+uint64_t Request::reserve_bytes() const {
+  if (!is_exec() || !in_multi()) return bytes_to_reserve(args_);
+  uint64_t bytes = 0;
+  for (const QueuedCommand& queued : session_.transaction->queue) {
+    if (queued.command->flags & kWrite) bytes += bytes_to_reserve(queued.args);
+  }
+  return bytes;
+}
+
+Outcome Request::run_command() {
+  const bool first_run = session_.parked == nullptr && session_.waiter == nullptr;
+  Scope scope(turn_);
+  const engine::ShardSet shards = shards_to_lock();
+  if (!shards.empty()) scope.lock(shards);
+  scope.fetched = session_.parked.get();
+  scope.shown = session_.waiter != nullptr;
+
+  // A write that the disk has no room for is refused before anything changes. Handlers that lock
+  // shards themselves reserve there.
+  if ((flags() & kWrite) != 0) {
+    const std::string_view refusal = scope.reserve(reserve_bytes(), growth_of(flags()));
+    if (!refusal.empty()) {
+      reject(refusal);
+      scope.release();
+      session_.parked = nullptr;
+      return done();
+    }
+  }
+  const Ran ran = execute(scope, turn_, session_, *command_, args_, reply_);
+  if (ran == Ran::kCold) return park(scope);
+  session_.parked = nullptr;
+  scope.fetched = nullptr;
+  if (ran == Ran::kBlocked) return block(scope);
+  if (!first_run) served_after_waking(scope);
+  scope.end_command();
+  scope.finish();
+  if (scope.has_ready()) serve_ready(scope, turn_);
+  scope.release();
+  return done();
+}
+
+// The values that the command met and that are not in memory are fetched by the readers.
+Outcome Request::park(Scope& scope) {
+  auto parked = std::make_shared<Parked>();
+  // What was fetched for an earlier run is needed again.
+  if (session_.parked != nullptr) {
+    for (auto& value : session_.parked->values) parked->values.push_back(std::move(value));
+  }
+  for (auto& value : scope.cold) parked->values.push_back(std::move(value));
+  scope.cold.clear();
+  scope.fetched = nullptr;
+  scope.release();
+  turn_.stats.parked.add();
+  session_.parked = parked;
+  server_.readers.submit(parked, session_.link);
+  return Outcome::kParked;
+}
+
+Outcome Request::block(Scope& scope) {
+  scope.end_command();
+  scope.finish();
+  if (session_.waiter != nullptr) {
+    // Woken in vain: it keeps its place and its deadline, and those behind it have their turn.
+    const std::shared_ptr<Waiter> waiter = session_.waiter;
+    scope.block.reset();
+    {
+      std::lock_guard guard(waiter->mutex);
+      waiter->state = Waiter::State::kWaiting;
+    }
+    for (const OwnedKey& key : waiter->keys) scope.signal(key.ref(), waiter->order);
+    if (scope.has_ready()) serve_ready(scope, turn_);
+    scope.release();
+    if (waiter->deadline_ms != 0) server_.deadlines.add(waiter->deadline_ms, waiter);
+    return Outcome::kBlocked;
+  }
+  std::shared_ptr<Waiter> waiter = std::move(scope.block);
+  waiter->order = server_.next_order();
+  waiter->session = &session_;
+  waiter->link = session_.link;
+  waiter->command = command_;
+  waiter->set_arguments(args_);
+  for (const OwnedKey& key : waiter->keys) {
+    scope.tables(key.shard).lines[key].emplace(waiter->order, waiter);
+  }
+  session_.set_waiter(waiter);
+  server_.count_blocked(1);
+  show_monitors(scope, turn_, session_, *command_, args_);
+  scope.release();
+  if (waiter->deadline_ms != 0) server_.deadlines.add(waiter->deadline_ms, waiter);
+  return Outcome::kBlocked;
+}
+
+// A blocked command that its own loop had to run is answered: it leaves its lines, and those who
+// waited behind it have their turn.
+void Request::served_after_waking(Scope& scope) {
+  const std::shared_ptr<Waiter> waiter = session_.waiter;
+  if (waiter == nullptr) return;
+  session_.set_waiter(nullptr);
+  leave_lines(scope, *waiter);
+  server_.count_blocked(-1);
+  for (const OwnedKey& key : waiter->keys) scope.signal(key.ref());
+}
+
+Outcome Request::done() {
+  // CLIENT REPLY OFF and SKIP: the command ran, its reply is not sent.
+  switch (session_.reply_mode.get()) {
+    case ReplyMode::kOn:
+      break;
+    case ReplyMode::kOff:
+      reply_.truncate(reply_begin_);
+      break;
+    case ReplyMode::kSkipNext:
+      session_.reply_mode = ReplyMode::kSkipping;
+      break;
+    case ReplyMode::kSkipping:
+      reply_.truncate(reply_begin_);
+      session_.reply_mode = ReplyMode::kOn;
+      break;
+  }
+  return session_.close_after_reply ? Outcome::kClose : Outcome::kDone;
+}
+
+}  // namespace
+
+Outcome dispatch(Session& session, Turn& turn, std::span<const std::string_view> args,
+                 resp::Writer& reply) {
+  assert(!args.empty());
+  return Request(session, turn, args, reply).run();
+}
+
+}  // namespace respcask::server

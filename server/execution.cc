@@ -1,0 +1,227 @@
+#include "server/execution.h"
+
+#include <algorithm>
+#include <cassert>
+
+#include <fmt/format.h>
+
+#include "server/server.h"
+
+namespace respcask::server {
+
+engine::ShardSet find_shards(Turn& turn, const Session& session, const TableEntry& command,
+                             std::span<const std::string_view> args) {
+  Turn::Scratch& scratch = turn.scratch;
+  scratch.positions.clear();
+  scratch.keys.clear();
+  engine::ShardSet shards;
+  Server& server = turn.server;
+  bool good = true;
+  if (command.single_key && args.size() > 1) {
+    scratch.positions.push_back({1, 0});
+  } else if (!command.row->keys.empty()) {
+    good = find_keys(command, args, scratch.positions);
+  }
+  for (const KeyPosition& position : scratch.positions) {
+    const KeyRef& key = scratch.keys.emplace_back(
+        server.key(args[static_cast<size_t>(position.index)], session.db));
+    shards.add(key.shard);
+  }
+  if (!good || (command.flags & kAllShards) != 0) {
+    shards = engine::ShardSet::first(server.store.shard_count());
+  }
+  return shards;
+}
+
+namespace {
+
+void reply_damaged(Context& context, const Scope& scope) {
+  constexpr size_t kShownBytes = 128;
+  context.error(fmt::format(
+      "ERR the value of key '{}' {}", std::string_view(scope.damaged_key).substr(0, kShownBytes),
+      scope.failed_read ? "could not be read: I/O error" : "is damaged on disk"));
+}
+
+void remember_slow(Turn& turn, const Session& session, std::span<const std::string_view> args,
+                   uint64_t ns) {
+  std::vector<std::string_view> shown(args.begin(), args.end());
+  for (size_t i : turn.scratch.redacted) {
+    if (i < shown.size()) shown[i] = "(redacted)";
+  }
+  std::lock_guard guard(session.mutex);
+  turn.server.slowlog.add(shown, turn.now_ms() / 1000, static_cast<int64_t>(ns / 1000),
+                          session.peer.address, session.name, turn.config().slowlog_max_len);
+}
+
+void count(Turn& turn, const Session& session, const TableEntry& command,
+           std::span<const std::string_view> args, uint64_t ns, bool failed) {
+  const Config& config = turn.config();
+  turn.stats.commands.add();
+  CommandCounters& counters = turn.stats.per_command[command.index];
+  counters.calls.add();
+  counters.ns.add(ns);
+  if (failed) counters.failed.add();
+  if (config.latency_tracking) {
+    LatencyHistogram* latency = counters.latency.load(std::memory_order_relaxed);
+    if (latency == nullptr) {
+      latency = new LatencyHistogram;
+      counters.latency.store(latency, std::memory_order_release);
+    }
+    latency->add(ns);
+  }
+  if (config.slowlog_log_slower_than_us >= 0 && (command.flags & kSkipSlowlog) == 0 &&
+      ns / 1000 >= static_cast<uint64_t>(config.slowlog_log_slower_than_us)) {
+    remember_slow(turn, session, args, ns);
+  }
+}
+
+}  // namespace
+
+Ran execute(Scope& scope, Turn& turn, Session& session, const TableEntry& command,
+            std::span<const std::string_view> args, resp::Writer& reply) {
+  const uint64_t begin_ns = turn.clock_ns();
+  const size_t reply_begin = reply.size();
+  turn.scratch.redacted.clear();
+
+  Context context(scope, turn, session, command, args, reply);
+  command.row->handler(context);
+
+  if (!scope.ready()) {
+    reply.truncate(reply_begin);
+    if (!scope.damaged) return Ran::kCold;
+    scope.cold.clear();
+    reply_damaged(context, scope);
+    scope.damaged = scope.failed_read = false;
+  } else if (scope.block != nullptr) {
+    return Ran::kBlocked;
+  }
+  scope.end_command();
+  turn.set_clock(Turn::monotonic_ns());
+  count(turn, session, command, args, turn.clock_ns() - begin_ns, turn.new_errors());
+  show_monitors(scope, turn, session, command, args);
+  return Ran::kReplied;
+}
+
+void show_monitors(const Scope& scope, Turn& turn, const Session& session,
+                   const TableEntry& command, std::span<const std::string_view> args) {
+  if (!turn.server.has_monitors() || scope.shown) return;
+  if ((command.flags & (kSkipMonitor | kAdmin)) != 0) return;
+  turn.server.feed_monitors(session, turn, args);
+}
+
+uint64_t bytes_to_reserve(std::span<const std::string_view> args) {
+  uint64_t bytes = 4096;
+  for (std::string_view arg : args) bytes += 2 * arg.size();
+  return bytes;
+}
+
+engine::Growth growth_of(uint32_t command_flags) {
+  return command_flags & kDenyOom ? engine::Growth::kGrows : engine::Growth::kShrinks;
+}
+
+void leave_lines(Scope& scope, Waiter& waiter) {
+  for (const OwnedKey& key : waiter.keys) {
+    KeyTables& keyed = scope.tables(key.shard);
+    const auto line = keyed.lines.find(key.ref());
+    if (line == keyed.lines.end()) continue;  // a key named twice
+    line->second.erase(waiter.order);
+    if (line->second.empty()) keyed.lines.erase(line);
+  }
+}
+
+namespace {
+
+// The first one in the key's line behind the place `after` that can be served with what the key
+// holds. Nobody while one in front of it is being looked after by its own loop.
+std::shared_ptr<Waiter> next_waiter(Scope& scope, Turn& turn, const OwnedKey& key, uint64_t after) {
+  KeyTables& keyed = scope.tables(key.shard);
+  const auto line = keyed.lines.find(key.ref());
+  if (line == keyed.lines.end()) return nullptr;
+  const auto entry = scope.shard(key.shard).find(key.db, key.name, key.hash);
+  if (!entry || (entry->expiry_ms != 0 && entry->expiry_ms < turn.now_ms())) return nullptr;
+  for (auto at = line->second.upper_bound(after); at != line->second.end(); ++at) {
+    Waiter& waiter = *at->second;
+    if (waiter.type != TypeTag{entry->type}.type()) continue;
+    std::lock_guard guard(waiter.mutex);
+    if (waiter.state == Waiter::State::kWoken) return nullptr;
+    if (waiter.state == Waiter::State::kWaiting) return at->second;
+  }
+  return nullptr;
+}
+
+// Runs a waiter's command; its shards are locked. False: its own loop has to run it, and nobody
+// behind it may be served before.
+bool serve(Scope& scope, Turn& turn, Waiter& waiter) {
+  std::unique_lock guard(waiter.mutex);
+  if (waiter.state != Waiter::State::kWaiting) return true;
+  Session& session = *waiter.session;
+  resp::Writer reply(waiter.reply, session.protocol);
+  find_shards(turn, session, *waiter.command, waiter.args);
+  const std::string_view refusal =
+      scope.reserve(bytes_to_reserve(waiter.args), growth_of(waiter.command->flags));
+  Ran ran = Ran::kReplied;
+  if (!refusal.empty()) {
+    reply.error(refusal);
+  } else {
+    ran = execute(scope, turn, session, *waiter.command, waiter.args, reply);
+  }
+  switch (ran) {
+    case Ran::kBlocked:
+      scope.block.reset();
+      scope.end_command();
+      scope.finish();
+      return true;
+    case Ran::kCold:
+      scope.cold.clear();
+      scope.end_command();
+      scope.finish();
+      waiter.state = Waiter::State::kWoken;
+      waiter.link->resume();
+      return false;
+    case Ran::kReplied:
+      break;
+  }
+  scope.finish();
+  leave_lines(scope, waiter);
+  waiter.touched = scope.locked();
+  waiter.state = Waiter::State::kServed;
+  turn.server.count_blocked(-1);
+  waiter.link->resume();
+  return true;
+}
+
+void serve_line(Scope& scope, Turn& turn, const OwnedKey& key, uint64_t after) {
+  for (;;) {
+    if (!scope.locked().contains(key.shard)) {
+      scope.release();
+      scope.lock(key.shard);
+    }
+    const std::shared_ptr<Waiter> waiter = next_waiter(scope, turn, key, after);
+    if (waiter == nullptr) return;
+    if (!scope.locked().contains(waiter->shards)) {
+      // Locks are taken in ascending order only: let go, take all, and look again.
+      engine::ShardSet shards = waiter->shards;
+      shards.add(key.shard);
+      scope.release();
+      scope.lock(shards);
+      continue;
+    }
+    if (!serve(scope, turn, *waiter)) return;
+    after = waiter->order;
+  }
+}
+
+}  // namespace
+
+void serve_ready(Scope& scope, Turn& turn) {
+  scope.fetched = nullptr;
+  scope.in_transaction = false;
+  scope.shown = true;
+  while (scope.has_ready()) {
+    for (const Scope::Ready& ready : scope.take_ready()) {
+      serve_line(scope, turn, ready.key, ready.after);
+    }
+  }
+}
+
+}  // namespace respcask::server

@@ -1,0 +1,239 @@
+#include "server/pubsub.h"
+
+#include <algorithm>
+#include <cassert>
+
+#include "server/glob.h"
+#include "server/session.h"
+
+namespace respcask::server {
+
+// --- Outbox -------------------------------------------------------------------------------------
+
+void Outbox::add(Pubsub& pubsub, ChannelKind kind, std::string_view channel,
+                 std::string_view payload, uint64_t origin) {
+  pubsub_ = &pubsub;
+  messages_.push_back(
+      {kind, static_cast<uint32_t>(channel.size()), bytes_.size(), payload.size(), origin});
+  bytes_.append(channel).append(payload);
+}
+
+void Outbox::deliver() {
+  if (messages_.empty()) return;
+  pubsub_->deliver(*this);
+  messages_.clear();
+  bytes_.clear();
+}
+
+// --- subscriptions ------------------------------------------------------------------------------
+
+namespace {
+
+StringSet& own_set(Subscriptions& subscriptions, ChannelKind kind) {
+  switch (kind) {
+    case ChannelKind::kChannel:
+      return subscriptions.channels;
+    case ChannelKind::kPattern:
+      return subscriptions.patterns;
+    case ChannelKind::kShard:
+      break;
+  }
+  return subscriptions.shard_channels;
+}
+
+Shown<uint32_t>& own_count(Session& session, ChannelKind kind) {
+  switch (kind) {
+    case ChannelKind::kChannel:
+      return session.channel_count;
+    case ChannelKind::kPattern:
+      return session.pattern_count;
+    case ChannelKind::kShard:
+      break;
+  }
+  return session.shard_channel_count;
+}
+
+}  // namespace
+
+bool Pubsub::subscribe(Session& session, ChannelKind kind, std::string_view channel) {
+  if (session.subscriptions == nullptr) session.subscriptions = std::make_unique<Subscriptions>();
+  std::lock_guard guard(mutex_);
+  if (!own_set(*session.subscriptions, kind).emplace(channel).second) return false;
+  own_count(session, kind) += 1;
+  listeners_.fetch_add(1, std::memory_order_relaxed);
+  if (kind == ChannelKind::kPattern) {
+    auto found = pattern_index_.find(channel);
+    if (found == pattern_index_.end()) {
+      patterns_.push_back({std::string(channel), {}});
+      found = pattern_index_.emplace(patterns_.back().glob, std::prev(patterns_.end())).first;
+      pattern_count_.store(patterns_.size(), std::memory_order_relaxed);
+    }
+    found->second->subscribers.push_back(&session);
+    return true;
+  }
+  Channels& channels = kind == ChannelKind::kShard ? shard_channels_ : channels_;
+  auto found = channels.find(channel);
+  if (found == channels.end()) found = channels.emplace(channel, Subscribers{}).first;
+  found->second.push_back(&session);
+  return true;
+}
+
+bool Pubsub::unsubscribe(Session& session, ChannelKind kind, std::string_view channel) {
+  if (session.subscriptions == nullptr) return false;
+  std::lock_guard guard(mutex_);
+  StringSet& own = own_set(*session.subscriptions, kind);
+  const auto mine = own.find(channel);
+  if (mine == own.end()) return false;
+  if (kind == ChannelKind::kPattern) {
+    const auto found = pattern_index_.find(channel);
+    const auto pattern = found->second;
+    std::erase(pattern->subscribers, &session);
+    if (pattern->subscribers.empty()) {
+      pattern_index_.erase(found);
+      patterns_.erase(pattern);
+      pattern_count_.store(patterns_.size(), std::memory_order_relaxed);
+    }
+  } else {
+    Channels& channels = kind == ChannelKind::kShard ? shard_channels_ : channels_;
+    const auto found = channels.find(channel);
+    std::erase(found->second, &session);
+    if (found->second.empty()) channels.erase(found);
+  }
+  own.erase(mine);
+  own_count(session, kind) -= 1;
+  listeners_.fetch_sub(1, std::memory_order_relaxed);
+  return true;
+}
+
+void Pubsub::unsubscribe_all(Session& session) {
+  if (session.subscriptions == nullptr) return;
+  for (const ChannelKind kind :
+       {ChannelKind::kChannel, ChannelKind::kPattern, ChannelKind::kShard}) {
+    const StringSet& own = own_set(*session.subscriptions, kind);
+    while (!own.empty()) unsubscribe(session, kind, std::string(*own.begin()));
+  }
+  session.subscriptions = nullptr;
+}
+
+// --- messages -----------------------------------------------------------------------------------
+
+namespace {
+
+void write_message(resp::Writer& out, ChannelKind kind, std::string_view channel,
+                   std::string_view payload) {
+  out.push(3);
+  out.bulk(kind == ChannelKind::kShard ? "smessage" : "message");
+  out.bulk(channel);
+  out.bulk(payload);
+}
+
+void write_pattern_message(resp::Writer& out, std::string_view pattern, std::string_view channel,
+                           std::string_view payload) {
+  out.push(4);
+  out.bulk("pmessage");
+  out.bulk(pattern);
+  out.bulk(channel);
+  out.bulk(payload);
+}
+
+// One message in both protocols, each written when the first subscriber needs it.
+class Encoded {
+ public:
+  template <class Write>
+  void send(Session& session, Write write) {
+    std::string& bytes = bytes_[session.protocol == 3];
+    if (bytes.empty()) {
+      resp::Writer out(bytes, session.protocol);
+      write(out);
+    }
+    session.link->push(bytes);
+  }
+
+ private:
+  std::string bytes_[2];
+};
+
+}  // namespace
+
+size_t Pubsub::receivers(ChannelKind kind, std::string_view channel) const {
+  std::lock_guard guard(mutex_);
+  size_t count = 0;
+  const Channels& channels = kind == ChannelKind::kShard ? shard_channels_ : channels_;
+  const auto found = channels.find(channel);
+  if (found != channels.end()) count += found->second.size();
+  if (kind == ChannelKind::kShard) return count;
+  for (const Pattern& pattern : patterns_) {
+    if (glob_match(pattern.glob, channel)) count += pattern.subscribers.size();
+  }
+  return count;
+}
+
+void Pubsub::write_own(const Session& session, ChannelKind kind, std::string_view channel,
+                       std::string_view payload, resp::Writer& out) {
+  Subscriptions& own = *session.subscriptions;
+  if (own_set(own, kind).contains(channel)) write_message(out, kind, channel, payload);
+  if (kind == ChannelKind::kShard) return;
+  for (const std::string& pattern : own.patterns) {
+    if (glob_match(pattern, channel)) write_pattern_message(out, pattern, channel, payload);
+  }
+}
+
+void Pubsub::deliver(const Outbox& outbox) {
+  std::lock_guard guard(mutex_);
+  for (const Outbox::Message& message : outbox.messages_) {
+    const std::string_view bytes(outbox.bytes_);
+    deliver_one(message.kind, bytes.substr(message.begin, message.channel_size),
+                bytes.substr(message.begin + message.channel_size, message.payload_size),
+                message.origin);
+  }
+}
+
+void Pubsub::deliver_one(ChannelKind kind, std::string_view channel, std::string_view payload,
+                         uint64_t origin) {
+  const Channels& channels = kind == ChannelKind::kShard ? shard_channels_ : channels_;
+  if (const auto found = channels.find(channel); found != channels.end()) {
+    Encoded encoded;
+    for (Session* session : found->second) {
+      if (session->id == origin) continue;
+      encoded.send(*session,
+                   [&](resp::Writer& out) { write_message(out, kind, channel, payload); });
+    }
+  }
+  if (kind == ChannelKind::kShard) return;
+  for (const Pattern& pattern : patterns_) {
+    if (!glob_match(pattern.glob, channel)) continue;
+    Encoded encoded;
+    for (Session* session : pattern.subscribers) {
+      if (session->id == origin) continue;
+      encoded.send(*session, [&](resp::Writer& out) {
+        write_pattern_message(out, pattern.glob, channel, payload);
+      });
+    }
+  }
+}
+
+// --- PUBSUB -------------------------------------------------------------------------------------
+
+std::vector<std::string> Pubsub::active_channels(ChannelKind kind, std::string_view pattern) const {
+  std::lock_guard guard(mutex_);
+  std::vector<std::string> names;
+  for (const auto& [name, subscribers] :
+       kind == ChannelKind::kShard ? shard_channels_ : channels_) {
+    if (pattern.empty() || glob_match(pattern, name)) names.push_back(name);
+  }
+  return names;
+}
+
+size_t Pubsub::subscribers(ChannelKind kind, std::string_view channel) const {
+  std::lock_guard guard(mutex_);
+  const Channels& channels = kind == ChannelKind::kShard ? shard_channels_ : channels_;
+  const auto found = channels.find(channel);
+  return found == channels.end() ? 0 : found->second.size();
+}
+
+size_t Pubsub::channel_count(ChannelKind kind) const {
+  std::lock_guard guard(mutex_);
+  return (kind == ChannelKind::kShard ? shard_channels_ : channels_).size();
+}
+
+}  // namespace respcask::server

@@ -1,0 +1,205 @@
+#include "server/scope.h"
+
+#include <algorithm>
+#include <cassert>
+#include <charconv>
+#include <mutex>
+
+#include "server/server.h"
+
+namespace respcask::server {
+
+void Scope::lock(const engine::ShardSet& shards) {
+  assert(locked_.empty());
+  for (uint32_t index : shards) turn_.server.store.shard(index).lock();
+  locked_ = shards;
+  turn_.touched.add(shards);
+}
+
+void Scope::lock(uint32_t shard) {
+  assert(locked_.empty());
+  turn_.server.store.shard(shard).lock();
+  locked_.add(shard);
+  turn_.touched.add(shard);
+}
+
+void Scope::release() {
+  if (locked_.empty()) return;
+  end_command();
+  finish();
+  for (uint32_t index : locked_) turn_.server.store.shard(index).unlock();
+  locked_.clear();
+}
+
+void Scope::finish() {
+  if (written_.empty()) return;
+  engine::Store& store = turn_.server.store;
+  if (written_.size() == 1) {
+    store.shard(*written_.begin()).end_batch(nullptr);
+  } else {
+    const engine::TransactionMark mark = store.begin_transaction(written_);
+    for (uint32_t index : written_) store.shard(index).end_batch(&mark);
+  }
+  turn_.written.add(written_);
+  written_.clear();
+}
+
+engine::Shard& Scope::shard(uint32_t index) {
+  assert(locked_.contains(index));
+  return turn_.server.store.shard(index);
+}
+
+engine::Shard& Scope::shard_for_write(uint32_t index) {
+  engine::Shard& target = shard(index);
+  if (!target.in_batch()) {
+    target.begin_batch();
+    written_.add(index);
+  }
+  return target;
+}
+
+KeyTables& Scope::tables(uint32_t shard) {
+  return turn_.server.tables(shard);
+}
+
+std::string_view Scope::reserve(uint64_t bytes, engine::Growth growth) {
+  for (uint32_t index : locked_) {
+    if (const std::string_view refusal = reserve_on(index, bytes, growth); !refusal.empty()) {
+      return refusal;
+    }
+  }
+  return {};
+}
+
+std::string_view Scope::reserve_on(uint32_t index, uint64_t bytes, engine::Growth growth) {
+  const engine::Result<void> reserved = shard(index).reserve(bytes, growth);
+  if (reserved) return {};
+  switch (reserved.error().code) {
+    case engine::ErrorCode::kNoSpace:
+      return "MISCONF Errors writing to the AOF file: No space left on device";
+    case engine::ErrorCode::kInvalid:
+      return "ERR one command or transaction may not write more than 4 GiB";
+    default:
+      return "MISCONF Errors writing to the AOF file: Input/output error";
+  }
+}
+
+void Scope::expire(const KeyRef& key) {
+  for (const OwnedKey& known : expired_) {
+    if (KeyEqual{}(known, key)) return;
+  }
+  // While writes are paused nothing is to change: the key is missing and stays where it is.
+  if (turn_.server.paused(turn_.now_ms()) != PauseKind::kNone) return;
+  expired_.push_back(OwnedKey::of(key));
+  turn_.stats.expired.add();
+  modified(key);
+  notify(EventClass::kExpired, "expired", key);
+}
+
+void Scope::end_command() {
+  if (expired_.empty()) return;
+  for (const OwnedKey& key : expired_) {
+    engine::Shard& home = shard(key.shard);
+    const auto entry = home.find(key.db, key.name, key.hash);
+    // The command may have written it anew.
+    if (!entry || entry->expiry_ms == 0 || entry->expiry_ms >= turn_.now_ms()) continue;
+    constexpr uint64_t kRecordBytes = 256;
+    if (!home.reserve(key.name.size() + kRecordBytes, engine::Growth::kShrinks)) continue;
+    shard_for_write(key.shard).remove(key.db, key.name, key.hash);
+  }
+  expired_.clear();
+}
+
+void Scope::modified(const KeyRef& key) {
+  turn_.stats.changes.add();
+  KeyTables& keyed = tables(key.shard);
+  if (keyed.watched.empty()) return;
+  const auto found = keyed.watched.find(key);
+  if (found == keyed.watched.end()) return;
+  std::optional<engine::KeydirEntry> entry;
+  for (WatchedKey& watched : found->second) {
+    if (watched.was_expired) {
+      // A key that was expired when it was watched was missing to the client; as long as it is
+      // missing nothing has changed.
+      entry = shard(key.shard).find(key.db, key.name, key.hash);
+      const bool missing = !entry || (entry->expiry_ms != 0 && entry->expiry_ms < turn_.now_ms());
+      if (missing) continue;
+      watched.was_expired = false;
+    }
+    watched.watch->touched.store(true, std::memory_order_relaxed);
+  }
+}
+
+void Scope::flush(uint32_t db) {
+  for (uint32_t index : locked_) {
+    for (auto& [key, watches] : tables(index).watched) {
+      if (key.db != db || !shard(index).find(key.db, key.name, key.hash)) continue;
+      for (WatchedKey& watched : watches) {
+        if (!watched.was_expired) watched.watch->touched.store(true, std::memory_order_relaxed);
+      }
+    }
+    engine::Shard& home = shard_for_write(index);
+    turn_.stats.changes.add(home.keydir(db).size());
+    home.flush(db);
+  }
+}
+
+void Scope::swap(uint32_t db1, uint32_t db2) {
+  for (uint32_t index : locked_) {
+    engine::Shard& home = shard(index);
+    for (auto& [key, watches] : tables(index).watched) {
+      if (key.db != db1 && key.db != db2) continue;
+      if (!home.find(db1, key.name, key.hash) && !home.find(db2, key.name, key.hash)) continue;
+      for (WatchedKey& watched : watches) {
+        watched.watch->touched.store(true, std::memory_order_relaxed);
+      }
+    }
+    shard_for_write(index).swap(db1, db2);
+    for (auto& [key, line] : tables(index).lines) {
+      if (key.db == db1 || key.db == db2) signal(key.ref());
+    }
+  }
+  turn_.stats.changes.add();
+}
+
+void Scope::notify(EventClass event_class, std::string_view event, const KeyRef& key,
+                   const Session* self, resp::Writer* reply) {
+  const uint32_t wanted = turn_.config().notify_keyspace_events;
+  if ((wanted & static_cast<uint32_t>(event_class)) == 0 || turn_.server.pubsub.idle()) return;
+  std::string channel;
+  const auto publish_on = [&](std::string_view prefix, std::string_view name,
+                              std::string_view payload) {
+    char db[16];
+    const size_t digits = static_cast<size_t>(std::to_chars(db, db + sizeof db, key.db).ptr - db);
+    channel.assign(prefix).append(db, digits).append("__:").append(name);
+    publish(ChannelKind::kChannel, channel, payload, self, reply);
+  };
+  if (wanted & kNotifyKeyspace) publish_on("__keyspace@", key.name, event);
+  if (wanted & kNotifyKeyevent) publish_on("__keyevent@", event, key.name);
+}
+
+size_t Scope::publish(ChannelKind kind, std::string_view channel, std::string_view payload,
+                      const Session* self, resp::Writer* reply) {
+  Pubsub& pubsub = turn_.server.pubsub;
+  if (pubsub.idle()) return 0;
+  const size_t receivers = pubsub.receivers(kind, channel);
+  if (receivers == 0) return 0;
+  uint64_t origin = 0;
+  if (self != nullptr && reply != nullptr && self->subscriptions != nullptr) {
+    origin = self->id;
+    Pubsub::write_own(*self, kind, channel, payload, *reply);
+  }
+  turn_.outbox.add(pubsub, kind, channel, payload, origin);
+  return receivers;
+}
+
+void Scope::signal(const KeyRef& key, uint64_t after) {
+  KeyTables& keyed = tables(key.shard);
+  if (keyed.lines.empty() || keyed.lines.find(key) == keyed.lines.end()) return;
+  for (const Ready& known : ready_) {
+    if (known.after <= after && KeyEqual{}(known.key, key)) return;
+  }
+  ready_.push_back({OwnedKey::of(key), after});
+}
+
+}  // namespace respcask::server

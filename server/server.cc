@@ -1,0 +1,330 @@
+#include "server/server.h"
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+
+#include <fmt/format.h>
+
+#include "server/log.h"
+#include "server/scope.h"
+#include "server/transaction.h"
+
+namespace respcask::server {
+namespace {
+
+int64_t unix_ms() {
+  timespec t;
+  clock_gettime(CLOCK_REALTIME, &t);
+  return int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
+}
+
+}  // namespace
+
+Server::Server(engine::Store& of, ConfigStore& with)
+    : store(of),
+      config(with),
+      commands(with.snapshot()->renamed_commands),
+      stats(commands.size()),
+      started_ms(unix_ms()),
+      tables_(of.shard_count()) {}
+
+Server::~Server() {
+  stop();
+}
+
+void Server::start() {
+  deadlines.start();
+  readers.start(std::max(1, config.snapshot()->readers));
+  stopping_ = false;
+  maintenance_ = std::thread([this] { maintain(); });
+}
+
+void Server::stop() {
+  {
+    std::lock_guard guard(maintenance_mutex_);
+    stopping_ = true;
+  }
+  maintenance_wake_.notify_all();
+  if (maintenance_.joinable()) maintenance_.join();
+  readers.stop();
+  deadlines.stop();
+}
+
+KeyRef Server::key(std::string_view name, uint32_t db) const {
+  return {name, store.shard(0).hash(name), store.shard_of(name), db};
+}
+
+void Server::commit(Turn& turn) {
+  const engine::Result<engine::SyncPoint> committed = turn.commit();
+  Outbox outbox = turn.take_outbox();
+  if (committed) {
+    outbox.deliver();
+  } else {
+    log_warning("Commit failed: {}", committed.error().message);
+  }
+}
+
+// --- sessions -----------------------------------------------------------------------------------
+
+uint64_t Server::take_session_id() {
+  return last_session_id_.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+void Server::add_session(Session& session) {
+  std::lock_guard guard(sessions_mutex_);
+  sessions_.emplace(session.id, &session);
+  session_count_.store(sessions_.size(), std::memory_order_relaxed);
+}
+
+void Server::remove_session(Session& session) {
+  {
+    std::lock_guard guard(sessions_mutex_);
+    sessions_.erase(session.id);
+    session_count_.store(sessions_.size(), std::memory_order_relaxed);
+  }
+  if (const std::shared_ptr<Waiter> waiter = session.waiter) {
+    bool served = false;
+    {
+      // Whoever runs its command right now holds this.
+      std::lock_guard guard(waiter->mutex);
+      served = waiter->state == Waiter::State::kServed;
+      waiter->state = Waiter::State::kGone;
+    }
+    if (!served) leave_lines(*waiter);
+  }
+  unwatch(session);
+  pubsub.unsubscribe_all(session);
+  remove_monitor(session);
+}
+
+void Server::for_each_session(const std::function<bool(Session&)>& visit) {
+  std::lock_guard guard(sessions_mutex_);
+  for (const auto& [id, session] : sessions_) {
+    if (!visit(*session)) return;
+  }
+}
+
+bool Server::with_session(uint64_t id, const std::function<void(Session&)>& use) {
+  std::lock_guard guard(sessions_mutex_);
+  const auto found = sessions_.find(id);
+  if (found == sessions_.end()) return false;
+  use(*found->second);
+  return true;
+}
+
+// --- waiting ------------------------------------------------------------------------------------
+
+void Server::leave_lines(Waiter& waiter) {
+  for (const OwnedKey& key : waiter.keys) {
+    std::lock_guard guard(store.shard(key.shard));
+    KeyTables& keyed = tables(key.shard);
+    const auto line = keyed.lines.find(key);
+    if (line == keyed.lines.end()) continue;
+    line->second.erase(waiter.order);
+    if (line->second.empty()) keyed.lines.erase(line);
+  }
+  count_blocked(-1);
+}
+
+bool Server::unblock(uint64_t id, bool with_error) {
+  std::shared_ptr<Waiter> waiter;
+  with_session(id, [&](Session& session) {
+    std::lock_guard guard(session.mutex);
+    waiter = session.waiter;
+  });
+  if (waiter == nullptr || waiter->postponed) return false;
+  return end_wait(*waiter, with_error ? Waiter::State::kUnblockedError : Waiter::State::kTimedOut);
+}
+
+void Server::pause(PauseKind kind, int64_t until_ms) {
+  std::lock_guard guard(pause_mutex_);
+  if (paused(unix_ms()) == PauseKind::kNone) {
+    pause_until_ms_.store(until_ms);
+    pause_kind_.store(kind);
+  } else {
+    pause_until_ms_.store(std::max(until_ms, pause_until_ms_.load()));
+    pause_kind_.store(std::max(kind, pause_kind_.load()));
+  }
+}
+
+void Server::unpause() {
+  std::vector<std::weak_ptr<Waiter>> waiting;
+  {
+    std::lock_guard guard(pause_mutex_);
+    pause_kind_.store(PauseKind::kNone);
+    waiting.swap(postponed_);
+  }
+  for (const auto& weak : waiting) {
+    if (const auto waiter = weak.lock()) end_wait(*waiter, Waiter::State::kTimedOut);
+  }
+}
+
+bool Server::add_postponed(const std::shared_ptr<Waiter>& waiter) {
+  std::lock_guard guard(pause_mutex_);
+  if (paused(unix_ms()) == PauseKind::kNone) return false;
+  std::erase_if(postponed_, [](const auto& weak) { return weak.expired(); });
+  postponed_.push_back(waiter);
+  deadlines.add(pause_until_ms_.load(), waiter);
+  return true;
+}
+
+// --- monitors -----------------------------------------------------------------------------------
+
+void Server::add_monitor(Session& session) {
+  std::lock_guard guard(monitors_mutex_);
+  if (session.monitor) return;
+  session.monitor = true;
+  monitors_.push_back(&session);
+  monitor_count_.store(monitors_.size(), std::memory_order_relaxed);
+}
+
+void Server::remove_monitor(Session& session) {
+  if (!session.monitor) return;
+  std::lock_guard guard(monitors_mutex_);
+  session.monitor = false;
+  std::erase(monitors_, &session);
+  monitor_count_.store(monitors_.size(), std::memory_order_relaxed);
+}
+
+namespace {
+
+// An argument between double quotes, with what is not printable in escapes.
+void append_quoted(std::string& line, std::string_view text) {
+  line += '"';
+  for (const char c : text) {
+    switch (c) {
+      case '"':
+      case '\\':
+        line += '\\';
+        line += c;
+        break;
+      case '\n':
+        line += "\\n";
+        break;
+      case '\r':
+        line += "\\r";
+        break;
+      case '\t':
+        line += "\\t";
+        break;
+      case '\a':
+        line += "\\a";
+        break;
+      case '\b':
+        line += "\\b";
+        break;
+      default:
+        if (c >= 0x20 && c < 0x7f) {
+          line += c;
+        } else {
+          line += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+        }
+    }
+  }
+  line += '"';
+}
+
+}  // namespace
+
+void Server::feed_monitors(const Session& session, const Turn& turn,
+                           std::span<const std::string_view> args) {
+  std::string line = fmt::format("+{}.{:06} [{} {}]", turn.now_us() / 1'000'000,
+                                 turn.now_us() % 1'000'000, session.db.get(), session.peer.address);
+  for (size_t i = 0; i < args.size(); ++i) {
+    const std::vector<size_t>& redacted = turn.scratch.redacted;
+    const bool hidden = std::find(redacted.begin(), redacted.end(), i) != redacted.end();
+    line += ' ';
+    append_quoted(line, hidden ? std::string_view("(redacted)") : args[i]);
+  }
+  line += "\r\n";
+  std::lock_guard guard(monitors_mutex_);
+  for (Session* monitor : monitors_) monitor->link->push(line);
+}
+
+// --- keys ---------------------------------------------------------------------------------------
+
+bool Server::expire_cycle(uint32_t index, Turn& turn) {
+  // Each key costs about a microsecond under the lock.
+  constexpr size_t kKeysAtOnce = 64;
+  if (!active_expire.load(std::memory_order_relaxed) || paused(turn.now_ms()) != PauseKind::kNone) {
+    return false;
+  }
+  Scope scope(turn);
+  scope.lock(index);
+  engine::Shard& shard = scope.shard(index);
+  size_t removed = 0;
+  const uint32_t databases = store.options().databases;
+  for (uint32_t db = 0; db < databases && removed < kKeysAtOnce; ++db) {
+    if (shard.keydir(db).expiring() == 0) continue;
+    const auto expire = [&](std::string_view name, const engine::KeydirEntry&) {
+      const OwnedKey key{std::string(name), shard.hash(name), index, db};
+      scope.expire(key.ref());
+      ++removed;
+    };
+    // Redis's rule: a key goes when its time is past, not when it has come.
+    shard.keydir(db).visit_due(turn.now_ms() - 1, kKeysAtOnce - removed, expire);
+  }
+  scope.release();
+  return removed == kKeysAtOnce;
+}
+
+void Server::maintain() {
+  using namespace std::chrono_literals;
+  Turn turn(*this);
+  std::unique_lock lock(maintenance_mutex_);
+  while (!stopping_) {
+    maintenance_wake_.wait_for(lock, 100ms, [this] { return stopping_; });
+    if (stopping_) return;
+    lock.unlock();
+    for (uint32_t shard = 0; shard < store.shard_count(); ++shard) {
+      turn.begin();
+      // A commit for every few slices: what is pending does not pile up, and a shard that is full
+      // of expired keys does not pay a system call for each slice.
+      for (int slice = 1; expire_cycle(shard, turn); ++slice) {
+        if (slice % 16 == 0) commit(turn);
+        turn.lap();
+      }
+      if (!turn.written.empty()) commit(turn);
+      turn.touched.clear();
+    }
+    lock.lock();
+  }
+}
+
+// --- memory -------------------------------------------------------------------------------------
+
+uint64_t Server::used_memory() {
+  constexpr uint64_t kFreshNs = 1'000'000;
+  constexpr uint64_t kClientsFreshNs = 100'000'000;
+  const uint64_t now_ns = Turn::monotonic_ns();
+  if (now_ns - memory_read_ns_.load(std::memory_order_relaxed) < kFreshNs) {
+    return used_memory_.load(std::memory_order_relaxed);
+  }
+  const std::unique_lock one(memory_mutex_, std::try_to_lock);
+  if (!one.owns_lock()) return used_memory_.load(std::memory_order_relaxed);
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < store.shard_count(); ++i) {
+    engine::Shard& shard = store.shard(i);
+    std::lock_guard guard(shard);
+    const engine::ShardStats shard_stats = shard.stats();
+    bytes += shard_stats.keydir_bytes + shard_stats.pending_bytes;
+  }
+  // There may be very many clients; they are looked at less often.
+  if (now_ns - clients_read_ns_ >= kClientsFreshNs) {
+    clients_read_ns_ = now_ns;
+    client_bytes_ = 0;
+    constexpr uint64_t kSessionBytes = sizeof(Session) + 1024;
+    for_each_session([&](Session& session) {
+      client_bytes_ += kSessionBytes + session.carrier.output_bytes() +
+                       session.carrier.input_bytes() + session.queued_bytes;
+      return true;
+    });
+  }
+  bytes += client_bytes_;
+  used_memory_.store(bytes, std::memory_order_relaxed);
+  memory_read_ns_.store(now_ns, std::memory_order_relaxed);
+  return bytes;
+}
+
+}  // namespace respcask::server

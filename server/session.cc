@@ -1,0 +1,67 @@
+#include "server/session.h"
+
+#include <ctime>
+#include <utility>
+
+#include "server/pubsub.h"
+#include "server/server.h"
+#include "server/transaction.h"
+
+namespace respcask::server {
+namespace {
+
+int64_t unix_ms() {
+  timespec t;
+  clock_gettime(CLOCK_REALTIME, &t);
+  return int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
+}
+
+}  // namespace
+
+Session::Session(Server& owner, Carrier& by, Peer from)
+    : server(owner),
+      carrier(by),
+      link(std::make_shared<Link>(by)),
+      id(owner.take_session_id()),
+      peer(std::move(from)),
+      created_ms(unix_ms()) {
+  last_command_ms = created_ms;
+  authenticated = owner.config.snapshot()->requirepass.empty();
+  server.add_session(*this);
+}
+
+Session::~Session() {
+  link->sever();
+  server.remove_session(*this);
+}
+
+void Session::reset() {
+  discard_transaction(*this);
+  transaction = nullptr;
+  server.pubsub.unsubscribe_all(*this);
+  server.remove_monitor(*this);
+  db = 0;
+  protocol = 2;
+  reply_mode = ReplyMode::kOn;
+  no_evict = false;
+  set_name("");
+  set_user("default");
+  authenticated = server.config.snapshot()->requirepass.empty();
+}
+
+void Session::set_name(std::string_view new_name) {
+  std::lock_guard guard(mutex);
+  name = new_name;
+}
+
+void Session::set_user(std::string_view new_user) {
+  std::lock_guard guard(mutex);
+  user = new_user;
+}
+
+void Session::set_waiter(std::shared_ptr<Waiter> new_waiter) {
+  std::lock_guard guard(mutex);
+  waiter = std::move(new_waiter);
+}
+
+}  // namespace respcask::server
