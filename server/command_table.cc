@@ -189,11 +189,7 @@ int first_key(const KeySpec& spec, std::span<const std::string_view> args) {
   for (int i = begin; i != end; i += step) {
     if (i >= argc || i < 0) break;
     const std::string_view word = args[static_cast<size_t>(i)];
-    if (word.size() == spec.keyword.size() &&
-        std::equal(word.begin(), word.end(), spec.keyword.begin(),
-                   [](char a, char b) { return lower(a) == lower(b); })) {
-      return i + 1;
-    }
+    if (equal_ignoring_case(word, spec.keyword)) return i + 1;
   }
   return 0;
 }
@@ -253,6 +249,11 @@ bool find_keys(const TableEntry& entry, std::span<const std::string_view> args,
     keys.resize(before);
   }
   return entry.row->find_keys(args, keys);
+}
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](char x, char y) { return lower(x) == lower(y); });
 }
 
 std::string_view group_name(Group group) {

@@ -67,6 +67,9 @@ class CommandTable {
 bool find_keys(const TableEntry& entry, std::span<const std::string_view> args,
                std::vector<KeyPosition>& keys);
 
+// Whether two names are the same but for the case of ASCII letters.
+bool equal_ignoring_case(std::string_view a, std::string_view b);
+
 std::string_view group_name(Group group);
 // The name of a Category, a CommandFlag or a KeyFlag bit, as COMMAND INFO writes it; "" if COMMAND
 // does not show it.

@@ -220,7 +220,7 @@ std::string_view Context::read_cold(engine::Shard& shard, const KeyRef& key, eng
     auto value = std::make_unique<FetchedValue>();
     value->read = std::move(cold);
     value->shard = key.shard;
-    if (!scope_.changed()) {
+    if (!scope_.changed() && !scope_.cannot_repeat) {
       scope_.cold.push_back(std::move(value));
       return {};
     }
@@ -327,6 +327,12 @@ void Context::notify(EventClass event_class, std::string_view event, const KeyRe
 
 size_t Context::publish(ChannelKind kind, std::string_view channel, std::string_view payload) {
   return scope_.publish(kind, channel, payload, &session_, &reply_);
+}
+
+void Context::take_pushes() {
+  std::string pushed;
+  session_.carrier.take_pushes(pushed);
+  reply_.raw(pushed);
 }
 
 void Context::signal_ready(const KeyRef& key) {

@@ -67,8 +67,8 @@ enum class EventClass : uint32_t {
   kExpired = 1 << 6,    // x
   kEvicted = 1 << 7,    // e
   kStream = 1 << 8,     // t
+  kKeyMiss = 1 << 9,    // m
   kNew = 1 << 10,       // n
-  kKeyMiss = 1 << 13,   // m
 };
 
 // What a blocked client is told when its time is up (and a command inside EXEC at once).
@@ -174,6 +174,9 @@ class Context {
 
   // Tells subscribers of keyspace events; "set", "del", ... Cheap when nobody listens.
   void notify(EventClass event_class, std::string_view event, const KeyRef& key);
+
+  // Puts the messages that the session has been sent so far in front of what is replied next.
+  void take_pushes();
 
   // PUBLISH and SPUBLISH: how many subscribers will get the message.
   size_t publish(ChannelKind kind, std::string_view channel, std::string_view payload);

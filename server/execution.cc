@@ -215,7 +215,7 @@ void serve_line(Scope& scope, Turn& turn, const OwnedKey& key, uint64_t after) {
 
 void serve_ready(Scope& scope, Turn& turn) {
   scope.fetched = nullptr;
-  scope.in_transaction = false;
+  scope.in_transaction = scope.cannot_repeat = false;
   scope.shown = true;
   while (scope.has_ready()) {
     for (const Scope::Ready& ready : scope.take_ready()) {

@@ -214,12 +214,13 @@ void Pubsub::deliver_one(ChannelKind kind, std::string_view channel, std::string
 
 // --- PUBSUB -------------------------------------------------------------------------------------
 
-std::vector<std::string> Pubsub::active_channels(ChannelKind kind, std::string_view pattern) const {
+std::vector<std::string> Pubsub::active_channels(ChannelKind kind,
+                                                 std::optional<std::string_view> pattern) const {
   std::lock_guard guard(mutex_);
   std::vector<std::string> names;
   for (const auto& [name, subscribers] :
        kind == ChannelKind::kShard ? shard_channels_ : channels_) {
-    if (pattern.empty() || glob_match(pattern, name)) names.push_back(name);
+    if (!pattern || glob_match(*pattern, name)) names.push_back(name);
   }
   return names;
 }

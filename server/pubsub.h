@@ -13,6 +13,7 @@
 #include <functional>
 #include <list>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -80,7 +81,8 @@ class Pubsub {
                         std::string_view payload, resp::Writer& out);
 
   // PUBSUB CHANNELS, NUMSUB, NUMPAT.
-  std::vector<std::string> active_channels(ChannelKind kind, std::string_view pattern) const;
+  std::vector<std::string> active_channels(ChannelKind kind,
+                                           std::optional<std::string_view> pattern) const;
   size_t subscribers(ChannelKind kind, std::string_view channel) const;
   size_t pattern_count() const { return pattern_count_.load(std::memory_order_relaxed); }
   size_t channel_count(ChannelKind kind) const;

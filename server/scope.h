@@ -94,6 +94,8 @@ class Scope {
   // What block_on() asked for; dispatch carries it out.
   std::unique_ptr<Waiter> block;
   bool in_transaction = false;
+  // EXEC has begun to run its queue: a cold value is waited for where it is met.
+  bool cannot_repeat = false;
   bool shown = false;  // the command was shown to MONITOR when it began to wait
 
  private:

@@ -1,0 +1,201 @@
+// MULTI, EXEC, DISCARD, WATCH, UNWATCH.
+//
+// Dispatch queues what a client sends between MULTI and EXEC, and locks for EXEC the shards of all
+// queued commands and watched keys, so that the queue runs as one: in one batch a shard, under one
+// transaction mark.
+#include <algorithm>
+#include <utility>
+
+#include "server/command_table.h"
+#include "server/context.h"
+#include "server/execution.h"
+#include "server/server.h"
+#include "server/transaction.h"
+
+namespace respcask::server {
+namespace {
+
+TransactionState& transaction_of(Session& session) {
+  if (session.transaction == nullptr) session.transaction = std::make_unique<TransactionState>();
+  return *session.transaction;
+}
+
+bool in_multi(const Session& session) {
+  return session.transaction != nullptr && session.transaction->in_multi;
+}
+
+void cmd_multi(Context& c) {
+  if (in_multi(c.session())) return c.error("ERR MULTI calls can not be nested");
+  transaction_of(c.session()).in_multi = true;
+  c.session().queued_commands = 0;
+  c.ok();
+}
+
+void cmd_discard(Context& c) {
+  if (!in_multi(c.session())) return c.error("ERR DISCARD without MULTI");
+  discard_transaction(c.session());
+  c.ok();
+}
+
+bool is_due(const engine::KeydirEntry& entry, int64_t now_ms) {
+  return entry.expiry_ms != 0 && entry.expiry_ms < now_ms;
+}
+
+// A watched key whose time has come since it was watched, and that nobody has looked at yet.
+bool watched_key_is_due(Context& c, const TransactionState& transaction) {
+  for (const OwnedKey& key : transaction.watched) {
+    const auto entry = c.shard(key.ref()).find(key.db, key.name, key.hash);
+    if (!entry || !is_due(*entry, c.now_ms())) continue;
+    const KeyTables& tables = c.scope().tables(key.shard);
+    const auto found = tables.watched.find(key);
+    if (found == tables.watched.end()) continue;
+    for (const WatchedKey& watched : found->second) {
+      if (watched.watch == transaction.watch && !watched.was_expired) return true;
+    }
+  }
+  return false;
+}
+
+// What the queued commands will read is fetched before the first of them changes anything, as EXEC
+// cannot be run again after that.
+void read_ahead(Context& c, const std::vector<QueuedCommand>& queue) {
+  std::vector<KeyPosition> positions;
+  uint32_t db = c.db();
+  for (const QueuedCommand& queued : queue) {
+    positions.clear();
+    find_keys(*queued.command, queued.args, positions);
+    for (const KeyPosition& position : positions) {
+      if ((position.flags & (kOW | kRM)) != 0) continue;
+      const KeyRef key = c.key_named(queued.args[static_cast<size_t>(position.index)], db);
+      const auto entry = c.shard(key).find(key.db, key.name, key.hash);
+      if (entry) c.read(key, *entry);
+    }
+  }
+}
+
+void cmd_exec(Context& c) {
+  Session& session = c.session();
+  if (!in_multi(session)) return c.error("ERR EXEC without MULTI");
+  TransactionState& transaction = *session.transaction;
+  Scope& scope = c.scope();
+
+  const bool touched = transaction.watch != nullptr &&
+                       (transaction.watch->touched.load() || watched_key_is_due(c, transaction));
+  if (transaction.aborted || touched) {
+    if (transaction.aborted) {
+      c.error("EXECABORT Transaction discarded because of previous errors.");
+    } else {
+      c.reply().null_array();
+    }
+    unwatch(session, scope);
+    drop_queue(session);
+    return;
+  }
+  read_ahead(c, transaction.queue);
+  // What is damaged is for the command to say that needs it.
+  scope.damaged = scope.failed_read = false;
+  if (!scope.cold.empty()) return;
+
+  unwatch(session, scope);
+  const std::vector<QueuedCommand> queue = std::move(transaction.queue);
+  drop_queue(session);
+  scope.in_transaction = true;
+  scope.cannot_repeat = true;
+  resp::Writer& reply = c.reply();
+  reply.array(queue.size());
+  for (const QueuedCommand& queued : queue) {
+    find_shards(c.turn(), session, *queued.command, queued.args);
+    execute(scope, c.turn(), session, *queued.command, queued.args, reply);
+    reply.set_protocol(session.protocol);
+  }
+  scope.in_transaction = scope.cannot_repeat = false;
+}
+
+void cmd_watch(Context& c) {
+  Session& session = c.session();
+  if (in_multi(session)) return c.error("ERR WATCH inside MULTI is not allowed");
+  TransactionState& transaction = transaction_of(session);
+  if (transaction.watch == nullptr) transaction.watch = std::make_shared<Watch>();
+  for (size_t i = 1; i < c.argc(); ++i) {
+    const KeyRef key = c.key(i);
+    auto& watches = c.scope().tables(key.shard).watched[OwnedKey::of(key)];
+    const auto mine = [&](const WatchedKey& w) { return w.watch == transaction.watch; };
+    if (std::any_of(watches.begin(), watches.end(), mine)) continue;
+    const auto entry = c.shard(key).find(key.db, key.name, key.hash);
+    watches.push_back({transaction.watch, entry && is_due(*entry, c.now_ms())});
+    transaction.watched.push_back(OwnedKey::of(key));
+  }
+  session.watched_count = static_cast<uint32_t>(transaction.watched.size());
+  c.ok();
+}
+
+void cmd_unwatch(Context& c) {
+  // Inside EXEC nothing is watched any more.
+  unwatch(c.session());
+  c.ok();
+}
+
+constexpr KeySpec kWatchKeys[] = {
+    {.flags = kRO, .index = 1, .last = -1},
+};
+constexpr Argument kWatchArgs[] = {
+    {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
+};
+constexpr Command kRows[] = {
+    {.name = "discard",
+     .handler = cmd_discard,
+     .arity = 1,
+     .flags = kNoscript | kLoading | kStale | kFast | kAllowBusy | kMultiNow,
+     .group = Group::kTransactions,
+     .since = "2.0.0",
+     .complexity = "O(N), when N is the number of queued commands",
+     .summary = "Discard all commands issued after MULTI",
+     .categories = kCatTransaction},
+    {.name = "exec",
+     .handler = cmd_exec,
+     .arity = 1,
+     .flags = kNoscript | kLoading | kStale | kSkipSlowlog | kMultiNow | kExecutes,
+     .group = Group::kTransactions,
+     .since = "1.2.0",
+     .complexity = "Depends on commands in the transaction",
+     .summary = "Execute all commands issued after MULTI",
+     .categories = kCatTransaction},
+    {.name = "multi",
+     .handler = cmd_multi,
+     .arity = 1,
+     .flags = kNoscript | kLoading | kStale | kFast | kAllowBusy | kMultiNow,
+     .group = Group::kTransactions,
+     .since = "1.2.0",
+     .complexity = "O(1)",
+     .summary = "Mark the start of a transaction block",
+     .categories = kCatTransaction},
+    {.name = "unwatch",
+     .handler = cmd_unwatch,
+     .arity = 1,
+     .flags = kNoscript | kLoading | kStale | kFast | kAllowBusy,
+     .group = Group::kTransactions,
+     .since = "2.2.0",
+     .complexity = "O(1)",
+     .summary = "Forget about all watched keys",
+     .categories = kCatTransaction},
+    {.name = "watch",
+     .handler = cmd_watch,
+     .arity = -2,
+     .flags = kNoscript | kLoading | kStale | kFast | kAllowBusy | kMultiNow,
+     .keys = kWatchKeys,
+     .group = Group::kTransactions,
+     .since = "2.2.0",
+     .complexity = "O(1) for every key.",
+     .summary = "Watch the given keys to determine execution of the MULTI/EXEC block",
+     .arguments = kWatchArgs,
+     .categories = kCatTransaction},
+};
+static_assert(check_rows(kRows));
+
+}  // namespace
+
+std::span<const Command> transaction_commands() {
+  return kRows;
+}
+
+}  // namespace respcask::server
