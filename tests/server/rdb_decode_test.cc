@@ -234,9 +234,9 @@ TEST_CASE("a packed collection of pairs with a half pair is refused") {
 }
 
 TEST_CASE("bytes after the value are refused") {
-  for (const auto& [name, hex] : golden::kAll) {
-    CAPTURE(name);
-    CHECK(refused(golden::body(hex) + '\0'));
+  for (const golden::Named& payload : golden::kAll) {
+    CAPTURE(payload.name);
+    CHECK(refused(golden::body(payload.hex) + '\0'));
   }
 }
 
@@ -292,10 +292,10 @@ TEST_CASE("a stream whose entries would repeat long field names without end is r
 
 // Neither may misbehave (the sanitizers watch); most are refused.
 TEST_CASE("every truncation of every payload is refused or a value") {
-  for (const auto& [name, hex] : golden::kAll) {
-    const std::string body = golden::body(hex);
+  for (const golden::Named& payload : golden::kAll) {
+    const std::string body = golden::body(payload.hex);
     for (size_t size = 0; size < body.size(); ++size) {
-      CAPTURE(name);
+      CAPTURE(payload.name);
       CHECK(refused(body.substr(0, size)));
     }
   }
@@ -304,8 +304,8 @@ TEST_CASE("every truncation of every payload is refused or a value") {
 TEST_CASE("every changed byte of every payload gives a value or an error") {
   size_t values = 0;
   size_t errors = 0;
-  for (const auto& [name, hex] : golden::kAll) {
-    const std::string body = golden::body(hex);
+  for (const golden::Named& payload : golden::kAll) {
+    const std::string body = golden::body(payload.hex);
     for (size_t at = 0; at < body.size(); ++at) {
       for (int difference = 1; difference < 256; ++difference) {
         std::string changed = body;
