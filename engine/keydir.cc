@@ -71,6 +71,11 @@ void Keydir::prefetch(uint64_t hash) const {
   if (const KeydirPage* page = pages_[page_index(hash)]) page->prefetch();
 }
 
+void Keydir::prefetch_entry(uint64_t hash) const {
+  if (pages_.size() == 0) return;
+  if (const KeydirPage* page = pages_[page_index(hash)]) page->prefetch_entry(hash);
+}
+
 std::optional<KeydirEntry> Keydir::find(std::string_view key, uint64_t hash) const {
   if (size_ == 0) return std::nullopt;
   const KeydirPage* page = pages_[page_index(hash)];

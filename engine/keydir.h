@@ -65,9 +65,11 @@ class Keydir {
   // any other value loses the key.
   uint64_t hash(std::string_view key) const { return siphash13(seed_, key); }
 
-  // Starts loading the page of this hash into the cache; find() a little later does not wait for
-  // it.
+  // A look-up waits for memory twice, for the page and then for the entry. Who has several keys to
+  // look up calls prefetch() for all of them, then prefetch_entry() for all, then find(): the waits
+  // of the keys then run side by side. Hints only; the keydir may change in between.
   void prefetch(uint64_t hash) const;
+  void prefetch_entry(uint64_t hash) const;
 
   std::optional<KeydirEntry> find(std::string_view key, uint64_t hash) const;
 

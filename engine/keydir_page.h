@@ -101,6 +101,9 @@ class KeydirPage {
     __builtin_prefetch(bytes() + 128);
   }
 
+  // Starts loading the first entry that may be the key's; reads the arrays.
+  void prefetch_entry(uint64_t hash) const;
+
  private:
   // Blocks grow and shrink in steps of this, so that not every insertion calls malloc.
   static constexpr size_t kQuantum = 64;

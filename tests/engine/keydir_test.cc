@@ -124,6 +124,19 @@ TEST_CASE("an empty keydir finds nothing and holds no memory") {
         0);
   CHECK(keydir.visit_due(1, 10, [](std::string_view, const KeydirEntry&) {}) == 0);
   keydir.prefetch(1);
+  keydir.prefetch_entry(1);
+}
+
+TEST_CASE("prefetching changes nothing") {
+  Keydir keydir{HashSeed::random()};
+  for (size_t i = 1; i <= 3000; ++i) put(keydir, numbered(i), entry_at(i));
+  for (size_t i = 1; i <= 6000; ++i) {
+    const uint64_t hash = keydir.hash(numbered(i));
+    keydir.prefetch(hash);
+    keydir.prefetch_entry(hash);
+    const auto found = keydir.find(numbered(i), hash);
+    REQUIRE(found == (i <= 3000 ? std::optional(entry_at(i)) : std::nullopt));
+  }
 }
 
 TEST_CASE("keys may be empty, binary, and of any length") {
@@ -260,6 +273,21 @@ TEST_CASE("a page tells apart any number of keys of the same hash") {
     page = KeydirPage::remove(page, *slot, heap_bytes);
   }
   CHECK(page == nullptr);
+  CHECK(heap_bytes == 0);
+}
+
+TEST_CASE("a page tells long keys of the same hash or of the same bytes apart") {
+  size_t heap_bytes = 0;
+  const std::string bytes(1000, 'x');
+  const std::string_view longer = bytes;
+  const std::string_view shorter = longer.substr(0, 500);
+  KeydirPage* page = KeydirPage::add(nullptr, longer, 42, entry_at(1), heap_bytes);
+  CHECK_FALSE(page->find(shorter, 42));
+  CHECK_FALSE(page->find(longer, 42 + 256));  // of the same tag
+  page = KeydirPage::add(page, shorter, 42, entry_at(2), heap_bytes);
+  CHECK(KeydirPage::decode(*page->find(longer, 42)) == entry_at(1));
+  CHECK(KeydirPage::decode(*page->find(shorter, 42)) == entry_at(2));
+  KeydirPage::free(page, heap_bytes);
   CHECK(heap_bytes == 0);
 }
 
