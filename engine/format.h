@@ -1,7 +1,7 @@
 // Format: batches and records as they lie in a segment, and their encoding and decoding.
 //
 // All integers are little endian; "varint" is LEB128, at most ten bytes. A segment is a header
-// (64 bytes) and then batches, back to back, up to its end.
+// (72 bytes) and then batches, back to back, up to its end.
 //
 //   segment header
 //   offset size
@@ -14,18 +14,19 @@
 //       36    4  reserved, 0
 //       40    8  store id
 //       48    8  first sequence: no batch in this or a later segment has a lower one
-//       56    4  reserved, 0
-//       60    4  CRC32C of the 60 bytes before
+//       56    8  completed, as in a batch
+//       64    4  reserved, 0
+//       68    4  CRC32C of the 68 bytes before
 //
 //   batch
-//        0    4  CRC32C over bytes 4..40, each record's header and name, and the trailer
+//        0    4  CRC32C over each record's header and name, the trailer, then bytes 4..40
 //        4    4  marker 0xB17CA5C0, what a search for the next valid batch looks for
 //        8    8  sequence, rising within the shard
-//       16    8  size of the whole batch in bytes, this header included
-//       24    8  synced: all bytes of this segment before this offset, and all earlier segments of
+//       16    8  synced: all bytes of this segment before this offset, and all earlier segments of
 //                the shard, were on the device when the batch was written; 0: not even the latter
-//       32    4  number of records
-//       36    4  flags: bit 0, a transaction trailer follows the records
+//       24    8  completed: all transactions up to this id were on the device, in all their shards
+//       32    4  size of the whole batch in bytes, this header included
+//       36    4  number of records; bit 31: a transaction trailer follows the records
 //       40       records, back to back
 //                trailer, if flagged: transaction id (8), set of shards (32)
 //
@@ -36,9 +37,14 @@
 //                varint name size
 //                varint expiry in ms since 1970     kPut, kSplitRoot, kExpiry only; 0: none
 //                varint collection id               kSplitRoot only
-//                varint value size                  kPut, kSplitRoot, kElement, kNamespace only
+//                varint value size                  kPut, kSplitRoot, kElement only
 //                name
 //                4 CRC32C of the value, then the value      where there is a value size
+//
+// A kNamespace record says which namespace a database is from now on: its owner is the database's
+// number, its name two varints: the namespace's id, and one more than the id of the namespace that
+// is dead from now on (0: none). Namespaces 0 to 65535 are those that the databases of these
+// numbers start with; further ids are sequences, which begin at 65536.
 //
 // A batch is valid if and only if its marker stands, its size fits the segment, its checksum
 // matches and its records fill its size exactly. A value is valid if and only if its own checksum
@@ -58,12 +64,12 @@
 namespace respcask::engine {
 
 inline constexpr uint32_t kFormatVersion = 1;
-inline constexpr size_t kSegmentHeaderSize = 64;
+inline constexpr size_t kSegmentHeaderSize = 72;
 inline constexpr size_t kBatchHeaderSize = 40;
 inline constexpr size_t kTransactionTrailerSize = 40;
 inline constexpr size_t kValueChecksumSize = 4;
 inline constexpr uint32_t kBatchMarker = 0xB17CA5C0;
-inline constexpr uint64_t kMaxNameSize = uint64_t{1} << 31;
+inline constexpr uint64_t kFirstSequence = 65536;  // ids below are the first namespaces
 
 enum class RecordKind : uint8_t {
   kPut = 1,               // a packed key
@@ -72,12 +78,11 @@ enum class RecordKind : uint8_t {
   kSplitRoot = 4,         // the root of a split collection
   kElement = 5,           // one element of one
   kElementTombstone = 6,  // an element is gone
-  kNamespace = 7,         // which namespace a database (the name: its number) now is
+  kNamespace = 7,         // which namespace a database is from now on
 };
 
 constexpr bool has_value(RecordKind kind) {
-  return kind == RecordKind::kPut || kind == RecordKind::kSplitRoot ||
-         kind == RecordKind::kElement || kind == RecordKind::kNamespace;
+  return kind == RecordKind::kPut || kind == RecordKind::kSplitRoot || kind == RecordKind::kElement;
 }
 constexpr bool has_expiry(RecordKind kind) {
   return kind == RecordKind::kPut || kind == RecordKind::kSplitRoot || kind == RecordKind::kExpiry;
@@ -90,13 +95,15 @@ struct SegmentHeader {
   uint32_t generation = 0;
   uint64_t store_id = 0;
   uint64_t first_sequence = 0;
+  uint64_t completed = 0;
 };
 
 std::string encode_segment_header(const SegmentHeader& header);
 // Nothing if the bytes are no valid header of this format version.
 std::optional<SegmentHeader> decode_segment_header(std::string_view bytes);
 
-// A transaction over several shards: applied at recovery only if each of them has its part.
+// A transaction over several shards: applied at recovery only if each of them has its part. Ids
+// rise in the order in which the parts stand in each log.
 struct TransactionMark {
   uint64_t id = 0;
   ShardSet shards;
@@ -105,12 +112,11 @@ struct TransactionMark {
 struct BatchHeader {
   uint32_t checksum = 0;
   uint64_t sequence = 0;
-  uint64_t size = 0;
   uint64_t synced = 0;
+  uint64_t completed = 0;
+  uint32_t size = 0;
   uint32_t records = 0;
-  uint32_t flags = 0;
-
-  static constexpr uint32_t kHasTransaction = 1;
+  bool has_transaction = false;
 };
 
 struct Record {
@@ -177,9 +183,15 @@ class BatchReader {
   std::string_view segment_;
   uint64_t offset_ = 0;
   uint64_t at_ = 0;
+  uint64_t records_end_ = 0;
   BatchHeader header_;
   std::optional<TransactionMark> transaction_;
 };
+
+// The value whose checksum lies at `offset` of `segment`; nothing if it reaches past the end or
+// does not match its checksum.
+std::optional<std::string_view> checked_value(std::string_view segment, uint64_t offset,
+                                              uint32_t value_size);
 
 // The offset of the next valid batch at or after `from`, by searching for the marker.
 std::optional<uint64_t> find_batch(std::string_view segment, uint64_t from);

@@ -28,7 +28,7 @@ struct Options {
   uint32_t databases = 16;      // 1 and up; may differ from one open to the next
   uint64_t segment_bytes = uint64_t{256} << 20;  // where the active segment is sealed
   SyncMode sync = SyncMode::kEverySecond;
-  bool read_only = false;       // shared lock; refuses writes; works while no one writes
+  bool read_only = false;  // shared lock; refuses writes; works while no one writes
   bool create_if_missing = true;
   ElementIndexFactory element_index;  // needed if the store holds split collections
   std::function<void(LogLevel, std::string_view)> log;  // may be empty; any thread

@@ -2,72 +2,92 @@
 //
 // Invariants:
 // - Bytes before size() never change once written; a sealed segment never changes at all.
-// - The mapping reaches past the end of the file, to the largest size that the segment may grow to,
-//   and only bytes that were written are ever touched through it.
-// - `live_bytes` is exact: the accounted size (format.h) of every record in the segment that a
-//   look-up can reach. Guarded by the shard's lock.
-// Shared by its shard and by readers on other threads; the file is closed, and deleted if
-// it was retired, when the last of them lets go. The shard's lock guards everything that is not
-// const or atomic.
+// - The mapping of the active segment reaches past the end of the file, as far as the segment may
+//   grow; only bytes that were written are ever touched through it.
+// - `live_bytes` is exact: the accounted size (format.h) of every put in the segment that a look-up
+//   can reach.
+// Shared by its shard and by readers on other threads; the file is closed, and deleted if it was
+// retired, when the last of them lets go. What is not const or atomic is guarded by the shard's
+// lock; file() may be read and synced without it.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "engine/file.h"
 #include "engine/format.h"
+#include "engine/residency_map.h"
 #include "engine/result.h"
 
 namespace respcask::engine {
 
 class Segment {
  public:
-  Segment(FileSystem& files, std::string path, SegmentHeader header, std::unique_ptr<File> file,
-          Mapping mapping, uint64_t size);
   ~Segment();
   Segment(const Segment&) = delete;
   Segment& operator=(const Segment&) = delete;
 
-  // Creates the file with its header written (not synced, the directory neither), mapped for
-  // `map_bytes`.
+  // Creates the file and writes its header (nothing is synced, not even its name), and maps
+  // `map_bytes` of it.
   static Result<std::shared_ptr<Segment>> create(FileSystem& files, const std::string& path,
                                                  const SegmentHeader& header, uint64_t map_bytes);
-  // Opens an existing file. `writable` segments map `map_bytes`, others just what they hold.
-  // kFormat: no valid header.
+  // Opens an existing file, for appending too if `writable`. Maps what it holds, or `map_bytes` if
+  // that is more. kFormat: no valid header.
   static Result<std::shared_ptr<Segment>> open(FileSystem& files, const std::string& path,
                                                bool writable, uint64_t map_bytes);
 
   const SegmentHeader& header() const { return header_; }
   const std::string& path() const { return path_; }
-  std::string hint_path() const;
   File& file() { return *file_; }
 
-  // Bytes written; what is mapped and may be read.
+  // Bytes written; they may be read.
   uint64_t size() const { return size_.load(std::memory_order_acquire); }
   std::string_view bytes() const { return {mapping_.data(), size()}; }
-  uint64_t mapped_bytes() const { return mapping_.size(); }
 
-  // Writes at the end. After a failure size() is what it was.
+  // Writes at the end. On failure size() is what it was.
   Result<void> append(std::span<const std::string_view> pieces);
+  // Makes sure that space for `size` bytes in all is reserved on the disk, asking for `step` more
+  // at a time. kNoSpace: there is less than `size`.
+  Result<void> reserve(uint64_t size, uint64_t step);
+  uint64_t reserved() const { return reserved_; }
+  // Cuts the file to `size` bytes and gives back what is reserved past it.
+  Result<void> cut(uint64_t size);
+  // Maps just what the segment holds, once it is sealed. No view of it may be in use.
+  void shrink_mapping();
 
-  // Removes the file when the last holder lets go (merged away, or wholly dead).
+  // True if the bytes are in memory, as far as we know.
+  bool resident(uint64_t offset, uint64_t size) const { return residency_.resident(offset, size); }
+  void set_resident(uint64_t offset, uint64_t size) { residency_.set(offset, size); }
+  // Asks the system about every page.
+  void refresh_residency();
+
+  // The file goes when the last holder lets go of the segment (merged away, or wholly dead).
   void retire() { retired_.store(true, std::memory_order_release); }
 
   uint64_t live_bytes = 0;
-  uint64_t tombstone_bytes = 0;  // accounted size of tombstones and the like, dead once no older segment is left
+  // Accounted size of tombstones and other records without a value: dead weight as soon as no older
+  // segment is left that they could speak about.
+  uint64_t mark_bytes = 0;
+  uint64_t synced_bytes = 0;  // guarded by the store's one-sync-at-a-time lock
   bool sealed = false;
   uint32_t slot = 0;
 
  private:
+  Segment(FileSystem& files, std::string path, SegmentHeader header, std::unique_ptr<File> file,
+          Mapping mapping, uint64_t size);
+
   FileSystem& files_;
   const std::string path_;
   const SegmentHeader header_;
   std::unique_ptr<File> file_;
   Mapping mapping_;
+  ResidencyMap residency_;
   std::atomic<uint64_t> size_;
+  uint64_t reserved_;
   std::atomic<bool> retired_{false};
 };
 

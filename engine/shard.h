@@ -10,11 +10,12 @@
 // - All changes happen inside a batch (begin_batch .. end_batch); what one batch holds is applied
 //   whole or not at all at recovery. A batch never spans two segments.
 // - Views that read() returns point into the mapping of a segment or into the pending bytes. They
-//   are valid until the shard is unlocked or the next append, whichever comes first.
+//   are valid until the shard is unlocked; writing in between does not move them.
 // - The shard owns its segments, keydirs and element indexes. Segments are shared with readers off
 //   the loops (merge, scrub, cold reads, backup) through shared_ptr and outlive them.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -32,6 +33,7 @@
 #include "engine/keydir.h"
 #include "engine/location.h"
 #include "engine/options.h"
+#include "engine/pending_log.h"
 #include "engine/result.h"
 #include "engine/segment.h"
 #include "engine/shard_set.h"
@@ -62,6 +64,9 @@ struct ColdRead {
 // for a full disk.
 enum class Growth : uint8_t { kGrows, kShrinks };
 
+// Reads and checks a cold value; blocks. Needs no lock. kDamaged: it does not match its checksum.
+Result<std::string> fetch(const ColdRead& cold);
+
 struct ShardStats {
   uint64_t keys = 0;
   uint64_t segments = 0;
@@ -69,13 +74,21 @@ struct ShardStats {
   uint64_t total_bytes = 0;  // bytes of all segment files
   uint64_t pending_bytes = 0;
   uint64_t damaged_records = 0;
-  uint64_t memory_bytes = 0;  // keydirs, element indexes, buffers
+  uint64_t keydir_bytes = 0;  // heap of the keydirs
+  uint64_t collections = 0;   // split ones
 };
+
+// The most that one command or transaction may write to one shard: 4 GiB less a little. The active
+// segment's mapping reaches this far past segment_bytes.
+inline constexpr uint64_t kMaxBatchBytes = (uint64_t{4} << 30) - (uint64_t{1} << 20);
+// Kept back on each shard for what makes room when the disk is full.
+inline constexpr uint64_t kReserveBytes = 512 * 1024;
 
 class Shard {
  public:
-  // The store makes shards; see engine/recovery.h for how they come to life.
-  Shard(const Options& options, uint32_t index, const HashSeed& seed);
+  // The store makes shards; see engine/recovery.h for how they come to life. `options` must outlive
+  // the shard, with `files` set.
+  Shard(const Options& options, uint64_t store_id, uint32_t index, const HashSeed& seed);
   ~Shard();
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
@@ -109,11 +122,13 @@ class Shard {
   // False after a failed write or sync: the shard serves reads and refuses writes.
   bool writable() const { return !failed_; }
 
-  // Makes sure that `bytes` more can be appended, reserving space on the disk ahead of need.
-  // kNoSpace and kReadOnly change nothing. kShrinks may use the space kept back for a full disk.
+  // Makes sure that `bytes` more can be appended, reserving space on the disk ahead of need, and
+  // moves on to a new segment first if the active one is full and no batch is open. kNoSpace,
+  // kReadOnly and kInvalid (more than kMaxBatchBytes in one batch) change nothing. kShrinks may use
+  // the space that is kept back for a full disk.
   Result<void> reserve(uint64_t bytes, Growth growth);
 
-  // Opens a batch; rolls to a new segment first if the active one is full. Idempotent while open.
+  // Opens a batch, unless one is open. The caller has reserved.
   void begin_batch();
   bool in_batch() const { return batch_open_; }
 
@@ -122,12 +137,11 @@ class Shard {
 
   // Writes a packed key: the value is the concatenation of `pieces`. Replaces what was there,
   // packed or split. Returns the entry as it is now.
-  KeydirEntry put(uint32_t db, std::string_view key, uint64_t hash, uint8_t type,
-                  int64_t expiry_ms, std::span<const std::string_view> pieces,
-                  uint32_t access = 0);
+  KeydirEntry put(uint32_t db, std::string_view key, uint64_t hash, uint8_t type, int64_t expiry_ms,
+                  std::span<const std::string_view> pieces, uint32_t access = 0);
 
-  // Writes the root of a new split collection (id = the batch's sequence, or one above for each
-  // further one in it) and makes its empty index. Replaces what was there.
+  // Writes the root of a new split collection, under an id that was never used before, and makes
+  // its empty index. Replaces what was there.
   KeydirEntry put_split(uint32_t db, std::string_view key, uint64_t hash, uint8_t type,
                         int64_t expiry_ms, std::string_view header, uint32_t access = 0);
 
@@ -166,8 +180,90 @@ class Shard {
  private:
   friend class Store;
   friend class ShardRecovery;
-  friend class Merger;
-#include "engine/shard_private.inc"
+  friend class Merge;
+
+  // One database: its id in the log and its keys.
+  struct Namespace {
+    Namespace(uint64_t namespace_id, const HashSeed& seed) : id(namespace_id), keys(seed) {}
+    uint64_t id;
+    Keydir keys;
+  };
+  // Something large that nobody can reach any more, freed in slices (collect_garbage).
+  struct Garbage {
+    std::unique_ptr<Namespace> database;
+    uint64_t cursor = 0;  // how far its entries have been taken out of the live counts
+    bool counted = false;
+    std::unique_ptr<ElementIndex> collection;
+  };
+  // A record's bytes in the pending log: where its value goes.
+  struct Appended {
+    uint64_t offset = 0;  // in the segment, of the value's checksum or the record's end
+    char* value = nullptr;
+  };
+
+  Namespace& database(uint32_t db);
+  Segment& segment_at(Location where) { return *segments_[where.slot()]; }
+  uint64_t append_offset() const { return active_->size() + pending_.size(); }
+
+  // store, recovery, merge
+  Result<void> roll();
+  Result<void> write_pending();
+  uint32_t take_slot(std::shared_ptr<Segment> segment);
+  void drop_slot(uint32_t slot);
+  std::string segment_path(uint64_t id, uint32_t generation) const;
+  // Takes a slice of what was dropped out of the live counts and frees it. Called without the lock,
+  // which it takes for some microseconds at a time. True if there is more.
+  bool collect_garbage();
+  void write_namespace(uint32_t db, uint64_t id, uint64_t retired_plus_one);
+  void report_damage(const Segment& segment, uint64_t offset);
+
+  Appended append(const Record& record);
+  Location append_value(const Record& record, std::span<const std::string_view> pieces);
+  void append_mark(const Record& record);
+  KeydirEntry put_root(uint32_t db, std::string_view key, uint64_t hash, const Record& record,
+                       std::span<const std::string_view> pieces, uint32_t access);
+  void add_live(Location where, uint64_t bytes) { segment_at(where).live_bytes += bytes; }
+  void drop_live(Location where, uint64_t bytes);
+  void drop_entry(const KeydirEntry& old, size_t name_size);
+  void drop_collection(uint64_t id);
+  void log(LogLevel level, std::string_view text) const;
+
+  const Options& options_;
+  const uint64_t store_id_;
+  const uint32_t index_;
+  const HashSeed seed_;
+  std::mutex mutex_;
+
+  std::vector<std::unique_ptr<Namespace>> databases_;
+  std::unordered_map<uint64_t, std::unique_ptr<ElementIndex>> collections_;
+  std::deque<Garbage> garbage_;
+  size_t garbage_in_hand_ = 0;  // taken out of garbage_, not finished: slots must not be reused
+
+  std::vector<std::shared_ptr<Segment>> segments_;  // by slot; null: free
+  std::vector<uint32_t> free_slots_;
+  std::vector<std::shared_ptr<Segment>> order_;  // oldest to newest, the active one last
+  std::shared_ptr<Segment> active_;
+  uint64_t next_segment_id_ = 1;
+  uint64_t sequence_ = kFirstSequence;  // the last one given out
+
+  PendingLog pending_;
+  ShardSet pending_shards_;  // those that share a transaction with what is in pending_
+  bool batch_open_ = false;
+  char* batch_header_ = nullptr;
+  uint64_t batch_start_ = 0;  // in the segment
+  BatchHeader batch_;
+  uint32_t batch_checksum_ = 0;
+
+  // How far the log is known to be on the device: an offset in the active segment, or 0 while an
+  // earlier segment is not. Set by the store after a sync of all shards.
+  uint64_t synced_ = 0;
+  uint64_t completed_ = 0;  // the last transaction known to be on the device in all its shards
+  std::vector<std::shared_ptr<Segment>> sealed_unsynced_;
+  bool directory_unsynced_ = false;
+  uint64_t commit_point_ = 0;  // the store's sync point of the last commit here
+
+  bool failed_ = false;
+  std::atomic<uint64_t> damaged_records_{0};
 };
 
 }  // namespace respcask::engine

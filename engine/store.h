@@ -27,6 +27,7 @@
 
 #include "engine/file.h"
 #include "engine/options.h"
+#include "engine/recovery.h"
 #include "engine/result.h"
 #include "engine/shard.h"
 #include "engine/shard_set.h"
@@ -57,8 +58,10 @@ class Store {
 
   // Writes what is pending in `touched`, and whatever shares a transaction with it. Returns the
   // point that must be synced before a caller in SyncMode::kAlways may acknowledge what it wrote
-  // or read there. kIo, kNoSpace: some of it was not written and its shard is now read-only.
-  Result<SyncPoint> commit(const ShardSet& touched);
+  // or read there. `written`: the shards where the caller itself has changed something. An error
+  // means that some of that did not reach the file and must not be acknowledged; the shard is
+  // read-only from then on.
+  Result<SyncPoint> commit(const ShardSet& touched, const ShardSet& written);
 
   bool synced(SyncPoint point) const { return point <= synced_.load(std::memory_order_acquire); }
   // Calls `wake` on the sync thread each time synced() has grown or a sync has failed. Set before
@@ -71,3 +74,70 @@ class Store {
   Result<void> sync();
 
   void set_sync_mode(SyncMode mode);
+
+  // What the start found; sums over the shards.
+  struct OpenReport {
+    ShardRecovery::Report found;
+    int64_t duration_ms = 0;
+    bool created = false;
+  };
+  const OpenReport& open_report() const { return open_report_; }
+
+ private:
+  // What a sync of all shards is about to cover.
+  struct SyncPlan {
+    struct Part {
+      std::vector<std::shared_ptr<Segment>> sealed;
+      std::shared_ptr<Segment> active;
+      uint64_t active_size = 0;
+      bool directory = false;
+      bool skip = false;  // failed before
+    };
+    std::vector<Part> parts;
+    SyncPoint point = 0;
+    uint64_t completed = 0;
+  };
+
+  explicit Store(Options options);
+  Result<void> prepare_directory();
+  Result<void> create();
+  Result<void> read_record();
+  Result<void> recover();
+  Result<SyncPoint> commit_shard(Shard& shard, const ShardSet& written);
+  Result<SyncPoint> commit_linked(ShardSet shards, const ShardSet& written);
+  SyncPlan plan_sync();
+  Result<void> run_sync();
+  void finish_sync(const SyncPlan& plan);
+  bool has_sealed();
+  Result<void> sync_part(Shard& shard, const SyncPlan::Part& part);
+  void sync_loop();
+  void maintenance_loop();
+  void sweep(Shard& shard);
+  std::string shard_directory(uint32_t index) const;
+
+  Options options_;
+  uint64_t id_ = 0;
+  HashSeed seed_;
+  std::unique_ptr<FileLock> lock_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  OpenReport open_report_;
+  bool open_ = false;
+
+  std::atomic<uint64_t> last_transaction_{0};
+  std::atomic<SyncPoint> committed_{0};
+  std::atomic<SyncPoint> synced_{0};
+  std::atomic<bool> sync_failed_{false};
+  std::function<void()> on_sync_;
+
+  std::atomic<SyncMode> sync_mode_{SyncMode::kEverySecond};
+  std::mutex sync_run_;  // one sync at a time
+
+  std::mutex threads_mutex_;  // guards what follows
+  std::condition_variable sync_wanted_;
+  std::condition_variable maintenance_wanted_;
+  bool stopping_ = false;
+  std::thread sync_thread_;
+  std::thread maintenance_thread_;
+};
+
+}  // namespace respcask::engine

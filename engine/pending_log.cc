@@ -1,0 +1,44 @@
+#include "engine/pending_log.h"
+
+#include <algorithm>
+
+namespace respcask::engine {
+
+void PendingLog::add_block(size_t at_least) {
+  Block block;
+  block.capacity = std::max(at_least, kBlockSize);
+  block.bytes = std::make_unique_for_overwrite<char[]>(block.capacity);
+  capacity_ += block.capacity;
+  blocks_.push_back(std::move(block));
+}
+
+std::string_view PendingLog::at(uint64_t offset, size_t size) const {
+  uint64_t base = size_;
+  for (size_t i = blocks_.size(); i-- > 0;) {  // what is asked for was mostly written last
+    base -= blocks_[i].size;
+    if (offset >= base) {
+      assert(offset - base + size <= blocks_[i].size);
+      return {blocks_[i].bytes.get() + (offset - base), size};
+    }
+  }
+  assert(false);
+  return {};
+}
+
+const std::vector<std::string_view>& PendingLog::pieces() {
+  pieces_.clear();
+  for (const Block& block : blocks_) {
+    if (block.size > 0) pieces_.emplace_back(block.bytes.get(), block.size);
+  }
+  return pieces_;
+}
+
+void PendingLog::clear() {
+  const bool keep = !blocks_.empty() && blocks_.front().capacity == kBlockSize;
+  blocks_.erase(blocks_.begin() + (keep ? 1 : 0), blocks_.end());
+  if (keep) blocks_.front().size = 0;
+  capacity_ = keep ? kBlockSize : 0;
+  size_ = 0;
+}
+
+}  // namespace respcask::engine

@@ -1,0 +1,66 @@
+// PendingLog: bytes that a shard has appended since its last commit, in blocks that never move.
+//
+// Invariants: the bytes of one extend() are contiguous and stay where they are until clear(), so
+// that a value can be read, and a batch header filled in later, through plain pointers. Owned by
+// its shard and used under the shard's lock.
+#pragma once
+
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace respcask::engine {
+
+class PendingLog {
+ public:
+  // `size` more bytes, uninitialized, in one piece.
+  char* extend(size_t size) {
+    if (blocks_.empty() || blocks_.back().capacity - blocks_.back().size < size) add_block(size);
+    Block& block = blocks_.back();
+    char* at = block.bytes.get() + block.size;
+    block.size += size;
+    size_ += size;
+    return at;
+  }
+
+  // Gives back the last `size` bytes of the last extend().
+  void shrink_last(size_t size) {
+    assert(!blocks_.empty() && blocks_.back().size >= size);
+    blocks_.back().size -= size;
+    size_ -= size;
+  }
+
+  uint64_t size() const { return size_; }
+
+  // The bytes at `offset` from the front; they lie within one extend().
+  std::string_view at(uint64_t offset, size_t size) const;
+
+  // All of it, in order.
+  const std::vector<std::string_view>& pieces();
+
+  // Forgets the bytes; keeps one block of ordinary size for the next ones.
+  void clear();
+
+  // Heap bytes held.
+  size_t memory_bytes() const { return capacity_; }
+
+ private:
+  static constexpr size_t kBlockSize = 64 * 1024;  // some hundred small records, one cache's worth
+
+  struct Block {
+    std::unique_ptr<char[]> bytes;
+    size_t size = 0;
+    size_t capacity = 0;
+  };
+  void add_block(size_t at_least);
+
+  std::vector<Block> blocks_;
+  std::vector<std::string_view> pieces_;
+  uint64_t size_ = 0;
+  size_t capacity_ = 0;
+};
+
+}  // namespace respcask::engine

@@ -1,0 +1,413 @@
+#include "engine/recovery.h"
+
+#include <algorithm>
+#include <cassert>
+#include <charconv>
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "engine/file.h"
+#include "engine/varint.h"
+
+namespace respcask::engine {
+namespace {
+
+bool is_segment_name(std::string_view name) {
+  return name.ends_with(".seg");
+}
+
+// The segment id that a file's name begins with.
+uint64_t id_in_name(std::string_view name) {
+  uint64_t id = 0;
+  std::from_chars(name.data(), name.data() + name.size(), id);
+  return id;
+}
+
+// Damage below the mark is stepped over; this is where the next valid batch begins, or the end.
+uint64_t next_batch(std::string_view bytes, uint64_t from) {
+  return find_batch(bytes, from).value_or(bytes.size());
+}
+
+}  // namespace
+
+Result<void> ShardRecovery::open() {
+  if (auto opened = open_segments(); !opened) return opened;
+  drop_covered();
+  drop_empty_newest();
+  report_.segments = segments_.size();
+  mark_ = find_synced_mark();
+  scan_tail(mark_);
+  return {};
+}
+
+Result<void> ShardRecovery::open_segments() {
+  FileSystem& files = *shard_.options_.files;
+  const std::string dir = fmt::format("{}/shard-{:02}", shard_.options_.dir, shard_.index_);
+  auto names = files.list(dir);
+  if (!names) return names.error();
+  for (const std::string& name : *names) {
+    const std::string path = dir + "/" + name;
+    if (name.ends_with(".tmp") && !shard_.options_.read_only) (void)files.unlink(path);
+    if (!is_segment_name(name)) continue;
+    const uint64_t id = id_in_name(name);
+    shard_.next_segment_id_ = std::max(shard_.next_segment_id_, id + 1);
+    auto segment = Segment::open(files, path, !shard_.options_.read_only, kSegmentHeaderSize);
+    if (!segment && segment.error().code != ErrorCode::kFormat) return segment.error();
+    if (!segment || (*segment)->header().shard != shard_.index_ ||
+        (*segment)->header().store_id != shard_.store_id_) {
+      auto info = files.stat(path);
+      const uint64_t size = info && *info ? (*info)->size : 0;
+      if (size <= kSegmentHeaderSize) {  // made, and cut off before its header was on the disk
+        if (!shard_.options_.read_only) (void)files.unlink(path);
+        continue;
+      }
+      ++report_.damaged_ranges;
+      report_.damaged_bytes += size;
+      shard_.log(LogLevel::kWarning,
+                 fmt::format("{}: its header is damaged or another store's; left aside", path));
+      continue;
+    }
+    segments_.push_back(std::move(*segment));
+  }
+  std::sort(segments_.begin(), segments_.end(), [](const auto& a, const auto& b) {
+    const SegmentHeader& x = a->header();
+    const SegmentHeader& y = b->header();
+    return std::tie(x.first_id, y.generation) < std::tie(y.first_id, x.generation);
+  });
+  return {};
+}
+
+void ShardRecovery::drop_covered() {
+  // Sorted by first id, later generations first: whatever begins inside what was covered already is
+  // the input of a merge that was completed but not cleaned up.
+  std::vector<std::shared_ptr<Segment>> kept;
+  uint64_t covered = 0;
+  for (auto& segment : segments_) {
+    if (segment->header().last_id <= covered) {
+      shard_.log(LogLevel::kNotice, fmt::format("{}: merged already, removed", segment->path()));
+      if (!shard_.options_.read_only) segment->retire();
+      continue;
+    }
+    covered = segment->header().last_id;
+    shard_.next_segment_id_ = std::max(shard_.next_segment_id_, covered + 1);
+    kept.push_back(segment);
+  }
+  segments_ = std::move(kept);
+}
+
+void ShardRecovery::drop_empty_newest() {
+  // Made by a roll, never written: the segment before it may still take more.
+  while (segments_.size() > 1 && segments_.back()->size() <= kSegmentHeaderSize) {
+    if (!shard_.options_.read_only) segments_.back()->retire();
+    segments_.pop_back();
+  }
+}
+
+LogPosition ShardRecovery::find_synced_mark() {
+  LogPosition mark{0, kSegmentHeaderSize};
+  for (auto& segment : segments_) completed_ = std::max(completed_, segment->header().completed);
+  for (size_t i = segments_.size(); i-- > 0;) {
+    const Segment& segment = *segments_[i];
+    if (segment.header().generation > 0) return {i, segment.size()};  // synced before it had a name
+    uint64_t synced = 0;
+    uint64_t at = kSegmentHeaderSize;
+    while (at < segment.size()) {
+      auto batch = BatchReader::open(segment.bytes(), at);
+      if (!batch) {
+        at = next_batch(segment.bytes(), at + 1);
+        continue;
+      }
+      synced = std::max(synced, batch->header().synced);
+      completed_ = std::max(completed_, batch->header().completed);
+      at = batch->end();
+    }
+    if (synced > 0) return {i, std::min(synced, segment.size())};
+  }
+  return mark;
+}
+
+void ShardRecovery::scan_tail(LogPosition from) {
+  for (size_t i = from.segment; i < segments_.size(); ++i) {
+    const Segment& segment = *segments_[i];
+    uint64_t at = i == from.segment ? from.offset : kSegmentHeaderSize;
+    while (at < segment.size()) {
+      auto batch = BatchReader::open(segment.bytes(), at);
+      // Above the mark nothing vouches for the values either.
+      if (!batch || !batch->values_intact()) {
+        cut_ = {i, at};
+        return;
+      }
+      if (const auto& mark = batch->transaction()) transactions_.push_back({{i, at}, *mark});
+      at = batch->end();
+    }
+    cut_ = {i, segment.size()};
+  }
+}
+
+uint64_t cut_incomplete_transactions(std::span<const std::unique_ptr<ShardRecovery>> shards) {
+  uint64_t completed = 0;
+  for (const auto& shard : shards) completed = std::max(completed, shard->completed_);
+  uint64_t highest = completed;
+
+  // The parts that are left of each transaction that nothing says is complete.
+  std::map<uint64_t, ShardSet> parts;
+  for (uint32_t i = 0; i < shards.size(); ++i) {
+    for (const auto& transaction : shards[i]->transactions_) {
+      highest = std::max(highest, transaction.mark.id);
+      if (transaction.mark.id > completed) parts[transaction.mark.id].add(i);
+    }
+  }
+  // Cutting a log takes away parts of later transactions, so repeat until nothing changes.
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (uint32_t i = 0; i < shards.size(); ++i) {
+      ShardRecovery& shard = *shards[i];
+      for (const auto& transaction : shard.transactions_) {
+        if (transaction.mark.id <= completed || transaction.at >= shard.cut_) continue;
+        if (parts[transaction.mark.id].contains(transaction.mark.shards)) continue;
+        for (const auto& lost : shard.transactions_) {
+          if (lost.at >= transaction.at) parts[lost.mark.id].remove(i);
+        }
+        shard.cut_ = transaction.at;
+        changed = true;
+        break;
+      }
+    }
+  }
+  return highest;
+}
+
+Result<void> ShardRecovery::apply() {
+  const bool all = shard_.options_.read_only;
+  for (size_t i = 0; i < segments_.size() && i <= cut_.segment; ++i) {
+    shard_.take_slot(segments_[i]);
+    shard_.order_.push_back(segments_[i]);
+    replay_segment(i, i == cut_.segment ? cut_.offset : segments_[i]->size());
+  }
+  drop_unreachable();
+  shard_.sequence_ = std::max(shard_.sequence_, kFirstSequence);
+  shard_.completed_ = completed_;
+  return all ? Result<void>() : cut_tail();
+}
+
+void ShardRecovery::replay_segment(size_t index, uint64_t end) {
+  Segment& segment = *segments_[index];
+  shard_.sequence_ = std::max(shard_.sequence_, segment.header().first_sequence);
+  const std::string_view bytes = segment.bytes().substr(0, end);
+  uint64_t at = kSegmentHeaderSize;
+  while (at < end) {
+    auto batch = BatchReader::open(bytes, at);
+    if (!batch) {
+      const uint64_t next = next_batch(bytes, at + 1);
+      ++report_.damaged_ranges;
+      report_.damaged_bytes += next - at;
+      shard_.log(LogLevel::kWarning, fmt::format("{}: damaged from offset {} to {}, stepped over",
+                                                 segment.path(), at, next));
+      at = next;
+      continue;
+    }
+    shard_.sequence_ = std::max(shard_.sequence_, batch->header().sequence);
+    while (auto placed = batch->next()) replay(*placed, segment);
+    at = batch->end();
+  }
+  report_.bytes_read += end;
+}
+
+void ShardRecovery::replay(const PlacedRecord& placed, Segment& segment) {
+  ++report_.records;
+  const Record& record = placed.record;
+  switch (record.kind) {
+    case RecordKind::kPut:
+    case RecordKind::kSplitRoot:
+      return replay_put(placed, segment);
+    case RecordKind::kElement:
+    case RecordKind::kElementTombstone:
+      return replay_element(placed, segment);
+    default:
+      break;
+  }
+  segment.mark_bytes += accounted_size(record.name.size(), 0);
+  if (record.kind == RecordKind::kNamespace) return replay_namespace(record);
+
+  Keydir& keys = namespace_of(record.owner)->keys;
+  const uint64_t hash = keys.hash(record.name);
+  if (record.kind == RecordKind::kTombstone) {
+    if (auto old = keys.remove(record.name, hash)) drop(*old, record.name.size());
+  } else if (auto entry = keys.find(record.name, hash)) {
+    entry->expiry_ms = record.expiry_ms;
+    keys.put(record.name, hash, *entry);
+  }
+}
+
+void ShardRecovery::replay_put(const PlacedRecord& placed, Segment& segment) {
+  const Record& record = placed.record;
+  KeydirEntry entry;
+  entry.where = Location::at(segment.slot, placed.value_offset);
+  entry.value_size = record.value_size;
+  entry.type = record.type;
+  entry.collection = record.collection;
+  entry.expiry_ms = record.expiry_ms;
+  segment.live_bytes += accounted_size(record.name.size(), record.value_size);
+  if (record.collection != 0) {
+    index_of(record.collection, record.type);
+    ++roots_[record.collection];
+    shard_.sequence_ = std::max(shard_.sequence_, record.collection);
+  }
+  Keydir& keys = namespace_of(record.owner)->keys;
+  if (auto old = keys.put(record.name, keys.hash(record.name), entry))
+    drop(*old, record.name.size());
+}
+
+void ShardRecovery::replay_element(const PlacedRecord& placed, Segment& segment) {
+  const Record& record = placed.record;
+  ElementIndex& index = index_of(record.owner, record.type);
+  std::optional<ElementLocation> old;
+  if (record.kind == RecordKind::kElement) {
+    segment.live_bytes += accounted_size(record.name.size(), record.value_size);
+    old = index.recover_put(record.name, Location::at(segment.slot, placed.value_offset),
+                            record.value_size);
+  } else {
+    segment.mark_bytes += accounted_size(record.name.size(), 0);
+    old = index.recover_remove(record.name);
+  }
+  if (old) shard_.element_dropped(*old);
+}
+
+void ShardRecovery::replay_namespace(const Record& record) {
+  uint64_t id = 0;
+  uint64_t retired_plus_one = 0;
+  const char* end = record.name.data() + record.name.size();
+  const char* at = decode_varint(record.name.data(), end, id);
+  if (at != nullptr) at = decode_varint(at, end, retired_plus_one);
+  constexpr uint64_t kMostDatabases = kFirstSequence;
+  if (at == nullptr || record.owner >= kMostDatabases) return;
+  shard_.sequence_ = std::max(shard_.sequence_, id);
+
+  const auto db = static_cast<uint32_t>(record.owner);
+  shard_.database(db);
+  std::unique_ptr<Shard::Namespace>& current = shard_.databases_[db];
+  if (current->id != id) {
+    auto other = std::find_if(shard_.databases_.begin(), shard_.databases_.end(),
+                              [id](const auto& database) { return database->id == id; });
+    if (other != shard_.databases_.end()) {
+      // The first record of a SWAPDB; where the second was merged away, a later one speaks.
+      std::swap(current, *other);
+    } else {
+      auto replaced = std::exchange(current, nullptr);
+      strays_.emplace(replaced->id, std::move(replaced));
+      auto stray = strays_.find(id);
+      if (stray != strays_.end()) {
+        current = std::move(stray->second);
+        strays_.erase(stray);
+      } else {
+        current = std::make_unique<Shard::Namespace>(id, shard_.seed_);
+      }
+    }
+  }
+  if (retired_plus_one > 0) {
+    if (auto dead = strays_.find(retired_plus_one - 1); dead != strays_.end()) {
+      drop_all(*dead->second);
+      strays_.erase(dead);
+    }
+  }
+}
+
+Shard::Namespace* ShardRecovery::namespace_of(uint64_t id) {
+  for (auto& database : shard_.databases_) {
+    if (database->id == id) return database.get();
+  }
+  auto& stray = strays_[id];
+  if (!stray) stray = std::make_unique<Shard::Namespace>(id, shard_.seed_);
+  return stray.get();
+}
+
+ElementIndex& ShardRecovery::index_of(uint64_t collection, uint8_t type) {
+  auto& index = shard_.collections_[collection];
+  if (!index) {
+    assert(shard_.options_.element_index);
+    index = shard_.options_.element_index(type);
+  }
+  return *index;
+}
+
+void ShardRecovery::drop(const KeydirEntry& old, size_t name_size) {
+  shard_.drop_live(old.where, accounted_size(name_size, old.value_size));
+  // The collection stays for now: the record that comes next may give it another name.
+  if (old.collection != 0) --roots_[old.collection];
+}
+
+void ShardRecovery::drop_all(Shard::Namespace& dead) {
+  uint64_t cursor = 0;
+  do {
+    cursor = dead.keys.scan(cursor, [this](std::string_view key, const KeydirEntry& entry) {
+      drop(entry, key.size());
+    });
+  } while (cursor != 0);
+}
+
+void ShardRecovery::drop_unreachable() {
+  for (auto& [id, stray] : strays_) drop_all(*stray);
+  strays_.clear();
+  for (auto it = shard_.collections_.begin(); it != shard_.collections_.end();) {
+    auto root = roots_.find(it->first);
+    if (root != roots_.end() && root->second > 0) {
+      ++it;
+      continue;
+    }
+    it->second->for_each(
+        [this](const ElementLocation& element) { shard_.element_dropped(element); });
+    it = shard_.collections_.erase(it);
+  }
+}
+
+Result<void> ShardRecovery::cut_tail() {
+  for (size_t i = cut_.segment + 1; i < segments_.size(); ++i) {
+    report_.torn_bytes += segments_[i]->size() - kSegmentHeaderSize;
+    segments_[i]->retire();
+  }
+  if (!segments_.empty()) {
+    Segment& last = *segments_[cut_.segment];
+    const uint64_t torn = last.size() - cut_.offset;
+    report_.torn_bytes += torn;
+    if (torn > 0) {
+      shard_.log(LogLevel::kNotice, fmt::format("{}: torn tail of {} bytes at offset {} cut off",
+                                                last.path(), torn, cut_.offset));
+      if (auto cut = last.cut(cut_.offset); !cut) return cut;
+    }
+  }
+  segments_.clear();
+  for (size_t i = 0; i < shard_.order_.size(); ++i) {
+    shard_.order_[i]->sealed = true;
+    if (i < mark_.segment) {
+      shard_.order_[i]->synced_bytes = shard_.order_[i]->size();
+    } else {
+      shard_.sealed_unsynced_.push_back(shard_.order_[i]);
+    }
+  }
+  return adopt_active();
+}
+
+Result<void> ShardRecovery::adopt_active() {
+  if (shard_.order_.empty()) return shard_.roll();
+  std::shared_ptr<Segment> newest = shard_.order_.back();
+  if (newest->header().generation > 0 || newest->size() >= shard_.options_.segment_bytes) {
+    return shard_.roll();
+  }
+  // Once more, with room to grow.
+  auto wide = Segment::open(*shard_.options_.files, newest->path(), true,
+                            shard_.options_.segment_bytes + (uint64_t{4} << 30));
+  if (!wide) return wide.error();
+  (*wide)->live_bytes = newest->live_bytes;
+  (*wide)->mark_bytes = newest->mark_bytes;
+  (*wide)->slot = newest->slot;
+  shard_.segments_[newest->slot] = *wide;
+  shard_.order_.back() = *wide;
+  if (!shard_.sealed_unsynced_.empty()) shard_.sealed_unsynced_.pop_back();
+  shard_.active_ = std::move(*wide);
+  return {};
+}
+
+}  // namespace respcask::engine

@@ -1,0 +1,97 @@
+// Recovery: how a shard's files become a shard again.
+//
+// It runs in three steps, because what is a torn tail in one shard may hang on another:
+//   1. open():  lists and opens the segments, removes leftovers, and looks at the tail: what lies
+//               above the mark up to which the log is known to have been synced. Valid batches
+//               there end at the first bad byte; the rest of the tail is torn.
+//   2. The store looks at the transactions in the tails. One that lacks a part cuts its shards
+//   where
+//               it stands, which may break further ones (cut_incomplete_transactions).
+//   3. apply(): replays the log from oldest to newest up to the cut, the last record of a name
+//               winning, cuts the torn tail off and makes the shard ready. Bad bytes below the mark
+//               are damage: reported, counted, stepped over to the next valid batch.
+// Each shard is recovered by one thread; nobody else may touch the shard until then.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/format.h"
+#include "engine/result.h"
+#include "engine/shard.h"
+
+namespace respcask::engine {
+
+// A place in a shard's log: an index into its segments, oldest first, and an offset there.
+struct LogPosition {
+  size_t segment = 0;
+  uint64_t offset = 0;
+  friend auto operator<=>(const LogPosition&, const LogPosition&) = default;
+};
+
+class ShardRecovery {
+ public:
+  // What the replay found; sums for the log and for INFO.
+  struct Report {
+    uint64_t segments = 0;
+    uint64_t records = 0;
+    uint64_t bytes_read = 0;
+    uint64_t torn_bytes = 0;
+    uint64_t damaged_ranges = 0;
+    uint64_t damaged_bytes = 0;
+  };
+
+  explicit ShardRecovery(Shard& shard) : shard_(shard) {}
+
+  Result<void> open();
+  Result<void> apply();
+  const Report& report() const { return report_; }
+
+ private:
+  friend uint64_t cut_incomplete_transactions(
+      std::span<const std::unique_ptr<ShardRecovery>> shards);
+
+  struct TailTransaction {
+    LogPosition at;
+    TransactionMark mark;
+  };
+
+  Result<void> open_segments();
+  void drop_covered();
+  void drop_empty_newest();
+  LogPosition find_synced_mark();
+  void scan_tail(LogPosition from);
+  void replay_segment(size_t index, uint64_t end);
+  void replay(const PlacedRecord& placed, Segment& segment);
+  void replay_put(const PlacedRecord& placed, Segment& segment);
+  void replay_element(const PlacedRecord& placed, Segment& segment);
+  void replay_namespace(const Record& record);
+  Shard::Namespace* namespace_of(uint64_t id);
+  ElementIndex& index_of(uint64_t collection, uint8_t type);
+  void drop(const KeydirEntry& old, size_t name_size);
+  void drop_all(Shard::Namespace& dead);
+  void drop_unreachable();
+  Result<void> cut_tail();
+  Result<void> adopt_active();
+
+  Shard& shard_;
+  Report report_;
+  std::vector<std::shared_ptr<Segment>> segments_;  // oldest to newest
+  LogPosition mark_;  // the log is known to be synced up to here,
+  LogPosition cut_;   // and ends here
+  std::vector<TailTransaction> transactions_;       // in the tail, in order
+  // Namespaces that records speak of but that no database is, or is not yet.
+  std::unordered_map<uint64_t, std::unique_ptr<Shard::Namespace>> strays_;
+  std::unordered_map<uint64_t, uint64_t> roots_;  // collection id -> roots that head it
+  uint64_t completed_ = 0;
+};
+
+// Step 2. A transaction in a tail that one of its shards lacks cuts all of them before it. Returns
+// the highest transaction id that was seen.
+uint64_t cut_incomplete_transactions(std::span<const std::unique_ptr<ShardRecovery>> shards);
+
+}  // namespace respcask::engine

@@ -1,0 +1,122 @@
+#include "engine/segment.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace respcask::engine {
+
+Segment::Segment(FileSystem& files, std::string path, SegmentHeader header,
+                 std::unique_ptr<File> file, Mapping mapping, uint64_t size)
+    : files_(files),
+      path_(std::move(path)),
+      header_(header),
+      file_(std::move(file)),
+      mapping_(std::move(mapping)),
+      residency_(mapping_.size()),
+      size_(size),
+      reserved_(size) {}
+
+Segment::~Segment() {
+  // Nothing is lost if the name stays: a file whose ids a later generation covers is a leftover,
+  // which the next start removes.
+  if (retired_.load(std::memory_order_acquire)) (void)files_.unlink(path_);
+}
+
+Result<std::shared_ptr<Segment>> Segment::create(FileSystem& files, const std::string& path,
+                                                 const SegmentHeader& header, uint64_t map_bytes) {
+  auto file = files.create(path);
+  if (!file) return file.error();
+  const std::string head = encode_segment_header(header);
+  if (auto written = (*file)->write_at(0, head); !written) {
+    (void)files.unlink(path);
+    return written.error();
+  }
+  auto mapping = (*file)->map(std::max<uint64_t>(map_bytes, kSegmentHeaderSize));
+  if (!mapping) {
+    (void)files.unlink(path);
+    return mapping.error();
+  }
+  std::shared_ptr<Segment> segment(
+      new Segment(files, path, header, std::move(*file), std::move(*mapping), kSegmentHeaderSize));
+  segment->residency_.set(0, kSegmentHeaderSize);
+  return segment;
+}
+
+Result<std::shared_ptr<Segment>> Segment::open(FileSystem& files, const std::string& path,
+                                               bool writable, uint64_t map_bytes) {
+  auto file = writable ? files.open(path) : files.open_read_only(path);
+  if (!file) return file.error();
+  auto size = (*file)->size();
+  if (!size) return size.error();
+  std::string head(kSegmentHeaderSize, '\0');
+  auto got = (*file)->read_at(0, head);
+  if (!got) return got.error();
+  auto header = decode_segment_header(std::string_view(head).substr(0, *got));
+  if (!header) return Error{ErrorCode::kFormat, fmt::format("{}: no valid segment header", path)};
+  auto mapping = (*file)->map(std::max<uint64_t>(map_bytes, *size));
+  if (!mapping) return mapping.error();
+  return std::shared_ptr<Segment>(
+      new Segment(files, path, *header, std::move(*file), std::move(*mapping), *size));
+}
+
+Result<void> Segment::append(std::span<const std::string_view> pieces) {
+  const uint64_t at = size();
+  uint64_t bytes = 0;
+  for (std::string_view piece : pieces) bytes += piece.size();
+  if (bytes == 0) return {};
+  assert(!sealed && at + bytes <= mapping_.size());
+  constexpr size_t kMostPieces = 1024;
+  uint64_t written = 0;
+  for (size_t i = 0; i < pieces.size(); i += kMostPieces) {
+    auto some = pieces.subspan(i, std::min(kMostPieces, pieces.size() - i));
+    if (auto result = file_->write_at(at + written, some); !result) return result;
+    for (std::string_view piece : some) written += piece.size();
+  }
+  residency_.set(at, bytes);
+  size_.store(at + bytes, std::memory_order_release);
+  return {};
+}
+
+Result<void> Segment::reserve(uint64_t size, uint64_t step) {
+  if (size <= reserved_) return {};
+  // First the generous step, then, on a disk that is nearly full, just what is needed.
+  for (uint64_t target : {std::max(size, reserved_ + step), size}) {
+    auto reserved = file_->reserve(reserved_, target - reserved_);
+    if (reserved) {
+      reserved_ = target;
+      return {};
+    }
+    if (reserved.error().code != ErrorCode::kNoSpace || target == size) return reserved.error();
+  }
+  return {};
+}
+
+Result<void> Segment::cut(uint64_t size) {
+  if (auto cut = file_->truncate(size); !cut) return cut;
+  size_.store(size, std::memory_order_release);
+  reserved_ = size;
+  return {};
+}
+
+void Segment::shrink_mapping() {
+  if (mapping_.size() <= size()) return;
+  auto mapping = file_->map(size());
+  if (mapping) mapping_ = std::move(*mapping);  // if not, the wide one serves as well
+}
+
+void Segment::refresh_residency() {
+  std::vector<uint8_t> pages;
+  const uint64_t end = size();
+  constexpr uint64_t kSlice = uint64_t{16} << 20;
+  for (uint64_t at = 0; at < end; at += kSlice) {
+    const uint64_t length = std::min(kSlice, end - at);
+    if (!mapping_.resident(at, length, pages)) return;
+    residency_.update(at / ResidencyMap::kPageSize, pages);
+  }
+}
+
+}  // namespace respcask::engine

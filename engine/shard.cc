@@ -1,0 +1,213 @@
+#include "engine/shard.h"
+
+#include <algorithm>
+#include <cassert>
+
+#include <fmt/format.h>
+
+#include "engine/file.h"
+
+namespace respcask::engine {
+
+Shard::Shard(const Options& options, uint64_t store_id, uint32_t index, const HashSeed& seed)
+    : options_(options), store_id_(store_id), index_(index), seed_(seed) {
+  for (uint32_t db = 0; db < options.databases; ++db) database(db);
+}
+
+Shard::~Shard() = default;
+
+Shard::Namespace& Shard::database(uint32_t db) {
+  while (databases_.size() <= db) {
+    databases_.push_back(std::make_unique<Namespace>(databases_.size(), seed_));
+  }
+  return *databases_[db];
+}
+
+uint64_t Shard::hash(std::string_view key) const {
+  return siphash13(seed_, key);
+}
+
+Keydir& Shard::keydir(uint32_t db) {
+  return databases_[db]->keys;
+}
+
+std::optional<KeydirEntry> Shard::find(uint32_t db, std::string_view key, uint64_t hash) {
+  return databases_[db]->keys.find(key, hash);
+}
+
+ValueRead Shard::read(Location where, uint32_t value_size) {
+  Segment& segment = segment_at(where);
+  const uint64_t offset = where.offset();
+  if (offset >= segment.size()) {
+    // Not in the file yet, so no damage of the disk's is possible.
+    std::string_view value = pending_.at(offset - segment.size(), kValueChecksumSize + value_size);
+    return {ValueRead::State::kReady, value.substr(kValueChecksumSize)};
+  }
+  if (!segment.resident(offset, kValueChecksumSize + value_size))
+    return {ValueRead::State::kCold, {}};
+  auto value = checked_value(segment.bytes(), offset, value_size);
+  if (value) return {ValueRead::State::kReady, *value};
+  report_damage(segment, offset);
+  return {ValueRead::State::kDamaged, {}};
+}
+
+void Shard::report_damage(const Segment& segment, uint64_t offset) {
+  damaged_records_.fetch_add(1, std::memory_order_relaxed);
+  log(LogLevel::kWarning, fmt::format("{}: the value at offset {} does not match its checksum",
+                                      segment.path(), offset));
+}
+
+ColdRead Shard::cold_read(Location where, uint32_t value_size) const {
+  return {segments_[where.slot()], where, value_size};
+}
+
+Result<std::string> fetch(const ColdRead& cold) {
+  std::string bytes(kValueChecksumSize + cold.value_size, '\0');
+  const uint64_t offset = cold.where.offset();
+  auto got = cold.segment->file().read_at(offset, bytes);
+  if (!got) return got.error();
+  auto value = checked_value(std::string_view(bytes).substr(0, *got), 0, cold.value_size);
+  if (!value) {
+    return Error{ErrorCode::kDamaged,
+                 fmt::format("{}: the value at offset {} does not match its checksum",
+                             cold.segment->path(), offset)};
+  }
+  cold.segment->set_resident(offset, bytes.size());
+  bytes.erase(0, kValueChecksumSize);
+  return bytes;
+}
+
+ElementIndex& Shard::collection(uint64_t id) {
+  auto found = collections_.find(id);
+  assert(found != collections_.end());
+  return *found->second;
+}
+
+ShardStats Shard::stats() {
+  ShardStats stats;
+  for (auto& database : databases_) {
+    stats.keys += database->keys.size();
+    stats.keydir_bytes += database->keys.memory_bytes();
+  }
+  stats.collections = collections_.size();
+  stats.segments = order_.size();
+  for (auto& segment : order_) {
+    stats.live_bytes += segment->live_bytes;
+    stats.total_bytes += segment->size();
+  }
+  stats.pending_bytes = pending_.size();
+  stats.damaged_records = damaged_records_.load(std::memory_order_relaxed);
+  return stats;
+}
+
+std::string Shard::segment_path(uint64_t id, uint32_t generation) const {
+  if (generation == 0) return fmt::format("{}/shard-{:02}/{:08}.seg", options_.dir, index_, id);
+  return fmt::format("{}/shard-{:02}/{:08}.{}.seg", options_.dir, index_, id, generation);
+}
+
+uint32_t Shard::take_slot(std::shared_ptr<Segment> segment) {
+  uint32_t slot = 0;
+  // A slot is given again only when nothing that was dropped still counts bytes against it.
+  if (!free_slots_.empty() && garbage_.empty() && garbage_in_hand_ == 0) {
+    slot = free_slots_.back();
+    free_slots_.pop_back();
+    segments_[slot] = segment;
+  } else {
+    slot = static_cast<uint32_t>(segments_.size());
+    segments_.push_back(segment);
+  }
+  segment->slot = slot;
+  return slot;
+}
+
+void Shard::drop_slot(uint32_t slot) {
+  segments_[slot].reset();
+  free_slots_.push_back(slot);
+}
+
+Result<void> Shard::roll() {
+  assert(!batch_open_);
+  if (auto written = write_pending(); !written) return written;
+  SegmentHeader header;
+  header.shard = index_;
+  header.first_id = header.last_id = next_segment_id_;
+  header.store_id = store_id_;
+  header.first_sequence = sequence_ + 1;
+  header.completed = completed_;
+  auto made = Segment::create(*options_.files, segment_path(next_segment_id_, 0), header,
+                              options_.segment_bytes + (uint64_t{4} << 30));
+  if (!made) return made.error();
+  if (active_) {
+    active_->sealed = true;
+    sealed_unsynced_.push_back(active_);
+    synced_ = 0;
+  } else {
+    synced_ = kSegmentHeaderSize;
+  }
+  ++next_segment_id_;
+  active_ = std::move(*made);
+  take_slot(active_);
+  order_.push_back(active_);
+  directory_unsynced_ = true;
+  return {};
+}
+
+Result<void> Shard::write_pending() {
+  assert(!batch_open_);
+  if (pending_.size() == 0) return {};
+  if (failed_) {
+    return Error{ErrorCode::kReadOnly,
+                 fmt::format("shard {} is read-only after a failed write", index_)};
+  }
+  auto written = active_->append(pending_.pieces());
+  if (!written) {
+    // Never retried: what the file holds past its end is unknown now. The pending bytes stay, so
+    // that look-ups still find what they refer to.
+    failed_ = true;
+    log(LogLevel::kWarning,
+        fmt::format("shard {} is read-only from now on: {}", index_, written.error().message));
+    return written;
+  }
+  pending_.clear();
+  pending_shards_.clear();
+  return {};
+}
+
+bool Shard::collect_garbage() {
+  constexpr int kPagesASlice = 32;  // some 10 µs under the lock
+  Garbage item;
+  {
+    std::lock_guard guard(mutex_);
+    if (garbage_.empty()) return false;
+    Garbage& front = garbage_.front();
+    for (int i = 0; i < kPagesASlice && front.database && !front.counted; ++i) {
+      front.cursor = front.database->keys.scan(
+          front.cursor, [this](std::string_view key, const KeydirEntry& entry) {
+            drop_entry(entry, key.size());
+          });
+      front.counted = front.cursor == 0;
+    }
+    if (front.database && !front.counted) return true;
+    item = std::move(front);
+    garbage_.pop_front();
+    ++garbage_in_hand_;
+  }
+  // Nobody else can reach it now; the freeing needs no lock.
+  std::unordered_map<uint32_t, uint64_t> dead_bytes;
+  if (item.collection) {
+    item.collection->for_each([&](const ElementLocation& element) {
+      dead_bytes[element.where.slot()] += accounted_size(element.name_size, element.value_size);
+    });
+  }
+  item = Garbage{};
+  std::lock_guard guard(mutex_);
+  for (auto [slot, bytes] : dead_bytes) drop_live(Location::at(slot, 0), bytes);
+  --garbage_in_hand_;
+  return true;
+}
+
+void Shard::log(LogLevel level, std::string_view text) const {
+  if (options_.log) options_.log(level, text);
+}
+
+}  // namespace respcask::engine

@@ -1,0 +1,294 @@
+// The writing half of Shard: how a change enters the keydir and the log.
+
+#include <cassert>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "engine/crc32c.h"
+#include "engine/shard.h"
+#include "engine/varint.h"
+
+namespace respcask::engine {
+
+Result<void> Shard::reserve(uint64_t bytes, Growth growth) {
+  constexpr uint64_t kFrame = kBatchHeaderSize + kTransactionTrailerSize;
+  constexpr uint64_t kLeastStep = 256 * 1024;
+  constexpr uint64_t kMostStep = uint64_t{16} << 20;
+  if (failed_ || options_.read_only) {
+    return Error{ErrorCode::kReadOnly, fmt::format("shard {} is read-only", index_)};
+  }
+  const uint64_t in_batch = batch_open_ ? append_offset() - batch_start_ : 0;
+  if (in_batch + bytes > kMaxBatchBytes) {
+    return Error{ErrorCode::kInvalid, "more than 4 GiB in one command or transaction"};
+  }
+  if (!batch_open_ && append_offset() + bytes > options_.segment_bytes &&
+      append_offset() > kSegmentHeaderSize) {
+    // A segment that cannot be made for want of room is no reason to refuse: the active one may
+    // grow past its usual size.
+    if (auto rolled = roll(); !rolled && rolled.error().code != ErrorCode::kNoSpace) return rolled;
+  }
+  const uint64_t keep = growth == Growth::kGrows ? kReserveBytes : 0;
+  const uint64_t need = append_offset() + bytes + kFrame + keep;
+  if (need <= active_->reserved()) return {};
+  return active_->reserve(need, std::clamp(active_->size() / 4, kLeastStep, kMostStep));
+}
+
+void Shard::begin_batch() {
+  if (batch_open_) return;
+  batch_open_ = true;
+  batch_start_ = append_offset();
+  batch_header_ = pending_.extend(kBatchHeaderSize);
+  batch_ = BatchHeader{};
+  batch_.sequence = ++sequence_;
+  batch_checksum_ = 0;
+}
+
+void Shard::end_batch(const TransactionMark* transaction) {
+  assert(batch_open_);
+  if (transaction != nullptr) {
+    char* trailer = pending_.extend(kTransactionTrailerSize);
+    encode_transaction(*transaction, trailer);
+    batch_checksum_ = crc32c({trailer, kTransactionTrailerSize}, batch_checksum_);
+    batch_.has_transaction = true;
+    pending_shards_.add(transaction->shards);
+  }
+  batch_.size = static_cast<uint32_t>(append_offset() - batch_start_);
+  batch_.synced = synced_;
+  batch_.completed = completed_;
+  encode_batch_header(batch_, batch_header_);
+  batch_.checksum = crc32c({batch_header_ + 4, kBatchHeaderSize - 4}, batch_checksum_);
+  encode_batch_header(batch_, batch_header_);
+  batch_open_ = false;
+}
+
+Shard::Appended Shard::append(const Record& record) {
+  assert(batch_open_);
+  const size_t value = has_value(record.kind) ? kValueChecksumSize + size_t{record.value_size} : 0;
+  const size_t bound = record_size_bound(record.name.size(), 0);
+  const uint64_t start = append_offset();
+  char* at = pending_.extend(bound + value);
+  const size_t head = encode_record(record, at);
+  pending_.shrink_last(bound - head);
+  batch_checksum_ = crc32c({at, head}, batch_checksum_);
+  ++batch_.records;
+  return {start + head, at + head};
+}
+
+Location Shard::append_value(const Record& record, std::span<const std::string_view> pieces) {
+  const Appended appended = append(record);
+  char* at = appended.value + kValueChecksumSize;
+  uint32_t checksum = 0;
+  for (std::string_view piece : pieces) {
+    if (piece.empty()) continue;
+    std::memcpy(at, piece.data(), piece.size());
+    checksum = crc32c(piece, checksum);
+    at += piece.size();
+  }
+  std::memcpy(appended.value, &checksum, sizeof checksum);
+  const Location where = Location::at(active_->slot, appended.offset);
+  active_->live_bytes += accounted_size(record.name.size(), record.value_size);
+  return where;
+}
+
+void Shard::append_mark(const Record& record) {
+  append(record);
+  active_->mark_bytes += accounted_size(record.name.size(), 0);
+}
+
+void Shard::drop_live(Location where, uint64_t bytes) {
+  Segment* segment = segments_[where.slot()].get();
+  if (segment == nullptr) return;  // merged away while what it counted was being dropped
+  assert(segment->live_bytes >= bytes);
+  segment->live_bytes -= bytes;
+}
+
+void Shard::drop_entry(const KeydirEntry& old, size_t name_size) {
+  drop_live(old.where, accounted_size(name_size, old.value_size));
+  if (old.collection != 0) drop_collection(old.collection);
+}
+
+void Shard::drop_collection(uint64_t id) {
+  auto found = collections_.find(id);
+  assert(found != collections_.end());
+  Garbage item;
+  item.collection = std::move(found->second);
+  garbage_.push_back(std::move(item));
+  collections_.erase(found);
+}
+
+KeydirEntry Shard::put_root(uint32_t db, std::string_view key, uint64_t hash, const Record& record,
+                            std::span<const std::string_view> pieces, uint32_t access) {
+  KeydirEntry entry;
+  entry.where = append_value(record, pieces);
+  entry.value_size = record.value_size;
+  entry.type = record.type;
+  entry.collection = record.collection;
+  entry.expiry_ms = record.expiry_ms;
+  entry.access = access;
+  if (auto old = databases_[db]->keys.put(key, hash, entry)) {
+    if (old->collection == entry.collection) old->collection = 0;  // the same root, written anew
+    drop_entry(*old, key.size());
+  }
+  return entry;
+}
+
+KeydirEntry Shard::put(uint32_t db, std::string_view key, uint64_t hash, uint8_t type,
+                       int64_t expiry_ms, std::span<const std::string_view> pieces,
+                       uint32_t access) {
+  size_t size = 0;
+  for (std::string_view piece : pieces) size += piece.size();
+  assert(size <= UINT32_MAX);
+  Record record;
+  record.kind = RecordKind::kPut;
+  record.type = type;
+  record.owner = databases_[db]->id;
+  record.expiry_ms = expiry_ms;
+  record.value_size = static_cast<uint32_t>(size);
+  record.name = key;
+  return put_root(db, key, hash, record, pieces, access);
+}
+
+KeydirEntry Shard::put_split(uint32_t db, std::string_view key, uint64_t hash, uint8_t type,
+                             int64_t expiry_ms, std::string_view header, uint32_t access) {
+  Record record;
+  record.kind = RecordKind::kSplitRoot;
+  record.type = type;
+  record.owner = databases_[db]->id;
+  record.expiry_ms = expiry_ms;
+  record.collection = ++sequence_;
+  record.value_size = static_cast<uint32_t>(header.size());
+  record.name = key;
+  collections_.emplace(record.collection, options_.element_index(type));
+  return put_root(db, key, hash, record, {&header, 1}, access);
+}
+
+KeydirEntry Shard::put_header(uint32_t db, std::string_view key, uint64_t hash, uint8_t type,
+                              std::string_view header) {
+  auto old = find(db, key, hash);
+  assert(old && old->collection != 0);
+  Record record;
+  record.kind = RecordKind::kSplitRoot;
+  record.type = type;
+  record.owner = databases_[db]->id;
+  record.expiry_ms = old->expiry_ms;
+  record.collection = old->collection;
+  record.value_size = static_cast<uint32_t>(header.size());
+  record.name = key;
+  return put_root(db, key, hash, record, {&header, 1}, old->access);
+}
+
+bool Shard::remove(uint32_t db, std::string_view key, uint64_t hash) {
+  auto old = databases_[db]->keys.remove(key, hash);
+  if (!old) return false;
+  Record record;
+  record.kind = RecordKind::kTombstone;
+  record.owner = databases_[db]->id;
+  record.name = key;
+  append_mark(record);
+  drop_entry(*old, key.size());
+  return true;
+}
+
+bool Shard::set_expiry(uint32_t db, std::string_view key, uint64_t hash, int64_t expiry_ms) {
+  Keydir& keys = databases_[db]->keys;
+  auto entry = keys.find(key, hash);
+  if (!entry) return false;
+  Record record;
+  record.kind = RecordKind::kExpiry;
+  record.type = entry->type;
+  record.owner = databases_[db]->id;
+  record.expiry_ms = expiry_ms;
+  record.name = key;
+  append_mark(record);
+  entry->expiry_ms = expiry_ms;
+  keys.put(key, hash, *entry);
+  return true;
+}
+
+void Shard::rename(uint32_t from_db, std::string_view from, uint64_t from_hash, uint32_t to_db,
+                   std::string_view to, uint64_t to_hash, std::string_view value) {
+  auto entry = databases_[from_db]->keys.find(from, from_hash);
+  assert(entry && entry->value_size == value.size());
+  if (entry->collection == 0) {
+    const std::string_view pieces[] = {value};
+    put(to_db, to, to_hash, entry->type, entry->expiry_ms, pieces, entry->access);
+    remove(from_db, from, from_hash);
+    return;
+  }
+  // The tombstone of the old name comes first, so that no moment of a replay has two roots for one
+  // collection.
+  databases_[from_db]->keys.remove(from, from_hash);
+  Record gone;
+  gone.kind = RecordKind::kTombstone;
+  gone.owner = databases_[from_db]->id;
+  gone.name = from;
+  append_mark(gone);
+  drop_live(entry->where, accounted_size(from.size(), entry->value_size));
+  Record root;
+  root.kind = RecordKind::kSplitRoot;
+  root.type = entry->type;
+  root.owner = databases_[to_db]->id;
+  root.expiry_ms = entry->expiry_ms;
+  root.collection = entry->collection;
+  root.value_size = entry->value_size;
+  root.name = to;
+  const std::string_view pieces[] = {value};
+  put_root(to_db, to, to_hash, root, pieces, entry->access);
+}
+
+ElementLocation Shard::put_element(uint64_t collection, uint8_t type, std::string_view name,
+                                   std::span<const std::string_view> payload_pieces) {
+  size_t size = 0;
+  for (std::string_view piece : payload_pieces) size += piece.size();
+  assert(size <= UINT32_MAX && name.size() <= UINT32_MAX);
+  Record record;
+  record.kind = RecordKind::kElement;
+  record.type = type;
+  record.owner = collection;
+  record.value_size = static_cast<uint32_t>(size);
+  record.name = name;
+  return {append_value(record, payload_pieces), record.value_size,
+          static_cast<uint32_t>(name.size())};
+}
+
+void Shard::remove_element(uint64_t collection, uint8_t type, std::string_view name) {
+  Record record;
+  record.kind = RecordKind::kElementTombstone;
+  record.type = type;
+  record.owner = collection;
+  record.name = name;
+  append_mark(record);
+}
+
+void Shard::element_dropped(const ElementLocation& old) {
+  drop_live(old.where, accounted_size(old.name_size, old.value_size));
+}
+
+void Shard::flush(uint32_t db) {
+  const uint64_t id = ++sequence_;
+  write_namespace(db, id, databases_[db]->id + 1);
+  Garbage item;
+  item.database = std::move(databases_[db]);
+  garbage_.push_back(std::move(item));
+  databases_[db] = std::make_unique<Namespace>(id, seed_);
+}
+
+void Shard::swap(uint32_t db1, uint32_t db2) {
+  if (db1 == db2) return;
+  std::swap(databases_[db1], databases_[db2]);
+  write_namespace(db1, databases_[db1]->id, 0);
+  write_namespace(db2, databases_[db2]->id, 0);
+}
+
+void Shard::write_namespace(uint32_t db, uint64_t id, uint64_t retired_plus_one) {
+  char name[2 * kMaxVarintSize];
+  char* end = encode_varint(retired_plus_one, encode_varint(id, name));
+  Record record;
+  record.kind = RecordKind::kNamespace;
+  record.owner = db;
+  record.name = {name, static_cast<size_t>(end - name)};
+  append_mark(record);
+}
+
+}  // namespace respcask::engine

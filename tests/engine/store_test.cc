@@ -1,0 +1,122 @@
+#include "engine/store.h"
+
+#include <doctest/doctest.h>
+
+#include <map>
+#include <random>
+#include <string>
+
+#include "tests/engine/store_fixture.h"
+
+using namespace respcask::engine;
+
+TEST_CASE("what was put is there after a reopen, what was removed is not") {
+  StoreFixture fixture;
+  fixture.put("a", "1");
+  fixture.put("b", std::string(100000, 'x'));
+  fixture.put("a", "2");
+  fixture.put("gone", "3");
+  fixture.remove("gone");
+  CHECK(fixture.get("a") == "2");
+  fixture.reopen();
+  CHECK(fixture.get("a") == "2");
+  CHECK(fixture.get("b") == std::string(100000, 'x'));
+  CHECK(fixture.get("gone") == std::nullopt);
+}
+
+TEST_CASE("a store agrees with a map through overwrites, removals, rollovers and reopens") {
+  const uint64_t seed = std::random_device{}();
+  CAPTURE(seed);
+  std::mt19937_64 random(seed);
+  StoreFixture fixture;
+  fixture.options.segment_bytes = 16 * 1024;
+  fixture.reopen();
+  std::map<std::string, std::string> model;
+  for (int i = 0; i < 20000; ++i) {
+    const std::string key = "key" + std::to_string(random() % 300);
+    switch (random() % 8) {
+      case 0:
+        fixture.remove(key);
+        model.erase(key);
+        break;
+      case 1:
+        CHECK(fixture.get(key) == (model.contains(key) ? std::optional(model[key]) : std::nullopt));
+        break;
+      default: {
+        std::string value(random() % 200, static_cast<char>('a' + random() % 26));
+        fixture.put(key, value);
+        model[key] = value;
+      }
+    }
+    if (random() % 4000 == 0) fixture.reopen();
+    if (random() % 4000 == 0) fixture.crash_process();
+  }
+  fixture.reopen();
+  CHECK(fixture.contents() == model);
+}
+
+TEST_CASE("live bytes are the same whether counted as they change or at recovery") {
+  StoreFixture fixture;
+  fixture.options.segment_bytes = 8 * 1024;
+  fixture.reopen();
+  std::mt19937_64 random(7);
+  for (int i = 0; i < 3000; ++i) {
+    const std::string key = "key" + std::to_string(random() % 100);
+    if (random() % 5 == 0) {
+      fixture.remove(key);
+    } else {
+      fixture.put(key, std::string(random() % 90, 'v'));
+    }
+  }
+  const uint64_t before = fixture.live_bytes();
+  fixture.reopen();
+  CHECK(fixture.live_bytes() == before);
+  uint64_t expected = 0;
+  for (auto& [key, value] : fixture.contents())
+    expected += accounted_size(key.size(), value.size());
+  CHECK(before == expected);
+}
+
+TEST_CASE("flushing a database empties it for good, in one small record") {
+  StoreFixture fixture;
+  for (int i = 0; i < 1000; ++i) fixture.put("key" + std::to_string(i), "value");
+  const uint64_t before = fixture.total_bytes();
+  fixture.flush(0);
+  CHECK(fixture.total_bytes() - before < 100 * fixture.store->shard_count());
+  CHECK(fixture.contents().empty());
+  fixture.put("new", "1");
+  fixture.reopen();
+  CHECK(fixture.contents() == std::map<std::string, std::string>{{"new", "1"}});
+}
+
+TEST_CASE("swapped databases stay swapped") {
+  StoreFixture fixture;
+  fixture.put("a", "zero", 0);
+  fixture.put("b", "one", 1);
+  fixture.put("c", "two", 2);
+  fixture.swap(0, 1);
+  fixture.swap(1, 2);
+  for (int round = 0; round < 2; ++round) {
+    CHECK(fixture.get("b", 0) == "one");
+    CHECK(fixture.get("c", 1) == "two");
+    CHECK(fixture.get("a", 2) == "zero");
+    CHECK(fixture.get("a", 0) == std::nullopt);
+    fixture.reopen();
+  }
+}
+
+TEST_CASE("a second process is refused in one sentence") {
+  StoreFixture fixture;
+  auto second = Store::open(fixture.options);
+  REQUIRE(!second);
+  CHECK(second.error().code == ErrorCode::kInUse);
+}
+
+TEST_CASE("the number of shards is the one that the store was created with") {
+  StoreFixture fixture;
+  fixture.put("a", "1");
+  fixture.options.shards = 5;
+  fixture.reopen();
+  CHECK(fixture.store->shard_count() == 4);
+  CHECK(fixture.get("a") == "1");
+}
