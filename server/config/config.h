@@ -46,22 +46,22 @@ enum class AclPubsubDefault : uint8_t { kAllchannels, kResetchannels };
 enum class Permission : uint8_t { kNo, kYes, kLocal };
 enum class SanitizePayload : uint8_t { kNo, kYes, kClients };
 
-// `notify-keyspace-events`: one bit a letter. The event classes have the values of EventClass.
-inline constexpr uint32_t kNotifyGeneric = 1u << 0;            // g
-inline constexpr uint32_t kNotifyString = 1u << 1;             // $
-inline constexpr uint32_t kNotifyList = 1u << 2;               // l
-inline constexpr uint32_t kNotifySet = 1u << 3;                // s
-inline constexpr uint32_t kNotifyHash = 1u << 4;               // h
-inline constexpr uint32_t kNotifyZset = 1u << 5;               // z
-inline constexpr uint32_t kNotifyExpired = 1u << 6;            // x
-inline constexpr uint32_t kNotifyEvicted = 1u << 7;            // e
-inline constexpr uint32_t kNotifyStream = 1u << 8;             // t
-inline constexpr uint32_t kNotifyMiss = 1u << 9;               // m, not part of A
-inline constexpr uint32_t kNotifyNew = 1u << 10;               // n, not part of A
-inline constexpr uint32_t kNotifyModule = 1u << 11;            // d, never sent here
-inline constexpr uint32_t kNotifyKeyspace = 1u << 12;          // K: on __keyspace@<db>__ channels
-inline constexpr uint32_t kNotifyKeyevent = 1u << 13;          // E: on __keyevent@<db>__ channels
-inline constexpr uint32_t kNotifyAll = 0x1ff | kNotifyModule;  // A: g$lshzxetd
+// `notify-keyspace-events`: one bit a letter. EventClass in context.h has the same bits.
+inline constexpr uint32_t kNotifyGeneric = 1u << 0;     // g
+inline constexpr uint32_t kNotifyString = 1u << 1;      // $
+inline constexpr uint32_t kNotifyList = 1u << 2;        // l
+inline constexpr uint32_t kNotifySet = 1u << 3;         // s
+inline constexpr uint32_t kNotifyHash = 1u << 4;        // h
+inline constexpr uint32_t kNotifyZset = 1u << 5;        // z
+inline constexpr uint32_t kNotifyExpired = 1u << 6;     // x
+inline constexpr uint32_t kNotifyEvicted = 1u << 7;     // e
+inline constexpr uint32_t kNotifyStream = 1u << 8;      // t
+inline constexpr uint32_t kNotifyModule = 1u << 9;      // d, never sent here
+inline constexpr uint32_t kNotifyNew = 1u << 10;        // n, not part of A
+inline constexpr uint32_t kNotifyKeyspace = 1u << 11;   // K: on __keyspace@<db>__ channels
+inline constexpr uint32_t kNotifyKeyevent = 1u << 12;   // E: on __keyevent@<db>__ channels
+inline constexpr uint32_t kNotifyMiss = 1u << 13;       // m, not part of A
+inline constexpr uint32_t kNotifyAll = (1u << 10) - 1;  // A: g$lshzxetd
 
 // A limit on what a client class may have unsent. 0 in a field: no such limit.
 struct OutputLimit {

@@ -96,17 +96,29 @@ struct Row {
   }
 
   // For the table alone: a copy with one more property.
-  constexpr Row alias(std::string_view other) const { return with(&Row::also, other); }
-  constexpr Row fixed() const { return with(&Row::is_fixed, true); }
-  constexpr Row guarded() const { return with(&Row::is_protected, true); }
-  constexpr Row secret() const { return with(&Row::is_secret, true); }
-  constexpr Row checked(std::string_view (*f)(Value&)) const { return with(&Row::check, f); }
-
- private:
-  template <class T>
-  constexpr Row with(T Row::*property, T value) const {
+  constexpr Row alias(std::string_view other) const {
     Row copy = *this;
-    copy.*property = value;
+    copy.also = other;
+    return copy;
+  }
+  constexpr Row fixed() const {
+    Row copy = *this;
+    copy.is_fixed = true;
+    return copy;
+  }
+  constexpr Row guarded() const {
+    Row copy = *this;
+    copy.is_protected = true;
+    return copy;
+  }
+  constexpr Row secret() const {
+    Row copy = *this;
+    copy.is_secret = true;
+    return copy;
+  }
+  constexpr Row checked(std::string_view (*f)(Value&)) const {
+    Row copy = *this;
+    copy.check = f;
     return copy;
   }
 };
