@@ -47,13 +47,14 @@ std::string encode_segment_header(const SegmentHeader& header) {
   store(&bytes[40], header.store_id);
   store(&bytes[48], header.first_sequence);
   store(&bytes[56], header.completed);
-  store(&bytes[68], crc32c(std::string_view(bytes).substr(0, 68)));
+  store(&bytes[64], header.previous_id);
+  store(&bytes[76], crc32c(std::string_view(bytes).substr(0, 76)));
   return bytes;
 }
 
 std::optional<SegmentHeader> decode_segment_header(std::string_view bytes) {
   if (bytes.size() < kSegmentHeaderSize || bytes.substr(0, 8) != kMagic) return std::nullopt;
-  if (load<uint32_t>(&bytes[68]) != crc32c(bytes.substr(0, 68))) return std::nullopt;
+  if (load<uint32_t>(&bytes[76]) != crc32c(bytes.substr(0, 76))) return std::nullopt;
   if (load<uint32_t>(&bytes[8]) != kFormatVersion) return std::nullopt;
   SegmentHeader header;
   header.shard = load<uint32_t>(&bytes[12]);
@@ -63,6 +64,7 @@ std::optional<SegmentHeader> decode_segment_header(std::string_view bytes) {
   header.store_id = load<uint64_t>(&bytes[40]);
   header.first_sequence = load<uint64_t>(&bytes[48]);
   header.completed = load<uint64_t>(&bytes[56]);
+  header.previous_id = load<uint64_t>(&bytes[64]);
   if (header.last_id < header.first_id) return std::nullopt;
   return header;
 }

@@ -1,7 +1,7 @@
 // Format: batches and records as they lie in a segment, and their encoding and decoding.
 //
 // All integers are little endian; "varint" is LEB128, at most ten bytes. A segment is a header
-// (72 bytes) and then batches, back to back, up to its end.
+// (80 bytes) and then batches, back to back, up to its end.
 //
 //   segment header
 //   offset size
@@ -15,8 +15,9 @@
 //       40    8  store id
 //       48    8  first sequence: no batch in this or a later segment has a lower one
 //       56    8  completed, as in a batch
-//       64    4  reserved, 0
-//       68    4  CRC32C of the 68 bytes before
+//       64    8  the last id covered by the segment before this one, 0: it is the first
+//       72    4  reserved, 0
+//       76    4  CRC32C of the 76 bytes before
 //
 //   batch
 //        0    4  CRC32C over each record's header and name, the trailer, then bytes 4..40
@@ -64,7 +65,7 @@
 namespace respcask::engine {
 
 inline constexpr uint32_t kFormatVersion = 1;
-inline constexpr size_t kSegmentHeaderSize = 72;
+inline constexpr size_t kSegmentHeaderSize = 80;
 inline constexpr size_t kBatchHeaderSize = 40;
 inline constexpr size_t kTransactionTrailerSize = 40;
 inline constexpr size_t kValueChecksumSize = 4;
@@ -96,6 +97,7 @@ struct SegmentHeader {
   uint64_t store_id = 0;
   uint64_t first_sequence = 0;
   uint64_t completed = 0;
+  uint64_t previous_id = 0;
 };
 
 std::string encode_segment_header(const SegmentHeader& header);

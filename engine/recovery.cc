@@ -39,6 +39,7 @@ Result<void> ShardRecovery::open() {
   drop_empty_newest();
   report_.segments = segments_.size();
   mark_ = find_synced_mark();
+  judge_headless();
   scan_tail(mark_);
   return {};
 }
@@ -58,16 +59,7 @@ Result<void> ShardRecovery::open_segments() {
     if (!segment && segment.error().code != ErrorCode::kFormat) return segment.error();
     if (!segment || (*segment)->header().shard != shard_.index_ ||
         (*segment)->header().store_id != shard_.store_id_) {
-      auto info = files.stat(path);
-      const uint64_t size = info && *info ? (*info)->size : 0;
-      if (size <= kSegmentHeaderSize) {  // made, and cut off before its header was on the disk
-        if (!shard_.options_.read_only) (void)files.unlink(path);
-        continue;
-      }
-      ++report_.damaged_ranges;
-      report_.damaged_bytes += size;
-      shard_.log(LogLevel::kWarning,
-                 fmt::format("{}: its header is damaged or another store's; left aside", path));
+      headless_.push_back({path, id});
       continue;
     }
     segments_.push_back(std::move(*segment));
@@ -106,6 +98,33 @@ void ShardRecovery::drop_empty_newest() {
   }
 }
 
+// A file without a valid header: made, and cut off before the header was on the disk, if it is
+// newer than the mark; damaged if it is older.
+void ShardRecovery::judge_headless() {
+  FileSystem& files = *shard_.options_.files;
+  const uint64_t synced_id = segments_.empty() ? 0 : segments_[mark_.segment]->header().last_id;
+  for (const Headless& file : headless_) {
+    auto info = files.stat(file.path);
+    const uint64_t size = info && *info ? (*info)->size : 0;
+    if (file.id > synced_id) {
+      report_.torn_bytes += size;
+      if (!shard_.options_.read_only) (void)files.unlink(file.path);
+      continue;
+    }
+    ++report_.damaged_ranges;
+    report_.damaged_bytes += size;
+    shard_.log(LogLevel::kWarning,
+               fmt::format("{}: its header is damaged or another store's; left aside", file.path));
+  }
+  for (size_t i = 1; i <= mark_.segment && i < segments_.size(); ++i) {
+    const uint64_t previous = segments_[i]->header().previous_id;
+    if (previous <= segments_[i - 1]->header().last_id) continue;
+    ++report_.damaged_ranges;
+    shard_.log(LogLevel::kWarning, fmt::format("{}: the segment {} that it follows is missing",
+                                               segments_[i]->path(), previous));
+  }
+}
+
 LogPosition ShardRecovery::find_synced_mark() {
   LogPosition mark{0, kSegmentHeaderSize};
   for (auto& segment : segments_) completed_ = std::max(completed_, segment->header().completed);
@@ -132,6 +151,9 @@ LogPosition ShardRecovery::find_synced_mark() {
 void ShardRecovery::scan_tail(LogPosition from) {
   for (size_t i = from.segment; i < segments_.size(); ++i) {
     const Segment& segment = *segments_[i];
+    // A segment whose predecessor did not make it to the disk is past the end of the log.
+    if (i > from.segment && segment.header().previous_id != segments_[i - 1]->header().last_id)
+      return;
     uint64_t at = i == from.segment ? from.offset : kSegmentHeaderSize;
     while (at < segment.size()) {
       auto batch = BatchReader::open(segment.bytes(), at);

@@ -60,10 +60,16 @@ class ShardRecovery {
     TransactionMark mark;
   };
 
+  struct Headless {
+    std::string path;
+    uint64_t id = 0;
+  };
+
   Result<void> open_segments();
   void drop_covered();
   void drop_empty_newest();
   LogPosition find_synced_mark();
+  void judge_headless();
   void scan_tail(LogPosition from);
   void replay_segment(size_t index, uint64_t end);
   void replay(const PlacedRecord& placed, Segment& segment);
@@ -81,8 +87,9 @@ class ShardRecovery {
   Shard& shard_;
   Report report_;
   std::vector<std::shared_ptr<Segment>> segments_;  // oldest to newest
-  LogPosition mark_;  // the log is known to be synced up to here,
-  LogPosition cut_;   // and ends here
+  std::vector<Headless> headless_;                  // files without a valid header
+  LogPosition mark_;                                // the log is known to be synced up to here,
+  LogPosition cut_;                                 // and ends here
   std::vector<TailTransaction> transactions_;       // in the tail, in order
   // Namespaces that records speak of but that no database is, or is not yet.
   std::unordered_map<uint64_t, std::unique_ptr<Shard::Namespace>> strays_;

@@ -134,6 +134,7 @@ Result<void> Shard::roll() {
   header.store_id = store_id_;
   header.first_sequence = sequence_ + 1;
   header.completed = completed_;
+  if (active_) header.previous_id = active_->header().last_id;
   auto made = Segment::create(*options_.files, segment_path(next_segment_id_, 0), header,
                               options_.segment_bytes + (uint64_t{4} << 30));
   if (!made) return made.error();

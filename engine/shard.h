@@ -111,6 +111,9 @@ class Shard {
   // The bytes of a value, checked. A value is read in place; see the invariants.
   ValueRead read(Location where, uint32_t value_size);
 
+  // A reader off the loop found a value damaged (fetch): counts it.
+  void count_damage() { damaged_records_.fetch_add(1, std::memory_order_relaxed); }
+
   // What a blocking reader needs to fetch a value that read() calls cold.
   ColdRead cold_read(Location where, uint32_t value_size) const;
 

@@ -46,6 +46,15 @@ std::optional<std::string_view> field(std::string_view record, std::string_view 
   return rest.substr(0, rest.find_first_of(" \n"));
 }
 
+// The directory that holds the name `path`.
+std::string parent_of(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  if (path.find_first_not_of('.') == std::string::npos) return path + "/..";
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
 template <class T>
 std::optional<T> number(std::optional<std::string_view> text, int base) {
   if (!text) return std::nullopt;
@@ -100,6 +109,7 @@ Result<void> Store::prepare_directory() {
       return Error{ErrorCode::kFormat, fmt::format("{}: no store is here", options_.dir)};
     }
     if (auto made = files.create_directory(options_.dir); !made) return made;
+    if (auto synced = files.sync_directory(parent_of(options_.dir)); !synced) return synced;
   }
   auto lock = files.lock(options_.dir + "/LOCK",
                          options_.read_only ? LockKind::kShared : LockKind::kExclusive);

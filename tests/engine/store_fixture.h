@@ -24,6 +24,11 @@ struct StoreFixture {
     options.segment_bytes = 1 << 20;
     reopen();
   }
+  StoreFixture(FaultyFileSystem survivor, const Options& like)
+      : disk(std::make_unique<FaultyFileSystem>(std::move(survivor))), options(like) {
+    reopen();
+  }
+
   void reopen() {
     if (store) REQUIRE(store->close());
     store.reset();
@@ -45,13 +50,14 @@ struct StoreFixture {
   }
 
   template <class Change>
-  auto change(std::string_view key, Change change) {
+  auto change(std::string_view key, Change change, uint64_t bytes = 1 << 20,
+              Growth growth = Growth::kGrows) {
     Shard& shard = store->shard(store->shard_of(key));
     ShardSet set;
     set.add(shard.index());
     auto result = [&] {
       std::lock_guard guard(shard);
-      auto reserved = shard.reserve(1 << 20, Growth::kGrows);
+      auto reserved = shard.reserve(bytes, growth);
       if (!reserved) FAIL(reserved.error().message);
       shard.begin_batch();
       auto value = change(shard, shard.hash(key));
@@ -70,6 +76,11 @@ struct StoreFixture {
   bool remove(std::string_view key, uint32_t db = 0) {
     return change(key, [&](Shard& shard, uint64_t hash) { return shard.remove(db, key, hash); });
   }
+  bool remove_shrinking(std::string_view key) {
+    return change(
+        key, [&](Shard& shard, uint64_t hash) { return shard.remove(0, key, hash); }, 1024,
+        Growth::kShrinks);
+  }
 
   std::optional<std::string> get(std::string_view key, uint32_t db = 0) {
     Shard& shard = store->shard(store->shard_of(key));
@@ -77,6 +88,21 @@ struct StoreFixture {
     auto entry = shard.find(db, key, shard.hash(key));
     if (!entry) return std::nullopt;
     return read(shard, *entry);
+  }
+
+  // The same, with "DAMAGED" for a value that does not match its checksum.
+  std::optional<std::string> try_get(std::string_view key, uint32_t db = 0) {
+    Shard& shard = store->shard(store->shard_of(key));
+    std::lock_guard guard(shard);
+    auto entry = shard.find(db, key, shard.hash(key));
+    if (!entry) return std::nullopt;
+    ValueRead value = shard.read(entry->where, entry->value_size);
+    if (value.state == ValueRead::State::kDamaged) return "DAMAGED";
+    if (value.state == ValueRead::State::kReady) return std::string(value.bytes);
+    auto fetched = fetch(shard.cold_read(entry->where, entry->value_size));
+    if (fetched) return *fetched;
+    shard.count_damage();
+    return "DAMAGED";
   }
 
   std::string read(Shard& shard, const KeydirEntry& entry) {
@@ -137,6 +163,7 @@ struct StoreFixture {
     return total;
   }
 
+  // Destroyed last: the store closes files on it.
   std::unique_ptr<FaultyFileSystem> disk = std::make_unique<FaultyFileSystem>();
   Options options;
   std::unique_ptr<Store> store;
