@@ -1,15 +1,15 @@
 #include "resp/number.h"
 
+#include <cassert>
 #include <cerrno>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
 
 namespace respcask::resp {
 namespace {
-
-constexpr size_t kLongDoubleTextLimit = 5 * 1024;
 
 bool is_space(char c) {
   return c == ' ' || (c >= '\t' && c <= '\r');
@@ -57,7 +57,7 @@ std::optional<double> parse_double(std::string_view text) {
 }
 
 std::optional<long double> parse_long_double(std::string_view text) {
-  if (text.size() >= kLongDoubleTextLimit) return std::nullopt;
+  if (text.size() >= kMaxLongDoubleChars) return std::nullopt;
   return parse_real<long double>(text);
 }
 
@@ -73,6 +73,17 @@ char* format_double(char* to, double value) {
   }
   // std::to_chars with a precision is defined as printf's %g in the C locale.
   return std::to_chars(to, to + kMaxDoubleChars, value, std::chars_format::general, 17).ptr;
+}
+
+char* format_long_double(char* to, long double value) {
+  constexpr int kDigits = 17;
+  const int size = std::snprintf(to, kMaxLongDoubleChars, "%.*Lf", kDigits, value);
+  assert(size > kDigits && static_cast<size_t>(size) < kMaxLongDoubleChars);
+  char* end = to + size;
+  while (end[-1] == '0') --end;
+  if (end[-1] == '.') --end;
+  if (end - to == 2 && to[0] == '-' && to[1] == '0') *(end = to)++ = '0';
+  return end;
 }
 
 }  // namespace respcask::resp

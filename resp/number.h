@@ -62,4 +62,12 @@ std::optional<long double> parse_long_double(std::string_view text);
 // for kMaxDoubleChars, and returns the end of what was written. No NUL is appended.
 char* format_double(char* to, double value);
 
+// More than the longest text that format_long_double writes or parse_long_double reads.
+inline constexpr size_t kMaxLongDoubleChars = 5120;
+
+// Writes a finite `value` in decimal with 17 digits behind the point, less the zeros at the end, as
+// Redis answers INCRBYFLOAT, at `to`, which has room for kMaxLongDoubleChars, and returns the end
+// of what was written. No NUL is appended.
+char* format_long_double(char* to, long double value);
+
 }  // namespace respcask::resp

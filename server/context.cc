@@ -263,20 +263,35 @@ engine::KeydirEntry Context::put(const KeyRef& key, TypeTag tag, int64_t expiry_
 engine::KeydirEntry Context::put(const KeyRef& key, TypeTag tag, int64_t expiry_ms,
                                  std::span<const std::string_view> pieces) {
   engine::Shard& shard = scope_.shard_for_write(key.shard);
-  const Config& config = turn_.config();
-  uint32_t access = new_access(config, turn_.now_ms());
-  bool is_new = false;
-  // The former entry matters to few: a counter of uses is kept, and "new" is told of new keys.
-  if (counts_frequency(config) || (config.notify_keyspace_events & kNotifyNew) != 0) {
-    const auto former = shard.find(key.db, key.name, key.hash);
-    is_new = !former;
-    if (former && counts_frequency(config)) access = former->access;
-  }
+  const Former former = former_of(shard, key);
   const engine::KeydirEntry entry =
-      shard.put(key.db, key.name, key.hash, tag.byte, expiry_ms, pieces, access);
-  if (is_new) notify(EventClass::kNew, "new", key);
+      shard.put(key.db, key.name, key.hash, tag.byte, expiry_ms, pieces, former.access);
+  if (former.is_new) notify(EventClass::kNew, "new", key);
   scope_.modified(key);
   return entry;
+}
+
+engine::KeydirEntry Context::put_split(const KeyRef& key, TypeTag tag, int64_t expiry_ms,
+                                       std::string_view header) {
+  engine::Shard& shard = scope_.shard_for_write(key.shard);
+  const Former former = former_of(shard, key);
+  const engine::KeydirEntry entry =
+      shard.put_split(key.db, key.name, key.hash, tag.byte, expiry_ms, header, former.access);
+  if (former.is_new) notify(EventClass::kNew, "new", key);
+  scope_.modified(key);
+  return entry;
+}
+
+// The former entry matters to few: a counter of uses is kept, and "new" is told of new keys.
+Context::Former Context::former_of(engine::Shard& shard, const KeyRef& key) const {
+  const Config& config = turn_.config();
+  Former former{new_access(config, turn_.now_ms()), false};
+  if (counts_frequency(config) || (config.notify_keyspace_events & kNotifyNew) != 0) {
+    const auto entry = shard.find(key.db, key.name, key.hash);
+    former.is_new = !entry;
+    if (entry && counts_frequency(config)) former.access = entry->access;
+  }
+  return former;
 }
 
 bool Context::remove(const KeyRef& key) {

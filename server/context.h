@@ -151,6 +151,9 @@ class Context {
                           std::initializer_list<std::string_view> pieces);
   engine::KeydirEntry put(const KeyRef& key, TypeTag tag, int64_t expiry_ms,
                           std::span<const std::string_view> pieces);
+  // The same for the root of a new split collection (Shard::put_split).
+  engine::KeydirEntry put_split(const KeyRef& key, TypeTag tag, int64_t expiry_ms,
+                                std::string_view header);
   bool remove(const KeyRef& key);
   bool set_expiry(const KeyRef& key, int64_t expiry_ms);
 
@@ -198,6 +201,12 @@ class Context {
   std::string_view read_cold(engine::Shard& shard, const KeyRef& key, engine::Location where,
                              uint32_t value_size);
   std::optional<engine::KeydirEntry> find_alive(const KeyRef& key);
+  // What a put takes over from the entry that it replaces.
+  struct Former {
+    uint32_t access = 0;
+    bool is_new = false;  // known only where "new" is announced
+  };
+  Former former_of(engine::Shard& shard, const KeyRef& key) const;
 
   Scope& scope_;
   Turn& turn_;

@@ -22,6 +22,7 @@ enum class Type : uint8_t {
 enum class Encoding : uint8_t {
   kCompact = 0,  // int or embstr, listpack, intset: as the value's size says
   kPlain = 1,    // raw, hashtable, skiplist: converted once, and stays so
+  kEmbstr = 2,   // a string that looks like an integer but is not kept as one (INCRBYFLOAT)
 };
 
 struct TypeTag {

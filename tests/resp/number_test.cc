@@ -152,5 +152,21 @@ TEST_CASE("a double is written with 17 digits as printf does") {
   }
 }
 
+TEST_CASE("a long double is written without exponent and without zeros at its end") {
+  const auto text = [](long double value) {
+    char buffer[kMaxLongDoubleChars];
+    return std::string(buffer, format_long_double(buffer, value));
+  };
+  CHECK(text(0) == "0");
+  CHECK(text(-0.0L) == "0");
+  CHECK(text(100) == "100");
+  CHECK(text(-10.5L) == "-10.5");
+  CHECK(text(3.1L) == "3.1");
+  CHECK(text(1e-17L) == "0.00000000000000001");
+  CHECK(text(1e-18L) == "0");
+  CHECK(text(1e20L) == "100000000000000000000");
+  CHECK(text(1.1e4932L).size() == 4933);
+}
+
 }  // namespace
 }  // namespace respcask::resp

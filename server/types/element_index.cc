@@ -1,0 +1,21 @@
+#include "server/types/element_index.h"
+
+#include <cassert>
+
+#include "server/types/string_chunks.h"
+#include "server/types/type.h"
+
+namespace respcask::server {
+
+std::unique_ptr<engine::ElementIndex> make_element_index(uint8_t tag) {
+  switch (TypeTag{tag}.type()) {
+    case Type::kString:
+      return std::make_unique<StringChunks>();
+    default:
+      break;
+  }
+  assert(false && "no type keeps its collections in elements under this tag");
+  return nullptr;
+}
+
+}  // namespace respcask::server
