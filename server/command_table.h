@@ -79,7 +79,9 @@ std::string_view key_flag_name(uint32_t bit);
 
 // The families. Each is defined at the foot of its file in server/commands/; command_table.cc lists
 // those that there are.
+std::span<const Command> bitfield_commands();
 std::span<const Command> bitmap_commands();
+std::span<const Command> bitop_commands();
 std::span<const Command> client_commands();
 std::span<const Command> cluster_commands();
 std::span<const Command> command_commands();
@@ -88,6 +90,7 @@ std::span<const Command> geo_commands();
 std::span<const Command> hash_commands();
 std::span<const Command> hyperloglog_commands();
 std::span<const Command> key_commands();
+std::span<const Command> lcs_commands();
 std::span<const Command> list_commands();
 std::span<const Command> pubsub_commands();
 std::span<const Command> server_commands();
@@ -95,6 +98,8 @@ std::span<const Command> set_commands();
 std::span<const Command> sorted_set_commands();
 std::span<const Command> stream_commands();
 std::span<const Command> string_commands();
+std::span<const Command> string_edit_commands();
+std::span<const Command> string_set_commands();
 std::span<const Command> transaction_commands();
 
 }  // namespace respcask::server
