@@ -30,6 +30,8 @@ template <class... F>
 struct Overloaded : F... {
   using F::operator()...;
 };
+template <class... F>
+Overloaded(F...) -> Overloaded<F...>;
 
 template <class Words>
 std::string join(const Words& words, std::string_view separator) {
