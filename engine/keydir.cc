@@ -35,18 +35,12 @@ Keydir& Keydir::operator=(Keydir&& other) noexcept {
   return *this;
 }
 
-Keydir::~Keydir() {
-  while (!release_some(1 << 20)) {
-  }
-}
-
 void Keydir::swap(Keydir& other) noexcept {
   std::swap(seed_, other.seed_);
   pages_.swap(other.pages_);
   expiry_.swap(other.expiry_);
   std::swap(size_, other.size_);
   std::swap(expiring_, other.expiring_);
-  std::swap(page_bytes_, other.page_bytes_);
   std::swap(next_due_page_, other.next_due_page_);
 }
 
@@ -88,20 +82,20 @@ std::optional<KeydirEntry> Keydir::find(std::string_view key, uint64_t hash) con
 std::optional<KeydirEntry> Keydir::put(std::string_view key, uint64_t hash,
                                        const KeydirEntry& entry) {
   if (pages_.size() == 0) grow();
-  const size_t index = page_index(hash);
-  KeydirPage*& page = pages_[index];
+  const size_t number = page_index(hash);
+  const KeydirPage* page = pages_[number];
   std::optional<KeydirEntry> former;
   if (const auto slot = page == nullptr ? std::nullopt : page->find(key, hash)) {
     former = KeydirPage::decode(*slot);
-    page = KeydirPage::replace(page, *slot, entry, page_bytes_);
+    pages_.replace(number, *slot, entry);
     if (former->expiry_ms != 0) --expiring_;
   } else {
-    page = KeydirPage::add(page, key, hash, entry, page_bytes_);
+    pages_.add(number, key, hash, entry);
     ++size_;
   }
   if (entry.expiry_ms != 0) {
     ++expiring_;
-    expiry_.lower(index, entry.expiry_ms);
+    expiry_.lower(number, entry.expiry_ms);
   }
   if (size_ > kGrowAbove * pages_.size()) grow();
   return former;
@@ -109,12 +103,13 @@ std::optional<KeydirEntry> Keydir::put(std::string_view key, uint64_t hash,
 
 std::optional<KeydirEntry> Keydir::remove(std::string_view key, uint64_t hash) {
   if (size_ == 0) return std::nullopt;
-  KeydirPage*& page = pages_[page_index(hash)];
+  const size_t number = page_index(hash);
+  const KeydirPage* page = pages_[number];
   if (page == nullptr) return std::nullopt;
   const auto slot = page->find(key, hash);
   if (!slot) return std::nullopt;
   const KeydirEntry former = KeydirPage::decode(*slot);
-  page = KeydirPage::remove(page, *slot, page_bytes_);
+  pages_.remove(number, *slot);
   --size_;
   if (former.expiry_ms != 0) --expiring_;
   if (size_ < kShrinkBelow * pages_.size()) shrink();
@@ -123,14 +118,15 @@ std::optional<KeydirEntry> Keydir::remove(std::string_view key, uint64_t hash) {
 
 bool Keydir::relocate(std::string_view key, uint64_t hash, Location from, Location to) {
   if (size_ == 0) return false;
-  KeydirPage*& page = pages_[page_index(hash)];
+  const size_t number = page_index(hash);
+  const KeydirPage* page = pages_[number];
   if (page == nullptr) return false;
   const auto slot = page->find(key, hash);
   if (!slot) return false;
   KeydirEntry entry = KeydirPage::decode(*slot);
   if (entry.where != from) return false;
   entry.where = to;
-  page = KeydirPage::replace(page, *slot, entry, page_bytes_);
+  pages_.replace(number, *slot, entry);
   return true;
 }
 
@@ -145,7 +141,7 @@ bool Keydir::set_access(std::string_view key, uint64_t hash, uint32_t access) {
 }
 
 size_t Keydir::memory_bytes() const {
-  return pages_.memory_bytes() + expiry_.memory_bytes() + page_bytes_;
+  return pages_.memory_bytes() + expiry_.memory_bytes();
 }
 
 uint64_t Keydir::scan(uint64_t cursor, Visitor visit) const {
@@ -249,22 +245,20 @@ uint64_t Keydir::hash_of(const KeydirPage& page, KeydirPage::Slot slot) const {
 void Keydir::grow() {
   const size_t added = pages_.size();
   if (added == kMaxPages) return;
-  pages_.push_back(nullptr);
+  pages_.push_back();
   expiry_.add_page();
   if (added == 0) return;
 
   const size_t whole = std::bit_floor(added);
   const size_t halved = added - whole;
-  KeydirPage* page = pages_[halved];
+  const KeydirPage* page = pages_[halved];
   if (page == nullptr) return;
   const int bit = 63 - std::countr_zero(whole);  // that tells the two halves apart
   std::vector<uint8_t> leaves(page->count());
   for (auto slot = page->first(); slot.index < page->count(); slot = page->next(slot)) {
     leaves[slot.index] = (hash_of(*page, slot) >> bit) & 1;
   }
-  const auto [stay, leave] = KeydirPage::split(page, leaves.data(), page_bytes_);
-  pages_[halved] = stay;
-  pages_[added] = leave;
+  pages_.split(halved, leaves.data());
   expiry_.lower(added, expiry_.due(halved));
 }
 
@@ -274,7 +268,7 @@ void Keydir::shrink() {
   if (last == 0 && size_ > 0) return;
   if (last > 0) {
     const size_t whole = last - std::bit_floor(last);
-    pages_[whole] = KeydirPage::join(pages_[whole], pages_[last], page_bytes_);
+    pages_.join(whole);
     expiry_.lower(whole, expiry_.due(last));
   }
   pages_.pop_back();
@@ -282,12 +276,8 @@ void Keydir::shrink() {
 }
 
 bool Keydir::release_some(size_t budget) {
-  for (; budget > 0 && pages_.size() > 0; --budget) {
-    KeydirPage::free(pages_[pages_.size() - 1], page_bytes_);
-    pages_.pop_back();
-    expiry_.remove_page();
-  }
-  return pages_.size() == 0;
+  for (size_t i = 0; i < budget && expiry_.pages() > 0; ++i) expiry_.remove_page();
+  return pages_.release_some(budget) && expiry_.pages() == 0;
 }
 
 }  // namespace respcask::engine

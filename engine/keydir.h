@@ -1,8 +1,7 @@
 // Keydir: from a key to where its value lies. The product's main cost, hence built for bytes.
 //
-// One Keydir serves one database of one shard. It owns its memory, heap blocks from malloc. It has
-// no lock: it is used under its shard's lock, by one thread at a time; const functions may run
-// together.
+// One Keydir serves one database of one shard. It owns its memory. It has no lock: it is used under
+// its shard's lock, by one thread at a time; const functions may run together.
 //
 // THE TABLE is a linear hash table (W. Litwin, "Linear hashing: a new tool for file and table
 // addressing", VLDB 1980) whose buckets are pages: heap blocks of some 20 to 90 entries. A new page
@@ -19,20 +18,21 @@
 // one more bit cuts its range of hashes in two halves. Every page therefore holds one contiguous
 // range of hash space, and the pages partition that space whatever n is:
 //
-//     hash space   0 |------------|------|------|------------|------------| 2^64
-//     n = 5            page 0: 00  pages 2: 010... (and so on, by reversed prefix)
+//     hash space, n = 5    0 |--0--|--4--|-----2-----|-----1-----|-----3-----| 2^64
+//     prefix of the hash       000   001       01          10          11
 //
 // THE SCAN cursor is a position in hash space, not a page number. Everything below it has been
 // visited. A step visits the page around the cursor and moves the cursor to the end of that page's
 // range. Pages split and join in between, but a key's hash never changes, so a key that stays is
-// never skipped; it may be seen twice if pages were joined. Prefixes are far shorter than 48 bits,
-// so the low 16 bits of a cursor are always 0, and are the caller's to use.
+// never skipped; it may be seen twice if pages were joined. Prefixes are at most 33 bits long, so
+// the low 16 bits of a cursor are always 0, and are the caller's to use.
 //
-// EXPIRY is indexed by page, not by key: see expiry_index.h. THE PAGE's layout is in keydir_page.h.
+// EXPIRY is indexed by page, not by key: expiry_index.h. THE PAGE's layout is in keydir_page.h, and
+// how pages find memory without leaving holes in compact_heap.h.
 //
-// What a key costs beyond its bytes, with a value of up to 255 bytes: 12 bytes of entry, 2 in the
-// page's arrays, about 1 for the page and its place in the directory, and what malloc wastes. An
-// expiry costs 8 more.
+// What a key costs beyond its bytes, if its value takes up to 255: 12 bytes of entry, 2 in the
+// page's arrays, 2 for the page, its place in the directory and what is unused in it. An expiry
+// costs 8 more.
 #pragma once
 
 #include <cstddef>
@@ -46,8 +46,7 @@
 #include "engine/function_ref.h"
 #include "engine/hash.h"
 #include "engine/keydir_entry.h"
-#include "engine/keydir_page.h"
-#include "engine/segmented_array.h"
+#include "engine/keydir_pages.h"
 
 namespace respcask::engine {
 
@@ -58,7 +57,6 @@ class Keydir {
   explicit Keydir(const HashSeed& seed) : seed_(seed) {}
   Keydir(Keydir&& other) noexcept : seed_(other.seed_) { swap(other); }
   Keydir& operator=(Keydir&& other) noexcept;
-  ~Keydir();
   void swap(Keydir& other) noexcept;
 
   // The hash that every other function takes beside the key; callers compute it once. Handing in
@@ -87,7 +85,7 @@ class Keydir {
 
   size_t size() const { return size_; }          // keys
   size_t expiring() const { return expiring_; }  // keys with an expiry
-  size_t memory_bytes() const;                   // bytes of heap held, as malloc counts them
+  size_t memory_bytes() const;                   // bytes of memory held
 
   // Visits the keys of at least the page at `cursor` (0 to begin) and returns the next cursor,
   // whose low 16 bits are 0; returns 0 at the end. A key that is there from the first call to the
@@ -125,11 +123,10 @@ class Keydir {
   uint64_t hash_of(const KeydirPage& page, KeydirPage::Slot slot) const;
 
   HashSeed seed_;
-  SegmentedArray<KeydirPage*> pages_;  // null: no keys
-  ExpiryIndex expiry_;                 // one number for each of pages_
+  KeydirPages pages_;
+  ExpiryIndex expiry_;  // one number for each of pages_
   size_t size_ = 0;
   size_t expiring_ = 0;
-  size_t page_bytes_ = 0;     // heap of the pages and of the keys outside them
   size_t next_due_page_ = 0;  // where visit_due() goes on, so that it serves all pages in turn
 };
 

@@ -15,6 +15,8 @@
 #include <emmintrin.h>
 #endif
 
+#include "engine/compact_heap.h"
+
 namespace respcask::engine {
 
 static_assert(std::endian::native == std::endian::little);
@@ -30,8 +32,7 @@ constexpr uint16_t kLongKey = 1 << 12;
 
 constexpr size_t kAccessAt = 2;
 constexpr size_t kLocationAt = 5;
-constexpr size_t kMaxFixedBytes = 5 + 8 + 4 + 8 + 8;
-static_assert(kMaxFixedBytes + KeydirPage::kMaxInlineKey <= 255);  // a length is one byte
+static_assert(sizeof(KeydirPage::Fixed::bytes) + KeydirPage::kMaxInlineKey <= 255);  // a length
 
 template <class T>
 T load(const uint8_t* p, size_t bytes = sizeof(T)) {
@@ -71,41 +72,6 @@ size_t fixed_bytes(uint16_t head) {
 // A location in six bytes keeps the offset's low 32 bits, then the slot's low 16.
 bool fits_narrow(Location where) {
   return where.slot() <= 0xffff && where.offset() <= 0xffffffff;
-}
-
-struct Fixed {
-  uint8_t bytes[kMaxFixedBytes];
-  size_t length;
-};
-
-Fixed encode(const KeydirEntry& entry, bool long_key) {
-  assert(entry.type <= KeydirEntry::kMaxType && entry.access <= KeydirEntry::kMaxAccess);
-  const bool narrow = fits_narrow(entry.where);
-  const size_t size_width = entry.value_size > 0xffffff ? 4
-                            : entry.value_size > 0xffff ? 3
-                            : entry.value_size > 0xff   ? 2
-                                                        : 1;
-  const uint16_t head = static_cast<uint16_t>(
-      entry.type | (entry.expiry_ms != 0 ? kHasExpiry : 0) |
-      (entry.collection != 0 ? kHasCollection : 0) | (narrow ? 0 : kWideLocation) |
-      static_cast<int>((size_width - 1) << kSizeShift) | (long_key ? kLongKey : 0));
-  const uint64_t location =
-      narrow ? (uint64_t{entry.where.slot()} << 32) | entry.where.offset() : entry.where.packed;
-
-  Fixed fixed;
-  uint8_t* p = fixed.bytes;
-  const auto store = [&p](const auto& value, size_t bytes) {
-    std::memcpy(p, &value, bytes);
-    p += bytes;
-  };
-  store(head, 2);
-  store(entry.access, 3);
-  store(location, narrow ? 6 : 8);
-  store(entry.value_size, size_width);
-  if (entry.expiry_ms != 0) store(entry.expiry_ms, 8);
-  if (entry.collection != 0) store(entry.collection, 8);
-  fixed.length = static_cast<size_t>(p - fixed.bytes);
-  return fixed;
 }
 
 // A long key's block; its bytes follow.
@@ -274,46 +240,123 @@ std::optional<uint64_t> KeydirPage::stored_hash(Slot slot) {
   return long_key(slot.entry)->hash;
 }
 
-KeydirPage* KeydirPage::add(KeydirPage* page, std::string_view key, uint64_t hash,
-                            const KeydirEntry& entry, size_t& heap_bytes) {
-  const bool is_long = key.size() > kMaxInlineKey;
-  const Fixed fixed = encode(entry, is_long);
-  const size_t length = fixed.length + (is_long ? sizeof(LongKey*) : key.size());
-  page = page == nullptr ? create(1, length, heap_bytes)
-                         : make_room(page, page->count_ + 1u, page->used_ + length, heap_bytes);
+KeydirPage::Fixed KeydirPage::encode(const KeydirEntry& entry, bool long_key) {
+  assert(entry.type <= KeydirEntry::kMaxType && entry.access <= KeydirEntry::kMaxAccess);
+  const bool narrow = fits_narrow(entry.where);
+  const size_t size_width = entry.value_size > 0xffffff ? 4
+                            : entry.value_size > 0xffff ? 3
+                            : entry.value_size > 0xff   ? 2
+                                                        : 1;
+  const uint16_t head = static_cast<uint16_t>(
+      entry.type | (entry.expiry_ms != 0 ? kHasExpiry : 0) |
+      (entry.collection != 0 ? kHasCollection : 0) | (narrow ? 0 : kWideLocation) |
+      static_cast<int>((size_width - 1) << kSizeShift) | (long_key ? kLongKey : 0));
+  const uint64_t location =
+      narrow ? (uint64_t{entry.where.slot()} << 32) | entry.where.offset() : entry.where.packed;
 
-  uint8_t* p = page->entries() + page->used_;
-  std::memcpy(p, fixed.bytes, fixed.length);
-  if (is_long) {
-    const LongKey* block = make_long_key(key, hash, heap_bytes);
-    std::memcpy(p + fixed.length, &block, sizeof block);
-  } else {
-    std::copy(key.begin(), key.end(), p + fixed.length);
-  }
-  page->tags()[page->count_] = tag_of(hash);
-  page->lengths()[page->count_] = static_cast<uint8_t>(length);
-  page->used_ += static_cast<uint32_t>(length);
-  page->count_++;
-  return page;
+  Fixed fixed;
+  uint8_t* p = fixed.bytes;
+  const auto store = [&p](const auto& value, size_t bytes) {
+    std::memcpy(p, &value, bytes);
+    p += bytes;
+  };
+  store(head, 2);
+  store(entry.access, 3);
+  store(location, narrow ? 6 : 8);
+  store(entry.value_size, size_width);
+  if (entry.expiry_ms != 0) store(entry.expiry_ms, 8);
+  if (entry.collection != 0) store(entry.collection, 8);
+  fixed.length = static_cast<size_t>(p - fixed.bytes);
+  return fixed;
 }
 
-KeydirPage* KeydirPage::replace(KeydirPage* page, Slot slot, const KeydirEntry& entry,
-                                size_t& heap_bytes) {
-  const uint16_t head = load<uint16_t>(slot.entry);
-  const Fixed fixed = encode(entry, head & kLongKey);
-  const size_t before = fixed_bytes(head);
+bool KeydirPage::is_long(Slot slot) {
+  return load<uint16_t>(slot.entry) & kLongKey;
+}
+size_t KeydirPage::fixed_length(Slot slot) {
+  return fixed_bytes(load<uint16_t>(slot.entry));
+}
+
+size_t KeydirPage::quanta_for(size_t slots, size_t used) {
+  const size_t needed = sizeof(KeydirPage) + 2 * slots + used;
+  return (needed + CompactHeap::kQuantum - 1) / CompactHeap::kQuantum;
+}
+
+KeydirPage::KeydirPage(size_t number, size_t quanta, size_t slots)
+    : number_(static_cast<uint32_t>(number)),
+      quanta_(static_cast<uint32_t>(quanta)),
+      used_(0),
+      count_(0),
+      slots_(static_cast<uint16_t>(slots)) {
+  assert(slots <= std::numeric_limits<uint16_t>::max());
+}
+
+KeydirPage::KeydirPage(const KeydirPage& other, size_t quanta)
+    : number_(other.number_),
+      quanta_(static_cast<uint32_t>(quanta)),
+      used_(other.used_),
+      count_(other.count_),
+      slots_(other.slots_) {
+  assert(quanta_for(slots_, used_) <= quanta);
+  std::memcpy(tags(), other.tags(), 2 * size_t{slots_} + used_);
+}
+
+void KeydirPage::set_slots(size_t slots) {
+  assert(count_ <= slots && slots <= std::numeric_limits<uint16_t>::max());
+  uint8_t* const old_lengths = lengths();
+  uint8_t* const old_entries = entries();
+  const bool wider = slots > slots_;
+  slots_ = static_cast<uint16_t>(slots);
+  if (wider) std::memmove(entries(), old_entries, used_);
+  std::memmove(lengths(), old_lengths, count_);
+  if (!wider) std::memmove(entries(), old_entries, used_);
+}
+
+void KeydirPage::append_raw(uint8_t tag, const uint8_t* fixed, size_t fixed_bytes, const void* rest,
+                            size_t rest_bytes) {
+  assert(count_ < slots_);
+  uint8_t* p = entries() + used_;
+  std::memcpy(p, fixed, fixed_bytes);
+  if (rest_bytes > 0) std::memcpy(p + fixed_bytes, rest, rest_bytes);
+  tags()[count_] = tag;
+  lengths()[count_] = static_cast<uint8_t>(fixed_bytes + rest_bytes);
+  used_ += static_cast<uint32_t>(fixed_bytes + rest_bytes);
+  count_++;
+}
+
+void KeydirPage::append(std::string_view key, uint64_t hash, const Fixed& fixed,
+                        size_t& heap_bytes) {
+  if (is_long(key)) {
+    const LongKey* block = make_long_key(key, hash, heap_bytes);
+    append_raw(tag_of(hash), fixed.bytes, fixed.length, &block, sizeof block);
+  } else {
+    append_raw(tag_of(hash), fixed.bytes, fixed.length, key.data(), key.size());
+  }
+}
+
+void KeydirPage::append(const KeydirPage& other, Slot slot) {
+  append_raw(other.tags()[slot.index], slot.entry, other.length(slot), nullptr, 0);
+}
+
+void KeydirPage::append_all(const KeydirPage& other) {
+  assert(count_ + other.count_ <= slots_);
+  std::memcpy(tags() + count_, other.tags(), other.count_);
+  std::memcpy(lengths() + count_, other.lengths(), other.count_);
+  std::memcpy(entries() + used_, other.entries(), other.used_);
+  count_ = static_cast<uint16_t>(count_ + other.count_);
+  used_ += other.used_;
+}
+
+void KeydirPage::replace(Slot slot, const Fixed& fixed) {
+  const size_t before = fixed_length(slot);
   if (fixed.length != before) {
-    const size_t offset = static_cast<size_t>(slot.entry - page->entries());
-    const size_t used = page->used_ + fixed.length - before;
-    if (fixed.length > before) page = make_room(page, page->count_, used, heap_bytes);
-    slot.entry = page->entries() + offset;
-    std::memmove(slot.entry + fixed.length, slot.entry + before, page->used_ - offset - before);
-    page->lengths()[slot.index] =
-        static_cast<uint8_t>(page->lengths()[slot.index] + fixed.length - before);
-    page->used_ = static_cast<uint32_t>(used);
+    const uint8_t* end = entries() + used_;
+    std::memmove(slot.entry + fixed.length, slot.entry + before,
+                 static_cast<size_t>(end - slot.entry) - before);
+    lengths()[slot.index] = static_cast<uint8_t>(lengths()[slot.index] + fixed.length - before);
+    used_ = static_cast<uint32_t>(used_ + fixed.length - before);
   }
   std::memcpy(slot.entry, fixed.bytes, fixed.length);
-  return fixed.length < before ? trim(page, heap_bytes) : page;
 }
 
 void KeydirPage::set_access(Slot slot, uint32_t access) {
@@ -321,140 +364,22 @@ void KeydirPage::set_access(Slot slot, uint32_t access) {
   std::memcpy(slot.entry + kAccessAt, &access, 3);
 }
 
-KeydirPage* KeydirPage::remove(KeydirPage* page, Slot slot, size_t& heap_bytes) {
+void KeydirPage::erase(Slot slot, size_t& heap_bytes) {
   free_long_key(slot.entry, heap_bytes);
-  if (page->count_ == 1) {
-    free_block(page, heap_bytes);
-    return nullptr;
-  }
-  const size_t length = page->lengths()[slot.index];
-  const uint8_t* end = page->entries() + page->used_;
-  std::copy<const uint8_t*>(slot.entry + length, end, slot.entry);
-  const size_t after = page->count_ - slot.index - 1;
-  std::memmove(page->tags() + slot.index, page->tags() + slot.index + 1, after);
-  std::memmove(page->lengths() + slot.index, page->lengths() + slot.index + 1, after);
-  page->used_ -= static_cast<uint32_t>(length);
-  page->count_--;
-  return trim(page, heap_bytes);
+  const size_t gone = length(slot);
+  const uint8_t* end = entries() + used_;
+  std::memmove(slot.entry, slot.entry + gone, static_cast<size_t>(end - slot.entry) - gone);
+  const size_t after = count_ - slot.index - 1;
+  std::memmove(tags() + slot.index, tags() + slot.index + 1, after);
+  std::memmove(lengths() + slot.index, lengths() + slot.index + 1, after);
+  used_ -= static_cast<uint32_t>(gone);
+  count_--;
 }
 
-KeydirPage::Halves KeydirPage::split(KeydirPage* page, const uint8_t* leaves, size_t& heap_bytes) {
-  size_t count[2] = {0, 0};
-  size_t used[2] = {0, 0};
-  for (size_t i = 0; i < page->count_; ++i) {
-    count[leaves[i] != 0]++;
-    used[leaves[i] != 0] += page->lengths()[i];
-  }
-  if (count[1] == 0) return {page, nullptr};
-  if (count[0] == 0) return {nullptr, page};
-  KeydirPage* halves[2] = {create(count[0], used[0], heap_bytes),
-                           create(count[1], used[1], heap_bytes)};
-  for (Slot slot = page->first(); slot.index < page->count_; slot = page->next(slot)) {
-    halves[leaves[slot.index] != 0]->append(page->tags()[slot.index], slot.entry,
-                                            page->lengths()[slot.index]);
-  }
-  free_block(page, heap_bytes);
-  return {halves[0], halves[1]};
-}
-
-KeydirPage* KeydirPage::join(KeydirPage* a, KeydirPage* b, size_t& heap_bytes) {
-  if (a == nullptr) return b;
-  if (b == nullptr) return a;
-  a = make_room(a, size_t{a->count_} + b->count_, size_t{a->used_} + b->used_, heap_bytes);
-  std::memcpy(a->tags() + a->count_, b->tags(), b->count_);
-  std::memcpy(a->lengths() + a->count_, b->lengths(), b->count_);
-  std::memcpy(a->entries() + a->used_, b->entries(), b->used_);
-  a->count_ = static_cast<uint16_t>(a->count_ + b->count_);
-  a->used_ += b->used_;
-  free_block(b, heap_bytes);
-  return a;
-}
-
-void KeydirPage::free(KeydirPage* page, size_t& heap_bytes) {
-  if (page == nullptr) return;
-  for (Slot slot = page->first(); slot.index < page->count_; slot = page->next(slot)) {
+void KeydirPage::free_long_keys(size_t& heap_bytes) const {
+  for (Slot slot = first(); slot.index < count_; slot = next(slot)) {
     free_long_key(slot.entry, heap_bytes);
   }
-  free_block(page, heap_bytes);
-}
-
-void KeydirPage::append(uint8_t tag, const uint8_t* entry, size_t length) {
-  tags()[count_] = tag;
-  lengths()[count_] = static_cast<uint8_t>(length);
-  std::memcpy(entries() + used_, entry, length);
-  used_ += static_cast<uint32_t>(length);
-  count_++;
-}
-
-// Bytes to ask of malloc for a page: a multiple of the quantum, less the word that glibc adds.
-size_t KeydirPage::block_bytes(size_t slots, size_t used) {
-  constexpr size_t kMallocHeader = 8;
-  const size_t needed = sizeof(KeydirPage) + 2 * slots + used + kMallocHeader;
-  return (needed + kQuantum - 1) / kQuantum * kQuantum - kMallocHeader;
-}
-
-static size_t slots_for(size_t count) {
-  return (count + 7) / 8 * 8;
-}
-
-KeydirPage* KeydirPage::create(size_t count, size_t used, size_t& heap_bytes) {
-  const size_t slots = slots_for(count);
-  void* block = std::malloc(block_bytes(slots, used));
-  if (block == nullptr) throw std::bad_alloc();
-  auto* page = new (block) KeydirPage;
-  page->used_ = 0;
-  page->capacity_ = static_cast<uint32_t>(malloc_usable_size(block));
-  page->count_ = 0;
-  page->slots_ = static_cast<uint16_t>(slots);
-  heap_bytes += page->capacity_;
-  return page;
-}
-
-static_assert(std::is_trivially_copyable_v<KeydirPage>);  // realloc() moves it
-
-KeydirPage* KeydirPage::make_room(KeydirPage* page, size_t count, size_t used, size_t& heap_bytes) {
-  const size_t slots = std::max<size_t>(slots_for(count), page->slots_);
-  assert(slots <= std::numeric_limits<uint16_t>::max());
-  if (sizeof(KeydirPage) + 2 * slots + used > page->capacity_) {
-    const size_t before = page->capacity_;
-    void* block = std::realloc(static_cast<void*>(page), block_bytes(slots, used));
-    if (block == nullptr) throw std::bad_alloc();
-    page = static_cast<KeydirPage*>(block);
-    page->capacity_ = static_cast<uint32_t>(malloc_usable_size(block));
-    heap_bytes += page->capacity_ - before;
-  }
-  if (slots > page->slots_) {
-    const size_t old_slots = page->slots_;
-    std::memmove(page->tags() + 2 * slots, page->entries(), page->used_);
-    std::memmove(page->tags() + slots, page->tags() + old_slots, page->count_);
-    page->slots_ = static_cast<uint16_t>(slots);
-  }
-  return page;
-}
-
-// Gives back what removals have left over, once it is two quanta: not to and fro at every change.
-KeydirPage* KeydirPage::trim(KeydirPage* page, size_t& heap_bytes) {
-  const size_t slots = slots_for(page->count_);
-  const size_t wanted = block_bytes(slots, page->used_);
-  if (wanted + 2 * kQuantum > page->capacity_) return page;
-  if (slots < page->slots_) {
-    const size_t old_slots = page->slots_;
-    std::memmove(page->tags() + slots, page->tags() + old_slots, page->count_);
-    std::memmove(page->tags() + 2 * slots, page->tags() + 2 * old_slots, page->used_);
-    page->slots_ = static_cast<uint16_t>(slots);
-  }
-  const size_t before = page->capacity_;
-  void* block = std::realloc(static_cast<void*>(page), wanted);
-  if (block == nullptr) return page;  // cannot shrink: keep it as it is
-  page = static_cast<KeydirPage*>(block);
-  page->capacity_ = static_cast<uint32_t>(malloc_usable_size(block));
-  heap_bytes -= before - page->capacity_;
-  return page;
-}
-
-void KeydirPage::free_block(KeydirPage* page, size_t& heap_bytes) {
-  heap_bytes -= page->capacity_;
-  std::free(page);
 }
 
 }  // namespace respcask::engine

@@ -2,14 +2,15 @@
 //
 //   bytes         what
 //   ------------  -----------------------------------------------------------------------
-//   4             bytes of entries in use                                     (the header)
-//   4             size of the block, as malloc_usable_size() has it
+//   4             the page's number, its place in the directory                (the header)
+//   4             size of the block in quanta of 64
+//   4             bytes of entries in use
 //   2             number of entries, n
 //   2             slots of the two arrays, m: n rounded up to a multiple of 8
 //   m             tags: the low byte of each key's hash, compared 16 at a time
 //   m             lengths: of each entry, in bytes
 //   ...           entries, in the order of the arrays, without gaps
-//   ...           unused, on average half of kQuantum
+//   ...           unused, on average half a quantum
 //
 // An entry's offset is the sum of the lengths before it, which SSE2 adds up 16 at a time: half the
 // memory of an array of offsets. It also says the length of the key, which comes last and takes
@@ -27,11 +28,8 @@
 //   0 to 192      the key; or, for a long key, a pointer (8 bytes) to a block of its own that
 //                 holds its hash (8), its length (8) and its bytes
 //
-// Integers are little-endian and unaligned. Entries are in no order. A page is never empty: no page
-// stands for no entries. Functions that may move the page take it by pointer and return it.
-//
-// Plain malloc'ed memory, owned by the Keydir; `heap_bytes` is the owner's account of it, and of
-// the long keys' blocks. Locking is the owner's business.
+// Integers are little-endian and unaligned. Entries are in no order. The class knows the layout and
+// changes it in place; KeydirPages gives it its memory. Locking is the owner's business.
 #pragma once
 
 #include <cstddef>
@@ -68,31 +66,7 @@ class KeydirPage {
   // The hash of a long key, which is stored because it would take too long to compute again.
   static std::optional<uint64_t> stored_hash(Slot slot);
 
-  // Adds a key that is not there yet. Makes a page if `page` is null.
-  static KeydirPage* add(KeydirPage* page, std::string_view key, uint64_t hash,
-                         const KeydirEntry& entry, size_t& heap_bytes);
-
-  // Changes everything but the key; in place if the encoding stays as long as it was.
-  static KeydirPage* replace(KeydirPage* page, Slot slot, const KeydirEntry& entry,
-                             size_t& heap_bytes);
   static void set_access(Slot slot, uint32_t access);
-
-  // Null if it was the last one.
-  static KeydirPage* remove(KeydirPage* page, Slot slot, size_t& heap_bytes);
-
-  // Splits off the entries marked in `leaves`, not 0, one for each: the page that is left, and
-  // theirs.
-  struct Halves {
-    KeydirPage* stay;
-    KeydirPage* leave;
-  };
-  static Halves split(KeydirPage* page, const uint8_t* leaves, size_t& heap_bytes);
-
-  // Makes one page of two, either of which may be null.
-  static KeydirPage* join(KeydirPage* a, KeydirPage* b, size_t& heap_bytes);
-
-  // Frees the page and its long keys.
-  static void free(KeydirPage* page, size_t& heap_bytes);
 
   // Starts loading the header and the arrays, which take two or three cache lines.
   void prefetch() const {
@@ -104,26 +78,60 @@ class KeydirPage {
   // Starts loading the first entry that may be the key's; reads the arrays.
   void prefetch_entry(uint64_t hash) const;
 
- private:
-  // Blocks grow and shrink in steps of this, so that not every insertion calls malloc.
-  static constexpr size_t kQuantum = 64;
+  // What follows is for KeydirPages.
 
+  // An entry without its key.
+  struct Fixed {
+    uint8_t bytes[5 + 8 + 4 + 8 + 8];
+    size_t length;
+  };
+  static Fixed encode(const KeydirEntry& entry, bool long_key);
+  static bool is_long(std::string_view key) { return key.size() > kMaxInlineKey; }
+  static bool is_long(Slot slot);
+  static size_t fixed_length(Slot slot);
+
+  // Bytes of an entry with this key.
+  static size_t length(const Fixed& fixed, std::string_view key) {
+    return fixed.length + (is_long(key) ? sizeof(void*) : key.size());
+  }
+
+  static size_t slots_for(size_t count) { return (count + 7) / 8 * 8; }
+  static size_t quanta_for(size_t slots, size_t used);
+
+  KeydirPage(size_t number, size_t quanta, size_t slots);
+  // The same entries in a block of another size.
+  KeydirPage(const KeydirPage& other, size_t quanta);
+
+  size_t number() const { return number_; }
+  void set_number(size_t number) { number_ = static_cast<uint32_t>(number); }
+  size_t quanta() const { return quanta_; }
+  size_t slots() const { return slots_; }
+  size_t used() const { return used_; }
+  size_t length(Slot slot) const { return lengths()[slot.index]; }
+
+  // All of these need the room to be there. `heap_bytes` is the owner's account of long keys'
+  // blocks.
+  void set_slots(size_t slots);
+  void append(std::string_view key, uint64_t hash, const Fixed& fixed, size_t& heap_bytes);
+  void append(const KeydirPage& other, Slot slot);
+  void append_all(const KeydirPage& other);
+  void replace(Slot slot, const Fixed& fixed);
+  void erase(Slot slot, size_t& heap_bytes);
+  void free_long_keys(size_t& heap_bytes) const;
+
+ private:
   uint8_t* tags() const { return const_cast<uint8_t*>(bytes()) + sizeof(KeydirPage); }
   uint8_t* lengths() const { return tags() + slots_; }
   uint8_t* entries() const { return tags() + 2 * size_t{slots_}; }
   const uint8_t* bytes() const { return reinterpret_cast<const uint8_t*>(this); }
   size_t offset_of(size_t index) const;
   bool has_key(Slot slot, std::string_view key, uint64_t hash) const;
+  void append_raw(uint8_t tag, const uint8_t* fixed, size_t fixed_bytes, const void* rest,
+                  size_t rest_bytes);
 
-  static size_t block_bytes(size_t slots, size_t used);
-  static KeydirPage* create(size_t count, size_t used, size_t& heap_bytes);
-  static KeydirPage* make_room(KeydirPage* page, size_t count, size_t used, size_t& heap_bytes);
-  static KeydirPage* trim(KeydirPage* page, size_t& heap_bytes);
-  static void free_block(KeydirPage* page, size_t& heap_bytes);
-  void append(uint8_t tag, const uint8_t* entry, size_t length);
-
+  uint32_t number_;
+  uint32_t quanta_;
   uint32_t used_;
-  uint32_t capacity_;
   uint16_t count_;
   uint16_t slots_;
 };
