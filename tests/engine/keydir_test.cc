@@ -289,6 +289,48 @@ TEST_CASE("a page tells long keys of the same hash or of the same bytes apart") 
   CHECK(KeydirPage::decode(*pages[0]->find(shorter, 42)) == entry_at(2));
 }
 
+TEST_CASE("a page that is split or joined whole is still found when its block is moved") {
+  KeydirPages pages;
+  for (int i = 0; i < 3; ++i) pages.push_back();
+  const auto find = [&](size_t number, std::string_view key) {
+    return pages[number] == nullptr ? std::nullopt : pages[number]->find(key, 1);
+  };
+  pages.add(1, "a", 1, entry_at(1));
+  pages.add(0, "b", 1, entry_at(2));
+  const uint8_t all[] = {1};
+  pages.split(0, all);  // "b" goes to page 2, and its block lies behind that of "a"
+  CHECK(pages[0] == nullptr);
+  pages.remove(1, *find(1, "a"));
+  CHECK(find(2, "b")->entry == pages[2]->first().entry);
+  CHECK(KeydirPage::decode(*find(2, "b")) == entry_at(2));
+  CHECK(pages[0] == nullptr);
+
+  pages.add(1, "c", 1, entry_at(3));
+  pages.add(0, "d", 1, entry_at(4));
+  pages.remove(2, *find(2, "b"));  // moves "d" before "c"
+  pages.push_back();
+  pages.add(3, "e", 1, entry_at(5));
+  pages.join(2);
+  CHECK(pages[3] == nullptr);
+  pages.remove(1, *find(1, "c"));  // moves "e"
+  CHECK(KeydirPage::decode(*find(0, "d")) == entry_at(4));
+  CHECK(KeydirPage::decode(*find(2, "e")) == entry_at(5));
+  CHECK(pages[3] == nullptr);
+}
+
+TEST_CASE("entries that become shorter give memory back") {
+  Keydir keydir{HashSeed::random()};
+  KeydirEntry entry = entry_at(1);
+  for (size_t i = 0; i < 10000; ++i) put(keydir, numbered(i), entry);
+  const size_t before = keydir.memory_bytes();
+  entry.expiry_ms = 5;
+  entry.collection = 5;
+  for (size_t i = 0; i < 10000; ++i) put(keydir, numbered(i), entry);
+  CHECK(keydir.memory_bytes() > before + 150000);
+  for (size_t i = 0; i < 10000; ++i) put(keydir, numbered(i), entry_at(1));
+  CHECK(keydir.memory_bytes() < before + 40000);
+}
+
 TEST_CASE("a scan visits every key that stays, however the table grows and shrinks") {
   const unsigned seed = std::random_device{}();
   INFO("seed ", seed);
