@@ -110,29 +110,33 @@ const TableEntry* TableEntry::find_subcommand(std::string_view name) const {
   return nullptr;
 }
 
-CommandTable::CommandTable(std::span<const std::pair<std::string, std::string>> renames) {
-  const auto add = [this](const Command& row, const TableEntry* parent) {
-    TableEntry& entry = entries_.emplace_back();
-    entry.row = &row;
-    entry.parent = parent;
-    entry.index = static_cast<uint32_t>(entries_.size() - 1);
-    entry.full_name = parent == nullptr
-                          ? std::string(row.name)
-                          : std::string(parent->row->name) + "|" + std::string(row.name);
-    entry.flags = row.flags;
-    entry.categories = row.categories | implied_categories(row.flags);
-    derive_range(entry);
-    return &entry;
-  };
-  for (auto family : kFamilies) {
-    for (const Command& row : family()) {
-      TableEntry* entry = add(row, nullptr);
-      for (const Command& sub : row.subcommands) entry->subcommands.push_back(add(sub, entry));
-      std::sort(entry->subcommands.begin(), entry->subcommands.end(),
-                [](auto* a, auto* b) { return a->row->name < b->row->name; });
-      commands_.push_back(entry);
-    }
+TableEntry& CommandTable::add(const Command& row, const TableEntry* parent) {
+  TableEntry& entry = entries_.emplace_back();
+  entry.row = &row;
+  entry.parent = parent;
+  entry.index = static_cast<uint32_t>(entries_.size() - 1);
+  if (parent != nullptr) entry.full_name = parent->full_name + "|";
+  entry.full_name += row.name;
+  entry.flags = row.flags;
+  entry.categories = row.categories | implied_categories(row.flags);
+  derive_range(entry);
+  return entry;
+}
+
+void CommandTable::add_family(std::span<const Command> rows) {
+  for (const Command& row : rows) {
+    TableEntry& entry = add(row, nullptr);
+    for (const Command& sub : row.subcommands) entry.subcommands.push_back(&add(sub, &entry));
+    std::sort(entry.subcommands.begin(), entry.subcommands.end(),
+              [](auto* a, auto* b) { return a->row->name < b->row->name; });
+    commands_.push_back(&entry);
   }
+}
+
+CommandTable::CommandTable(std::span<const std::pair<std::string, std::string>> renames,
+                           std::span<const Command> more) {
+  for (auto family : kFamilies) add_family(family());
+  add_family(more);
   std::sort(commands_.begin(), commands_.end(),
             [](auto* a, auto* b) { return a->row->name < b->row->name; });
 

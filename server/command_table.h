@@ -33,8 +33,10 @@ struct TableEntry {
 
 class CommandTable {
  public:
-  // `renames`: from, to (both any case; an empty `to` removes the command).
-  explicit CommandTable(std::span<const std::pair<std::string, std::string>> renames = {});
+  // `renames`: from, to (both any case; an empty `to` removes the command). `more`: rows beside the
+  // families', for tests; they outlive the table.
+  explicit CommandTable(std::span<const std::pair<std::string, std::string>> renames = {},
+                        std::span<const Command> more = {});
 
   // The command of that name, in any case; null if there is none.
   const TableEntry* find(std::string_view name) const;
@@ -54,6 +56,8 @@ class CommandTable {
     std::string_view name;  // lower case
     const TableEntry* entry = nullptr;
   };
+  void add_family(std::span<const Command> rows);
+  TableEntry& add(const Command& row, const TableEntry* parent);
   void insert(std::string_view name, const TableEntry* entry);
 
   std::deque<TableEntry> entries_;

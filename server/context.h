@@ -67,8 +67,8 @@ enum class EventClass : uint32_t {
   kExpired = 1 << 6,    // x
   kEvicted = 1 << 7,    // e
   kStream = 1 << 8,     // t
-  kKeyMiss = 1 << 9,    // m
   kNew = 1 << 10,       // n
+  kKeyMiss = 1 << 13,   // m
 };
 
 // What a blocked client is told when its time is up (and a command inside EXEC at once).

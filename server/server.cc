@@ -21,10 +21,10 @@ int64_t unix_ms() {
 
 }  // namespace
 
-Server::Server(engine::Store& of, ConfigStore& with)
+Server::Server(engine::Store& of, ConfigStore& with, std::span<const Command> more_commands)
     : store(of),
       config(with),
-      commands(with.snapshot()->renamed_commands),
+      commands(with.snapshot()->renamed_commands, more_commands),
       stats(commands.size()),
       started_ms(unix_ms()),
       tables_(of.shard_count()) {}

@@ -37,7 +37,8 @@ enum class PauseKind : uint8_t { kNone, kWrite, kAll };
 
 class Server {
  public:
-  Server(engine::Store& store, ConfigStore& config);
+  // `more_commands`: rows beside the families', for tests.
+  Server(engine::Store& store, ConfigStore& config, std::span<const Command> more_commands = {});
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

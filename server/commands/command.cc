@@ -1,4 +1,6 @@
 // COMMAND and its subcommands: the command table told to clients.
+#include <fmt/format.h>
+
 #include <bit>
 
 #include "server/command_table.h"
@@ -19,10 +21,9 @@ void reply_bits(resp::Writer& reply, uint32_t bits, std::string_view (*name)(uin
     if (!name(rest & -rest).empty()) ++count;
   }
   reply.set(count);
-  std::string line;
   for (uint32_t rest = bits; rest != 0; rest &= rest - 1) {
     if (name(rest & -rest).empty()) continue;
-    reply.simple_string(line.assign(prefix).append(name(rest & -rest)));
+    reply.simple_string(fmt::format("{}{}", prefix, name(rest & -rest)));
   }
 }
 

@@ -5,7 +5,9 @@
 
 namespace respcask::server::testing {
 
-Harness::Harness(std::initializer_list<std::string_view> settings) {
+Harness::Harness(std::initializer_list<std::string_view> settings,
+                 std::span<const Command> more_commands)
+    : more_commands_(more_commands) {
   initial_.shards = 4;
   initial_.enable_debug_command = Permission::kYes;
   if (settings.size() != 0) {
@@ -32,11 +34,12 @@ void Harness::open() {
   options.segment_bytes = uint64_t{1} << 20;
   options.sync = engine::SyncMode::kNo;
   options.element_index = element_index;
+  options.files = files;
   auto opened = engine::Store::open(std::move(options));
   assert(opened);
   store = std::move(*opened);
   config = std::make_unique<ConfigStore>(initial_);
-  server = std::make_unique<Server>(*store, *config);
+  server = std::make_unique<Server>(*store, *config, more_commands_);
   client_ = std::make_unique<Client>(*this);
 }
 

@@ -20,6 +20,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,11 +35,14 @@
 
 namespace respcask::server::testing {
 
-// A directory that goes with its owner.
+// A directory that goes with its owner; in memory where the system has such a place.
 class TemporaryDirectory {
  public:
   TemporaryDirectory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "respcask-XXXXXX").string();
+    const std::filesystem::path memory = "/dev/shm";
+    const auto parent =
+        std::filesystem::is_directory(memory) ? memory : std::filesystem::temp_directory_path();
+    std::string pattern = (parent / "respcask-XXXXXX").string();
     if (mkdtemp(pattern.data()) == nullptr) std::abort();
     path_ = pattern;
   }
@@ -58,8 +62,10 @@ class Client;
 
 class Harness {
  public:
-  // `settings` are as CONFIG SET takes them: name, value, ...
-  explicit Harness(std::initializer_list<std::string_view> settings = {});
+  // `settings` are as CONFIG SET takes them: name, value, ... `more_commands`: rows beside the
+  // server's own.
+  explicit Harness(std::initializer_list<std::string_view> settings = {},
+                   std::span<const Command> more_commands = {});
   ~Harness();
 
   // Runs a command line, words and quotes as in redis-cli, on the harness's own client.
@@ -77,14 +83,17 @@ class Harness {
   void expire_now();
 
   TemporaryDirectory directory;
+  engine::FileSystem* files = nullptr;  // to be set before restart(); null: the system's
   std::unique_ptr<engine::Store> store;
   std::unique_ptr<ConfigStore> config;
   std::unique_ptr<Server> server;
-  engine::ElementIndexFactory element_index;  // set before restart() to use split collections
+  // To be set before restart().
+  engine::ElementIndexFactory element_index;
 
  private:
   void open();
   Config initial_;
+  std::span<const Command> more_commands_;
   std::unique_ptr<Client> client_;
 };
 

@@ -1,0 +1,219 @@
+#include "server/blocking.h"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <chrono>
+#include <ctime>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "tests/server/probe_commands.h"
+
+namespace respcask::server::testing {
+namespace {
+
+int64_t unix_ms() {
+  timespec t;
+  clock_gettime(CLOCK_REALTIME, &t);
+  return int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
+}
+
+std::string popped(const std::string& key, const std::string& item) {
+  return "*2\r\n$" + std::to_string(key.size()) + "\r\n" + key + "\r\n$" +
+         std::to_string(item.size()) + "\r\n" + item + "\r\n";
+}
+
+TEST_CASE("blocking: a waiter is served before the push is answered") {
+  ProbeHarness h;
+  Client waiter(h);
+  CHECK(waiter.run("probepop q 0").empty());
+  CHECK(waiter.blocked());
+  CHECK(h.server->blocked_clients() == 1);
+  CHECK(h.run("probepush q a") == "+OK\r\n");
+  CHECK(h.run("probekeys") == ":0\r\n");  // gone already
+  CHECK(h.server->blocked_clients() == 0);
+  CHECK(waiter.resumed() == popped("q", "a"));
+  CHECK(!waiter.blocked());
+  CHECK(waiter.run("probeget nothing") == "$-1\r\n");
+}
+
+TEST_CASE("blocking: first come, first served, one item each") {
+  ProbeHarness h;
+  Client a(h), b(h), c(h);
+  a.run("probepop q 0");
+  b.run("probepop q 0");
+  c.run("probepop q 0");
+  h.run("multi");
+  h.run("probepush q 1");
+  h.run("probepush q 2");
+  CHECK(a.resumed().empty());
+  h.run("exec");
+  CHECK(a.resumed() == popped("q", "1"));
+  CHECK(b.resumed() == popped("q", "2"));
+  CHECK(c.resumed().empty());
+  CHECK(c.blocked());
+  a.run("probepop q 0");  // behind c now
+  h.run("probepush q 3");
+  CHECK(c.resumed() == popped("q", "3"));
+  CHECK(a.resumed().empty());
+}
+
+TEST_CASE("blocking: several keys in several shards; served by one, it leaves all") {
+  ProbeHarness h;
+  Client waiter(h);
+  waiter.run("probepop q1 q2 q3 q4 q5 q2 0");
+  h.run("probepush q4 x");
+  CHECK(waiter.resumed() == popped("q4", "x"));
+  h.run("probepush q1 y");
+  CHECK(h.run("probepop q1 0") == popped("q1", "y"));
+  for (uint32_t shard = 0; shard < h.store->shard_count(); ++shard) {
+    CHECK(h.server->tables(shard).lines.empty());
+  }
+}
+
+TEST_CASE("blocking: a chain of moves runs to its end at once") {
+  ProbeHarness h;
+  Client a(h), b(h), c(h);
+  a.run("probemove l1 l2 0");
+  b.run("probemove l2 l3 0");
+  c.run("probepop l3 0");
+  CHECK(h.run("probepush l1 item") == "+OK\r\n");
+  CHECK(h.run("probekeys") == ":0\r\n");
+  CHECK(a.resumed() == "$4\r\nitem\r\n");
+  CHECK(b.resumed() == "$4\r\nitem\r\n");
+  CHECK(c.resumed() == popped("l3", "item"));
+}
+
+TEST_CASE("blocking: a waiter that cannot use what came keeps its place and lets others by") {
+  ProbeHarness h;
+  h.run("probeset other string");
+  Client mover(h), popper(h);
+  mover.run("probemove q other 0");
+  popper.run("probepop q 0");
+  h.run("probepush q a");
+  // The move fails for its target's type, which is an answer; the item is left to the next one.
+  CHECK(mover.resumed() ==
+        "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n");
+  CHECK(popper.resumed() == popped("q", "a"));
+}
+
+TEST_CASE("blocking: another type under the key wakes nobody") {
+  ProbeHarness h;
+  Client waiter(h);
+  waiter.run("probepop q 0");
+  h.run("probeset q string");
+  CHECK(waiter.resumed().empty());
+  h.run("probedel q");
+  h.run("probepush q a");
+  CHECK(waiter.resumed() == popped("q", "a"));
+}
+
+TEST_CASE("blocking: the deadline, UNBLOCK, and being gone") {
+  ProbeHarness h;
+  Client waiter(h);
+  waiter.run("probepop q " + std::to_string(unix_ms() + 100000));
+  h.wake_due();
+  CHECK(waiter.resumed().empty());
+  CHECK(h.server->unblock(waiter.session->id, false));
+  CHECK(!h.server->unblock(waiter.session->id, false));
+  CHECK(waiter.resumed() == "*-1\r\n");
+  waiter.run("probepop q " + std::to_string(unix_ms() - 1));
+  h.wake_due();
+  CHECK(waiter.resumed() == "*-1\r\n");
+  waiter.run("probepop q 0");
+  CHECK(h.server->unblock(waiter.session->id, true));
+  CHECK(waiter.resumed() == "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n");
+  CHECK(h.server->blocked_clients() == 0);
+  {
+    Client gone(h);
+    gone.run("probepop q r 0");
+    CHECK(h.server->blocked_clients() == 1);
+  }
+  CHECK(h.server->blocked_clients() == 0);
+  h.run("probepush q a");
+  CHECK(h.run("probepop q 0") == popped("q", "a"));
+  CHECK(!h.server->unblock(999, false));
+}
+
+TEST_CASE("blocking: an answered time-out does not take what comes later") {
+  ProbeHarness h;
+  Client waiter(h);
+  waiter.run("probepop q " + std::to_string(unix_ms() - 1));
+  h.wake_due();  // it is told, but has not looked yet
+  h.run("probepush q a");
+  CHECK(waiter.resumed() == "*-1\r\n");
+  CHECK(h.run("probepop q 0") == popped("q", "a"));
+}
+
+TEST_CASE("blocking: nothing blocks inside a transaction") {
+  ProbeHarness h;
+  h.run("multi");
+  h.run("probepop q 0");
+  CHECK(h.run("exec") == "*1\r\n*-1\r\n");
+}
+
+TEST_CASE("blocking: SWAPDB brings a key to those who wait for it") {
+  ProbeHarness h;
+  Client waiter(h), other(h);
+  waiter.run("probepop q 0");
+  other.run("probeselect 1");
+  other.run("probepush q a");
+  CHECK(waiter.resumed().empty());
+  h.run("probeswap");
+  CHECK(waiter.resumed() == popped("q", "a"));
+}
+
+TEST_CASE("blocking: a waiter with cold values is served by its own loop, in its place") {
+  ProbeHarness h;
+  h.run("probepush target old");
+  h.restart();  // the target's value is on the disk only
+  Client mover(h), popper(h);
+  mover.run("probemove q target 0");
+  popper.run("probepop q 0");
+  h.run("probepush q a");
+  h.run("probepush q b");
+  const std::string moved = mover.resumed();
+  CHECK(moved == "$1\r\na\r\n");
+  CHECK(popper.resumed() == popped("q", "b"));
+  CHECK(h.run("probepop target 0") == popped("target", "old"));
+  CHECK(h.run("probepop target 0") == popped("target", "a"));
+}
+
+// Many threads push and pop on few keys: every item is taken exactly once and nobody is left
+// behind.
+TEST_CASE("blocking: threads") {
+  ProbeHarness h;
+  h.start_threads();
+  constexpr int kThreads = 4, kItems = 2000;
+  std::atomic<int> taken{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&h, &taken] {
+      Client client(h);
+      while (taken.load() < kThreads * kItems) {
+        std::string reply = client.run("probepop q1 q2 " + std::to_string(unix_ms() + 20));
+        while (client.blocked()) {
+          std::this_thread::yield();
+          reply = client.resumed();
+        }
+        if (reply == "*-1\r\n") continue;
+        ++taken;
+      }
+    });
+    threads.emplace_back([&h, t] {
+      Client client(h);
+      for (int i = 0; i < kItems; ++i) {
+        CHECK(client.run("probepush q" + std::to_string(1 + (i + t) % 2) + " 1") == "+OK\r\n");
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(taken == kThreads * kItems);
+  CHECK(h.run("probekeys") == ":0\r\n");
+  CHECK(h.server->blocked_clients() == 0);
+}
+
+}  // namespace
+}  // namespace respcask::server::testing

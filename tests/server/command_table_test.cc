@@ -1,0 +1,2 @@
+#include "server/command_table.h"
+#include <doctest/doctest.h>

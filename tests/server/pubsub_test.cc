@@ -1,0 +1,157 @@
+#include "server/pubsub.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "tests/server/probe_commands.h"
+
+namespace respcask::server::testing {
+namespace {
+
+TEST_CASE("pubsub: confirmations count channels and patterns together, shard channels apart") {
+  ProbeHarness h;
+  CHECK(h.run("subscribe a b a") ==
+        "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nb\r\n:2\r\n"
+        "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:2\r\n");
+  CHECK(h.run("psubscribe x*") == "*3\r\n$10\r\npsubscribe\r\n$2\r\nx*\r\n:3\r\n");
+  CHECK(h.run("ssubscribe s") == "*3\r\n$10\r\nssubscribe\r\n$1\r\ns\r\n:1\r\n");
+  CHECK(h.run("unsubscribe a") == "*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:2\r\n");
+  CHECK(h.run("unsubscribe") == "*3\r\n$11\r\nunsubscribe\r\n$1\r\nb\r\n:1\r\n");
+  CHECK(h.run("unsubscribe") == "*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:1\r\n");
+  CHECK(h.run("unsubscribe q") == "*3\r\n$11\r\nunsubscribe\r\n$1\r\nq\r\n:1\r\n");
+  CHECK(h.run("punsubscribe") == "*3\r\n$12\r\npunsubscribe\r\n$2\r\nx*\r\n:0\r\n");
+  CHECK(h.run("sunsubscribe") == "*3\r\n$12\r\nsunsubscribe\r\n$1\r\ns\r\n:0\r\n");
+  CHECK(h.run("sunsubscribe") == "*3\r\n$12\r\nsunsubscribe\r\n$-1\r\n:0\r\n");
+  CHECK(h.server->pubsub.idle());
+  h.client().use_protocol(3);
+  CHECK(h.run("subscribe a") == ">3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
+}
+
+TEST_CASE("pubsub: messages reach channels first, then patterns, in each client's protocol") {
+  ProbeHarness h;
+  Client two(h), three(h);
+  three.use_protocol(3);
+  two.run("subscribe news other");
+  two.run("psubscribe n*");
+  three.run("psubscribe *s n?ws");
+  CHECK(h.run("publish news hello") == ":4\r\n");
+  CHECK(two.pushed() ==
+        "*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$5\r\nhello\r\n"
+        "*4\r\n$8\r\npmessage\r\n$2\r\nn*\r\n$4\r\nnews\r\n$5\r\nhello\r\n");
+  CHECK(three.pushed() ==
+        ">4\r\n$8\r\npmessage\r\n$2\r\n*s\r\n$4\r\nnews\r\n$5\r\nhello\r\n"
+        ">4\r\n$8\r\npmessage\r\n$4\r\nn?ws\r\n$4\r\nnews\r\n$5\r\nhello\r\n");
+  CHECK(h.run("publish nobody x") == ":1\r\n");
+  CHECK(h.run("publish xyz x") == ":0\r\n");
+  CHECK(h.run("spublish news x") == ":0\r\n");
+}
+
+TEST_CASE("pubsub: shard channels are a world of their own") {
+  ProbeHarness h;
+  Client shard(h), plain(h);
+  shard.run("ssubscribe c");
+  plain.run("subscribe c");
+  CHECK(h.run("spublish c x") == ":1\r\n");
+  CHECK(shard.pushed() == "*3\r\n$8\r\nsmessage\r\n$1\r\nc\r\n$1\r\nx\r\n");
+  CHECK(plain.pushed().empty());
+  CHECK(h.run("pubsub shardchannels") == "*1\r\n$1\r\nc\r\n");
+  CHECK(h.run("pubsub shardnumsub c d") == "*4\r\n$1\r\nc\r\n:1\r\n$1\r\nd\r\n:0\r\n");
+}
+
+TEST_CASE("pubsub: a client's own message stands before its reply") {
+  ProbeHarness h;
+  h.client().use_protocol(3);
+  h.run("subscribe foo");
+  CHECK(h.run("publish foo bar") == ">3\r\n$7\r\nmessage\r\n$3\r\nfoo\r\n$3\r\nbar\r\n:1\r\n");
+  CHECK(h.client().pushed().empty());
+  h.run("multi");
+  h.run("publish foo b");
+  CHECK(h.run("exec") == "*1\r\n>3\r\n$7\r\nmessage\r\n$3\r\nfoo\r\n$1\r\nb\r\n:1\r\n");
+}
+
+TEST_CASE("pubsub: what is published before UNSUBSCRIBE is read before its confirmation") {
+  ProbeHarness h;
+  Client listener(h);
+  listener.run("subscribe c");
+  h.run("publish c 1");
+  CHECK(
+      listener.run("unsubscribe c") ==
+      "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n1\r\n*3\r\n$11\r\nunsubscribe\r\n$1\r\nc\r\n:0\r\n");
+  CHECK(h.run("publish c 2") == ":0\r\n");
+  CHECK(listener.pushed().empty());
+}
+
+TEST_CASE("pubsub: nothing is delivered before the turn's writes are committed") {
+  ProbeHarness h({"notify-keyspace-events", "KA"});
+  Client listener(h), writer(h);
+  listener.run("subscribe __keyspace@0__:k");
+  writer.turn.begin();
+  std::string out;
+  resp::Writer reply(out);
+  const std::vector<std::string_view> args{"probeset", "k", "v"};
+  CHECK(dispatch(*writer.session, writer.turn, args, reply) == Outcome::kDone);
+  CHECK(listener.pushed().empty());
+  h.server->commit(writer.turn);
+  CHECK(listener.pushed() == "*3\r\n$7\r\nmessage\r\n$16\r\n__keyspace@0__:k\r\n$3\r\nset\r\n");
+}
+
+TEST_CASE("pubsub: keyspace events are sent as notify-keyspace-events says") {
+  ProbeHarness h;
+  Client listener(h);
+  listener.run("psubscribe *");
+  const auto events = [&](std::string_view flags) {
+    h.set({"notify-keyspace-events", flags});
+    h.run("probedel k");
+    listener.pushed();
+    h.run("probeset k v");
+    h.run("probeget missing");
+    return listener.pushed();
+  };
+  CHECK(events("").empty());
+  CHECK(events("$").empty());
+  CHECK(events("Kg").empty());
+  CHECK(events("K$") ==
+        "*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$16\r\n__keyspace@0__:k\r\n$3\r\nset\r\n");
+  CHECK(events("E$") ==
+        "*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$18\r\n__keyevent@0__:set\r\n$1\r\nk\r\n");
+  CHECK(events("En") ==
+        "*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$18\r\n__keyevent@0__:new\r\n$1\r\nk\r\n");
+  CHECK(events("Em") ==
+        "*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$22\r\n__keyevent@0__:keymiss\r\n$7\r\nmissing\r\n");
+}
+
+TEST_CASE("PUBSUB: what it tells") {
+  ProbeHarness h;
+  CHECK(h.run("pubsub channels") == "*0\r\n");
+  CHECK(h.run("pubsub numsub") == "*0\r\n");
+  Client a(h), b(h);
+  a.run("subscribe one two");
+  b.run("subscribe one");
+  b.run("psubscribe p* q*");
+  a.run("psubscribe p*");
+  CHECK(h.run("pubsub channels o*") == "*1\r\n$3\r\none\r\n");
+  CHECK(h.run("pubsub numsub one two three") ==
+        "*6\r\n$3\r\none\r\n:2\r\n$3\r\ntwo\r\n:1\r\n$5\r\nthree\r\n:0\r\n");
+  CHECK(h.run("pubsub numpat") == ":2\r\n");
+  CHECK(
+      h.run("pubsub channels a b") ==
+      "-ERR unknown subcommand or wrong number of arguments for 'channels'. Try PUBSUB HELP.\r\n");
+  CHECK(h.run("pubsub help").starts_with("*14\r\n+PUBSUB <subcommand>"));
+}
+
+TEST_CASE("pubsub: a client that goes leaves nothing behind") {
+  ProbeHarness h;
+  {
+    Client gone(h);
+    gone.run("subscribe a b");
+    gone.run("psubscribe c*");
+    gone.run("ssubscribe d");
+  }
+  CHECK(h.server->pubsub.idle());
+  CHECK(h.run("pubsub channels") == "*0\r\n");
+  CHECK(h.run("pubsub numpat") == ":0\r\n");
+}
+
+}  // namespace
+}  // namespace respcask::server::testing

@@ -1,0 +1,188 @@
+#include <doctest/doctest.h>
+
+#include <ctime>
+#include <string>
+
+#include "tests/server/probe_commands.h"
+
+namespace respcask::server::testing {
+namespace {
+
+int64_t unix_ms() {
+  timespec t;
+  clock_gettime(CLOCK_REALTIME, &t);
+  return int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
+}
+
+TEST_CASE("transactions: what is queued runs at EXEC, over all shards") {
+  ProbeHarness h;
+  CHECK(h.run("multi") == "+OK\r\n");
+  for (const char* key : {"a", "b", "c", "d", "e"}) {
+    CHECK(h.run({"probeset", key, key}) == "+QUEUED\r\n");
+  }
+  CHECK(h.run("probeget c") == "+QUEUED\r\n");
+  CHECK(h.run("probefail") == "+QUEUED\r\n");
+  CHECK(h.run("probekeys") == "+QUEUED\r\n");
+  Client other(h);
+  CHECK(other.run("probeget a") == "$-1\r\n");
+  CHECK(h.run("exec") ==
+        "*8\r\n+OK\r\n+OK\r\n+OK\r\n+OK\r\n+OK\r\n$1\r\nc\r\n-PROBE failed\r\n:5\r\n");
+  h.restart();
+  CHECK(h.run("probekeys") == ":5\r\n");
+}
+
+TEST_CASE("transactions: what is not allowed, and where") {
+  ProbeHarness h;
+  CHECK(h.run("exec") == "-ERR EXEC without MULTI\r\n");
+  CHECK(h.run("discard") == "-ERR DISCARD without MULTI\r\n");
+  h.run("multi");
+  CHECK(h.run("multi") == "-ERR MULTI calls can not be nested\r\n");
+  CHECK(h.run("watch a") == "-ERR WATCH inside MULTI is not allowed\r\n");
+  h.run("probeset k v");
+  CHECK(h.run("exec") == "*1\r\n+OK\r\n");
+  CHECK(h.run("unwatch") == "+OK\r\n");
+}
+
+TEST_CASE("transactions: a command that is refused while queueing aborts EXEC") {
+  ProbeHarness h;
+  h.run("multi");
+  h.run("probeset k v");
+  CHECK(h.run("foo").starts_with("-ERR unknown command"));
+  CHECK(h.run("exec") == "-EXECABORT Transaction discarded because of previous errors.\r\n");
+  h.run("multi");
+  CHECK(h.run("probeget").starts_with("-ERR wrong number"));
+  CHECK(h.run("exec").starts_with("-EXECABORT"));
+  CHECK(h.run("probeget k") == "$-1\r\n");
+  CHECK(h.run("exec") == "-ERR EXEC without MULTI\r\n");
+}
+
+TEST_CASE("transactions: EXEC of what may grow is refused above maxmemory") {
+  ProbeHarness h;
+  h.run("multi");
+  h.run("probeset k v");
+  h.set({"maxmemory", "1"});
+  CHECK(h.run("exec") ==
+        "-EXECABORT Transaction discarded because of: OOM command not allowed when used memory > "
+        "'maxmemory'.\r\n");
+  CHECK(h.run("exec") == "-ERR EXEC without MULTI\r\n");
+  h.run("multi");
+  CHECK(h.run("probeget k") == "-OOM command not allowed when used memory > 'maxmemory'.\r\n");
+  CHECK(h.run("discard") == "+OK\r\n");
+}
+
+TEST_CASE("transactions: DISCARD forgets the queue and what was watched") {
+  ProbeHarness h;
+  Client other(h);
+  h.run("watch k");
+  h.run("multi");
+  h.run("probeset k mine");
+  CHECK(h.run("discard") == "+OK\r\n");
+  other.run("probeset k theirs");
+  h.run("multi");
+  CHECK(h.run("exec") == "*0\r\n");
+  for (uint32_t shard = 0; shard < h.store->shard_count(); ++shard) {
+    CHECK(h.server->tables(shard).watched.empty());
+  }
+}
+
+TEST_CASE("WATCH: any change of a watched key by anyone undoes EXEC") {
+  ProbeHarness h;
+  Client other(h);
+  const auto watched_exec = [&](auto change) {
+    h.run("probeset k v");
+    h.run("watch unrelated k k");
+    change();
+    h.run("multi");
+    h.run("probeset result x");
+    return h.run("exec");
+  };
+  const std::string done = "*1\r\n+OK\r\n", undone = "*-1\r\n";
+  CHECK(watched_exec([&] {}) == done);
+  CHECK(watched_exec([&] { other.run("probeget k"); }) == done);
+  CHECK(watched_exec([&] { other.run("probeset j v"); }) == done);
+  CHECK(watched_exec([&] { other.run("probeset k v"); }) == undone);
+  CHECK(watched_exec([&] { h.run("probeset k v"); }) == undone);
+  CHECK(watched_exec([&] { other.run("probedel k"); }) == undone);
+  CHECK(watched_exec([&] { other.run("probeexpire k 99999999999999"); }) == undone);
+  CHECK(watched_exec([&] { other.run("probeall"); }) == undone);
+  CHECK(watched_exec([&] { other.run("probeswap"); }) == undone);
+  CHECK(watched_exec([&] {
+          other.run("probeset k w");
+          h.run("unwatch");
+        }) == done);
+  h.client().use_protocol(3);
+  CHECK(watched_exec([&] { other.run("probeset k v"); }) == "_\r\n");
+  for (uint32_t shard = 0; shard < h.store->shard_count(); ++shard) {
+    CHECK(h.server->tables(shard).watched.empty());
+  }
+}
+
+TEST_CASE("WATCH: a key that expires has changed, one that had expired before has not") {
+  ProbeHarness h;
+  Client other(h);
+  const auto expire_in = [&](int64_t ms) {
+    h.run("probeset k v");
+    h.run({"probeexpire", "k", std::to_string(unix_ms() + ms)});
+  };
+  const auto wait = [](int64_t ms) {
+    const int64_t end = unix_ms() + ms;
+    while (unix_ms() <= end) {
+    }
+  };
+  const auto exec = [&] {
+    h.run("multi");
+    h.run("probeset result x");
+    return h.run("exec");
+  };
+  expire_in(5);
+  h.run("watch k");
+  wait(6);
+  CHECK(exec() == "*-1\r\n");  // nobody has looked
+
+  expire_in(5);
+  h.run("watch k");
+  wait(6);
+  h.expire_now();
+  CHECK(exec() == "*-1\r\n");
+
+  h.server->active_expire = false;
+  expire_in(-10);
+  h.run("watch k");
+  CHECK(exec() == "*1\r\n+OK\r\n");
+  expire_in(-10);
+  h.run("watch k");
+  other.run("probeget k");  // removes it
+  CHECK(exec() == "*1\r\n+OK\r\n");
+  expire_in(-10);
+  h.run("watch k");
+  other.run("probeset k new");
+  CHECK(exec() == "*-1\r\n");
+}
+
+TEST_CASE("WATCH: a client that goes leaves nothing behind") {
+  ProbeHarness h;
+  {
+    Client gone(h);
+    gone.run("watch a b c d");
+  }
+  for (uint32_t shard = 0; shard < h.store->shard_count(); ++shard) {
+    CHECK(h.server->tables(shard).watched.empty());
+  }
+}
+
+TEST_CASE("transactions: cold values are fetched before anything changes") {
+  ProbeHarness h;
+  for (int i = 0; i < 8; ++i) h.run({"probepush", "q" + std::to_string(i), "old"});
+  h.restart();
+  h.run("multi");
+  for (int i = 0; i < 8; ++i) h.run({"probepush", "q" + std::to_string(i), "new"});
+  CHECK(h.run("exec") == "*8\r\n+OK\r\n+OK\r\n+OK\r\n+OK\r\n+OK\r\n+OK\r\n+OK\r\n+OK\r\n");
+  for (int i = 0; i < 8; ++i) {
+    const std::string key = "q" + std::to_string(i);
+    CHECK(h.run("probepop " + key + " 0") == "*2\r\n$2\r\n" + key + "\r\n$3\r\nold\r\n");
+    CHECK(h.run("probepop " + key + " 0") == "*2\r\n$2\r\n" + key + "\r\n$3\r\nnew\r\n");
+  }
+}
+
+}  // namespace
+}  // namespace respcask::server::testing
