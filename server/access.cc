@@ -1,5 +1,6 @@
 #include "server/access.h"
 
+#include <algorithm>
 #include <random>
 
 namespace respcask::server {
@@ -42,6 +43,15 @@ uint32_t touched_access(uint32_t access, const Config& config, int64_t now_ms) {
     if (random_fraction() < 1.0 / (base * config.lfu_log_factor + 1)) ++counter;
   }
   return minutes(now_ms) << 8 | counter;
+}
+
+uint32_t access_of_idle(int64_t idle_s, int64_t now_ms) {
+  const auto idle = static_cast<uint32_t>(std::min<int64_t>(idle_s, kMask));
+  return (seconds(now_ms) - idle) & kMask;
+}
+
+uint32_t access_of_frequency(uint8_t frequency, int64_t now_ms) {
+  return minutes(now_ms) << 8 | frequency;
 }
 
 int64_t idle_ms(uint32_t access, int64_t now_ms) {

@@ -19,6 +19,11 @@ uint32_t new_access(const Config& config, int64_t now_ms);
 // For a key that is used, from its former word.
 uint32_t touched_access(uint32_t access, const Config& config, int64_t now_ms);
 
+// For a key that was last used `idle_s` seconds ago, at most 194 days, and for one whose counter is
+// `frequency` (RESTORE).
+uint32_t access_of_idle(int64_t idle_s, int64_t now_ms);
+uint32_t access_of_frequency(uint8_t frequency, int64_t now_ms);
+
 int64_t idle_ms(uint32_t access, int64_t now_ms);
 // The counter after the decay that is due.
 uint32_t frequency(uint32_t access, const Config& config, int64_t now_ms);

@@ -161,13 +161,23 @@ std::optional<engine::KeydirEntry> Context::find_for_write(const KeyRef& key) {
 
 std::optional<engine::KeydirEntry> Context::find(const KeyRef& key) {
   std::optional<engine::KeydirEntry> entry = find_for_write(key);
-  if (entry) {
+  count_look_up(key, entry.has_value());
+  return entry;
+}
+
+std::optional<engine::KeydirEntry> Context::find_untouched(const KeyRef& key) {
+  std::optional<engine::KeydirEntry> entry = find_alive(key);
+  count_look_up(key, entry.has_value());
+  return entry;
+}
+
+void Context::count_look_up(const KeyRef& key, bool found) {
+  if (found) {
     turn_.stats.keyspace_hits.add();
   } else {
     turn_.stats.keyspace_misses.add();
     notify(EventClass::kKeyMiss, "keymiss", key);
   }
-  return entry;
 }
 
 Context::Typed Context::find_typed(const KeyRef& key, Type type) {
@@ -288,7 +298,8 @@ Context::Former Context::former_of(engine::Shard& shard, const KeyRef& key) cons
   Former former{new_access(config, turn_.now_ms()), false};
   if (counts_frequency(config) || (config.notify_keyspace_events & kNotifyNew) != 0) {
     const auto entry = shard.find(key.db, key.name, key.hash);
-    former.is_new = !entry;
+    // One whose time has come is gone to everybody, though it may not be removed yet.
+    former.is_new = !entry || (entry->expiry_ms != 0 && entry->expiry_ms < turn_.now_ms());
     if (entry && counts_frequency(config)) former.access = entry->access;
   }
   return former;

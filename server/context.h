@@ -117,9 +117,11 @@ class Context {
   KeyRef key_named(std::string_view name, uint32_t db);
 
   // The key's entry, or nothing if there is none or it has expired (then it is removed). find()
-  // counts a hit or a miss and touches the access clock, as a read in Redis does; find_for_write()
-  // touches without counting; peek() does neither.
+  // counts a hit or a miss and touches the access clock, as a read in Redis does; find_untouched()
+  // counts and does not touch (EXISTS, TYPE, TTL); find_for_write() touches without counting;
+  // peek() does neither.
   std::optional<engine::KeydirEntry> find(const KeyRef& key);
+  std::optional<engine::KeydirEntry> find_untouched(const KeyRef& key);
   std::optional<engine::KeydirEntry> find_for_write(const KeyRef& key);
   std::optional<engine::KeydirEntry> peek(const KeyRef& key);
   // find*, and WRONGTYPE already replied if the key holds another type; then `wrong` is true.
@@ -201,6 +203,7 @@ class Context {
   std::string_view read_cold(engine::Shard& shard, const KeyRef& key, engine::Location where,
                              uint32_t value_size);
   std::optional<engine::KeydirEntry> find_alive(const KeyRef& key);
+  void count_look_up(const KeyRef& key, bool found);
   // What a put takes over from the entry that it replaces.
   struct Former {
     uint32_t access = 0;

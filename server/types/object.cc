@@ -1,0 +1,124 @@
+#include "server/types/object.h"
+
+#include <array>
+#include <cassert>
+#include <variant>
+
+#include "engine/format.h"
+#include "server/config/config.h"
+#include "server/types/string.h"
+
+namespace respcask::server {
+
+namespace {
+
+// The types that there are; a position is what Type says.
+constexpr std::array<const ObjectType*, 6> kTypes = {
+    &kStringObject, nullptr, nullptr, nullptr, nullptr, nullptr,
+};
+
+// The type of a value, by its place among rdb::Value's alternatives.
+constexpr std::array<Type, std::variant_size_v<rdb::Value>> kTypeOfAlternative = {
+    Type::kString, Type::kList, Type::kSet, Type::kHash, Type::kSortedSet, Type::kStream,
+};
+static_assert(std::is_same_v<std::variant_alternative_t<0, rdb::Value>, rdb::String>);
+static_assert(std::is_same_v<std::variant_alternative_t<1, rdb::Value>, rdb::List>);
+static_assert(std::is_same_v<std::variant_alternative_t<2, rdb::Value>, rdb::Set>);
+static_assert(std::is_same_v<std::variant_alternative_t<3, rdb::Value>, rdb::Hash>);
+static_assert(std::is_same_v<std::variant_alternative_t<4, rdb::Value>, rdb::SortedSet>);
+static_assert(std::is_same_v<std::variant_alternative_t<5, rdb::Value>, rdb::Stream>);
+
+bool copy_packed(Context& c, const KeyRef& from, const engine::KeydirEntry& entry, const KeyRef& to,
+                 int64_t expiry_ms) {
+  const std::string_view value = c.read(from, entry);
+  if (!c.ready()) return false;
+  if (!c.reserve(to, engine::record_size_bound(to.name.size(), value.size()))) return false;
+  c.put(to, TypeTag{entry.type}, expiry_ms, value);
+  return true;
+}
+
+// Context::put() tells of a new key only where there was none.
+enum class ToldNew : uint8_t { kNo, kYes };
+void made_anew(Context& c, const KeyRef& key, ToldNew told) {
+  if (told == ToldNew::kNo) c.notify(EventClass::kNew, "new", key);
+  c.signal_ready(key);
+}
+
+}  // namespace
+
+const ObjectType* object_type(Type type) {
+  const auto at = static_cast<size_t>(type);
+  return at < kTypes.size() ? kTypes[at] : nullptr;
+}
+
+const ObjectType& object_type(const engine::KeydirEntry& entry) {
+  const ObjectType* type = object_type(TypeTag{entry.type}.type());
+  assert(type != nullptr);
+  return *type;
+}
+
+const ObjectType* object_type(const rdb::Value& value) {
+  return object_type(kTypeOfAlternative[value.index()]);
+}
+
+bool write_object(Context& c, const KeyRef& key, int64_t expiry_ms, const rdb::Value& value) {
+  const ObjectType* type = object_type(value);
+  assert(type != nullptr);
+  const bool replaces = c.peek(key).has_value();
+  if (!type->write(c, key, expiry_ms, value)) return false;
+  made_anew(c, key, replaces ? ToldNew::kNo : ToldNew::kYes);
+  return true;
+}
+
+bool copy_object(Context& c, const KeyRef& from, const engine::KeydirEntry& entry, const KeyRef& to,
+                 int64_t expiry_ms) {
+  const bool replaces = c.peek(to).has_value();
+  const bool copied = entry.collection == 0
+                          ? copy_packed(c, from, entry, to, expiry_ms)
+                          : object_type(entry).copy_split(c, from, entry, to, expiry_ms);
+  if (copied) made_anew(c, to, replaces ? ToldNew::kNo : ToldNew::kYes);
+  return copied;
+}
+
+bool move_object(Context& c, const KeyRef& from, const engine::KeydirEntry& entry,
+                 const KeyRef& to) {
+  if (from.shard != to.shard) {
+    if (!copy_object(c, from, entry, to, entry.expiry_ms)) return false;
+    c.remove(from);
+    return true;
+  }
+  const std::string_view value = c.read(from, entry);
+  if (!c.ready()) return false;
+  const uint64_t bytes = engine::record_size_bound(to.name.size(), value.size()) +
+                         engine::record_size_bound(from.name.size(), 0);
+  if (!c.reserve(to, bytes)) return false;
+  c.shard_for_write(to).rename(from.db, from.name, from.hash, to.db, to.name, to.hash, value);
+  c.modified(from);
+  c.modified(to);
+  made_anew(c, to, ToldNew::kNo);
+  return true;
+}
+
+uint64_t object_memory(Context& c, const KeyRef& key, const engine::KeydirEntry& entry) {
+  constexpr uint64_t kEntryBytes = 16;  // engine/keydir.h says of what
+  constexpr uint64_t kExpiryBytes = 8;
+  uint64_t bytes = key.name.size() + kEntryBytes + (entry.expiry_ms != 0 ? kExpiryBytes : 0);
+  if (entry.collection != 0) bytes += c.shard(key).collection(entry.collection).memory_bytes();
+  return bytes;
+}
+
+rdb::EncodeLimits encode_limits(const Config& config) {
+  rdb::EncodeLimits limits;
+  limits.hash_max_listpack_entries = config.hash_max_listpack_entries;
+  limits.hash_max_listpack_value = config.hash_max_listpack_value;
+  limits.set_max_intset_entries = config.set_max_intset_entries;
+  limits.zset_max_listpack_entries = config.zset_max_listpack_entries;
+  limits.zset_max_listpack_value = config.zset_max_listpack_value;
+  limits.list_max_listpack_size = config.list_max_listpack_size;
+  limits.list_compress_depth = static_cast<size_t>(config.list_compress_depth);
+  limits.stream_node_max_bytes = config.stream_node_max_bytes;
+  limits.stream_node_max_entries = config.stream_node_max_entries;
+  return limits;
+}
+
+}  // namespace respcask::server

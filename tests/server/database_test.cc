@@ -1,0 +1,75 @@
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "tests/server/harness.h"
+
+namespace respcask::server::testing {
+namespace {
+
+std::string in(Harness& h, uint32_t db, std::string_view command) {
+  h.client().session->db = db;
+  return h.run(command);
+}
+
+void fill(Harness& h, uint32_t db, int keys) {
+  for (int i = 0; i < keys; ++i) in(h, db, "SET key:" + std::to_string(i) + " 1");
+}
+
+TEST_CASE("DBSIZE counts the keys of one database in all shards") {
+  Harness h;
+  fill(h, 0, 100);
+  fill(h, 7, 3);
+  CHECK(in(h, 0, "DBSIZE") == ":100\r\n");
+  CHECK(in(h, 7, "DBSIZE") == ":3\r\n");
+  CHECK(in(h, 1, "DBSIZE") == ":0\r\n");
+}
+
+TEST_CASE("FLUSHDB empties one database, FLUSHALL all of them, for good") {
+  Harness h;
+  for (uint32_t db : {0u, 7u, 15u}) fill(h, db, 20);
+  CHECK(in(h, 7, "FLUSHDB") == "+OK\r\n");
+  h.restart();
+  CHECK(in(h, 7, "DBSIZE") == ":0\r\n");
+  CHECK(in(h, 15, "DBSIZE") == ":20\r\n");
+  CHECK(in(h, 3, "FLUSHALL async") == "+OK\r\n");
+  fill(h, 15, 2);
+  h.restart();
+  CHECK(in(h, 0, "DBSIZE") == ":0\r\n");
+  CHECK(in(h, 15, "DBSIZE") == ":2\r\n");
+  CHECK(in(h, 0, "FLUSHALL SYNC") == "+OK\r\n");
+  CHECK(in(h, 0, "FLUSHALL foo") == "-ERR syntax error\r\n");
+  CHECK(in(h, 0, "FLUSHDB SYNC SYNC") == "-ERR syntax error\r\n");
+}
+
+TEST_CASE("SWAPDB exchanges two databases, for good") {
+  Harness h;
+  fill(h, 0, 5);
+  fill(h, 1, 9);
+  CHECK(h.run("SWAPDB 0 1") == "+OK\r\n");
+  CHECK(h.run("SWAPDB 3 3") == "+OK\r\n");
+  h.restart();
+  CHECK(in(h, 0, "DBSIZE") == ":9\r\n");
+  CHECK(in(h, 1, "DBSIZE") == ":5\r\n");
+  CHECK(h.run("SWAPDB x 1") == "-ERR invalid first DB index\r\n");
+  CHECK(h.run("SWAPDB 0 99999999999") == "-ERR invalid second DB index\r\n");
+  CHECK(h.run("SWAPDB 0 16") == "-ERR DB index is out of range\r\n");
+}
+
+TEST_CASE("flushing and swapping work inside a transaction") {
+  Harness h;
+  fill(h, 0, 5);
+  fill(h, 1, 1);
+  h.client().session->db = 0;
+  h.run("MULTI");
+  h.run("SWAPDB 0 1");
+  h.run("DBSIZE");
+  h.run("FLUSHDB");
+  h.run("DBSIZE");
+  CHECK(h.run("EXEC") == "*4\r\n+OK\r\n:1\r\n+OK\r\n:0\r\n");
+  h.restart();
+  CHECK(in(h, 1, "DBSIZE") == ":5\r\n");
+}
+
+}  // namespace
+}  // namespace respcask::server::testing

@@ -1,0 +1,143 @@
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "server/types/element_index.h"
+#include "tests/server/harness.h"
+#include "tests/server/keyspace_events.h"
+
+namespace respcask::server::testing {
+namespace {
+
+using namespace std::string_view_literals;
+
+std::string bulk(std::string_view bytes) {
+  return "$" + std::to_string(bytes.size()) + "\r\n" + std::string(bytes) + "\r\n";
+}
+std::string payload(const std::string& reply) {
+  const size_t begin = reply.find("\r\n") + 2;
+  return reply.substr(begin, reply.size() - begin - 2);
+}
+
+// What redis-server 7.0.15 answers to DUMP.
+struct Golden {
+  std::string value;
+  std::string_view payload;
+};
+const Golden kGolden[] = {
+    {"hello", "\x00\x05\x68\x65\x6c\x6c\x6f\x0a\x00\x63\x72\xdf\x76\x65\x34\x20\x0a"sv},
+    {"", "\x00\x00\x0a\x00\x5d\x9b\x5c\x40\x0f\x7f\xa2\xda"sv},
+    {"12345", "\x00\xc1\x39\x30\x0a\x00\x9d\x94\xea\x27\x93\xfc\x08\xb9"sv},
+    {"-1", "\x00\xc0\xff\x0a\x00\x0c\x93\x7e\x24\x85\x08\x9d\xc5"sv},
+    {"200", "\x00\xc1\xc8\x00\x0a\x00\xed\xe8\xfd\x6b\x22\x12\x8c\x07"sv},
+    {"70000", "\x00\xc2\x70\x11\x01\x00\x0a\x00\x01\xa4\x08\xfe\x95\x30\x95\xa5"sv},
+    {"3000000000",
+     "\x00\x0a\x33\x30\x30\x30\x30\x30\x30\x30\x30\x30\x0a\x00\xe7\x07\x6b\x79\x54\xbb\x79\x47"sv},
+    {"012", "\x00\x03\x30\x31\x32\x0a\x00\x8f\x54\x63\xe9\x54\x7e\xeb\x0c"sv},
+    {std::string(100, 'x'),
+     "\x00\xc3\x09\x40\x64\x01\x78\x78\xe0\x57\x00\x01\x78\x78\x0a\x00\x5d\xb7\xf6\x63\xbb\x08\x62"
+     "\x5f"sv},
+};
+
+TEST_CASE("DUMP writes strings as Redis does, and RESTORE reads them") {
+  Harness h;
+  for (const Golden& golden : kGolden) {
+    CAPTURE(golden.value);
+    h.run({"SET", "a", golden.value});
+    CHECK(h.run("DUMP a") == bulk(golden.payload));
+    CHECK(h.run({"RESTORE", "b", "0", golden.payload, "REPLACE"}) == "+OK\r\n");
+    CHECK(h.run("GET b") == bulk(golden.value));
+    CHECK(h.run("OBJECT ENCODING b") == h.run("OBJECT ENCODING a"));
+  }
+  CHECK(h.run("DUMP missing") == "$-1\r\n");
+}
+
+TEST_CASE("a long string comes through DUMP and RESTORE") {
+  Harness h;
+  h.element_index = make_element_index;
+  h.restart();
+  std::string value;
+  for (int i = 0; i < 60'000; ++i) value += std::to_string(i * 7919);
+  h.run({"SET", "a", value});
+  const std::string dumped = payload(h.run("DUMP a"));
+  CHECK(h.run({"RESTORE", "b", "0", dumped}) == "+OK\r\n");
+  h.restart();
+  CHECK(h.run("GET b") == bulk(value));
+}
+
+TEST_CASE("RESTORE reserves for what the payload unpacks to") {
+  Harness h;
+  h.element_index = make_element_index;
+  h.restart();
+  const std::string value(3'000'000, 'z');  // its payload has some 40 KB, a segment here 1 MiB
+  h.run({"SET", "a", value});
+  const std::string dumped = payload(h.run("DUMP a"));
+  CHECK(dumped.size() < 100'000);
+  CHECK(h.run({"RESTORE", "b", "0", dumped}) == "+OK\r\n");
+  CHECK(h.run("COPY b c") == ":1\r\n");
+  h.restart();
+  CHECK(h.run("GET c") == bulk(value));
+}
+
+TEST_CASE("RESTORE sets expiry and access") {
+  Harness h;
+  h.run("SET a 1");
+  const std::string dumped = payload(h.run("DUMP a"));
+  CHECK(h.run({"RESTORE", "b", "100000", dumped}) == "+OK\r\n");
+  CHECK(h.run("TTL b") == ":100\r\n");
+  CHECK(h.run({"RESTORE", "b", "4000000000000", dumped, "replace", "absttl", "idletime", "77"}) ==
+        "+OK\r\n");
+  CHECK(h.run("PEXPIRETIME b") == ":4000000000000\r\n");
+  CHECK(h.run("OBJECT IDLETIME b") == ":77\r\n");
+  h.set({"maxmemory-policy", "allkeys-lfu"});
+  CHECK(h.run({"RESTORE", "c", "0", dumped, "FREQ", "200"}) == "+OK\r\n");
+  CHECK(h.run("OBJECT FREQ c") == ":200\r\n");
+}
+
+TEST_CASE("RESTORE of what has expired leaves nothing behind") {
+  Harness h{"notify-keyspace-events", "KEAn"};
+  KeyspaceEvents events(h);
+  h.run("SET a 1");
+  const std::string dumped = payload(h.run("DUMP a"));
+  events.take();
+  CHECK(h.run({"RESTORE", "b", "1000", dumped, "ABSTTL"}) == "+OK\r\n");
+  CHECK(events.take() == "");
+  CHECK(h.run({"RESTORE", "a", "9223372036854775807", dumped, "REPLACE"}) == "+OK\r\n");
+  CHECK(events.take() == "0:del a");
+  CHECK(h.run("DBSIZE") == ":0\r\n");
+  CHECK(h.run({"RESTORE", "a", "0", dumped}) == "+OK\r\n");
+  CHECK(events.take() == "0:new a, 0:restore a");
+  CHECK(h.run({"RESTORE", "a", "0", dumped, "REPLACE"}) == "+OK\r\n");
+  CHECK(events.take() == "0:new a, 0:restore a");
+}
+
+TEST_CASE("RESTORE refuses with Redis's words, and changes nothing") {
+  Harness h;
+  h.run("SET a 1");
+  std::string dumped = payload(h.run("DUMP a"));
+  CHECK(h.run({"RESTORE", "a", "0", dumped}) == "-BUSYKEY Target key name already exists.\r\n");
+  CHECK(h.run({"RESTORE", "b", "-1", dumped}) == "-ERR Invalid TTL value, must be >= 0\r\n");
+  CHECK(h.run({"RESTORE", "b", "x", dumped}) == "-ERR value is not an integer or out of range\r\n");
+  CHECK(h.run({"RESTORE", "b", "0", dumped, "foo"}) == "-ERR syntax error\r\n");
+  CHECK(h.run({"RESTORE", "b", "0", dumped, "IDLETIME"}) == "-ERR syntax error\r\n");
+  CHECK(h.run({"RESTORE", "b", "0", dumped, "IDLETIME", "1", "FREQ", "1"}) ==
+        "-ERR syntax error\r\n");
+  CHECK(h.run({"RESTORE", "b", "0", dumped, "IDLETIME", "-1"}) ==
+        "-ERR Invalid IDLETIME value, must be >= 0\r\n");
+  CHECK(h.run({"RESTORE", "b", "0", dumped, "FREQ", "256"}) ==
+        "-ERR Invalid FREQ value, must be >= 0 and <= 255\r\n");
+  // An intact footer over a type that there is not.
+  CHECK(h.run({"RESTORE", "b", "0", "\x07\x00\x0a\x00\x3b\x1e\xf9\xc0\x0f\x2e\x5c\x1f"sv})
+            .starts_with("-ERR "));
+  dumped[1] ^= 1;
+  CHECK(h.run({"RESTORE", "a", "0", dumped, "REPLACE"}) ==
+        "-ERR DUMP payload version or checksum are wrong\r\n");
+  CHECK(h.run("GET a") == "$1\r\n1\r\n");
+  CHECK(h.run("EXISTS b") == ":0\r\n");
+}
+
+}  // namespace
+}  // namespace respcask::server::testing
