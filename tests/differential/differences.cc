@@ -1,0 +1,127 @@
+#include "tests/differential/differences.h"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+
+namespace respcask::differential {
+namespace {
+
+using enum Comparison;
+
+constexpr Difference kDifferences[] = {
+    {"ttl", kNear, "the two servers ran the command that set the expiry at different moments"},
+    {"pttl", kNear, "as ttl"},
+    {"expiretime", kNear, "as ttl"},
+    {"pexpiretime", kNear, "as ttl"},
+    {"object idletime", kNear, "as ttl"},
+    {"keys", kUnordered, "the order of keys follows the hash, which each process seeds anew"},
+    {"scan", kUnordered, "as keys"},
+    {"randomkey", kShape, "chance"},
+    {"hgetall", kUnorderedPairs, "the order of a hash table's fields follows its seed"},
+    {"hscan", kUnordered, "as hgetall"},
+    {"hkeys", kUnordered, "as hgetall"},
+    {"hvals", kUnordered, "as hgetall"},
+    {"smembers", kUnordered, "the order of a hash table's members follows its seed"},
+    {"sinter", kUnordered, "as smembers"},
+    {"sunion", kUnordered, "as smembers"},
+    {"sdiff", kUnordered, "as smembers"},
+    {"spop", kUnordered, "as smembers"},
+    {"srandmember", kUnordered, "as smembers"},
+    {"sscan", kUnordered, "as smembers"},
+    {"zscan", kUnordered, "as smembers"},
+    {"hello", kShape, "names the server's version and the connection's number"},
+    {"client id", kShape, "each server numbers its own connections"},
+    {"command info", kUnordered, "subcommands come in the order of a hash table of Redis's"},
+    {"command list", kUnordered, "as command info"},
+};
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return result;
+}
+
+const Difference* find(const std::vector<std::string>& args) {
+  if (args.empty()) return nullptr;
+  const std::string one = lower(args[0]);
+  const std::string two = args.size() > 1 ? one + " " + lower(args[1]) : one;
+  for (const Difference& difference : kDifferences) {
+    if (difference.command == one || difference.command == two) return &difference;
+  }
+  return nullptr;
+}
+
+bool near(const std::vector<std::string>& args, const Reply& theirs, const Reply& ours) {
+  if (theirs.type != ':' || ours.type != ':') return false;
+  int64_t a = 0;
+  int64_t b = 0;
+  std::from_chars(theirs.text.data(), theirs.text.data() + theirs.text.size(), a);
+  std::from_chars(ours.text.data(), ours.text.data() + ours.text.size(), b);
+  if (a < 0 || b < 0) return a == b;
+  const bool milliseconds = lower(args[0])[0] == 'p';
+  return std::abs(a - b) <= kToleranceSeconds * (milliseconds ? 1000 : 1);
+}
+
+// The same text for the same elements in whatever order.
+std::string sorted(const Reply& reply) {
+  if (!reply.is_aggregate()) return reply.raw;
+  std::vector<std::string> items;
+  if (reply.type == '%') {
+    for (size_t i = 0; i + 1 < reply.items.size(); i += 2) {
+      items.push_back(sorted(reply.items[i]) + sorted(reply.items[i + 1]));
+    }
+  } else {
+    for (const Reply& item : reply.items) items.push_back(sorted(item));
+  }
+  std::sort(items.begin(), items.end());
+  std::string text = reply.type + std::to_string(reply.items.size()) + (reply.null ? "-" : "+");
+  for (const std::string& item : items) text += item;
+  return text;
+}
+
+bool same_pairs(const Reply& theirs, const Reply& ours) {
+  if (theirs.type != ours.type || theirs.items.size() != ours.items.size()) return false;
+  if (!theirs.is_aggregate() || theirs.items.size() % 2 != 0) return false;
+  const auto pairs = [](const Reply& reply) {
+    std::vector<std::string> list;
+    for (size_t i = 0; i < reply.items.size(); i += 2) {
+      list.push_back(reply.items[i].raw + reply.items[i + 1].raw);
+    }
+    std::sort(list.begin(), list.end());
+    return list;
+  };
+  return pairs(theirs) == pairs(ours);
+}
+
+bool same_shape(const Reply& theirs, const Reply& ours) {
+  if (theirs.type != ours.type || theirs.null != ours.null) return false;
+  if (theirs.is_error()) return theirs.text == ours.text;
+  if (theirs.items.size() != ours.items.size()) return false;
+  return std::equal(theirs.items.begin(), theirs.items.end(), ours.items.begin(), same_shape);
+}
+
+}  // namespace
+
+std::span<const Difference> differences() {
+  return kDifferences;
+}
+
+bool same(const std::vector<std::string>& args, const Reply& theirs, const Reply& ours) {
+  if (theirs.raw == ours.raw) return true;
+  const Difference* const difference = find(args);
+  if (difference == nullptr) return false;
+  switch (difference->comparison) {
+    case kNear:
+      return near(args, theirs, ours);
+    case kUnordered:
+      return sorted(theirs) == sorted(ours);
+    case kUnorderedPairs:
+      return same_pairs(theirs, ours);
+    case kShape:
+      return same_shape(theirs, ours);
+  }
+  return false;
+}
+
+}  // namespace respcask::differential

@@ -1,0 +1,37 @@
+// The differences that are meant: how two replies to the same command are compared where they need
+// not be the same bytes, each with its reason. Everything else must be equal byte for byte.
+//
+// Pure functions; any thread.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/differential/reply.h"
+
+namespace respcask::differential {
+
+enum class Comparison : uint8_t {
+  kNear,            // integers: both negative and equal, or not more than kTolerance apart
+  kUnordered,       // the same elements in any order, at every depth
+  kUnorderedPairs,  // the same pairs in any order
+  kShape,           // the same types all the way down, whatever they say
+};
+// In the unit of the reply: seconds or milliseconds. A busy machine may hold a server up this long.
+inline constexpr int64_t kToleranceSeconds = 20;
+
+struct Difference {
+  std::string_view command;  // its first words, in lower case
+  Comparison comparison;
+  std::string_view reason;
+};
+
+std::span<const Difference> differences();
+
+// Whether `ours` is the right answer to `args` where Redis answered `theirs`.
+bool same(const std::vector<std::string>& args, const Reply& theirs, const Reply& ours);
+
+}  // namespace respcask::differential

@@ -1,0 +1,442 @@
+#include "tests/differential/duel.h"
+
+#include <algorithm>
+#include <cctype>
+#include <set>
+#include <thread>
+
+#include "tests/differential/differences.h"
+
+namespace respcask::differential {
+namespace {
+
+constexpr int kAllDatabases = 16;
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return result;
+}
+
+std::vector<Reply> ask_all(Connection& connection,
+                           const std::vector<std::vector<std::string>>& list) {
+  std::string bytes;
+  for (const auto& args : list) bytes += encode(args);
+  return connection.exchange(bytes, list.size(), nullptr);
+}
+
+Reply ask(Connection& connection, const std::vector<std::string>& args) {
+  std::vector<Reply> replies = ask_all(connection, {args});
+  return replies.empty() ? Reply{} : std::move(replies[0]);
+}
+
+// Whether the command reads the same as a line of words.
+bool fits_inline(const std::vector<std::string>& args) {
+  if (args.empty() || args[0].empty() || args[0][0] == '*') return false;
+  return std::all_of(args.begin(), args.end(), [](const std::string& arg) {
+    return !arg.empty() && arg.size() < 1000 && std::all_of(arg.begin(), arg.end(), [](char c) {
+      return c > ' ' && c <= '~' && c != '"' && c != '\'' && c != '\\';
+    });
+  });
+}
+
+// The command that reads all of a value; empty for a type that is not compared.
+std::vector<std::string> read_all(const std::string& type, const std::string& key) {
+  if (type == "string") return {"GET", key};
+  if (type == "hash") return {"HGETALL", key};
+  if (type == "list") return {"LRANGE", key, "0", "-1"};
+  if (type == "set") return {"SMEMBERS", key};
+  if (type == "zset") return {"ZRANGE", key, "0", "-1", "WITHSCORES"};
+  return {};
+}
+
+std::string both(const std::vector<std::string>& args, const Reply& theirs, const Reply& ours) {
+  std::string text = "  command:";
+  for (const std::string& arg : args) text += " " + quote(arg);
+  return text + "\n  redis:    " + describe(theirs) + "\n  respcask: " + describe(ours);
+}
+
+}  // namespace
+
+std::string describe(const Step& step) {
+  switch (step.kind) {
+    case Step::Kind::kSettle:
+      return "   (wait until short expiries are over)";
+    case Step::Kind::kVerify:
+      return "   (compare all that is stored)";
+    case Step::Kind::kRestart:
+      return "   (restart)";
+    case Step::Kind::kKillRestart:
+      return "   (kill -9 and restart)";
+    case Step::Kind::kReconnect:
+      return "   (reconnect)";
+    case Step::Kind::kScan:
+    case Step::Kind::kCommand:
+      break;
+  }
+  std::string text = std::to_string(step.client) + ">";
+  if (step.kind == Step::Kind::kScan) text += " (whole) SCAN";
+  for (const std::string& arg : step.args) text += " " + quote(arg, 80);
+  return text;
+}
+
+Duel::Duel(std::unique_ptr<Process> oracle, std::unique_ptr<Process> subject, Tampering tampering)
+    : tampering_(std::move(tampering)) {
+  oracle_.process = std::move(oracle);
+  subject_.process = std::move(subject);
+  for (Side* side : {&oracle_, &subject_}) {
+    side->process->start();
+    for (unsigned i = 0; i < kClients; ++i) {
+      side->clients.push_back(std::make_unique<Connection>(side->process->port()));
+    }
+    side->auxiliary = std::make_unique<Connection>(side->process->port());
+  }
+}
+
+bool Duel::knows(Side& side, const std::string& command) {
+  const Reply info = ask(*side.auxiliary, {"COMMAND", "INFO", command});
+  return info.items.size() == 1 && !info.items[0].items.empty();
+}
+
+std::vector<Generator::Choice> Duel::common_rows(const std::vector<std::string>& only,
+                                                 std::vector<std::string>* skipped) {
+  std::vector<Generator::Choice> rows;
+  for (const Family& family : families()) {
+    if (!only.empty() && std::find(only.begin(), only.end(), family.name) == only.end()) continue;
+    std::set<std::string> lacking;
+    const size_t before = rows.size();
+    for (const Row& row : family.rows) {
+      const std::string command = row.command();
+      if (command == "val" || (knows(oracle_, command) && knows(subject_, command))) {
+        rows.push_back({&family, &row});
+      } else {
+        lacking.insert(command);
+      }
+    }
+    if (lacking.empty()) continue;
+    std::string text = std::string(family.name) + ":";
+    if (rows.size() == before) {
+      text += " all of it";
+    } else {
+      for (const std::string& command : lacking) text += " " + command;
+    }
+    skipped->push_back(text);
+  }
+  return rows;
+}
+
+std::vector<std::string> Duel::common_names() {
+  std::vector<std::string> names;
+  for (const std::string_view name : command_names()) {
+    if (knows(oracle_, std::string(name)) == knows(subject_, std::string(name))) {
+      names.emplace_back(name);
+    }
+  }
+  return names;
+}
+
+void Duel::reconnect() {
+  for (Side* side : {&oracle_, &subject_}) {
+    for (auto& client : side->clients) client->reopen(side->process->port());
+    side->auxiliary->reopen(side->process->port());
+  }
+  for (Client& client : clients_) client = {};
+}
+
+void Duel::reset() {
+  if (subject_.process->died()) subject_.process->start();
+  restarted_ = false;
+  reconnect();
+  for (Side* side : {&oracle_, &subject_}) {
+    ask(*side->auxiliary, {"FLUSHALL"});
+    side->dump.clear();
+  }
+}
+
+std::string Duel::death_note() {
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  if (!subject_.process->died()) return "";
+  return "\n  the server has died: " + subject_.process->log_tail();
+}
+
+std::string Duel::request(const Step& step, const Side& side, const Side& other, bool tamper,
+                          bool is_inline) const {
+  std::vector<std::string> args = step.args;
+  for (std::string& arg : args) {
+    if (arg == kOtherDump) arg = other.dump.empty() ? side.dump : other.dump;
+  }
+  if (tamper && tampering_.request) tampering_.request(args);
+  if (!is_inline) return encode(args);
+  std::string line;
+  for (const std::string& arg : args) line += arg + " ";
+  return line + "\r\n";
+}
+
+void Duel::note_dump(const std::vector<std::string>& args, const Reply& theirs, const Reply& ours) {
+  if (lower(args[0]) != "dump" || theirs.type != '$' || theirs.null || ours.null) return;
+  oracle_.dump = theirs.text;
+  subject_.dump = ours.text;
+}
+
+// Whether two payloads of DUMP hold the same, in Redis's eyes. What they hold is put for a moment
+// in a database of the oracle that no command selects.
+bool Duel::same_value(const std::string& theirs, const std::string& ours) {
+  Connection& connection = *oracle_.auxiliary;
+  const std::vector<Reply> restored = ask_all(
+      connection, {{"SELECT", "15"}, {"RESTORE", "1", "0", theirs}, {"RESTORE", "2", "0", ours}});
+  const Reply type = ask(connection, {"TYPE", "1"});
+  std::vector<std::string> read = read_all(type.text, "1");
+  bool equal = restored.size() == 3 && restored[2].raw == restored[1].raw && !read.empty();
+  if (equal) {
+    const Reply one = ask(connection, read);
+    read[1] = "2";
+    equal = same(read, one, ask(connection, read));
+  }
+  ask(connection, {"DEL", "1", "2"});
+  return equal;
+}
+
+bool Duel::agree(const std::vector<std::string>& args, const Reply& theirs, const Reply& ours) {
+  if (same(args, theirs, ours)) return true;
+  // Encodings tell how a value came about. A restart forgets that, in Redis as well: a string that
+  // INCRBYFLOAT wrote is embstr before it and int behind it. The oracle is not restarted.
+  if (restarted_ && args.size() == 3 && lower(args[0]) == "object" &&
+      lower(args[1]) == "encoding") {
+    return theirs.type == ours.type && theirs.null == ours.null && !theirs.is_error();
+  }
+  // A collection's elements follow a hash table's seed. A string has one payload only.
+  return lower(args[0]) == "dump" && theirs.type == '$' && ours.type == '$' && !theirs.null &&
+         !ours.null && theirs.text[0] != 0 && same_value(theirs.text, ours.text);
+}
+
+// What is wrong with a reply, and what it changes for later ones.
+std::optional<std::string> Duel::judge(const Step& step, Reply& theirs, Reply& ours) {
+  Client& client = clients_[step.client];
+  if (tampering_.reply) tampering_.reply(step.args, ours);
+  const std::string name = lower(step.args[0]);
+  std::optional<std::string> wrong;
+  if (name == "exec" && theirs.type == '*' && ours.type == '*' && !theirs.null && !ours.null &&
+      theirs.items.size() == ours.items.size() && theirs.items.size() == client.queued.size()) {
+    for (size_t i = 0; i < theirs.items.size() && !wrong; ++i) {
+      if (!agree(client.queued[i], theirs.items[i], ours.items[i])) {
+        wrong = "  within EXEC:\n" + both(client.queued[i], theirs.items[i], ours.items[i]);
+      }
+      note_dump(client.queued[i], theirs.items[i], ours.items[i]);
+    }
+  } else if (!agree(step.args, theirs, ours)) {
+    wrong = both(step.args, theirs, ours);
+  }
+  note_dump(step.args, theirs, ours);
+  if (theirs.text == "QUEUED") {
+    client.queued.push_back(step.args);
+  } else if (name == "multi" && !theirs.is_error()) {
+    client = {true, {}};
+  } else if (step.args.size() == 1 && (name == "exec" || name == "discard" || name == "reset")) {
+    client = {};
+  }
+  return wrong;
+}
+
+std::optional<std::string> Duel::batch(std::span<const Step> steps, Random* split, size_t* failed) {
+  std::string to_oracle;
+  std::string to_subject;
+  for (const Step& step : steps) {
+    const bool is_inline = split != nullptr && split->percent(3) && fits_inline(step.args);
+    to_oracle += request(step, oracle_, subject_, false, is_inline);
+    to_subject += request(step, subject_, oracle_, true, is_inline);
+  }
+  const unsigned client = steps[0].client;
+  std::vector<Reply> theirs = oracle_.clients[client]->exchange(to_oracle, steps.size(), nullptr);
+  std::vector<Reply> ours = subject_.clients[client]->exchange(to_subject, steps.size(), split);
+  for (size_t i = 0; i < steps.size(); ++i) {
+    *failed = i;
+    if (i >= theirs.size() || i >= ours.size()) {
+      return "  command: " + describe(steps[i]) +
+             "\n  redis:    " + (i < theirs.size() ? describe(theirs[i]) : "no reply") +
+             "\n  respcask: " + (i < ours.size() ? describe(ours[i]) : "no reply") + death_note();
+    }
+    if (auto wrong = judge(steps[i], theirs[i], ours[i])) return wrong;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> Duel::scan(const Step& step) {
+  if (clients_[step.client].in_multi) return std::nullopt;
+  std::set<std::string> found[2];
+  std::string error[2];
+  Side* const sides[] = {&oracle_, &subject_};
+  for (int i = 0; i < 2; ++i) {
+    std::string cursor = "0";
+    do {
+      std::vector<std::string> args = step.args;
+      args.insert(args.begin() + 1, cursor);
+      const Reply reply = ask(*sides[i]->clients[step.client], args);
+      if (reply.items.size() != 2 || !reply.items[1].is_aggregate()) {
+        error[i] = reply.raw;
+        break;
+      }
+      cursor = reply.items[0].text;
+      for (const Reply& key : reply.items[1].items) found[i].insert(key.text);
+    } while (cursor != "0");
+  }
+  if (found[0] == found[1] && error[0] == error[1]) return std::nullopt;
+  std::string text =
+      "  " + describe(step) + ": redis " + quote(error[0]) + ", respcask " + quote(error[1]) + "; ";
+  for (const std::string& key : found[0]) {
+    if (!found[1].contains(key)) text += " respcask lacks " + quote(key);
+  }
+  for (const std::string& key : found[1]) {
+    if (!found[0].contains(key)) text += " only respcask has " + quote(key);
+  }
+  return text;
+}
+
+// Reads the keys as well, so that both remove those that have expired: until then DBSIZE counts
+// them, as long as chance wills.
+void Duel::settle() {
+  std::this_thread::sleep_for(std::chrono::milliseconds(kLongestShortExpiryMs + 10));
+  std::vector<std::vector<std::string>> visit;
+  for (int database = 0; database < kAllDatabases; ++database) {
+    visit.push_back({"SELECT", std::to_string(database)});
+    visit.push_back({"SCAN", "0", "COUNT", "1000000"});
+  }
+  for (Side* side : {&oracle_, &subject_}) ask_all(*side->auxiliary, visit);
+}
+
+std::optional<std::string> Duel::verify_database(int database) {
+  std::vector<Reply> keys;
+  for (Side* side : {&oracle_, &subject_}) {
+    ask(*side->auxiliary, {"SELECT", std::to_string(database)});
+    keys.push_back(ask(*side->auxiliary, {"KEYS", "*"}));
+  }
+  const std::string where = "  database " + std::to_string(database) + ":\n";
+  if (!same({"KEYS", "*"}, keys[0], keys[1])) return where + both({"KEYS", "*"}, keys[0], keys[1]);
+  std::vector<std::vector<std::string>> questions;
+  for (const Reply& key : keys[0].items) {
+    questions.push_back({"TYPE", key.text});
+    questions.push_back({"PTTL", key.text});
+    questions.push_back({"OBJECT", "ENCODING", key.text});
+  }
+  std::vector<std::vector<std::string>> values;
+  const std::vector<Reply> types = ask_all(*oracle_.auxiliary, questions);
+  for (size_t i = 0; i + 2 < types.size(); i += 3) {
+    std::vector<std::string> read = read_all(types[i].text, questions[i][1]);
+    if (!read.empty()) values.push_back(std::move(read));
+  }
+  questions.insert(questions.end(), values.begin(), values.end());
+  const std::vector<Reply> theirs = ask_all(*oracle_.auxiliary, questions);
+  const std::vector<Reply> ours = ask_all(*subject_.auxiliary, questions);
+  for (size_t i = 0; i < questions.size(); ++i) {
+    if (i >= theirs.size() || i >= ours.size()) return where + "  no reply" + death_note();
+    if (!agree(questions[i], theirs[i], ours[i])) {
+      return where + both(questions[i], theirs[i], ours[i]);
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> Duel::verify() {
+  for (int database = 0; database < kAllDatabases; ++database) {
+    if (auto wrong = verify_database(database)) return wrong;
+  }
+  return std::nullopt;
+}
+
+void Duel::restart(bool kill) {
+  if (kill) {
+    subject_.process->kill();
+  } else {
+    subject_.process->stop();
+  }
+  subject_.process->start();
+  restarted_ = true;
+  reconnect();
+  if (tampering_.lose_everything_at_restart) ask(*subject_.auxiliary, {"FLUSHALL"});
+}
+
+std::optional<std::string> Duel::step_alone(const Step& step) {
+  switch (step.kind) {
+    case Step::Kind::kScan:
+      return scan(step);
+    case Step::Kind::kSettle:
+      settle();
+      return std::nullopt;
+    case Step::Kind::kVerify:
+      return verify();
+    case Step::Kind::kRestart:
+    case Step::Kind::kKillRestart:
+      restart(step.kind == Step::Kind::kKillRestart);
+      return std::nullopt;
+    case Step::Kind::kReconnect:
+      reconnect();
+      return std::nullopt;
+    case Step::Kind::kCommand:
+      break;
+  }
+  return std::nullopt;
+}
+
+std::optional<Mismatch> Duel::run(std::span<const Step> steps, std::optional<uint64_t> batching) {
+  reset();
+  Random random(batching.value_or(0));
+  size_t i = 0;
+  while (i < steps.size()) {
+    if (steps[i].kind != Step::Kind::kCommand) {
+      if (auto wrong = step_alone(steps[i])) return Mismatch{i, *wrong};
+      ++i;
+      continue;
+    }
+    const size_t most = batching ? 1 + random.below(random.percent(50) ? 3 : 64) : 1000;
+    size_t end = i + 1;
+    while (end < steps.size() && end - i < most && steps[end].kind == Step::Kind::kCommand &&
+           steps[end].client == steps[i].client &&
+           std::find(steps[end].args.begin(), steps[end].args.end(), kOtherDump) ==
+               steps[end].args.end()) {
+      ++end;
+    }
+    size_t failed = 0;
+    if (auto wrong = batch(steps.subspan(i, end - i), batching ? &random : nullptr, &failed)) {
+      return Mismatch{i + failed, *wrong};
+    }
+    i = end;
+  }
+  return std::nullopt;
+}
+
+std::vector<Step> Duel::shrink(std::vector<Step> steps, Mismatch* mismatch,
+                               std::chrono::seconds budget) {
+  const auto deadline = std::chrono::steady_clock::now() + budget;
+  const auto in_time = [&] { return std::chrono::steady_clock::now() < deadline; };
+  steps.resize(mismatch->step + 1);
+  std::optional<Mismatch> now = run(steps, std::nullopt);
+  if (!now) return steps;
+  steps.resize(now->step + 1);
+  *mismatch = *now;
+  const auto try_this = [&](std::vector<Step> fewer) {
+    const std::optional<Mismatch> found = run(fewer, std::nullopt);
+    if (!found) return false;
+    fewer.resize(found->step + 1);
+    steps = std::move(fewer);
+    *mismatch = *found;
+    return true;
+  };
+  // Halves, quarters, ... and then single steps, from the front, as long as something goes.
+  for (size_t piece = std::max<size_t>(steps.size() / 2, 1); in_time();) {
+    bool any = false;
+    for (size_t at = 0; at + 1 < steps.size() && in_time();) {
+      std::vector<Step> fewer(steps.begin(), steps.begin() + static_cast<ptrdiff_t>(at));
+      const size_t rest = std::min(at + piece, steps.size() - 1);
+      fewer.insert(fewer.end(), steps.begin() + static_cast<ptrdiff_t>(rest), steps.end());
+      if (try_this(std::move(fewer))) {
+        any = true;
+      } else {
+        at += piece;
+      }
+    }
+    if (piece == 1 && !any) break;
+    piece = std::max<size_t>(piece / 2, 1);
+  }
+  return steps;
+}
+
+}  // namespace respcask::differential

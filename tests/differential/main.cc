@@ -1,0 +1,138 @@
+// usage: differential [--commands N] [--seed S] [--episode N] [--restarts] [--keep-going]
+//                     [--family NAME]... [--oracle BINARY] [--subject BINARY] [--subject-redis]
+//
+// Sends the same random commands to Debian's redis-server and to respcask-server, and compares what
+// they answer byte for byte. Exit status 0: they agree; 1: they do not; 2: it could not be tried.
+//
+// A run is episodes that begin with empty servers; each has a seed of its own, printed when it
+// fails, so that --seed repeats the one that matters at once.
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "tests/differential/duel.h"
+
+namespace respcask::differential {
+namespace {
+
+struct Settings {
+  size_t commands = 20000;
+  size_t episode = 5000;
+  uint64_t seed = 0;
+  bool restarts = false;
+  bool keep_going = false;
+  std::vector<std::string> families;
+  std::string oracle = "redis-server";
+  std::string subject = "build/server/respcask-server";
+  bool subject_is_redis = false;
+};
+
+Settings read_settings(int argc, char** argv) {
+  Settings settings;
+  if (const char* path = std::getenv("RESPCASK_SERVER")) settings.subject = path;
+  settings.seed = std::random_device{}();
+  for (int i = 1; i < argc; ++i) {
+    const std::string name = argv[i];
+    const auto value = [&] {
+      if (i + 1 >= argc) throw std::runtime_error(name + " wants a value");
+      return std::string(argv[++i]);
+    };
+    if (name == "--commands") {
+      settings.commands = std::stoull(value());
+    } else if (name == "--episode") {
+      settings.episode = std::stoull(value());
+    } else if (name == "--seed") {
+      settings.seed = std::stoull(value());
+    } else if (name == "--restarts") {
+      settings.restarts = true;
+    } else if (name == "--keep-going") {
+      settings.keep_going = true;
+    } else if (name == "--family") {
+      settings.families.push_back(value());
+    } else if (name == "--oracle") {
+      settings.oracle = value();
+    } else if (name == "--subject") {
+      settings.subject = value();
+    } else if (name == "--subject-redis") {
+      settings.subject_is_redis = true;
+      settings.subject = "redis-server";
+    } else {
+      throw std::runtime_error("unknown option " + name);
+    }
+  }
+  return settings;
+}
+
+std::unique_ptr<Process> oracle(const std::string& binary) {
+  return std::make_unique<Process>(
+      binary, std::vector<std::string>{"--save", "", "--appendonly", "no", "--bind", "127.0.0.1"});
+}
+
+std::unique_ptr<Process> subject(const Settings& settings) {
+  std::vector<std::string> options{"--bind", "127.0.0.1"};
+  // Redis in respcask's place must survive kill -9 as well; with everysec it may write late.
+  if (settings.subject_is_redis) {
+    options = {"--save", "", "--appendonly", "yes", "--appendfsync", "no"};
+  }
+  return std::make_unique<Process>(settings.subject, options);
+}
+
+void report(Duel& duel, std::vector<Step> steps, Mismatch mismatch, uint64_t seed) {
+  constexpr size_t kMostShown = 40;
+  std::printf("MISMATCH, seed %llu, step %zu:\n%s\n", static_cast<unsigned long long>(seed),
+              mismatch.step, mismatch.what.c_str());
+  std::fflush(stdout);
+  const std::vector<Step> fewer =
+      duel.shrink(std::move(steps), &mismatch, std::chrono::seconds(60));
+  std::printf("%s as few as %zu steps:\n%s\n  steps:\n",
+              fewer.size() <= kMostShown ? "The same in" : "Not found in", fewer.size(),
+              mismatch.what.c_str());
+  for (size_t i = fewer.size() - std::min(fewer.size(), kMostShown); i < fewer.size(); ++i) {
+    std::printf("    %s\n", describe(fewer[i]).c_str());
+  }
+  std::fflush(stdout);
+}
+
+int run(const Settings& settings) {
+  Duel duel(oracle(settings.oracle), subject(settings));
+  std::vector<std::string> skipped;
+  const auto rows = duel.common_rows(settings.families, &skipped);
+  const auto names = duel.common_names();
+  for (const std::string& family : skipped) std::printf("skipped: %s\n", family.c_str());
+  if (rows.empty()) throw std::runtime_error("no command that both servers have");
+  std::printf("seed %llu: %zu commands in episodes of %zu, %zu rows of the table\n",
+              static_cast<unsigned long long>(settings.seed), settings.commands, settings.episode,
+              rows.size());
+  std::fflush(stdout);
+  size_t mismatches = 0;
+  uint64_t seed = settings.seed;
+  for (size_t sent = 0; sent < settings.commands; sent += settings.episode, ++seed) {
+    Generator generator(rows, names, seed);
+    const std::vector<Step> steps =
+        generator.episode(std::min(settings.episode, settings.commands - sent), settings.restarts);
+    const auto mismatch = duel.run(steps, seed);
+    if (!mismatch) continue;
+    ++mismatches;
+    report(duel, steps, *mismatch, seed);
+    if (!settings.keep_going) break;
+  }
+  std::printf("%zu mismatches\n", mismatches);
+  return mismatches == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace respcask::differential
+
+int main(int argc, char** argv) {
+  using namespace respcask::differential;
+  try {
+    return run(read_settings(argc, argv));
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "differential: %s\n", error.what());
+    return 2;
+  }
+}
