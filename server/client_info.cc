@@ -1,0 +1,58 @@
+#include "server/client_info.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <mutex>
+
+#include "server/command_table.h"
+#include "server/session.h"
+
+namespace respcask::server {
+namespace {
+
+// Letters as Redis lists them.
+std::string flags_of(const Session& session) {
+  std::string flags;
+  if (session.monitor) flags += 'O';
+  if (session.subscribed()) flags += 'P';
+  if (session.queued_commands >= 0) flags += 'x';
+  if (session.blocked_shown) flags += 'b';
+  if (session.close_after_reply) flags += 'c';
+  if (session.peer.unix_socket) flags += 'U';
+  if (session.no_evict) flags += 'e';
+  if (flags.empty()) flags += 'N';
+  return flags;
+}
+
+int64_t seconds_between(int64_t from_ms, int64_t to_ms) {
+  return std::max<int64_t>(to_ms - from_ms, 0) / 1000;
+}
+
+}  // namespace
+
+std::string client_info(const Session& session, int64_t now_ms) {
+  const TableEntry* const command = session.last_command;
+  const size_t input = session.carrier.input_bytes();
+  const size_t output = session.carrier.output_bytes();
+  const size_t queued = session.queued_bytes;
+  std::lock_guard guard(session.mutex);
+  // The fields that describe Redis's own buffers stand for ours: `qbuf` is unparsed input, `omem`
+  // unsent output; memory that we do not have is 0.
+  return fmt::format(
+      "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} ssub={} "
+      "multi={} qbuf={} qbuf-free=0 argv-mem=0 multi-mem={} rbs=0 rbp=0 obl=0 oll={} omem={} "
+      "tot-mem={} events={} cmd={} user={} redir=-1 resp={}",
+      session.id, session.peer.address, session.peer.local_address, session.peer.fd, session.name,
+      seconds_between(session.created_ms, now_ms),
+      seconds_between(
+          session.last_command_ms.get() == 0 ? session.created_ms : session.last_command_ms.get(),
+          now_ms),
+      flags_of(session), session.db.get(), session.channel_count.get(), session.pattern_count.get(),
+      session.shard_channel_count.get(), session.queued_commands.get(), input, queued,
+      output > 0 ? 1 : 0, output, sizeof(Session) + input + output + queued,
+      output > 0 ? "rw" : "r", command != nullptr ? std::string_view(command->full_name) : "NULL",
+      session.user, session.protocol.get());
+}
+
+}  // namespace respcask::server

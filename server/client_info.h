@@ -1,0 +1,16 @@
+// How a client is described: a line of CLIENT LIST, which the log uses too.
+//
+// The session is alive and its registry is held, or it belongs to the calling thread's loop.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace respcask::server {
+
+class Session;
+
+// "id=3 addr=127.0.0.1:57126 ..." as of `now_ms` (Unix time), without a line break.
+std::string client_info(const Session& session, int64_t now_ms);
+
+}  // namespace respcask::server

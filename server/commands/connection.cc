@@ -1,0 +1,280 @@
+// Commands of a connection: who it is, which database and protocol it uses, and whether it is
+// alive.
+#include <fmt/format.h>
+
+#include <climits>
+#include <optional>
+#include <string_view>
+
+#include "server/command_table.h"
+#include "server/config/startup.h"
+#include "server/context.h"
+#include "server/identity.h"
+#include "server/session.h"
+#include "server/turn.h"
+
+namespace respcask::server {
+namespace {
+
+constexpr std::string_view kWrongPassword =
+    "WRONGPASS invalid username-password pair or user is disabled.";
+
+// Passwords are not shown by MONITOR and SLOWLOG.
+void redact(Context& c, size_t argument) {
+  c.turn().scratch.redacted.push_back(argument);
+}
+
+void cmd_auth(Context& c) {
+  if (c.argc() > 3) return c.syntax_error();
+  for (size_t i = 1; i < c.argc(); ++i) redact(c, i);
+  if (c.argc() == 2 && c.config().requirepass.empty()) {
+    return c.error(
+        "ERR AUTH <password> called without any password configured for the default user. Are you "
+        "sure your configuration is correct?");
+  }
+  const std::string_view user = c.argc() == 3 ? c.arg(1) : "default";
+  if (!authenticate(c.session(), c.config(), user, c.arg(c.argc() - 1))) {
+    return c.error(kWrongPassword);
+  }
+  c.ok();
+}
+
+void cmd_echo(Context& c) {
+  c.reply().bulk(c.arg(1));
+}
+
+// What HELLO asks for; nothing of it happens unless all of it is allowed.
+struct Greeting {
+  std::optional<int64_t> protocol;
+  std::optional<std::string_view> user;
+  std::string_view password;
+  std::optional<std::string_view> name;
+};
+
+// Nothing if the arguments are wrong, which is then replied.
+std::optional<Greeting> parse_greeting(Context& c) {
+  Greeting greeting;
+  if (c.argc() > 1) {
+    greeting.protocol = c.integer_arg(1, "ERR Protocol version is not an integer or out of range");
+    if (!greeting.protocol) return std::nullopt;
+    if (*greeting.protocol < 2 || *greeting.protocol > 3) {
+      c.error("NOPROTO unsupported protocol version");
+      return std::nullopt;
+    }
+  }
+  for (size_t i = 2; i < c.argc(); ++i) {
+    const size_t more = c.argc() - 1 - i;
+    if (more >= 2 && c.arg_is(i, "AUTH")) {
+      redact(c, i + 1);
+      redact(c, i + 2);
+      greeting.user = c.arg(i + 1);
+      greeting.password = c.arg(i + 2);
+      i += 2;
+    } else if (more >= 1 && c.arg_is(i, "SETNAME")) {
+      greeting.name = c.arg(i + 1);
+      if (!is_client_name(*greeting.name)) {
+        c.error(kBadClientName);
+        return std::nullopt;
+      }
+      i += 1;
+    } else {
+      c.error(fmt::format("ERR Syntax error in HELLO option '{}'", c.arg(i)));
+      return std::nullopt;
+    }
+  }
+  return greeting;
+}
+
+void cmd_hello(Context& c) {
+  const std::optional<Greeting> greeting = parse_greeting(c);
+  if (!greeting) return;
+  Session& session = c.session();
+  if (greeting->user && !authenticate(session, c.config(), *greeting->user, greeting->password)) {
+    return c.error(kWrongPassword);
+  }
+  if (!session.authenticated) {
+    return c.error(
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
+        "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the "
+        "RESP protocol version at the same time");
+  }
+  if (greeting->name) session.set_name(*greeting->name);
+  if (greeting->protocol) session.protocol = static_cast<int>(*greeting->protocol);
+  resp::Writer& reply = c.reply();
+  reply.set_protocol(session.protocol);
+  reply.map(7);
+  reply.bulk("server");
+  reply.bulk("redis");
+  reply.bulk("version");
+  reply.bulk(kRedisVersion);
+  reply.bulk("proto");
+  reply.integer(session.protocol);
+  reply.bulk("id");
+  reply.integer(static_cast<int64_t>(session.id));
+  reply.bulk("mode");
+  reply.bulk("standalone");
+  reply.bulk("role");
+  reply.bulk("master");
+  reply.bulk("modules");
+  reply.array(0);
+}
+
+void cmd_ping(Context& c) {
+  if (c.argc() > 2) return c.error("ERR wrong number of arguments for 'ping' command");
+  // A RESP2 client in subscribed mode understands nothing but arrays.
+  if (c.session().subscribed() && c.session().protocol == 2) {
+    c.reply().array(2);
+    c.reply().bulk("pong");
+    c.reply().bulk(c.argc() == 2 ? c.arg(1) : std::string_view());
+  } else if (c.argc() == 2) {
+    c.reply().bulk(c.arg(1));
+  } else {
+    c.reply().simple_string("PONG");
+  }
+}
+
+void cmd_quit(Context& c) {
+  c.session().close_after_reply = true;
+  c.ok();
+}
+
+void cmd_reset(Context& c) {
+  c.session().reset();
+  c.reply().set_protocol(c.session().protocol);
+  c.reply().simple_string("RESET");
+}
+
+void cmd_select(Context& c) {
+  const std::optional<int64_t> index = c.integer_arg(1);
+  if (!index) return;
+  if (*index < INT_MIN || *index > INT_MAX) {
+    return c.error("ERR value is out of range, value must between -2147483648 and 2147483647");
+  }
+  if (*index < 0 || *index >= c.config().databases) {
+    return c.error("ERR DB index is out of range");
+  }
+  c.session().db = static_cast<uint32_t>(*index);
+  c.ok();
+}
+
+constexpr Argument kAuthArgs[] = {
+    {.name = "username", .since = "6.0.0", .flags = kOptional},
+    {.name = "password"},
+};
+constexpr HistoryEntry kAuthHistory[] = {
+    {"6.0.0", "Added ACL style (username and password)."},
+};
+constexpr Argument kEchoArgs[] = {
+    {.name = "message"},
+};
+constexpr Argument kHelloArgsArgumentsUsernamePassword[] = {
+    {.name = "username"},
+    {.name = "password"},
+};
+constexpr Argument kHelloArgsArguments[] = {
+    {.name = "protover", .type = ArgType::kInteger},
+    {.name = "username_password",
+     .type = ArgType::kBlock,
+     .token = "AUTH",
+     .flags = kOptional,
+     .sub = kHelloArgsArgumentsUsernamePassword},
+    {.name = "clientname", .token = "SETNAME", .flags = kOptional},
+};
+constexpr Argument kHelloArgs[] = {
+    {.name = "arguments", .type = ArgType::kBlock, .flags = kOptional, .sub = kHelloArgsArguments},
+};
+constexpr HistoryEntry kHelloHistory[] = {
+    {"6.2.0",
+     "`protover` made optional; when called without arguments the command reports the current "
+     "connection's context."},
+};
+constexpr Argument kPingArgs[] = {
+    {.name = "message", .flags = kOptional},
+};
+constexpr std::string_view kPingTips[] = {"request_policy:all_shards",
+                                          "response_policy:all_succeeded"};
+constexpr Argument kSelectArgs[] = {
+    {.name = "index", .type = ArgType::kInteger},
+};
+constexpr Command kRows[] = {
+    {.name = "auth",
+     .handler = cmd_auth,
+     .arity = -2,
+     .flags = kNoscript | kLoading | kStale | kFast | kNoAuth | kAllowBusy,
+     .group = Group::kConnection,
+     .since = "1.0.0",
+     .complexity = "O(N) where N is the number of passwords defined for the user",
+     .summary = "Authenticate to the server",
+     .arguments = kAuthArgs,
+     .history = kAuthHistory,
+     .categories = kCatConnection},
+    {.name = "echo",
+     .handler = cmd_echo,
+     .arity = 2,
+     .flags = kLoading | kStale | kFast,
+     .group = Group::kConnection,
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "Echo the given string",
+     .arguments = kEchoArgs,
+     .categories = kCatConnection},
+    {.name = "hello",
+     .handler = cmd_hello,
+     .arity = -1,
+     .flags = kNoscript | kLoading | kStale | kFast | kNoAuth | kAllowBusy,
+     .group = Group::kConnection,
+     .since = "6.0.0",
+     .complexity = "O(1)",
+     .summary = "Handshake with Redis",
+     .arguments = kHelloArgs,
+     .history = kHelloHistory,
+     .categories = kCatConnection},
+    {.name = "ping",
+     .handler = cmd_ping,
+     .arity = -1,
+     .flags = kFast | kInPubsub,
+     .group = Group::kConnection,
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "Ping the server",
+     .arguments = kPingArgs,
+     .tips = kPingTips,
+     .categories = kCatConnection},
+    {.name = "quit",
+     .handler = cmd_quit,
+     .arity = -1,
+     .flags = kNoscript | kLoading | kStale | kFast | kNoAuth | kAllowBusy | kMultiNow | kInPubsub,
+     .group = Group::kConnection,
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "Close the connection",
+     .categories = kCatConnection},
+    {.name = "reset",
+     .handler = cmd_reset,
+     .arity = 1,
+     .flags = kNoscript | kLoading | kStale | kFast | kNoAuth | kAllowBusy | kMultiNow | kInPubsub,
+     .group = Group::kConnection,
+     .since = "6.2.0",
+     .complexity = "O(1)",
+     .summary = "Reset the connection",
+     .categories = kCatConnection},
+    {.name = "select",
+     .handler = cmd_select,
+     .arity = 2,
+     .flags = kLoading | kStale | kFast,
+     .group = Group::kConnection,
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "Change the selected database for the current connection",
+     .arguments = kSelectArgs,
+     .categories = kCatConnection},
+};
+static_assert(check_rows(kRows));
+
+}  // namespace
+
+std::span<const Command> connection_commands() {
+  return kRows;
+}
+
+}  // namespace respcask::server
