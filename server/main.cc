@@ -1,0 +1,163 @@
+// respcask-server: reads the command line, opens the store, runs the loops until it is told to
+// stop.
+#include <fmt/format.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/store.h"
+#include "server/config/startup.h"
+#include "server/config/store.h"
+#include "server/log.h"
+#include "server/net/network.h"
+#include "server/process.h"
+#include "server/server.h"
+#include "server/types/element_index.h"
+
+namespace respcask::server {
+namespace {
+
+// Says why the server does not start: to whoever started it, and to the log if that is elsewhere.
+int refuse_to_start(const Config& config, std::string_view why) {
+  if (!config.logfile.empty() || config.syslog_enabled) log_warning("{}", why);
+  fmt::print(stderr, "{}\n", why);
+  return 1;
+}
+
+engine::SyncMode sync_mode(AppendFsync appendfsync) {
+  switch (appendfsync) {
+    case AppendFsync::kAlways:
+      return engine::SyncMode::kAlways;
+    case AppendFsync::kEverysec:
+      return engine::SyncMode::kEverySecond;
+    case AppendFsync::kNo:
+      break;
+  }
+  return engine::SyncMode::kNo;
+}
+
+engine::Options store_options(const Config& config) {
+  engine::Options options;
+  options.dir = config.dir;
+  options.shards = config.shards;
+  options.databases = static_cast<uint32_t>(config.databases);
+  options.segment_bytes = config.segment_bytes;
+  options.sync = sync_mode(config.appendfsync);
+  options.element_index = make_element_index;
+  options.log = [](engine::LogLevel level, std::string_view message) {
+    switch (level) {
+      case engine::LogLevel::kDebug:
+        return log_debug("{}", message);
+      case engine::LogLevel::kVerbose:
+        return log_verbose("{}", message);
+      case engine::LogLevel::kNotice:
+        return log_notice("{}", message);
+      case engine::LogLevel::kWarning:
+        return log_warning("{}", message);
+    }
+  };
+  return options;
+}
+
+void log_start(const Startup& startup) {
+  log_notice("{}, pid={}, just started", version_text(), ::getpid());
+  if (startup.file.empty()) {
+    log_notice("No configuration file was given: using the defaults and the command line");
+  } else {
+    log_notice("Configuration read from {}", startup.file);
+  }
+  for (const std::string& name : startup.ineffective) {
+    log_notice("The parameter '{}' is accepted, but has no meaning here", name);
+  }
+}
+
+// Runs the server over an open store until it is told to stop. Returns the exit code.
+int serve(engine::Store& store, ConfigStore& config) {
+  Server server(store, config);
+  Network network(server);
+  const auto initial = config.snapshot();
+  if (auto opened = network.open(); !opened) {
+    return refuse_to_start(*initial, opened.error().message);
+  }
+  config.on_change({"appendfsync"}, [&store](const Config&, const Config& to) {
+    store.set_sync_mode(sync_mode(to.appendfsync));
+    return std::nullopt;
+  });
+  if (!initial->pidfile.empty()) {
+    if (auto written = write_pid_file(initial->pidfile); !written) {
+      log_warning("{}", written.error().message);
+    }
+  }
+  server.start();
+  network.start();
+  log_notice("Server initialized: {} loops, {} shards, data in {}", initial->io_threads,
+             store.shard_count(), initial->dir);
+  log_notice("Ready to accept connections on port {}{}", initial->port,
+             initial->unixsocket.empty() ? "" : " and " + initial->unixsocket);
+  notify_service_manager("READY=1\nSTATUS=Ready to accept connections\n");
+
+  const std::string_view signal = wait_for_shutdown();
+  log_notice("{} received: shutting down", signal);
+  notify_service_manager("STOPPING=1\n");
+  network.stop();
+  server.stop();
+  if (!initial->pidfile.empty()) remove_pid_file(initial->pidfile);
+  return 0;
+}
+
+int run(std::span<const std::string_view> arguments) {
+  auto startup = parse_command_line(arguments, std::cin);
+  if (!startup) {
+    fmt::print(stderr, "{}\n", startup.error().message);
+    return 1;
+  }
+  if (startup->action == Startup::Action::kPrintHelp) {
+    fmt::print("{}", help_text());
+    return 0;
+  }
+  if (startup->action == Startup::Action::kPrintVersion) {
+    fmt::print("{}\n", version_text());
+    return 0;
+  }
+  const Config& config = startup->config;
+  if (const std::string refused = log_open(config); !refused.empty()) {
+    fmt::print(stderr, "{}\n", refused);
+    return 1;
+  }
+  if (config.daemonize) {
+    if (auto detached = daemonize(); !detached) {
+      return refuse_to_start(config, detached.error().message);
+    }
+  }
+  prepare_signals();
+  if (config.crash_log_enabled) install_crash_log(config.logfile);
+  // Huge pages make a keydir of many small pages take more memory than it uses.
+  if (config.disable_thp) ::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+  log_start(*startup);
+
+  auto store = engine::Store::open(store_options(config));
+  if (!store) return refuse_to_start(config, store.error().message);
+  ConfigStore config_store(config, startup->file);
+  const int code = serve(**store, config_store);
+  if (auto closed = (*store)->close(); !closed) {
+    log_warning("Closing the store: {}", closed.error().message);
+    return 1;
+  }
+  if (code == 0) log_notice("respcask is now ready to exit, bye bye...");
+  return code;
+}
+
+}  // namespace
+}  // namespace respcask::server
+
+int main(int argc, char** argv) {
+  const std::vector<std::string_view> arguments(argv + 1, argv + argc);
+  return respcask::server::run(arguments);
+}

@@ -1,0 +1,340 @@
+#include "server/net/connection.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cassert>
+#include <ctime>
+#include <utility>
+
+#include "resp/writer.h"
+#include "server/dispatch.h"
+#include "server/log.h"
+#include "server/net/address.h"
+#include "server/net/worker.h"
+#include "server/server.h"
+
+namespace respcask::server {
+namespace {
+
+bool same_word(std::string_view word, std::string_view lower) {
+  if (word.size() != lower.size()) return false;
+  for (size_t i = 0; i < word.size(); ++i) {
+    const char c = word[i];
+    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c) != lower[i]) return false;
+  }
+  return true;
+}
+
+// What a browser sends first when a web page makes it talk to a port that is not HTTP's.
+bool is_http(std::string_view word) {
+  return same_word(word, "post") || same_word(word, "host:");
+}
+
+}  // namespace
+
+Connection::Connection(Worker& worker, int fd, bool unix_socket)
+    : worker_(worker), fd_(fd), unix_socket_(unix_socket), input_(worker.blocks()) {
+  Peer peer = peer_of(fd, unix_socket);
+  peer.worker = worker.index();
+  session_.emplace(worker.turn().server, *this, std::move(peer));
+  last_active_ms_ = static_cast<int64_t>(uv_now(worker.loop()));
+}
+
+Connection::~Connection() {
+  assert(state_ == State::kClosed);
+}
+
+void Connection::start() {
+  int status;
+  if (unix_socket_) {
+    uv_pipe_init(worker_.loop(), &handle_.pipe, 0);
+    status = uv_pipe_open(&handle_.pipe, fd_);
+  } else {
+    uv_tcp_init(worker_.loop(), &handle_.tcp);
+    status = uv_tcp_open(&handle_.tcp, fd_);
+  }
+  handle_.tcp.data = this;
+  write_.data = this;
+  if (status != 0) {
+    ::close(fd_);
+    disconnect();
+    return;
+  }
+  worker_.turn().stats.connections.add();
+  update_parser_limits();
+  update_reading();
+}
+
+// --- reading -----------------------------------------------------------------------------------
+
+void Connection::on_room(uv_handle_t* handle, size_t, uv_buf_t* room) {
+  auto* const self = static_cast<Connection*>(handle->data);
+  const std::span<char> space = self->input_.room(self->parser_.wanted());
+  *room = uv_buf_init(space.data(), static_cast<unsigned>(std::min(space.size(), size_t{1} << 30)));
+}
+
+void Connection::on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t*) {
+  static_cast<Connection*>(stream->data)->take_input(size);
+}
+
+void Connection::update_reading() {
+  bool wanted = !input_ended_;
+  switch (state_) {
+    case State::kOpen:
+      wanted = wanted && !stalled_ && !ready;
+      break;
+    case State::kWaiting:
+      wanted = wanted && input_.unread().size() < parser_.consumed() + kReadAhead;
+      break;
+    case State::kFlushing:
+    case State::kClosed:
+      wanted = false;
+      break;
+    case State::kLingering:
+      break;
+  }
+  if (wanted == reading_ || state_ == State::kClosed) return;
+  reading_ = wanted;
+  if (wanted) {
+    uv_read_start(stream(), on_room, on_read);
+  } else {
+    uv_read_stop(stream());
+  }
+}
+
+void Connection::take_input(ssize_t size) {
+  worker_.enter();
+  if (size == 0) {  // nothing there after all
+    input_.release_if_empty(false);
+    return;
+  }
+  if (size < 0) {
+    if (size != UV_EOF) {
+      log_verbose("Reading from client: {}", uv_strerror(static_cast<int>(size)));
+      disconnect();
+      return;
+    }
+    end_input();
+    return;
+  }
+  last_active_ms_ = static_cast<int64_t>(uv_now(worker_.loop()));
+  worker_.turn().stats.bytes_in.add(static_cast<size_t>(size));
+  input_.add(static_cast<size_t>(size));
+  if (state_ == State::kLingering) {
+    input_.consume(input_.unread().size());
+    return;
+  }
+  if (input_.unread().size() > worker_.config().client_query_buffer_limit) {
+    log_warning("Closing client that reached max query buffer length: {}", description());
+    disconnect();
+    return;
+  }
+  if (state_ == State::kOpen) {
+    worker_.turn().lap();
+    run();
+  } else {
+    update_reading();
+    update_counts();
+  }
+}
+
+// The client sends no more. What it has sent is still carried out and answered, unless it waits for
+// something that may never come.
+void Connection::end_input() {
+  input_ended_ = true;
+  reading_ = false;
+  input_.release_if_empty(false);
+  if (state_ == State::kLingering || (state_ == State::kWaiting && !parked_)) {
+    disconnect();
+  } else if (state_ == State::kOpen && !ready && !stalled_) {
+    state_ = State::kFlushing;
+    worker_.mark_dirty(*this);
+  }
+}
+
+// --- commands ----------------------------------------------------------------------------------
+
+size_t Connection::high_water() const {
+  return session_->authenticated ? kOutputHighWater : kUnauthenticatedHighWater;
+}
+
+// Whether the client may run one more command this turn. The clock is read only now and then.
+bool Connection::budget_left() {
+  if (turn_ != worker_.turn_number()) {
+    turn_ = worker_.turn_number();
+    turn_commands_ = 0;
+    turn_began_ns_ = 0;
+  }
+  if (++turn_commands_ > kTurnCommands) return false;
+  if (turn_commands_ % 16 != 0) return true;
+  const uint64_t now = uv_hrtime();
+  if (turn_began_ns_ == 0) turn_began_ns_ = now;
+  return now - turn_began_ns_ < kTurnNs;
+}
+
+void Connection::run() {
+  if (state_ != State::kOpen) return;
+  // The turn's set holds what all clients touched; here it is kept apart what this one did.
+  Turn& turn = worker_.turn();
+  const engine::ShardSet others = std::exchange(turn.touched, engine::ShardSet());
+  if (replies_.capacity() < 64) replies_ = worker_.take_string();
+  run_buffer();
+  touched_.add(turn.touched);
+  turn.touched.add(others);
+
+  if (state_ == State::kOpen && !stalled_ && !ready && input_ended_) state_ = State::kFlushing;
+  input_.release_if_empty(false);
+  update_reading();
+  worker_.mark_dirty(*this);
+}
+
+void Connection::run_buffer() {
+  if (again_) {
+    again_ = false;
+    if (!run_command()) return;
+  }
+  for (;;) {
+    if (replies_.size() + output_.bytes() >= high_water()) {
+      stalled_ = true;
+      return;
+    }
+    if (!budget_left()) {
+      worker_.mark_ready(*this);
+      return;
+    }
+    update_parser_limits();
+    switch (parser_.parse(input_.unread())) {
+      case resp::Parser::Status::kNeedMore:
+        return;
+      case resp::Parser::Status::kEmpty:
+        input_.consume(parser_.consumed());
+        break;
+      case resp::Parser::Status::kCommand:
+        if (is_http(parser_.args()[0])) {
+          report_attack();
+          return;
+        }
+        if (!run_command()) return;
+        break;
+      case resp::Parser::Status::kError:
+        log_verbose("Protocol error ({}) from client: {}", parser_.error(), description());
+        resp::Writer(replies_, session_->protocol).error(parser_.error());
+        worker_.turn().stats.error_replies.add();
+        worker_.turn().server.stats.count_error("ERR");
+        state_ = State::kFlushing;
+        return;
+    }
+  }
+}
+
+// Runs the command at the front; false: nothing more of this client runs for now.
+bool Connection::run_command() {
+  if (pushed_.load(std::memory_order_acquire)) add_pushes();
+  resp::Writer reply(replies_);
+  switch (dispatch(*session_, worker_.turn(), parser_.args(), reply)) {
+    case Outcome::kDone:
+      input_.consume(parser_.consumed());
+      input_.unpin();
+      return true;
+    case Outcome::kParked:
+      wait_for_resume(true);
+      return false;
+    case Outcome::kBlocked:
+      wait_for_resume(false);
+      return false;
+    case Outcome::kClose:
+      input_.consume(parser_.consumed());
+      input_.unpin();
+      state_ = State::kFlushing;
+      return false;
+  }
+  return false;
+}
+
+void Connection::wait_for_resume(bool parked) {
+  state_ = State::kWaiting;
+  parked_ = parked;
+  again_ = true;
+  input_.pin();
+}
+
+void Connection::report_attack() {
+  static std::atomic<std::time_t> last_reported{0};
+  const std::time_t now = std::time(nullptr);
+  if (std::time_t last = last_reported.load();
+      now - last > 60 && last_reported.compare_exchange_strong(last, now)) {
+    log_warning(
+        "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: "
+        "commands "
+        "to respcask. This is likely due to an attacker attempting to use Cross Protocol Scripting "
+        "to "
+        "compromise your data. Connection from {} aborted.",
+        session_->peer.address);
+  }
+  disconnect();
+}
+
+void Connection::update_parser_limits() {
+  if (limits_version_ == worker_.config_version() &&
+      parser_.limits().unauthenticated != session_->authenticated) {
+    return;
+  }
+  limits_version_ = worker_.config_version();
+  resp::Limits limits;
+  limits.max_bulk_bytes = static_cast<int64_t>(worker_.config().proto_max_bulk_len);
+  limits.unauthenticated = !session_->authenticated;
+  parser_.set_limits(limits);
+}
+
+// --- from other threads ------------------------------------------------------------------------
+
+void Connection::resume() {
+  worker_.send(*this, [](Mail& mail) { mail.request.resumed = true; });
+}
+
+void Connection::push(std::string_view bytes) {
+  worker_.send(*this, [this, bytes](Mail& mail) {
+    mail.pushed += bytes;
+    pushed_.store(true, std::memory_order_release);
+  });
+}
+
+void Connection::close(bool after_replies) {
+  worker_.send(*this, [after_replies](Mail& mail) {
+    const auto wanted = after_replies ? Mail::Close::kAfterReplies : Mail::Close::kNow;
+    mail.request.close = std::max(mail.request.close, wanted);
+  });
+}
+
+void Connection::take_pushes(std::string& to) {
+  if (!pushed_.load(std::memory_order_acquire)) return;
+  worker_.take_pushed(*this, to);
+  pushed_.store(false, std::memory_order_relaxed);
+}
+
+void Connection::add_pushes() {
+  take_pushes(replies_);
+  worker_.mark_dirty(*this);
+}
+
+void Connection::deliver(Mail::Request request) {
+  if (state_ == State::kClosed || state_ == State::kLingering) return;
+  if (request.close == Mail::Close::kNow) {
+    disconnect();
+    return;
+  }
+  add_pushes();
+  if (request.close == Mail::Close::kAfterReplies) {
+    state_ = State::kFlushing;
+    update_reading();
+    worker_.mark_dirty(*this);
+  }
+  if (request.resumed && state_ == State::kWaiting) {
+    state_ = State::kOpen;
+    worker_.turn().lap();
+    run();
+  }
+}
+
+}  // namespace respcask::server

@@ -1,0 +1,180 @@
+// Connection: one client's socket. Reads requests, runs each complete one through dispatch, and
+// sends the replies at the end of the loop's turn, after the commit that they depend on.
+//
+// Invariants:
+// - Commands of one client run one after the other, in order; n commands give n replies.
+// - A reply leaves after the commit of the turn that wrote it, and with appendfsync always after
+// the
+//   sync of that commit. If either fails, the connection is closed and the reply is dropped.
+// - Pushed bytes leave in the order of the push() calls, between replies.
+// - A client with kOutputHighWater unsent bytes runs no command and is not read from.
+// - While a request waits (parked, blocked) its arguments stay where they are.
+// - Once it has left, the session is gone and no other thread knows the connection; the object
+// lives
+//   until the loop lets go of its handle.
+//
+// A connection is made by its worker, belongs to it, and lives on its loop's thread. Only the
+// methods of Carrier may be called from other threads; they leave word in the worker's inbox.
+#pragma once
+
+#include <uv.h>
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "engine/shard_set.h"
+#include "engine/store.h"
+#include "resp/parser.h"
+#include "server/net/input_buffer.h"
+#include "server/net/output_queue.h"
+#include "server/session.h"
+
+namespace respcask::server {
+
+class Worker;
+
+class Connection final : public Carrier {
+ public:
+  // Above this many unsent bytes a client's commands wait, and below half of it they go on.
+  static constexpr size_t kOutputHighWater = 1024 * 1024;
+  // The same for a client that has not authenticated.
+  static constexpr size_t kUnauthenticatedHighWater = 16 * 1024;
+  // Read ahead of a command that waits, so that a client that goes away is noticed.
+  static constexpr size_t kReadAhead = 64 * 1024;
+  // Commands of one client in one turn of the loop, and the time they may take: the others wait.
+  static constexpr uint32_t kTurnCommands = 512;
+  static constexpr uint64_t kTurnNs = 1'000'000;
+  // How long a closed client may take to read the last replies.
+  static constexpr int64_t kLingerMs = 1000;
+
+  Connection(Worker& worker, int fd, bool unix_socket);
+  ~Connection() override;
+
+  // Begins to read.
+  void start();
+
+  // Carrier: any thread.
+  void resume() override;
+  void push(std::string_view bytes) override;
+  void close(bool after_replies) override;
+  size_t output_bytes() const override { return output_bytes_.load(std::memory_order_relaxed); }
+  size_t input_bytes() const override { return input_bytes_.load(std::memory_order_relaxed); }
+
+  // Carrier, on the loop.
+  void take_pushes(std::string& to) override;
+
+  // --- for the worker, on its thread -----------------------------------------------------------
+
+  // Runs what is complete in the buffer, until there is no more, or the client has to wait.
+  void run();
+  // The turn is over: what it wrote depends on `point`; `failed`: its commit went wrong.
+  void finish_turn(engine::SyncPoint point, bool commit_failed);
+  // A sync has returned: send what waited for it.
+  void release();
+  // What other threads ask for, and doing it.
+  struct Mail {
+    enum class Close : uint8_t { kNo, kAfterReplies, kNow };
+    struct Request {
+      bool resumed = false;
+      Close close = Close::kNo;
+    };
+    Request request;
+    std::string pushed;
+    bool listed = false;  // in the inbox's list
+  };
+  Mail& mail() { return mail_; }  // guarded by the inbox's lock
+  void deliver(Mail::Request request);
+  // Every so often: idle time-out, memory, limits, clients that left unnoticed.
+  void tick(int64_t now_ms);
+  // Closes the socket and takes the session out of the server.
+  void disconnect();
+
+  // The worker's own marks.
+  size_t position = 0;  // in its list of connections
+  bool dirty = false;   // in the list of connections with something to send this turn
+  bool ready = false;   // in the list of connections with commands left over
+  bool held = false;    // in the list of connections that wait for a sync
+
+ private:
+  enum class State : uint8_t {
+    kOpen,       // reads and runs commands
+    kWaiting,    // the command at the front is parked or blocked
+    kFlushing,   // runs no more; closes once all has left
+    kLingering,  // all has left; the rest of the input is thrown away until the client closes
+    kClosed,
+  };
+
+  // connection.cc: input and commands.
+  static void on_room(uv_handle_t* handle, size_t suggested, uv_buf_t* room);
+  static void on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t* room);
+  void take_input(ssize_t size);
+  void end_input();
+  void run_buffer();
+  bool run_command();
+  void wait_for_resume(bool parked);
+  void report_attack();
+  void update_parser_limits();
+  void update_reading();
+  size_t high_water() const;
+  bool budget_left();
+
+  // connection_output.cc: replies, limits and the end.
+  size_t unsent_bytes() const;
+  void update_counts();
+  void flush();
+  void write_rest();
+  static void on_written(uv_write_t* request, int status);
+  void add_pushes();
+  void after_flush();
+  void close_flushed();
+  static constexpr size_t kWritePieces = 16;
+  size_t gather(std::span<uv_buf_t, kWritePieces> pieces);
+  bool may_leave();
+  bool enforce_output_limits(int64_t now_ms);
+  bool peer_is_gone() const;
+  void leave();
+  std::string description() const;
+
+  uv_stream_t* stream() { return reinterpret_cast<uv_stream_t*>(&handle_); }
+  const uv_stream_t* stream() const { return reinterpret_cast<const uv_stream_t*>(&handle_); }
+
+  Worker& worker_;
+  const int fd_;
+  const bool unix_socket_;
+  State state_ = State::kOpen;
+  bool reading_ = false;
+  bool input_ended_ = false;
+  bool stalled_ = false;  // by unsent output
+  bool again_ = false;    // the command at the front has to run again
+  bool parked_ = false;   // the waiting command waits for a disk, so it will go on
+  bool write_pending_ = false;
+  uint32_t turn_commands_ = 0;
+  uint64_t turn_ = 0;  // the turn that turn_commands_ counts
+  uint64_t turn_began_ns_ = 0;
+  uint64_t limits_version_ = 0;  // of the configuration that the parser's limits come from
+  resp::Parser parser_;
+  InputBuffer input_;
+  std::string replies_;             // of this turn
+  OutputQueue output_;              // of earlier turns
+  engine::ShardSet touched_;        // by this turn
+  std::optional<Session> session_;  // until it has left
+  Mail mail_;
+  std::atomic<bool> pushed_{false};  // mail_ holds pushed bytes
+  int64_t last_active_ms_ = 0;
+  int64_t soft_limit_since_ms_ = 0;
+  int64_t linger_until_ms_ = 0;
+  size_t writing_bytes_ = 0;  // handed to write_
+  std::atomic<size_t> output_bytes_{0};
+  std::atomic<size_t> input_bytes_{0};
+  uv_write_t write_;
+  union {
+    uv_tcp_t tcp;
+    uv_pipe_t pipe;
+  } handle_;
+};
+
+}  // namespace respcask::server

@@ -1,0 +1,256 @@
+// The second half of Connection: what leaves, when, and how a connection ends.
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <utility>
+
+#include "server/client_info.h"
+#include "server/log.h"
+#include "server/net/connection.h"
+#include "server/net/worker.h"
+#include "server/server.h"
+
+namespace respcask::server {
+
+// --- the end of a turn -------------------------------------------------------------------------
+
+void Connection::finish_turn(engine::SyncPoint point, bool commit_failed) {
+  dirty = false;
+  if (state_ == State::kClosed) return;
+  const bool depends = !touched_.empty();
+  touched_.clear();
+  if (commit_failed && depends) {
+    disconnect();  // the replies speak of a state that may not exist
+    return;
+  }
+  if (!replies_.empty()) {
+    const engine::SyncPoint needed = depends ? point : 0;
+    size_t sent = 0;
+    if (output_.empty() && worker_.store().synced(needed)) {
+      const uv_buf_t piece{replies_.data(), replies_.size()};
+      const int result = uv_try_write(stream(), &piece, 1);
+      if (result < 0 && result != UV_EAGAIN) {
+        log_verbose("Error writing to client: {}", uv_strerror(result));
+        disconnect();
+        return;
+      }
+      if (result > 0) sent = static_cast<size_t>(result);
+    }
+    worker_.turn().stats.bytes_out.add(sent);
+    if (sent == replies_.size()) {
+      replies_.clear();
+    } else {
+      output_.add(needed, std::exchange(replies_, std::string()));
+      output_.remove(sent);
+    }
+  }
+  worker_.give_string(std::exchange(replies_, std::string()));
+  if (!output_.empty()) flush();
+  after_flush();
+}
+
+void Connection::release() {
+  held = false;
+  if (state_ == State::kClosed) return;
+  flush();
+  after_flush();
+}
+
+// Sends what may leave, as far as the socket takes it.
+void Connection::flush() {
+  while (!output_.empty() && !write_pending_ && state_ != State::kClosed) {
+    std::array<uv_buf_t, kWritePieces> pieces;
+    const size_t count = gather(pieces);
+    if (count == 0) {
+      worker_.mark_held(*this);
+      return;
+    }
+    const int result = uv_try_write(stream(), pieces.data(), static_cast<unsigned>(count));
+    if (result == UV_EAGAIN) {
+      write_rest();
+    } else if (result < 0) {
+      log_verbose("Error writing to client: {}", uv_strerror(result));
+      disconnect();
+    } else {
+      worker_.turn().stats.bytes_out.add(static_cast<size_t>(result));
+      output_.remove(static_cast<size_t>(result));
+    }
+  }
+}
+
+// Whether the first part of the queue is synced.
+bool Connection::may_leave() {
+  std::array<uv_buf_t, kWritePieces> pieces;
+  return gather(pieces) > 0;
+}
+
+size_t Connection::gather(std::span<uv_buf_t, kWritePieces> pieces) {
+  size_t count = 0;
+  output_.each_released([this](engine::SyncPoint point) { return worker_.store().synced(point); },
+                        kWritePieces,
+                        [&](char* data, size_t size) {
+                          pieces[count++] = {data, size};
+                        });
+  return count;
+}
+
+// Leaves the rest to libuv, which waits until the socket takes more.
+void Connection::write_rest() {
+  std::array<uv_buf_t, kWritePieces> pieces;
+  const size_t count = gather(pieces);
+  writing_bytes_ = 0;
+  for (size_t i = 0; i < count; ++i) writing_bytes_ += pieces[i].len;
+  const int status =
+      uv_write(&write_, stream(), pieces.data(), static_cast<unsigned>(count), on_written);
+  if (status != 0) {
+    disconnect();
+    return;
+  }
+  write_pending_ = true;
+}
+
+void Connection::on_written(uv_write_t* request, int status) {
+  auto* const self = static_cast<Connection*>(request->data);
+  self->worker_.enter();
+  self->last_active_ms_ = static_cast<int64_t>(uv_now(self->worker_.loop()));
+  self->write_pending_ = false;
+  if (self->state_ == State::kClosed) return;
+  if (status != 0) {
+    log_verbose("Error writing to client: {}", uv_strerror(status));
+    self->disconnect();
+    return;
+  }
+  self->worker_.turn().stats.bytes_out.add(self->writing_bytes_);
+  self->output_.remove(self->writing_bytes_);
+  self->flush();
+  self->after_flush();
+}
+
+// What follows from how much is still unsent: go on, wait, or close.
+void Connection::after_flush() {
+  if (state_ == State::kClosed) return;
+  if (!output_.empty() && worker_.store().sync_failed() && !may_leave()) {
+    disconnect();  // the sync that the next reply waits for will never return
+    return;
+  }
+  update_counts();
+  if (enforce_output_limits(static_cast<int64_t>(uv_now(worker_.loop())))) return;
+  if (state_ == State::kFlushing) {
+    if (output_.empty() && replies_.empty()) close_flushed();
+    return;
+  }
+  if (stalled_ && unsent_bytes() < high_water() / 2) {
+    stalled_ = false;
+    if (state_ == State::kOpen) worker_.mark_ready(*this);
+  }
+  update_reading();
+}
+
+// --- limits ------------------------------------------------------------------------------------
+
+size_t Connection::unsent_bytes() const {
+  const size_t written =
+      write_pending_ ? writing_bytes_ - uv_stream_get_write_queue_size(stream()) : 0;
+  return replies_.size() + output_.bytes() - written;
+}
+
+void Connection::update_counts() {
+  output_bytes_.store(unsent_bytes(), std::memory_order_relaxed);
+  input_bytes_.store(input_.unread().size(), std::memory_order_relaxed);
+}
+
+// Cuts off a client whose unsent replies pass its class's limits; true if it did.
+bool Connection::enforce_output_limits(int64_t now_ms) {
+  const size_t unsent = output_bytes();
+  if (unsent == 0) {
+    soft_limit_since_ms_ = 0;
+    return false;
+  }
+  const OutputLimit& limit = worker_.config().output_limit(
+      session_->subscribed() ? ClientClass::kPubsub : ClientClass::kNormal);
+  bool over = limit.hard_bytes != 0 && unsent >= limit.hard_bytes;
+  if (limit.soft_bytes != 0 && unsent >= limit.soft_bytes) {
+    if (soft_limit_since_ms_ == 0) soft_limit_since_ms_ = now_ms;
+    over = over || now_ms - soft_limit_since_ms_ > static_cast<int64_t>(limit.soft_s) * 1000;
+  } else {
+    soft_limit_since_ms_ = 0;
+  }
+  if (!over) return false;
+  log_warning("Client {} closed for overcoming of output buffer limits.", description());
+  disconnect();
+  return true;
+}
+
+void Connection::tick(int64_t now_ms) {
+  if (state_ == State::kClosed) return;
+  if (state_ == State::kLingering) {
+    if (now_ms > linger_until_ms_) disconnect();
+    return;
+  }
+  input_.release_if_empty(true);
+  update_counts();
+  if (enforce_output_limits(now_ms)) return;
+  if (!reading_ && !input_ended_ && peer_is_gone()) {
+    disconnect();
+    return;
+  }
+  const int64_t timeout_ms = int64_t{worker_.config().timeout_s} * 1000;
+  if (timeout_ms > 0 && state_ == State::kOpen && !session_->subscribed() &&
+      now_ms - last_active_ms_ > timeout_ms) {
+    log_verbose("Closing idle client");
+    disconnect();
+  }
+}
+
+// While a socket is not read from, the loop does not notice that the other side is gone.
+bool Connection::peer_is_gone() const {
+  pollfd query{fd_, state_ == State::kWaiting ? short{POLLRDHUP} : short{0}, 0};
+  return ::poll(&query, 1, 0) > 0 && (query.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+// --- the end -----------------------------------------------------------------------------------
+
+// All replies have left. Closing a socket with unread input resets it, and the reset may overtake
+// the replies; so the rest of the input is read and thrown away for a while.
+void Connection::close_flushed() {
+  int unread = 0;
+  const bool more = !input_ended_ && ::ioctl(fd_, FIONREAD, &unread) == 0 && unread > 0;
+  if (!more) {
+    disconnect();
+    return;
+  }
+  leave();
+  ::shutdown(fd_, SHUT_WR);
+  state_ = State::kLingering;
+  linger_until_ms_ = static_cast<int64_t>(uv_now(worker_.loop())) + kLingerMs;
+  input_.unpin();
+  input_.consume(input_.unread().size());
+  update_reading();
+}
+
+void Connection::disconnect() {
+  if (state_ == State::kClosed) return;
+  leave();
+  state_ = State::kClosed;
+  uv_close(reinterpret_cast<uv_handle_t*>(stream()), [](uv_handle_t* handle) {
+    auto* const self = static_cast<Connection*>(handle->data);
+    self->worker_.remove(*self);
+  });
+}
+
+// From here on no other thread knows the connection.
+void Connection::leave() {
+  session_.reset();
+  worker_.forget(*this);
+}
+
+std::string Connection::description() const {
+  return client_info(*session_, worker_.turn().now_ms());
+}
+
+}  // namespace respcask::server

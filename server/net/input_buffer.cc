@@ -1,0 +1,122 @@
+#include "server/net/input_buffer.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace respcask::server {
+namespace {
+
+// Below this a read is hardly worth its system call, if moving what is unread can make more room.
+constexpr size_t kSmallRoom = 4096;
+
+char* allocate(size_t bytes) {
+  void* const memory = std::malloc(bytes);
+  if (memory == nullptr) throw std::bad_alloc();
+  return static_cast<char*>(memory);
+}
+
+}  // namespace
+
+BlockPool::~BlockPool() {
+  for (char* block : free_) std::free(block);
+}
+
+char* BlockPool::take() {
+  if (free_.empty()) return allocate(kBlockBytes);
+  char* const block = free_.back();
+  free_.pop_back();
+  return block;
+}
+
+void BlockPool::give(char* block) {
+  if (free_.size() < kKept) {
+    free_.push_back(block);
+  } else {
+    std::free(block);
+  }
+}
+
+InputBuffer::~InputBuffer() {
+  free_memory(data_, capacity_);
+  free_memory(held_, held_bytes_);
+}
+
+void InputBuffer::free_memory(char* data, size_t capacity) {
+  if (data == nullptr) return;
+  if (capacity == BlockPool::kBlockBytes) {
+    pool_.give(data);
+  } else {
+    std::free(data);
+  }
+}
+
+std::span<char> InputBuffer::room(size_t wanted) {
+  if (data_ == nullptr) {
+    data_ = pool_.take();
+    capacity_ = BlockPool::kBlockBytes;
+    begin_ = end_ = 0;
+  }
+  if (begin_ > 0 && !pinned_) {
+    if (begin_ == end_) {
+      begin_ = end_ = 0;
+    } else if (capacity_ - end_ < std::max(wanted, kSmallRoom)) {
+      // Once a command at most: begin_ stays 0 until the command is complete.
+      std::memmove(data_, data_ + begin_, end_ - begin_);
+      end_ -= begin_;
+      begin_ = 0;
+    }
+  }
+  if (end_ == capacity_) {
+    const size_t unread = end_ - begin_;
+    const size_t doubled = std::max(2 * unread, 2 * BlockPool::kBlockBytes);
+    // Both are bounded by the query buffer limit, so their sum does not overflow.
+    const size_t needed = wanted == 0 ? doubled : std::min(doubled, unread + wanted);
+    replace((needed + kSmallRoom) / kSmallRoom * kSmallRoom);
+  }
+  return {data_ + end_, capacity_ - end_};
+}
+
+void InputBuffer::replace(size_t new_capacity) {
+  const size_t unread = end_ - begin_;
+  assert(new_capacity > unread);
+  const bool keep_old = pinned_ && held_ == nullptr;
+  if (!keep_old && capacity_ != BlockPool::kBlockBytes && begin_ == 0) {
+    void* const memory = std::realloc(data_, new_capacity);
+    if (memory == nullptr) throw std::bad_alloc();
+    data_ = static_cast<char*>(memory);
+  } else {
+    char* const memory = allocate(new_capacity);
+    std::memcpy(memory, data_ + begin_, unread);
+    if (keep_old) {
+      held_ = data_;
+      held_bytes_ = capacity_;
+    } else {
+      free_memory(data_, capacity_);
+    }
+    data_ = memory;
+  }
+  capacity_ = new_capacity;
+  begin_ = 0;
+  end_ = unread;
+}
+
+void InputBuffer::unpin() {
+  pinned_ = false;
+  free_memory(held_, held_bytes_);
+  held_ = nullptr;
+  held_bytes_ = 0;
+}
+
+void InputBuffer::release_if_empty(bool large_too) {
+  if (begin_ != end_ || pinned_ || data_ == nullptr) return;
+  begin_ = end_ = 0;
+  if (capacity_ != BlockPool::kBlockBytes && !large_too) return;
+  free_memory(data_, capacity_);
+  data_ = nullptr;
+  capacity_ = 0;
+}
+
+}  // namespace respcask::server

@@ -1,0 +1,80 @@
+// InputBuffer: the bytes that a client has sent and that no command has consumed yet, contiguous,
+// so that arguments can be views into them. BlockPool: the small blocks that a loop's buffers start
+// in.
+//
+// Invariants:
+// - An empty buffer holds no memory after release_if_empty(): an idle client costs none.
+// - Memory grows by doubling as bytes arrive, never because a client claimed a length.
+// - While pinned, bytes that were unread at pin() keep their address, whatever arrives behind them.
+// A buffer owns its memory, borrowing first blocks from the pool of its loop; both are used on that
+// loop's thread alone, and the pool outlives its buffers.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace respcask::server {
+
+class BlockPool {
+ public:
+  // What one read asks for at most while commands are small. A pipeline of 100 commands fits.
+  static constexpr size_t kBlockBytes = 16 * 1024;
+
+  BlockPool() = default;
+  ~BlockPool();
+  BlockPool(const BlockPool&) = delete;
+  BlockPool& operator=(const BlockPool&) = delete;
+
+  char* take();
+  void give(char* block);
+
+ private:
+  // As many as clients are likely to be in the middle of a command at once; more go back to the
+  // heap.
+  static constexpr size_t kKept = 64;
+  std::vector<char*> free_;  // last in, first out: the next block is still in the cache
+};
+
+class InputBuffer {
+ public:
+  explicit InputBuffer(BlockPool& pool) : pool_(pool) {}
+  ~InputBuffer();
+  InputBuffer(const InputBuffer&) = delete;
+  InputBuffer& operator=(const InputBuffer&) = delete;
+
+  std::string_view unread() const { return {data_ + begin_, end_ - begin_}; }
+
+  // Room for the next read, at least a byte. `wanted` is how many bytes the parser still misses, or
+  // 0; it keeps the buffer from growing further than the command needs.
+  std::span<char> room(size_t wanted);
+  // `bytes` were read into room().
+  void add(size_t bytes) { end_ += bytes; }
+  void consume(size_t bytes) { begin_ += bytes; }
+
+  void pin() { pinned_ = true; }
+  void unpin();
+
+  // Gives the memory back if nothing is unread. `large_too`: also what has grown past a block,
+  // which a client that sends large values had better keep while it is busy.
+  void release_if_empty(bool large_too);
+
+  // Heap held, in bytes.
+  size_t capacity() const { return capacity_ + held_bytes_; }
+
+ private:
+  void replace(size_t new_capacity);
+  void free_memory(char* data, size_t capacity);
+
+  BlockPool& pool_;
+  char* data_ = nullptr;
+  size_t capacity_ = 0;
+  size_t begin_ = 0;
+  size_t end_ = 0;
+  bool pinned_ = false;
+  char* held_ = nullptr;  // what pinned views point into, once the buffer had to grow
+  size_t held_bytes_ = 0;
+};
+
+}  // namespace respcask::server

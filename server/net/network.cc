@@ -1,0 +1,219 @@
+#include "server/net/network.h"
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "server/log.h"
+#include "server/net/address.h"
+#include "server/server.h"
+
+namespace respcask::server {
+namespace {
+
+// Descriptors that are not clients: logs, listening sockets, segments being read or merged.
+constexpr uint64_t kReservedFiles = 128;
+constexpr uint64_t kFilesPerLoop = 8;
+constexpr uint64_t kFilesPerShard = 8;
+
+constexpr std::string_view kTooManyClients = "-ERR max number of clients reached\r\n";
+constexpr std::string_view kProtectedMode =
+    "-DENIED Redis is running in protected mode because protected mode is enabled and no password "
+    "is "
+    "set for the default user. In this mode connections are only accepted from the loopback "
+    "interface. If you want to connect from external computers to Redis you may adopt one of the "
+    "following solutions: 1) Just disable protected mode sending the command 'CONFIG SET "
+    "protected-mode no' from the loopback interface by connecting to Redis from the same host the "
+    "server is running, however MAKE SURE Redis is not publicly accessible from internet if you do "
+    "so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable "
+    "the "
+    "protected mode by editing the Redis configuration file, and setting the protected mode option "
+    "to 'no', and then restarting the server. 3) If you started the server manually just for "
+    "testing, restart it with the '--protected-mode no' option. 4) Setup a an authentication "
+    "password for the default user. NOTE: You only need to do one of the above things in order for "
+    "the server to start accepting connections from the outside.\r\n";
+
+void refuse(int fd, std::string_view reply) {
+  // Whoever cannot take one line has not earned it.
+  [[maybe_unused]] const ssize_t sent =
+      ::send(fd, reply.data(), reply.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  ::close(fd);
+}
+
+void set_tcp_options(int fd, const Config& config) {
+  const int yes = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+  if (config.tcp_keepalive_s == 0) return;
+  // A peer that is gone is found within twice the interval.
+  const int idle_s = config.tcp_keepalive_s;
+  const int interval_s = std::max(idle_s / 3, 1);
+  const int probes = 3;
+  ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
+// Raises the soft limit of open files as far as needed and allowed. Returns what it is then.
+uint64_t raise_open_files(uint64_t needed) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+  if (limit.rlim_cur >= needed) return limit.rlim_cur;
+  rlimit wanted{needed, std::max<rlim_t>(limit.rlim_max, needed)};
+  if (::setrlimit(RLIMIT_NOFILE, &wanted) == 0) return needed;
+  wanted = {std::min<rlim_t>(needed, limit.rlim_max), limit.rlim_max};
+  return ::setrlimit(RLIMIT_NOFILE, &wanted) == 0 ? wanted.rlim_cur : limit.rlim_cur;
+}
+
+uint64_t reserved_files(const Config& config, uint32_t shards) {
+  return kReservedFiles + kFilesPerLoop * static_cast<uint64_t>(config.io_threads) +
+         kFilesPerShard * shards;
+}
+
+}  // namespace
+
+Network::Network(Server& server) : server_(server) {
+  const auto config = server.config.snapshot();
+  for (int i = 0; i < config->io_threads; ++i) {
+    workers_.push_back(std::make_unique<Worker>(*this, server, static_cast<uint32_t>(i)));
+  }
+  server.store.on_sync([this] {
+    for (const auto& worker : workers_) worker->synced();
+  });
+}
+
+Network::~Network() {
+  server_.store.on_sync({});
+  for (const ListeningSocket& socket : opened_) close_socket(socket);
+}
+
+engine::Result<void> Network::open() {
+  auto config = server_.config.snapshot();
+  const uint64_t reserved = reserved_files(*config, server_.store.shard_count());
+  const uint64_t files = raise_open_files(config->maxclients + reserved);
+  if (files < config->maxclients + reserved) {
+    if (files <= reserved) {
+      return engine::Error{
+          engine::ErrorCode::kInvalid,
+          fmt::format("The limit of open files is {}, of which {} are needed for other things than "
+                      "clients: raise it (ulimit -n).",
+                      files, reserved)};
+    }
+    const std::string lowered = std::to_string(files - reserved);
+    log_warning("maxclients {} needs {} open files, but the limit is {}: maxclients is now {}.",
+                config->maxclients, config->maxclients + reserved, files, lowered);
+    const std::string_view words[] = {"maxclients", lowered};
+    if (const auto refused = server_.config.set(words)) {
+      return engine::Error{engine::ErrorCode::kInvalid, *refused};
+    }
+    config = server_.config.snapshot();
+  }
+  server_.config.on_change({"maxclients"}, [this](const Config&, const Config& to) {
+    const uint64_t needed = to.maxclients + reserved_files(to, server_.store.shard_count());
+    std::optional<std::string> refused;
+    if (raise_open_files(needed) < needed) {
+      refused = "The operating system is not able to handle the specified number of clients";
+    }
+    return refused;
+  });
+  server_.config.on_change({"port", "bind"},
+                           [this](const Config&, const Config& to) { return rebind(to); });
+
+  if (config->port == 0 && config->unixsocket.empty()) {
+    return engine::Error{engine::ErrorCode::kInvalid, "Configured to not listen anywhere."};
+  }
+  auto sockets = open_tcp_sockets(*config);
+  if (!sockets) return sockets.error();
+  opened_ = std::move(*sockets);
+  if (!config->unixsocket.empty()) {
+    auto socket = open_unix_socket(*config);
+    if (!socket) return socket.error();
+    opened_.push_back(*socket);
+  }
+  return {};
+}
+
+void Network::start() {
+  started_ = true;
+  for (const auto& worker : workers_) worker->start();
+  std::lock_guard guard(listening_mutex_);
+  listening_ = opened_;
+  workers_.front()->post([this, sockets = std::exchange(opened_, {})] {
+    listener_ = std::make_unique<Listener>(
+        workers_.front()->loop(), [this](int fd, bool unix_socket) { accepted(fd, unix_socket); });
+    listener_->watch(sockets);
+  });
+}
+
+void Network::stop() {
+  if (!started_) return;
+  started_ = false;
+  for (const auto& worker : workers_) worker->stop();
+  for (const auto& worker : workers_) worker->join();
+}
+
+void Network::loop_ends(Worker& worker) {
+  if (worker.index() == 0 && listener_ != nullptr) listener_->unwatch(Listener::Which::kAll);
+}
+
+void Network::accepted(int fd, bool unix_socket) {
+  Worker& first = *workers_.front();
+  first.enter();
+  const Config& config = first.config();
+  if (connections_.load(std::memory_order_relaxed) >= config.maxclients) {
+    first.turn().stats.rejected_connections.add();
+    refuse(fd, kTooManyClients);
+    return;
+  }
+  if (!unix_socket) {
+    if (config.protected_mode && config.requirepass.empty() && !peer_of(fd, false).local) {
+      first.turn().stats.rejected_connections.add();
+      refuse(fd, kProtectedMode);
+      return;
+    }
+    set_tcp_options(fd, config);
+  }
+  connections_.fetch_add(1, std::memory_order_relaxed);
+  workers_[next_worker_++ % workers_.size()]->adopt(fd, unix_socket);
+}
+
+// CONFIG SET port, bind: on the thread of whoever asked, and at once, so that it can be refused. It
+// must not wait for the first loop, which may be waiting to SET something itself.
+std::optional<std::string> Network::rebind(const Config& to) {
+  std::lock_guard guard(listening_mutex_);
+  auto sockets = open_tcp_sockets(to);
+  if (!sockets) {
+    // Perhaps only the old sockets are in the way. Shut down they keep their address, but allow it
+    // to others, and can listen again.
+    for (const ListeningSocket& old : listening_) {
+      if (old.unix_path.empty()) ::shutdown(old.fd, SHUT_RDWR);
+    }
+    sockets = open_tcp_sockets(to);
+    if (!sockets) {
+      for (const ListeningSocket& old : listening_) {
+        if (old.unix_path.empty()) ::listen(old.fd, to.tcp_backlog);
+      }
+      log_warning("{}", sockets.error().message);
+      return "Unable to listen on this port. Check server logs.";
+    }
+  }
+  std::erase_if(listening_, [](const ListeningSocket& old) { return old.unix_path.empty(); });
+  listening_.insert(listening_.end(), sockets->begin(), sockets->end());
+  workers_.front()->post([this, sockets = std::move(*sockets)] {
+    listener_->unwatch(Listener::Which::kTcp);
+    listener_->watch(sockets);
+  });
+  return std::nullopt;
+}
+
+}  // namespace respcask::server

@@ -1,0 +1,62 @@
+// Network: the loops and the listening sockets of a server, as main sees them.
+//
+// Order of a life: construct, open() (binds, so that errors come before anything runs), start(),
+// stop(). These are called by main; connection_closed() and loop_ends() by workers. It owns
+// workers and listener; the server outlives it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/result.h"
+#include "server/net/listener.h"
+#include "server/net/worker.h"
+
+namespace respcask::server {
+
+class Server;
+
+class Network {
+ public:
+  explicit Network(Server& server);
+  ~Network();  // stopped, or never started
+  Network(const Network&) = delete;
+  Network& operator=(const Network&) = delete;
+
+  // Raises the limit of open files for maxclients, or lowers maxclients to what the limit allows;
+  // binds and listens. The error is one sentence.
+  engine::Result<void> open();
+  // Starts the loops and begins to accept.
+  void start();
+  // Closes the listening sockets and all connections, ends the loops. Replies whose commit is done
+  // have been handed to the kernel.
+  void stop();
+
+  uint32_t connection_count() const { return connections_.load(std::memory_order_relaxed); }
+
+  // --- for workers -----------------------------------------------------------------------------
+  void connection_closed() { connections_.fetch_sub(1, std::memory_order_relaxed); }
+  // The worker's loop is closing its handles: on its thread.
+  void loop_ends(Worker& worker);
+
+ private:
+  void accepted(int fd, bool unix_socket);
+  std::optional<std::string> rebind(const Config& to);
+
+  Server& server_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<Listener> listener_;   // on the first worker's loop
+  std::vector<ListeningSocket> opened_;  // between open() and start()
+  size_t next_worker_ = 0;
+  bool started_ = false;
+  std::atomic<uint32_t> connections_{0};
+  std::mutex listening_mutex_;
+  std::vector<ListeningSocket> listening_;  // what the listener watches, or is about to
+};
+
+}  // namespace respcask::server

@@ -1,0 +1,324 @@
+#include "server/net/worker.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cassert>
+#include <memory>
+#include <utility>
+
+#include "server/log.h"
+#include "server/net/network.h"
+#include "server/server.h"
+
+namespace respcask::server {
+namespace {
+
+constexpr uint64_t kTickMs = 100;
+// Each connection is looked after once a second or so.
+constexpr size_t kTicksForAll = 10;
+// What was sent during the end of a turn is taken along at once, but not for ever.
+constexpr int kRoundsPerTurn = 4;
+// A reply string that has grown past this is not kept.
+constexpr size_t kKeptStringBytes = 64 * 1024;
+constexpr size_t kKeptStrings = 64;
+
+uv_handle_t* handle(auto* any) {
+  return reinterpret_cast<uv_handle_t*>(any);
+}
+
+template <class Handle>
+Worker& worker_of(Handle* any) {
+  return *static_cast<Worker*>(any->data);
+}
+
+}  // namespace
+
+Worker::Worker(Network& network, Server& server, uint32_t index)
+    : network_(network), server_(server), store_(server.store), index_(index) {
+  const int status = uv_loop_init(&loop_);
+  assert(status == 0);
+  uv_async_init(&loop_, &async_, [](uv_async_t* async) { worker_of(async).enter(); });
+  uv_prepare_init(&loop_, &prepare_);
+  uv_check_init(&loop_, &check_);
+  uv_idle_init(&loop_, &idle_);
+  uv_timer_init(&loop_, &timer_);
+  async_.data = prepare_.data = check_.data = idle_.data = timer_.data = this;
+}
+
+Worker::~Worker() {
+  assert(!thread_.joinable());
+  if (uv_loop_alive(&loop_) != 0 || uv_is_closing(handle(&async_)) == 0) {  // never started
+    close_everything();
+    uv_run(&loop_, UV_RUN_DEFAULT);
+  }
+  uv_loop_close(&loop_);
+  for (const Accepted& accepted : accepted_) ::close(accepted.fd);
+}
+
+void Worker::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void Worker::run() {
+  thread_id_ = std::this_thread::get_id();
+  pthread_setname_np(pthread_self(), ("loop-" + std::to_string(index_)).c_str());
+  turn_.emplace(server_);
+  // A turn ends before the loop may sleep, and after it has looked at the sockets.
+  uv_prepare_start(&prepare_, [](uv_prepare_t* prepare) { worker_of(prepare).end_turn(); });
+  uv_check_start(&check_, [](uv_check_t* check) { worker_of(check).end_turn(); });
+  uv_timer_start(
+      &timer_, [](uv_timer_t* timer) { worker_of(timer).on_tick(); }, kTickMs, kTickMs);
+  uv_run(&loop_, UV_RUN_DEFAULT);
+  turn_.reset();
+}
+
+void Worker::stop() {
+  post([this] { stopping_ = true; });
+}
+
+void Worker::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+// --- any thread --------------------------------------------------------------------------------
+
+void Worker::wake() {
+  // On the loop's own thread the turn at hand will look into the inbox before the loop sleeps.
+  if (std::this_thread::get_id() != thread_id_.load(std::memory_order_relaxed)) {
+    uv_async_send(&async_);
+  }
+}
+
+void Worker::adopt(int fd, bool unix_socket) {
+  {
+    std::lock_guard guard(inbox_mutex_);
+    accepted_.push_back({fd, unix_socket});
+    inbox_used_ = true;
+  }
+  wake();
+}
+
+void Worker::post(std::function<void()> task) {
+  {
+    std::lock_guard guard(inbox_mutex_);
+    tasks_.push_back(std::move(task));
+    inbox_used_ = true;
+  }
+  wake();
+}
+
+void Worker::synced() {
+  // Pairs with the fence in finish_round().
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (anything_held_.load(std::memory_order_relaxed)) uv_async_send(&async_);
+}
+
+// --- the turn ----------------------------------------------------------------------------------
+
+void Worker::begin_turn() {
+  in_turn_ = true;
+  turn_->begin();
+  if (&turn_->config() != known_config_) {
+    known_config_ = &turn_->config();
+    ++config_version_;
+  }
+}
+
+void Worker::end_turn() {
+  for (int round = 0; in_turn_ || inbox_used_.load(std::memory_order_acquire); ++round) {
+    if (round == kRoundsPerTurn) {
+      uv_async_send(&async_);
+      break;
+    }
+    enter();
+    finish_round();
+    in_turn_ = false;
+  }
+  if (stopping_) close_everything();
+}
+
+void Worker::finish_round() {
+  drain_inbox();
+  engine::SyncPoint point = 0;
+  bool failed = false;
+  if (!turn_->touched.empty()) {
+    const engine::Result<engine::SyncPoint> committed = turn_->commit();
+    failed = !committed;
+    if (failed) {
+      log_warning("Commit failed: {}", committed.error().message);
+    } else if (config().appendfsync == AppendFsync::kAlways) {
+      point = *committed;  // only then does anybody wait for the sync
+    }
+  }
+  deliver_outbox(point, failed);
+  // By index: closing one may mark none, but the list must not be walked by iterators for that.
+  for (size_t i = 0; i < dirty_.size(); ++i) dirty_[i]->finish_turn(point, failed);
+  dirty_.clear();
+  ++turn_number_;
+  const bool holding = !held_.empty() || !held_outboxes_.empty();
+  anything_held_.store(holding, std::memory_order_relaxed);
+  if (holding) {
+    // Pairs with the fence in synced(): either that sees the mark, or this sees the sync.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    release_held();
+  }
+}
+
+// Messages to subscribers leave when the replies of the turn that published them do.
+void Worker::deliver_outbox(engine::SyncPoint point, bool commit_failed) {
+  Outbox outbox = turn_->take_outbox();
+  if (outbox.empty() || commit_failed) return;
+  if (held_outboxes_.empty() && store_.synced(point)) {
+    outbox.deliver();
+  } else {
+    held_outboxes_.push_back({point, std::move(outbox)});
+  }
+}
+
+void Worker::drain_inbox() {
+  if (!inbox_used_.load(std::memory_order_acquire)) return;
+  std::vector<Accepted> accepted;
+  std::vector<std::function<void()>> tasks;
+  std::vector<std::pair<Connection*, Connection::Mail::Request>> requests;
+  {
+    std::lock_guard guard(inbox_mutex_);
+    inbox_used_.store(false, std::memory_order_relaxed);
+    accepted.swap(accepted_);
+    tasks.swap(tasks_);
+    requests.reserve(addressed_.size());
+    for (Connection* connection : addressed_) {
+      Connection::Mail& mail = connection->mail();
+      mail.listed = false;
+      requests.emplace_back(connection, std::exchange(mail.request, {}));
+    }
+    addressed_.clear();
+  }
+  // A connection is deleted by the loop after the turn, so none of these can be gone.
+  for (const auto& [connection, request] : requests) connection->deliver(request);
+  for (const Accepted& each : accepted) open_connection(each);
+  for (const auto& task : tasks) task();
+}
+
+void Worker::take_pushed(Connection& connection, std::string& to) {
+  std::lock_guard guard(inbox_mutex_);
+  to += connection.mail().pushed;
+  connection.mail().pushed.clear();
+  connection.mail().pushed.shrink_to_fit();
+}
+
+void Worker::forget(Connection& connection) {
+  std::lock_guard guard(inbox_mutex_);
+  if (connection.mail().listed) std::erase(addressed_, &connection);
+  connection.mail() = Connection::Mail();
+}
+
+void Worker::release_held() {
+  if (held_.empty() && held_outboxes_.empty()) return;
+  while (!held_outboxes_.empty() && store_.synced(held_outboxes_.front().point)) {
+    held_outboxes_.front().outbox.deliver();
+    held_outboxes_.pop_front();
+  }
+  if (store_.sync_failed()) held_outboxes_.clear();  // what they tell of is lost
+  const std::vector<Connection*> waiting = std::exchange(held_, {});
+  for (Connection* connection : waiting) connection->release();
+}
+
+// --- connections -------------------------------------------------------------------------------
+
+void Worker::open_connection(Accepted accepted) {
+  if (stopping_) {
+    ::close(accepted.fd);
+    network_.connection_closed();
+    return;
+  }
+  auto connection = std::make_unique<Connection>(*this, accepted.fd, accepted.unix_socket);
+  connection->position = connections_.size();
+  connections_.push_back(connection.release());
+  connections_.back()->start();
+}
+
+void Worker::remove(Connection& connection) {
+  Connection* const last = connections_.back();
+  connections_[connection.position] = last;
+  last->position = connection.position;
+  connections_.pop_back();
+  std::erase(ready_, &connection);
+  std::erase(held_, &connection);
+  std::erase(dirty_, &connection);
+  delete &connection;
+  network_.connection_closed();
+}
+
+void Worker::mark_dirty(Connection& connection) {
+  if (connection.dirty) return;
+  connection.dirty = true;
+  dirty_.push_back(&connection);
+}
+
+void Worker::mark_ready(Connection& connection) {
+  if (connection.ready) return;
+  connection.ready = true;
+  ready_.push_back(&connection);
+  // An idle handle keeps the loop from sleeping.
+  if (ready_.size() == 1) {
+    uv_idle_start(&idle_, [](uv_idle_t* idle) { worker_of(idle).run_ready(); });
+  }
+}
+
+void Worker::run_ready() {
+  enter();
+  const std::vector<Connection*> ready = std::exchange(ready_, {});
+  uv_idle_stop(&idle_);
+  for (Connection* connection : ready) {
+    connection->ready = false;
+    connection->run();
+  }
+}
+
+void Worker::mark_held(Connection& connection) {
+  if (connection.held) return;
+  connection.held = true;
+  held_.push_back(&connection);
+}
+
+void Worker::on_tick() {
+  enter();
+  const auto now_ms = static_cast<int64_t>(uv_now(&loop_));
+  size_t count = connections_.size() / kTicksForAll + 1;
+  for (count = std::min(count, connections_.size()); count > 0; --count) {
+    if (tick_position_ >= connections_.size()) tick_position_ = 0;
+    connections_[tick_position_++]->tick(now_ms);
+  }
+}
+
+std::string Worker::take_string() {
+  if (strings_.empty()) {
+    std::string fresh;
+    fresh.reserve(1024);
+    return fresh;
+  }
+  std::string text = std::move(strings_.back());
+  strings_.pop_back();
+  return text;
+}
+
+void Worker::give_string(std::string text) {
+  if (text.capacity() < 64 || text.capacity() > kKeptStringBytes) return;
+  if (strings_.size() < kKeptStrings) strings_.push_back(std::move(text));
+}
+
+void Worker::close_everything() {
+  for (Connection* connection : connections_) connection->disconnect();
+  const auto close = [](uv_handle_t* any) {
+    if (uv_is_closing(any) == 0) uv_close(any, nullptr);
+  };
+  close(handle(&async_));
+  close(handle(&prepare_));
+  close(handle(&check_));
+  close(handle(&idle_));
+  close(handle(&timer_));
+  network_.loop_ends(*this);
+}
+
+}  // namespace respcask::server

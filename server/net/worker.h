@@ -1,0 +1,162 @@
+// Worker: one event loop and its thread.
+//
+// A turn of the loop: every socket that is ready is read and its commands run; then what the turn
+// touched is committed, with one write a shard; then each client that was served gets its replies,
+// with one write a client. Whatever arrives from other threads (pushes, wake-ups, new sockets)
+// comes through the inbox and joins the turn before its commit.
+//
+// Invariants: everything here runs on the loop's thread but the methods marked "any thread". No
+// reply and no message is sent between a command and the commit (with appendfsync always: the sync)
+// that it depends on. The worker owns its connections.
+#pragma once
+
+#include <uv.h>
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/store.h"
+#include "server/net/connection.h"
+#include "server/net/input_buffer.h"
+#include "server/turn.h"
+
+namespace respcask::server {
+
+class Network;
+class Server;
+
+class Worker {
+ public:
+  Worker(Network& network, Server& server, uint32_t index);
+  ~Worker();  // stopped, or never started
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  void start();
+
+  // --- any thread ------------------------------------------------------------------------------
+  // Takes over an accepted socket.
+  void adopt(int fd, bool unix_socket);
+  // Runs `task` on the loop, soon.
+  void post(std::function<void()> task);
+  // A sync has returned or failed.
+  void synced();
+  // Leaves word for a connection: `change(mail)`, under the inbox's lock.
+  template <class Change>
+  void send(Connection& connection, const Change& change) {
+    bool first;
+    {
+      std::lock_guard guard(inbox_mutex_);
+      Connection::Mail& mail = connection.mail();
+      change(mail);
+      if (!mail.listed) {
+        mail.listed = true;
+        addressed_.push_back(&connection);
+      }
+      first = !inbox_used_.exchange(true, std::memory_order_acq_rel);
+    }
+    if (first) wake();
+  }
+  // Closes every connection and ends the loop; join() waits for it. Not from the worker's thread.
+  void stop();
+  void join();
+
+  // --- the loop's thread -----------------------------------------------------------------------
+  uv_loop_t* loop() { return &loop_; }
+  uint32_t index() const { return index_; }
+  Network& network() { return network_; }
+  engine::Store& store() { return store_; }
+  Turn& turn() { return *turn_; }
+  const Config& config() const { return turn_->config(); }
+  // Rises when config() has changed.
+  uint64_t config_version() const { return config_version_; }
+  uint64_t turn_number() const { return turn_number_; }
+  BlockPool& blocks() { return blocks_; }
+
+  // Every callback of the loop begins with this.
+  void enter() {
+    if (!in_turn_) begin_turn();
+  }
+  void mark_dirty(Connection& connection);
+  // It has commands left, for the next turn.
+  void mark_ready(Connection& connection);
+  void mark_held(Connection& connection);
+  // Moves what other threads have pushed to a connection behind `to`.
+  void take_pushed(Connection& connection, std::string& to);
+  // Drops the mail of a connection that nobody can reach any more.
+  void forget(Connection& connection);
+  // The loop has let go of the connection's handle: deletes it.
+  void remove(Connection& connection);
+  // Strings to write replies into, so that an idle client holds none.
+  std::string take_string();
+  void give_string(std::string text);
+
+ private:
+  struct Accepted {
+    int fd;
+    bool unix_socket;
+  };
+  struct HeldOutbox {
+    engine::SyncPoint point;
+    Outbox outbox;
+  };
+
+  void run();
+  void wake();
+  void begin_turn();
+  void end_turn();
+  void finish_round();
+  void drain_inbox();
+  void deliver_outbox(engine::SyncPoint point, bool commit_failed);
+  void open_connection(Accepted accepted);
+  void run_ready();
+  void release_held();
+  void on_tick();
+  void close_everything();
+
+  Network& network_;
+  Server& server_;
+  engine::Store& store_;
+  const uint32_t index_;
+
+  uv_loop_t loop_;
+  uv_async_t async_;
+  uv_prepare_t prepare_;
+  uv_check_t check_;
+  uv_idle_t idle_;
+  uv_timer_t timer_;
+  std::thread thread_;
+  std::atomic<std::thread::id> thread_id_{};
+  bool stopping_ = false;
+
+  std::optional<Turn> turn_;  // made on the loop's thread
+  bool in_turn_ = false;
+  uint64_t turn_number_ = 1;
+  const Config* known_config_ = nullptr;
+  uint64_t config_version_ = 0;
+
+  BlockPool blocks_;
+  std::vector<std::string> strings_;
+  std::vector<Connection*> dirty_;
+  std::vector<Connection*> ready_;
+  std::vector<Connection*> held_;
+  std::deque<HeldOutbox> held_outboxes_;
+  std::atomic<bool> anything_held_{false};
+  std::vector<Connection*> connections_;
+  size_t tick_position_ = 0;
+
+  std::mutex inbox_mutex_;  // guards what follows, and the mail of the worker's connections
+  std::atomic<bool> inbox_used_{false};  // set under the lock, looked at without it
+  std::vector<Accepted> accepted_;
+  std::vector<Connection*> addressed_;
+  std::vector<std::function<void()>> tasks_;
+};
+
+}  // namespace respcask::server

@@ -1,0 +1,188 @@
+#include "server/process.h"
+
+#include <execinfo.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+
+namespace respcask::server {
+namespace {
+
+engine::Error failed(std::string_view what) {
+  return {engine::ErrorCode::kIo, fmt::format("{}: {}", what, std::strerror(errno))};
+}
+
+sigset_t stop_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  return set;
+}
+
+}  // namespace
+
+engine::Result<void> daemonize() {
+  const pid_t child = ::fork();
+  if (child < 0) return failed("Could not start a background process");
+  if (child > 0) ::_exit(0);
+  ::setsid();
+  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (null < 0) return failed("Could not open /dev/null");
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(null, stream);
+  if (null > STDERR_FILENO) ::close(null);
+  return {};
+}
+
+engine::Result<void> write_pid_file(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0) return failed("Could not write the pid file " + path);
+  const std::string text = fmt::format("{}\n", ::getpid());
+  const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  const auto result = written ? engine::Result<void>() : failed("Could not write " + path);
+  ::close(fd);
+  return result;
+}
+
+void remove_pid_file(const std::string& path) {
+  ::unlink(path.c_str());
+}
+
+// The protocol of sd_notify(3): one datagram to the socket named in NOTIFY_SOCKET, where a leading
+// '@' stands for the NUL of an abstract address.
+void notify_service_manager(std::string_view state) {
+  const char* const name = std::getenv("NOTIFY_SOCKET");
+  if (name == nullptr || (name[0] != '/' && name[0] != '@')) return;
+  sockaddr_un address{};
+  const size_t size = std::strlen(name);
+  if (size >= sizeof address.sun_path) return;
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, name, size);
+  if (name[0] == '@') address.sun_path[0] = '\0';
+  const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return;
+  // Nobody hears if this fails, and nothing depends on it.
+  [[maybe_unused]] const ssize_t sent = ::sendto(
+      fd, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address),
+      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size));
+  ::close(fd);
+}
+
+void prepare_signals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGHUP, SIG_IGN);
+  const sigset_t set = stop_signals();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+std::string_view wait_for_shutdown() {
+  const sigset_t set = stop_signals();
+  int signal = 0;
+  while (sigwait(&set, &signal) != 0) {
+  }
+  // Whoever asks twice means it.
+  struct sigaction force {};
+  force.sa_handler = [](int) { ::_exit(1); };
+  sigaction(SIGTERM, &force, nullptr);
+  sigaction(SIGINT, &force, nullptr);
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  return signal == SIGINT ? "SIGINT" : "SIGTERM";
+}
+
+void request_shutdown() {
+  ::kill(::getpid(), SIGTERM);
+}
+
+// --- the crash log -----------------------------------------------------------------------------
+
+namespace {
+
+constexpr std::array kFatalSignals = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+constexpr size_t kHandlerStackBytes = 64 * 1024;
+constexpr int kFrames = 64;
+
+std::array<char, 4096> crash_log_path;  // "": standard output
+alignas(16) std::array<char, kHandlerStackBytes> handler_stack;
+
+void print(int fd, const char* text) {
+  [[maybe_unused]] const ssize_t written = ::write(fd, text, std::strlen(text));
+}
+
+void print_hex(int fd, uintptr_t value) {
+  std::array<char, 19> text{};
+  size_t at = text.size() - 1;
+  do {
+    text[--at] = "0123456789abcdef"[value & 15];
+    value >>= 4;
+  } while (value != 0);
+  text[--at] = 'x';
+  text[--at] = '0';
+  print(fd, &text[at]);
+}
+
+const char* signal_name(int signal) {
+  switch (signal) {
+    case SIGSEGV:
+      return "SIGSEGV";
+    case SIGBUS:
+      return "SIGBUS";
+    case SIGFPE:
+      return "SIGFPE";
+    case SIGILL:
+      return "SIGILL";
+    default:
+      return "SIGABRT";
+  }
+}
+
+// Only calls that are allowed in a signal handler; backtrace() was called once before, so that it
+// has nothing left to load.
+void write_crash_log(int signal, siginfo_t* info, void*) {
+  int fd = STDOUT_FILENO;
+  if (crash_log_path[0] != '\0') {
+    fd = ::open(crash_log_path.data(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0) fd = STDERR_FILENO;
+  }
+  print(fd, "\n=== RESPCASK BUG REPORT START ===\nCrashed by signal: ");
+  print(fd, signal_name(signal));
+  if (signal == SIGSEGV || signal == SIGBUS) {
+    print(fd, "\nAccessing address: ");
+    print_hex(fd, reinterpret_cast<uintptr_t>(info->si_addr));
+  }
+  print(fd, "\nBacktrace:\n");
+  std::array<void*, kFrames> frames;
+  backtrace_symbols_fd(frames.data(), backtrace(frames.data(), kFrames), fd);
+  print(fd, "=== RESPCASK BUG REPORT END ===\n");
+  ::raise(signal);  // SA_RESETHAND: now for good
+}
+
+}  // namespace
+
+void install_crash_log(const std::string& logfile) {
+  if (logfile.size() < crash_log_path.size()) {
+    std::memcpy(crash_log_path.data(), logfile.c_str(), logfile.size() + 1);
+  }
+  std::array<void*, 1> frame;
+  backtrace(frame.data(), 1);
+  // A stack of its own, for the main thread at least: the thread's may have run out.
+  stack_t stack{};
+  stack.ss_sp = handler_stack.data();
+  stack.ss_size = handler_stack.size();
+  sigaltstack(&stack, nullptr);
+  struct sigaction action {};
+  action.sa_sigaction = write_crash_log;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK | static_cast<int>(SA_RESETHAND) | SA_NODEFER;
+  for (const int signal : kFatalSignals) sigaction(signal, &action, nullptr);
+}
+
+}  // namespace respcask::server

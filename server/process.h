@@ -1,0 +1,37 @@
+// What a server does as a Unix process: detach from the terminal, write a pid file, tell systemd
+// how it is, wait for the signal to stop, and leave a trace when it crashes.
+//
+// Called by main's thread; request_shutdown() by any. Nothing here allocates after a crash.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "engine/result.h"
+
+namespace respcask::server {
+
+// Goes on as a child in a session of its own, with the standard streams on /dev/null. Before any
+// thread is started.
+engine::Result<void> daemonize();
+
+// Writes the process id to `path`; removes it.
+engine::Result<void> write_pid_file(const std::string& path);
+void remove_pid_file(const std::string& path);
+
+// Sends `state` ("READY=1") to the service manager that started this process, if one did.
+void notify_service_manager(std::string_view state);
+
+// From now on, in this thread and those that it starts, SIGTERM and SIGINT wait for
+// wait_for_shutdown(); SIGPIPE and SIGHUP are ignored.
+void prepare_signals();
+// Returns the name of the signal that asks to stop. The next one ends the process at once.
+std::string_view wait_for_shutdown();
+// Makes wait_for_shutdown() return.
+void request_shutdown();
+
+// When the process dies of a signal of its own making (a failed assertion, a bad access), writes
+// what it was and where to `logfile` ("": standard output) before it goes.
+void install_crash_log(const std::string& logfile);
+
+}  // namespace respcask::server

@@ -1,0 +1,282 @@
+// What one client cannot do to the others.
+#include <doctest/doctest.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/e2e/client.h"
+#include "tests/e2e/server_process.h"
+
+namespace respcask::e2e {
+namespace {
+
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+double ping_ms(Client& client) {
+  const auto begin = Clock::now();
+  REQUIRE(client.call({"PING"}) == "+PONG\r\n");
+  return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+}
+
+TEST_CASE("a client that sends and never reads costs little, and the others nothing") {
+  ServerProcess server({"--io-threads", "1"});
+  server.start();
+  Client setter(server.port());
+  REQUIRE(setter.call({"SET", "value", std::string(1000, 'v')}) == "+OK\r\n");
+  Client deaf(server.port());
+  deaf.set_receive_buffer(4096);
+  Client other(server.port());
+  ping_ms(other);
+  const size_t before = server.resident_bytes();
+
+  std::string burst;
+  for (int i = 0; i < 1000; ++i) burst += request({"GET", "value"});
+  std::vector<double> pings;
+  size_t highest = before;
+  const auto end = Clock::now() + milliseconds(2000);
+  while (Clock::now() < end) {
+    REQUIRE(deaf.send_some(burst) >= 0);
+    pings.push_back(ping_ms(other));
+    highest = std::max(highest, server.resident_bytes());
+  }
+  std::sort(pings.begin(), pings.end());
+  MESSAGE("grew by " << (highest - before) / 1024 << " KiB; PING p99 "
+                     << pings[pings.size() * 99 / 100] << " ms");
+  CHECK(highest - before < 8 * 1024 * 1024);
+  CHECK(pings[pings.size() * 99 / 100] < 50);
+}
+
+TEST_CASE("a slow reader gets every reply in the end") {
+  ServerProcess server;
+  server.start();
+  Client client(server.port());
+  const std::string value(5000, 'v');
+  REQUIRE(client.call({"SET", "value", value}) == "+OK\r\n");
+  constexpr int kCommands = 5000;
+  std::string pipeline;
+  for (int i = 0; i < kCommands; ++i) pipeline += request({"GET", "value"});
+  std::thread sender([&] { client.send(pipeline + request({"PING"})); });
+  std::this_thread::sleep_for(milliseconds(500));
+  const std::string reply = "$5000\r\n" + value + "\r\n";
+  int wrong = 0;
+  for (int i = 0; i < kCommands; ++i) wrong += client.read_exactly(reply.size()) != reply;
+  CHECK(wrong == 0);
+  CHECK(client.read_line() == "+PONG");
+  sender.join();
+}
+
+TEST_CASE("clients above maxclients are told, and may come when others have gone") {
+  ServerProcess server({"--maxclients", "5"});
+  server.start();
+  std::vector<Client> clients;
+  // The connection that start() looked with may take a moment to be gone.
+  std::this_thread::sleep_for(milliseconds(200));
+  for (int i = 0; i < 5; ++i) {
+    clients.emplace_back(server.port());
+    REQUIRE(clients.back().call({"PING"}) == "+PONG\r\n");
+  }
+  for (int i = 0; i < 3; ++i) {
+    Client refused(server.port());
+    CHECK(refused.read_all() == "-ERR max number of clients reached\r\n");
+  }
+  clients.pop_back();
+  std::this_thread::sleep_for(milliseconds(200));
+  Client next(server.port());
+  CHECK(next.call({"PING"}) == "+PONG\r\n");
+}
+
+TEST_CASE("idle clients are closed after the time-out, busy and subscribed ones are not") {
+  ServerProcess server({"--timeout", "1"});
+  server.start();
+  Client idle(server.port());
+  Client busy(server.port());
+  Client subscribed(server.port());
+  REQUIRE(idle.call({"PING"}) == "+PONG\r\n");
+  REQUIRE(subscribed.call({"SUBSCRIBE", "c"}).starts_with("*3\r\n"));
+  const auto end = Clock::now() + milliseconds(4000);
+  while (Clock::now() < end) {
+    REQUIRE(busy.call({"PING"}) == "+PONG\r\n");
+    std::this_thread::sleep_for(milliseconds(100));
+  }
+  CHECK(idle.ends());
+  CHECK(subscribed.call({"PING"}).starts_with("*2\r\n"));
+}
+
+TEST_CASE("a query beyond its limit ends the connection and not the server") {
+  ServerProcess server({"--client-query-buffer-limit", "1mb"});
+  server.start();
+  Client client(server.port());
+  client.send("*2\r\n$3\r\nGET\r\n$100000000\r\n");
+  const std::string chunk(65536, 'x');
+  bool sent = true;
+  for (int i = 0; i < 64 && sent; ++i) sent = client.send(chunk);
+  CHECK(client.read_all() == "");
+  Client other(server.port());
+  CHECK(other.call({"PING"}) == "+PONG\r\n");
+}
+
+TEST_CASE("before the password a client may ask little") {
+  ServerProcess server({"--requirepass", "secret"});
+  server.start();
+  Client many(server.port());
+  many.send("*11\r\n");
+  CHECK(many.read_all() == "-ERR Protocol error: unauthenticated multibulk length\r\n");
+  Client large(server.port());
+  large.send("*2\r\n$4\r\nAUTH\r\n$16385\r\n");
+  CHECK(large.read_all() == "-ERR Protocol error: unauthenticated bulk length\r\n");
+  Client allowed(server.port());
+  CHECK(allowed.call({"AUTH", "secret"}) == "+OK\r\n");
+  CHECK(allowed.call({"ECHO", std::string(100000, 'x')}).size() == 100000 + 11);
+}
+
+TEST_CASE("a subscriber that does not read is cut off at its hard limit") {
+  ServerProcess server({"--client-output-buffer-limit", "pubsub", "1mb", "0", "0"});
+  server.start();
+  Client deaf(server.port());
+  deaf.set_receive_buffer(4096);
+  REQUIRE(deaf.call({"SUBSCRIBE", "c"}).starts_with("*3\r\n"));
+  Client publisher(server.port());
+  const std::string message(100000, 'm');
+  std::string receivers = ":1\r\n";
+  for (int i = 0; i < 500 && receivers == ":1\r\n"; ++i) {
+    receivers = publisher.call({"PUBLISH", "c", message});
+  }
+  CHECK(receivers == ":0\r\n");
+  CHECK(server.log().find("output buffer limits") != std::string::npos);
+}
+
+TEST_CASE("messages reach subscribers on every loop in one order") {
+  ServerProcess server({"--io-threads", "3"});
+  server.start();
+  constexpr int kSubscribers = 6;
+  constexpr int kMessages = 2000;
+  std::vector<Client> subscribers;
+  for (int i = 0; i < kSubscribers; ++i) {
+    subscribers.emplace_back(server.port());
+    REQUIRE(subscribers.back().call({"SUBSCRIBE", "c"}).starts_with("*3\r\n"));
+  }
+  std::vector<std::thread> publishers;
+  for (int p = 0; p < 3; ++p) {
+    publishers.emplace_back([&, p] {
+      Client client(server.port());
+      for (int i = 0; i < kMessages; ++i) {
+        client.call({"PUBLISH", "c", std::to_string(p) + ":" + std::to_string(i)});
+      }
+    });
+  }
+  std::vector<std::string> seen;
+  for (int i = 0; i < 3 * kMessages; ++i) seen.push_back(subscribers[0].read_reply());
+  for (int s = 1; s < kSubscribers; ++s) {
+    int different = 0;
+    for (const std::string& message : seen) different += subscribers[s].read_reply() != message;
+    CHECK(different == 0);
+  }
+  for (std::thread& publisher : publishers) publisher.join();
+}
+
+TEST_CASE("CLIENT KILL ends a client whatever it is doing") {
+  ServerProcess server({"--io-threads", "2"});
+  server.start();
+  Client killer(server.port());
+  const auto killed = [&](std::string_view id) {
+    CHECK(killer.call({"CLIENT", "KILL", "ID", id.substr(1)}) == ":1\r\n");
+    for (int i = 0; i < 200; ++i) {
+      if (killer.call({"CLIENT", "LIST", "ID", id.substr(1)}) == "$0\r\n\r\n") return true;
+      std::this_thread::sleep_for(milliseconds(10));
+    }
+    return false;
+  };
+  for (int i = 0; i < 4; ++i) {  // on either loop
+    Client idle(server.port());
+    idle.send(request({"CLIENT", "ID"}));
+    CHECK(killed(idle.read_line()));
+    CHECK(idle.ends());
+
+    Client half(server.port());
+    half.send(request({"CLIENT", "ID"}) + "*2\r\n$3\r\nGE");
+    CHECK(killed(half.read_line()));
+    CHECK(half.ends());
+
+    Client subscribed(server.port());
+    subscribed.send(request({"CLIENT", "ID"}));
+    const std::string subscriber_id = subscribed.read_line();
+    subscribed.call({"SUBSCRIBE", "c"});
+    CHECK(killed(subscriber_id));
+    CHECK(subscribed.ends());
+
+    Client deaf(server.port());
+    deaf.set_receive_buffer(4096);
+    deaf.send(request({"CLIENT", "ID"}));
+    const std::string deaf_id = deaf.read_line();
+    const std::string large(1'000'000, 'x');
+    for (int n = 0; n < 4; ++n) deaf.send_some(request({"ECHO", large}));
+    CHECK(killed(deaf_id));
+  }
+  CHECK(killer.call({"PING"}) == "+PONG\r\n");
+}
+
+TEST_CASE("a client that is paused and goes away is forgotten") {
+  ServerProcess server;
+  server.start();
+  Client controller(server.port());
+  REQUIRE(controller.call({"CLIENT", "PAUSE", "1000", "ALL"}) == "+OK\r\n");
+  {
+    Client paused(server.port());
+    paused.send(request({"SET", "never", "1"}));
+    std::this_thread::sleep_for(milliseconds(100));
+  }
+  // Paused itself, so this is answered when the pause is over.
+  const std::string list = controller.call({"CLIENT", "LIST"});
+  CHECK(std::count(list.begin(), list.end(), '\n') == 3);  // header, its own line, end
+  CHECK(controller.call({"EXISTS", "never"}) == ":0\r\n");
+}
+
+TEST_CASE("a thousand clients come and go while others work") {
+  ServerProcess server({"--io-threads", "2"});
+  server.start();
+  std::vector<Client> clients;
+  for (int i = 0; i < 1000; ++i) {
+    clients.emplace_back(server.port());
+    clients.back().send(request({"PING"}));
+  }
+  int answered = 0;
+  for (Client& client : clients) answered += client.read_line() == "+PONG";
+  CHECK(answered == 1000);
+  clients.clear();
+  Client last(server.port());
+  CHECK(last.call({"PING"}) == "+PONG\r\n");
+}
+
+TEST_CASE("when descriptors run out clients wait, and are served when some come back") {
+  ServerProcess server;
+  server.start();
+  std::vector<Client> clients;
+  for (int i = 0; i < 10; ++i) {
+    clients.emplace_back(server.port());
+    REQUIRE(clients.back().call({"PING"}) == "+PONG\r\n");
+  }
+  // As many as it has now, and not one more.
+  size_t open = 0;
+  for ([[maybe_unused]] const auto& entry :
+       std::filesystem::directory_iterator("/proc/" + std::to_string(server.pid()) + "/fd")) {
+    ++open;
+  }
+  const rlimit exhausted{open, open};
+  REQUIRE(::prlimit(server.pid(), RLIMIT_NOFILE, &exhausted, nullptr) == 0);
+  Client waiting(server.port());
+  waiting.send(request({"PING"}));
+  std::this_thread::sleep_for(milliseconds(300));
+  CHECK(clients[0].call({"PING"}) == "+PONG\r\n");
+  while (clients.size() > 5) clients.pop_back();
+  CHECK(waiting.read_line() == "+PONG");
+  CHECK(server.log().find("Accepting client connection") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace respcask::e2e

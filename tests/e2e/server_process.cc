@@ -1,0 +1,175 @@
+#include "tests/e2e/server_process.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include "tests/e2e/client.h"
+
+namespace respcask::e2e {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kStartTimeout{60000};
+
+std::string binary() {
+  const char* const path = std::getenv("RESPCASK_SERVER");
+  return path != nullptr ? path : "build/server/respcask-server";
+}
+
+pid_t spawn(const std::vector<std::string>& arguments, int output_fd) {
+  std::vector<std::string> words{binary()};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  const pid_t pid = ::fork();
+  REQUIRE(pid >= 0);
+  if (pid == 0) {
+    ::dup2(output_fd, STDOUT_FILENO);
+    ::dup2(output_fd, STDERR_FILENO);
+    ::execv(argv[0], argv.data());
+    ::_exit(127);
+  }
+  return pid;
+}
+
+}  // namespace
+
+int free_port() {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  REQUIRE(fd >= 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  REQUIRE(::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  socklen_t size = sizeof address;
+  REQUIRE(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+  ::close(fd);
+  return ntohs(address.sin_port);
+}
+
+Ended run_to_end(const std::vector<std::string>& arguments, int timeout_ms) {
+  int pipe_fds[2];
+  REQUIRE(::pipe2(pipe_fds, O_CLOEXEC) == 0);
+  const pid_t pid = spawn(arguments, pipe_fds[1]);
+  ::close(pipe_fds[1]);
+  Ended ended;
+  const auto deadline = Clock::now() + milliseconds(timeout_ms);
+  for (;;) {
+    const auto left = std::chrono::duration_cast<milliseconds>(deadline - Clock::now()).count();
+    pollfd query{pipe_fds[0], POLLIN, 0};
+    if (left <= 0 || ::poll(&query, 1, static_cast<int>(left)) <= 0) break;
+    char buffer[4096];
+    const ssize_t size = ::read(pipe_fds[0], buffer, sizeof buffer);
+    if (size <= 0) break;
+    ended.output.append(buffer, static_cast<size_t>(size));
+  }
+  ::close(pipe_fds[0]);
+  if (Clock::now() >= deadline) ::kill(pid, SIGKILL);
+  int status = 0;
+  REQUIRE(::waitpid(pid, &status, 0) == pid);
+  if (WIFEXITED(status)) ended.exit_code = WEXITSTATUS(status);
+  return ended;
+}
+
+ServerProcess::ServerProcess(std::vector<std::string> options) : options_(std::move(options)) {
+  std::string name = (std::filesystem::temp_directory_path() / "respcask-e2e-XXXXXX").string();
+  REQUIRE(::mkdtemp(name.data()) != nullptr);
+  directory_ = name;
+  data_ = directory_ + "/data";
+  port_ = free_port();
+}
+
+ServerProcess::~ServerProcess() {
+  kill();
+  std::error_code ignored;
+  std::filesystem::remove_all(directory_, ignored);
+}
+
+void ServerProcess::start(std::vector<std::string> options) {
+  options_ = std::move(options);
+  start();
+}
+
+void ServerProcess::start() {
+  REQUIRE(!running());
+  std::vector<std::string> arguments{"--port",       std::to_string(port_), "--dir",     data_,
+                                     "--unixsocket", unix_socket(),         "--logfile", ""};
+  arguments.insert(arguments.end(), options_.begin(), options_.end());
+  const std::string log_path = directory_ + "/log";
+  const int log_fd = ::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  REQUIRE(log_fd >= 0);
+  pid_ = spawn(arguments, log_fd);
+  ::close(log_fd);
+
+  const auto deadline = Clock::now() + kStartTimeout;
+  while (Clock::now() < deadline) {
+    int status = 0;
+    if (::waitpid(pid_, &status, WNOHANG) == pid_) {
+      pid_ = -1;
+      FAIL("the server ended at its start: " << log());
+    }
+    // Whoever answers, the password need not be known.
+    if (Client client; client.try_connect(port_)) {
+      client.send("PING\r\n");
+      const std::string line = client.read_line();
+      if (line == "+PONG" || line.starts_with("-NOAUTH")) return;
+    }
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  FAIL("the server does not answer: " << log());
+}
+
+int ServerProcess::stop() {
+  REQUIRE(running());
+  ::kill(pid_, SIGTERM);
+  int status = 0;
+  REQUIRE(::waitpid(pid_, &status, 0) == pid_);
+  pid_ = -1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+void ServerProcess::kill() {
+  if (!running()) return;
+  ::kill(pid_, SIGKILL);
+  ::waitpid(pid_, nullptr, 0);
+  pid_ = -1;
+}
+
+std::string ServerProcess::log() const {
+  std::ifstream file(directory_ + "/log");
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+size_t ServerProcess::resident_bytes() const {
+  std::ifstream file("/proc/" + std::to_string(pid_) + "/status");
+  std::string word;
+  while (file >> word) {
+    if (word != "RssAnon:") continue;
+    size_t kilobytes = 0;
+    file >> kilobytes;
+    return kilobytes * 1024;
+  }
+  FAIL("no memory figure for process " << pid_);
+  return 0;
+}
+
+}  // namespace respcask::e2e

@@ -1,0 +1,62 @@
+// ServerProcess: a respcask-server of a test's own, in a directory of its own, on a port of its
+// own.
+//
+// The binary is named by the environment variable RESPCASK_SERVER. The directory is made at
+// construction and removed with the object, whatever runs is killed. One thread at a time.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+namespace respcask::e2e {
+
+// A TCP port of 127.0.0.1 that nothing listens on.
+int free_port();
+
+// What a program that ended has left behind.
+struct Ended {
+  int exit_code = -1;  // -1: by a signal
+  std::string output;  // both streams
+};
+// Runs the server with exactly these arguments until it ends by itself, `timeout_ms` at most.
+Ended run_to_end(const std::vector<std::string>& arguments, int timeout_ms = 20000);
+
+class ServerProcess {
+ public:
+  // `options` are further arguments, "--name", "value", .... Not started yet.
+  explicit ServerProcess(std::vector<std::string> options = {});
+  ~ServerProcess();
+  ServerProcess(const ServerProcess&) = delete;
+  ServerProcess& operator=(const ServerProcess&) = delete;
+
+  // Starts it and waits until it answers; fails the test if it does not.
+  void start();
+  // The same with other options.
+  void start(std::vector<std::string> options);
+  // SIGTERM, and the exit code.
+  int stop();
+  // SIGKILL.
+  void kill();
+  bool running() const { return pid_ > 0; }
+
+  int port() const { return port_; }
+  pid_t pid() const { return pid_; }
+  const std::string& directory() const { return directory_; }
+  std::string data_directory() const { return data_; }
+  void set_data_directory(std::string path) { data_ = std::move(path); }
+  std::string unix_socket() const { return directory_ + "/server.sock"; }
+  std::string log() const;
+  // Resident memory now, and the highest since the start, in bytes.
+  size_t resident_bytes() const;
+
+ private:
+  std::vector<std::string> options_;
+  std::string directory_;
+  std::string data_;
+  int port_ = 0;
+  pid_t pid_ = -1;
+};
+
+}  // namespace respcask::e2e

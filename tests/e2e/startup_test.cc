@@ -1,0 +1,147 @@
+// How a server starts, and how it says that it does not.
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+
+#include "tests/e2e/client.h"
+#include "tests/e2e/server_process.h"
+
+namespace respcask::e2e {
+namespace {
+
+size_t lines(const std::string& text) {
+  return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+// The last line, which is what a person sees.
+std::string last_line(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text.substr(text.rfind('\n') + 1);
+}
+
+TEST_CASE("a second server on the same directory is refused in one sentence") {
+  ServerProcess server;
+  server.start();
+  const Ended second =
+      run_to_end({"--port", std::to_string(free_port()), "--dir", server.data_directory()});
+  CHECK(second.exit_code == 1);
+  CHECK(last_line(second.output).find("another process is using") != std::string::npos);
+  Client client(server.port());
+  CHECK(client.call({"PING"}) == "+PONG\r\n");
+}
+
+TEST_CASE("a port that is taken is refused in one sentence") {
+  ServerProcess server;
+  server.start();
+  const Ended second =
+      run_to_end({"--port", std::to_string(server.port()), "--dir", server.directory() + "/other"});
+  CHECK(second.exit_code == 1);
+  CHECK(last_line(second.output).find("Address already in use") != std::string::npos);
+}
+
+TEST_CASE("what is no store, or cannot be read, is refused and left as it is") {
+  ServerProcess server;
+  server.start();
+  REQUIRE(server.stop() == 0);
+  const std::string store_file = server.data_directory() + "/STORE";
+  REQUIRE(std::filesystem::exists(store_file));
+  const auto size = std::filesystem::file_size(store_file);
+  std::ofstream(store_file, std::ios::trunc) << "this is no store of ours, whatever it may be";
+  const Ended ended =
+      run_to_end({"--port", std::to_string(free_port()), "--dir", server.data_directory()});
+  CHECK(ended.exit_code == 1);
+  CHECK(last_line(ended.output).find("STORE") != std::string::npos);
+  CHECK(std::filesystem::file_size(store_file) != size);
+
+  const Ended unreadable =
+      run_to_end({"--port", std::to_string(free_port()), "--dir", "/proc/nowhere"});
+  CHECK(unreadable.exit_code == 1);
+  CHECK(last_line(unreadable.output).find("/proc/nowhere") != std::string::npos);
+}
+
+TEST_CASE("a wrong word on the command line is one line and exit code 1") {
+  const Ended unknown = run_to_end({"--prot", "1"});
+  CHECK(unknown.exit_code == 1);
+  CHECK(lines(unknown.output) == 1);
+  CHECK(unknown.output.find("prot") != std::string::npos);
+  const Ended value = run_to_end({"--port", "many"});
+  CHECK(value.exit_code == 1);
+  CHECK(lines(value.output) == 1);
+}
+
+TEST_CASE("--help and --version answer and end well") {
+  const Ended help = run_to_end({"--help"});
+  CHECK(help.exit_code == 0);
+  CHECK(help.output.find("appendfsync") != std::string::npos);
+  const Ended version = run_to_end({"--version"});
+  CHECK(version.exit_code == 0);
+  CHECK(lines(version.output) == 1);
+}
+
+TEST_CASE("a configuration file is read, the command line wins, a wrong line is named") {
+  ServerProcess server;
+  const std::string file = server.directory() + "/respcask.conf";
+  std::ofstream(file) << "# a comment\nmaxclients 77\ntimeout 5\n";
+  const int port = free_port();
+  std::ofstream(file, std::ios::app) << "port " << port << "\nbnid 127.0.0.1\n";
+  const Ended ended = run_to_end({file});
+  CHECK(ended.exit_code == 1);
+  CHECK(ended.output.find("respcask.conf:5") != std::string::npos);
+}
+
+TEST_CASE("daemonize leaves a pid file and a server that stops on SIGTERM") {
+  ServerProcess server;  // for its directory
+  const std::string pid_file = server.directory() + "/server.pid";
+  const int port = free_port();
+  const Ended parent =
+      run_to_end({"--port", std::to_string(port), "--dir", server.data_directory(), "--daemonize",
+                  "yes", "--pidfile", pid_file, "--logfile", server.directory() + "/daemon.log"});
+  CHECK(parent.exit_code == 0);
+  CHECK(parent.output.empty());
+  Client client;
+  for (int i = 0; i < 500 && !client.try_connect(port); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  REQUIRE(client.call({"PING"}) == "+PONG\r\n");
+  int pid = 0;
+  std::ifstream(pid_file) >> pid;
+  REQUIRE(pid > 1);
+  REQUIRE(::kill(pid, SIGTERM) == 0);
+  CHECK(client.ends());
+  for (int i = 0; i < 500 && std::filesystem::exists(pid_file); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  CHECK_FALSE(std::filesystem::exists(pid_file));
+}
+
+TEST_CASE("CONFIG SET port moves the server, and a taken port leaves it where it is") {
+  ServerProcess server;
+  server.start();
+  ServerProcess other;
+  other.start();
+  Client client(server.port());
+  const std::string refused = client.call({"CONFIG", "SET", "port", std::to_string(other.port())});
+  CHECK(refused.starts_with("-ERR CONFIG SET failed"));
+  {
+    Client still(server.port());
+    CHECK(still.call({"PING"}) == "+PONG\r\n");
+  }
+  const int port = free_port();
+  REQUIRE(client.call({"CONFIG", "SET", "port", std::to_string(port)}) == "+OK\r\n");
+  Client moved(port);
+  CHECK(moved.call({"PING"}) == "+PONG\r\n");
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  Client gone;
+  CHECK_FALSE(gone.try_connect(server.port()));
+  CHECK(client.call({"PING"}) == "+PONG\r\n");
+}
+
+}  // namespace
+}  // namespace respcask::e2e

@@ -1,0 +1,176 @@
+// How requests and replies travel: pipelines, splits, endings.
+#include <doctest/doctest.h>
+#include <hiredis/hiredis.h>
+
+#include <chrono>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/e2e/client.h"
+#include "tests/e2e/server_process.h"
+
+namespace respcask::e2e {
+namespace {
+
+TEST_CASE("a client library sets, gets and deletes") {
+  ServerProcess server;
+  server.start();
+  redisContext* const context = redisConnect("127.0.0.1", server.port());
+  REQUIRE(context != nullptr);
+  REQUIRE(context->err == 0);
+  const auto call = [context](auto... words) {
+    auto* const reply = static_cast<redisReply*>(redisCommand(context, words...));
+    REQUIRE(reply != nullptr);
+    std::string text = reply->type == REDIS_REPLY_INTEGER ? std::to_string(reply->integer)
+                       : reply->str != nullptr            ? std::string(reply->str, reply->len)
+                                                          : "(nil)";
+    freeReplyObject(reply);
+    return text;
+  };
+  CHECK(call("SET %s %s", "key", "value") == "OK");
+  CHECK(call("GET %s", "key") == "value");
+  CHECK(call("DEL %s", "key") == "1");
+  CHECK(call("GET %s", "key") == "(nil)");
+  redisFree(context);
+}
+
+TEST_CASE("n commands in one write get n replies in order") {
+  ServerProcess server;
+  server.start();
+  Client client(server.port());
+  constexpr int kCommands = 100000;
+  std::string pipeline;
+  std::string expected;
+  for (int i = 0; i < kCommands; ++i) {
+    const std::string text = "m" + std::to_string(i);
+    pipeline += request({"ECHO", text});
+    expected += "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n";
+  }
+  // The replies fill the socket's buffers long before all is sent, so they are read meanwhile.
+  std::thread sender([&] { client.send(pipeline); });
+  const std::string replies = client.read_exactly(expected.size());
+  sender.join();
+  CHECK(replies == expected);
+}
+
+TEST_CASE("a stream cut at any byte gives the same replies") {
+  ServerProcess server;
+  server.start();
+  const std::string stream = request({"SET", "split", "a\r\nb"}) + "PING\r\n" +
+                             request({"GET", "split"}) + "ECHO \"x y\"\r\n" + "*0\r\n\r\n" +
+                             request({"DEL", "split"}) + "NOSUCH\r\n";
+  const std::string expected =
+      "+OK\r\n+PONG\r\n$4\r\na\r\nb\r\n$3\r\nx y\r\n:1\r\n"
+      "-ERR unknown command 'NOSUCH', with args beginning with: \r\n";
+  for (size_t cut = 1; cut < stream.size(); ++cut) {
+    CAPTURE(cut);
+    Client client(server.port());
+    client.send(stream.substr(0, cut));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    client.send(stream.substr(cut));
+    REQUIRE(client.read_exactly(expected.size()) == expected);
+  }
+  Client client(server.port());
+  for (const char byte : stream) client.send(std::string_view(&byte, 1));
+  CHECK(client.read_exactly(expected.size()) == expected);
+}
+
+TEST_CASE("a value larger than any buffer arrives whole") {
+  ServerProcess server;
+  server.start();
+  Client client(server.port());
+  std::string value(20'000'000, '\0');
+  for (size_t i = 0; i < value.size(); ++i) value[i] = static_cast<char>(i * 31 + i / 7919);
+  CHECK(client.call({"SET", "large", value}) == "+OK\r\n");
+  CHECK(client.call({"GET", "large"}) ==
+        "$" + std::to_string(value.size()) + "\r\n" + value + "\r\n");
+  CHECK(client.call({"PING"}) == "+PONG\r\n");
+}
+
+TEST_CASE("what was sent before the client closed its side is answered") {
+  ServerProcess server;
+  server.start();
+  Client client(server.port());
+  client.send(request({"SET", "a", "1"}) + request({"GET", "a"}) + "*2\r\n$3\r\nGE");
+  client.end_input();
+  CHECK(client.read_all() == "+OK\r\n$1\r\n1\r\n");
+}
+
+TEST_CASE("QUIT is answered and closes, and nothing behind it runs") {
+  ServerProcess server;
+  server.start();
+  Client client(server.port());
+  client.send(request({"QUIT"}) + request({"SET", "after", "quit"}));
+  CHECK(client.read_all() == "+OK\r\n");
+  Client other(server.port());
+  CHECK(other.call({"GET", "after"}) == "$-1\r\n");
+}
+
+TEST_CASE("a protocol error is answered before the connection closes") {
+  ServerProcess server;
+  server.start();
+  const auto last_words = [&](std::string_view bytes) {
+    Client client(server.port());
+    client.send(bytes);
+    return client.read_all();
+  };
+  CHECK(last_words("*1\r\n!4\r\nPING\r\n") == "-ERR Protocol error: expected '$', got '!'\r\n");
+  CHECK(last_words("*zz\r\n") == "-ERR Protocol error: invalid multibulk length\r\n");
+  CHECK(last_words("PING\r\n*1\r\n$-5\r\n") ==
+        "+PONG\r\n-ERR Protocol error: invalid bulk length\r\n");
+  // Much more input behind the error must not make the reply get lost.
+  CHECK(last_words("*1\r\n!\r\n" + std::string(1'000'000, 'x')) ==
+        "-ERR Protocol error: expected '$', got '!'\r\n");
+}
+
+TEST_CASE("HTTP is not spoken here") {
+  ServerProcess server;
+  server.start();
+  Client post(server.port());
+  post.send("POST / HTTP/1.1\r\n");
+  CHECK(post.ends());
+  Client host(server.port());
+  host.send("Host: localhost\r\n");
+  CHECK(host.ends());
+  CHECK(server.log().find("SECURITY ATTACK") != std::string::npos);
+}
+
+TEST_CASE("a long pipeline of one client does not keep another waiting") {
+  ServerProcess server({"--io-threads", "1"});
+  server.start();
+  Client greedy(server.port());
+  std::string pipeline;
+  for (int i = 0; i < 50000; ++i) pipeline += request({"SET", "key", "value"});
+  bool done = false;
+  std::thread reader([&] {
+    for (int round = 0; round < 4; ++round) {
+      greedy.send(pipeline);
+      greedy.read_exactly(50000 * 5);
+    }
+    __atomic_store_n(&done, true, __ATOMIC_RELAXED);
+  });
+  Client modest(server.port());
+  double worst_ms = 0;
+  while (!__atomic_load_n(&done, __ATOMIC_RELAXED)) {
+    const auto begin = std::chrono::steady_clock::now();
+    REQUIRE(modest.call({"PING"}) == "+PONG\r\n");
+    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
+    worst_ms = std::max(worst_ms, took.count());
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  reader.join();
+  // A turn takes about a millisecond; the rest is for a busy machine.
+  CHECK(worst_ms < 200);
+}
+
+TEST_CASE("a Unix socket serves with the permissions asked for") {
+  ServerProcess server({"--unixsocketperm", "700"});
+  server.start();
+  Client client(server.unix_socket());
+  CHECK(client.call({"PING"}) == "+PONG\r\n");
+  CHECK(client.call({"CLIENT", "LIST"}).find(server.unix_socket() + ":0") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace respcask::e2e

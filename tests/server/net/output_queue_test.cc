@@ -1,0 +1,61 @@
+#include "server/net/output_queue.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+namespace respcask::server {
+namespace {
+
+std::string released(OutputQueue& queue, engine::SyncPoint reached, size_t limit = 100) {
+  std::string bytes;
+  queue.each_released([reached](engine::SyncPoint point) { return point <= reached; }, limit,
+                      [&](char* data, size_t size) { bytes.append(data, size); });
+  return bytes;
+}
+
+TEST_CASE("output queue: what waits for a sync holds back what is behind it") {
+  OutputQueue queue;
+  queue.add(0, "a");
+  queue.add(5, "b");
+  queue.add(0, "c");
+  queue.add(7, "d");
+  CHECK(released(queue, 0) == "a");
+  CHECK(released(queue, 4) == "a");
+  CHECK(released(queue, 5) == "abc");
+  CHECK(released(queue, 7) == "abcd");
+  CHECK(released(queue, 7, 2) == "ab");
+  CHECK(queue.bytes() == 4);
+}
+
+TEST_CASE("output queue: a write may take any part of it") {
+  OutputQueue queue;
+  queue.add(0, "hello ");
+  queue.add(0, "wide ");
+  queue.add(0, "world");
+  std::string rest = "hello wide world";
+  for (const size_t count : {2, 4, 1, 6, 3}) {
+    queue.remove(count);
+    rest.erase(0, count);
+    CHECK(released(queue, 0) == rest);
+    CHECK(queue.bytes() == rest.size());
+  }
+  CHECK(queue.empty());
+}
+
+TEST_CASE("output queue: queued bytes stay where they are") {
+  OutputQueue queue;
+  std::vector<const char*> places;
+  for (int i = 0; i < 100; ++i) queue.add(0, std::string(1, 'x'));
+  const auto visit = [&](char* data, size_t) { places.push_back(data); };
+  const auto synced = [](engine::SyncPoint) { return true; };
+  queue.each_released(synced, 16, visit);
+  for (int i = 0; i < 100; ++i) queue.add(0, std::string(1, 'y'));
+  const std::vector<const char*> before = std::exchange(places, {});
+  queue.each_released(synced, 16, visit);
+  CHECK(places == before);
+}
+
+}  // namespace
+}  // namespace respcask::server
