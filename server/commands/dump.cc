@@ -94,7 +94,7 @@ void cmd_restore(Context& c) {
   const auto options = parse_restore_options(c);
   if (!options) return;
   const KeyRef key = c.key(1);
-  if (!options->replace && c.find(key)) {
+  if (!options->replace && c.find_for_write(key)) {
     return c.error("BUSYKEY Target key name already exists.");
   }
   const auto ttl = c.integer_arg(2);
