@@ -37,6 +37,13 @@ bool copy_packed(Context& c, const KeyRef& from, const engine::KeydirEntry& entr
   return true;
 }
 
+// Whether put() will replace a key, and so tell nothing of a new one. One that has expired is no
+// key, but nor is it said to expire here: RESTORE replaces it like any other.
+bool is_replaced(Context& c, const KeyRef& key) {
+  const auto entry = c.shard(key).find(key.db, key.name, key.hash);
+  return entry && (entry->expiry_ms == 0 || entry->expiry_ms >= c.now_ms());
+}
+
 // Context::put() tells of a new key only where there was none.
 enum class ToldNew : uint8_t { kNo, kYes };
 void made_anew(Context& c, const KeyRef& key, ToldNew told) {
@@ -64,7 +71,7 @@ const ObjectType* object_type(const rdb::Value& value) {
 bool write_object(Context& c, const KeyRef& key, int64_t expiry_ms, const rdb::Value& value) {
   const ObjectType* type = object_type(value);
   assert(type != nullptr);
-  const bool replaces = c.peek(key).has_value();
+  const bool replaces = is_replaced(c, key);
   if (!type->write(c, key, expiry_ms, value)) return false;
   made_anew(c, key, replaces ? ToldNew::kNo : ToldNew::kYes);
   return true;
@@ -72,7 +79,7 @@ bool write_object(Context& c, const KeyRef& key, int64_t expiry_ms, const rdb::V
 
 bool copy_object(Context& c, const KeyRef& from, const engine::KeydirEntry& entry, const KeyRef& to,
                  int64_t expiry_ms) {
-  const bool replaces = c.peek(to).has_value();
+  const bool replaces = is_replaced(c, to);
   const bool copied = entry.collection == 0
                           ? copy_packed(c, from, entry, to, expiry_ms)
                           : object_type(entry).copy_split(c, from, entry, to, expiry_ms);
