@@ -1,11 +1,11 @@
 #include <doctest/doctest.h>
 
-#include <chrono>
+#include <filesystem>
 #include <string>
 #include <string_view>
-#include <thread>
 
 #include "server/types/element_index.h"
+#include "tests/engine/faulty_file.h"
 #include "tests/server/harness.h"
 #include "tests/server/keyspace_events.h"
 
@@ -68,18 +68,40 @@ TEST_CASE("a long string comes through DUMP and RESTORE") {
   CHECK(h.run("GET b") == bulk(value));
 }
 
-TEST_CASE("RESTORE reserves for what the payload unpacks to") {
+TEST_CASE("what the disk has no room for is refused before anything changes") {
+  engine::FaultyFileSystem disk;
   Harness h;
+  std::filesystem::path made = "/";
+  for (const auto& part : std::filesystem::path(h.directory.path()).relative_path()) {
+    made /= part;
+    REQUIRE(disk.create_directory(made.string()));
+  }
+  h.files = &disk;
   h.element_index = make_element_index;
   h.restart();
-  const std::string value(3'000'000, 'z');  // its payload has some 40 KB, a segment here 1 MiB
+  const std::string value(3'000'000, 'z');  // its payload has some 40 KB
+  std::string other_shard = "b";
+  while (h.server->key(other_shard, 0).shard == h.server->key("a", 0).shard) other_shard += "b";
   h.run({"SET", "a", value});
   const std::string dumped = payload(h.run("DUMP a"));
   CHECK(dumped.size() < 100'000);
-  CHECK(h.run({"RESTORE", "b", "0", dumped}) == "+OK\r\n");
-  CHECK(h.run("COPY b c") == ":1\r\n");
+  disk.set_capacity(disk.used() + (1 << 20));
+  for (const std::string& to : {std::string("{a}"), other_shard}) {
+    CAPTURE(to);
+    CHECK(h.run({"RESTORE", to, "0", dumped}).starts_with("-MISCONF "));
+    CHECK(h.run({"COPY", "a", to}).starts_with("-MISCONF "));
+    CHECK(h.run({"EXISTS", to}) == ":0\r\n");
+  }
+  CHECK(h.run({"RENAME", "a", other_shard}).starts_with("-MISCONF "));
+  CHECK(h.run("DBSIZE") == ":1\r\n");
+  CHECK(h.run("RENAME a {a}") == "+OK\r\n");  // the root alone moves
+  disk.set_capacity(uint64_t{1} << 30);
+  CHECK(h.run({"RESTORE", "c", "0", dumped}) == "+OK\r\n");
+  CHECK(h.run({"RENAME", "{a}", other_shard}) == "+OK\r\n");
   h.restart();
   CHECK(h.run("GET c") == bulk(value));
+  CHECK(h.run({"GET", other_shard}) == bulk(value));
+  CHECK(h.run("DBSIZE") == ":2\r\n");
 }
 
 TEST_CASE("RESTORE sets expiry and access") {

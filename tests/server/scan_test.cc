@@ -134,8 +134,12 @@ TEST_CASE("SCAN finds every key that stays, whatever comes and goes meanwhile") 
       }
     });
     std::set<std::string> left = stays;
-    for (const std::string& name : found) left.erase(name);
+    size_t twice = 0;
+    for (const std::string& name : found) {
+      if (name.starts_with("stays:")) twice += 1 - left.erase(name);
+    }
     CHECK(left.empty());
+    CHECK(twice == 0);  // Redis may show one twice; pages that are joined are no reason to
   }
 }
 
@@ -206,7 +210,7 @@ TEST_CASE("KEYS gives each key once while others come and go on another thread")
       }
     }
   });
-  for (int round = 0; round < 30; ++round) {
+  for (int round = 0; round < 10; ++round) {
     const auto found = bulks(h.run("KEYS stays:*"));
     CHECK(found.size() == kStay);
     CHECK(std::set<std::string>(found.begin(), found.end()).size() == kStay);
