@@ -18,6 +18,7 @@ enum class Comparison : uint8_t {
   kNear,            // integers: both negative and equal, or not more than kTolerance apart
   kUnordered,       // the same elements in any order, at every depth
   kUnorderedPairs,  // the same pairs in any order
+  kSubset,          // ours has nothing that theirs has not
   kShape,           // the same types all the way down, whatever they say
 };
 // In the unit of the reply: seconds or milliseconds. A busy machine may hold a server up this long.

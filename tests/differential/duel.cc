@@ -291,16 +291,29 @@ std::optional<std::string> Duel::scan(const Step& step) {
   return text;
 }
 
-// Reads the keys as well, so that both remove those that have expired: until then DBSIZE counts
-// them, as long as chance wills.
+// Expired keys are gone for every reader at once, but DBSIZE counts them until they are removed:
+// waits until nothing is counted that cannot be read.
 void Duel::settle() {
   std::this_thread::sleep_for(std::chrono::milliseconds(kLongestShortExpiryMs + 10));
-  std::vector<std::vector<std::string>> visit;
+  std::vector<std::vector<std::string>> look;
   for (int database = 0; database < kAllDatabases; ++database) {
-    visit.push_back({"SELECT", std::to_string(database)});
-    visit.push_back({"SCAN", "0", "COUNT", "1000000"});
+    look.push_back({"SELECT", std::to_string(database)});
+    look.push_back({"KEYS", "*"});
+    look.push_back({"DBSIZE"});
   }
-  for (Side* side : {&oracle_, &subject_}) ask_all(*side->auxiliary, visit);
+  const auto settled = [&](Side& side) {
+    const std::vector<Reply> replies = ask_all(*side.auxiliary, look);
+    for (size_t i = 0; i + 2 < replies.size(); i += 3) {
+      if (std::to_string(replies[i + 1].items.size()) != replies[i + 2].text) return false;
+    }
+    return true;
+  };
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  for (Side* side : {&oracle_, &subject_}) {
+    while (!settled(*side) && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+  }
 }
 
 std::optional<std::string> Duel::verify_database(int database) {
