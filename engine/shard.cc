@@ -96,6 +96,8 @@ ShardStats Shard::stats() {
     stats.total_bytes += segment->size();
   }
   stats.pending_bytes = pending_.size();
+  stats.garbage = garbage_.size() + garbage_in_hand_;
+  stats.garbage_freed = garbage_freed_;
   stats.damaged_records = damaged_records_.load(std::memory_order_relaxed);
   return stats;
 }
@@ -204,6 +206,7 @@ bool Shard::collect_garbage() {
   std::lock_guard guard(mutex_);
   for (auto [slot, bytes] : dead_bytes) drop_live(Location::at(slot, 0), bytes);
   --garbage_in_hand_;
+  ++garbage_freed_;
   return true;
 }
 

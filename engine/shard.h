@@ -74,8 +74,10 @@ struct ShardStats {
   uint64_t total_bytes = 0;  // bytes of all segment files
   uint64_t pending_bytes = 0;
   uint64_t damaged_records = 0;
-  uint64_t keydir_bytes = 0;  // heap of the keydirs
-  uint64_t collections = 0;   // split ones
+  uint64_t keydir_bytes = 0;   // heap of the keydirs
+  uint64_t collections = 0;    // split ones
+  uint64_t garbage = 0;        // databases and collections that wait to be freed,
+  uint64_t garbage_freed = 0;  // and those that have been
 };
 
 // The most that one command or transaction may write to one shard: 4 GiB less a little. The active
@@ -240,6 +242,7 @@ class Shard {
   std::vector<std::unique_ptr<Namespace>> databases_;
   std::unordered_map<uint64_t, std::unique_ptr<ElementIndex>> collections_;
   std::deque<Garbage> garbage_;
+  uint64_t garbage_freed_ = 0;
   size_t garbage_in_hand_ = 0;  // taken out of garbage_, not finished: slots must not be reused
 
   std::vector<std::shared_ptr<Segment>> segments_;  // by slot; null: free

@@ -15,11 +15,13 @@ namespace {
 
 // The families that there are.
 constexpr std::span<const Command> (*kFamilies[])() = {
-    bitfield_commands,    bitmap_commands,     bitop_commands,       client_commands,
-    command_commands,     connection_commands, copy_commands,        database_commands,
-    dump_commands,        expire_commands,     key_commands,         lcs_commands,
-    object_commands,      pubsub_commands,     scan_commands,        string_commands,
-    string_edit_commands, string_set_commands, transaction_commands,
+    bitfield_commands,   bitmap_commands,      bitop_commands,      client_commands,
+    command_commands,    config_commands,      connection_commands, copy_commands,
+    database_commands,   dump_commands,        expire_commands,     info_commands,
+    key_commands,        latency_commands,     lcs_commands,        object_commands,
+    pubsub_commands,     replication_commands, scan_commands,       scripting_commands,
+    server_commands,     slowlog_commands,     string_commands,     string_edit_commands,
+    string_set_commands, transaction_commands,
 };
 
 char lower(char c) {

@@ -69,6 +69,11 @@ void count(Turn& turn, const Session& session, const TableEntry& command,
     }
     latency->add(ns);
   }
+  const uint64_t threshold_ms = config.latency_monitor_threshold_ms;
+  if (threshold_ms != 0 && ns / 1'000'000 >= threshold_ms) {
+    turn.server.latency.add(command.flags & kFast ? "fast-command" : "command",
+                            turn.now_ms() / 1000, static_cast<int64_t>(ns / 1'000'000));
+  }
   if (config.slowlog_log_slower_than_us >= 0 && (command.flags & kSkipSlowlog) == 0 &&
       ns / 1000 >= static_cast<uint64_t>(config.slowlog_log_slower_than_us)) {
     remember_slow(turn, session, args, ns);

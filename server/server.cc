@@ -1,7 +1,10 @@
 #include "server/server.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <ctime>
 
 #include <fmt/format.h>
@@ -27,6 +30,8 @@ Server::Server(engine::Store& of, ConfigStore& with, std::span<const Command> mo
       commands(with.snapshot()->renamed_commands, more_commands),
       stats(commands.size()),
       started_ms(unix_ms()),
+      saving(of, stats, started_ms / 1000),
+      shut_down([] { ::kill(::getpid(), SIGTERM); }),
       tables_(of.shard_count()) {}
 
 Server::~Server() {
@@ -47,6 +52,7 @@ void Server::stop() {
   }
   maintenance_wake_.notify_all();
   if (maintenance_.joinable()) maintenance_.join();
+  saving.stop();
   readers.stop();
   deadlines.stop();
 }
@@ -277,6 +283,8 @@ void Server::maintain() {
     maintenance_wake_.wait_for(lock, 100ms, [this] { return stopping_; });
     if (stopping_) return;
     lock.unlock();
+    rates.sample(stats.sum(), Turn::monotonic_ns());
+    used_memory();  // so that its peak is known
     for (uint32_t shard = 0; shard < store.shard_count(); ++shard) {
       turn.begin();
       // A commit for every few slices: what is pending does not pile up, and a shard that is full
@@ -295,36 +303,20 @@ void Server::maintain() {
 // --- memory -------------------------------------------------------------------------------------
 
 uint64_t Server::used_memory() {
-  constexpr uint64_t kFreshNs = 1'000'000;
-  constexpr uint64_t kClientsFreshNs = 100'000'000;
+  constexpr uint64_t kFreshNs = 100'000'000;
   const uint64_t now_ns = Turn::monotonic_ns();
-  if (now_ns - memory_read_ns_.load(std::memory_order_relaxed) < kFreshNs) {
-    return used_memory_.load(std::memory_order_relaxed);
+  uint64_t read_ns = keydirs_read_ns_.load(std::memory_order_relaxed);
+  // Whoever gets to set the time looks at them; the others go on with what is known.
+  if (now_ns - read_ns >= kFreshNs && keydirs_read_ns_.compare_exchange_strong(read_ns, now_ns)) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < store.shard_count(); ++i) {
+      engine::Shard& shard = store.shard(i);
+      std::lock_guard guard(shard);
+      bytes += shard.stats().keydir_bytes;
+    }
+    memory.set_keydirs(bytes);
   }
-  const std::unique_lock one(memory_mutex_, std::try_to_lock);
-  if (!one.owns_lock()) return used_memory_.load(std::memory_order_relaxed);
-  uint64_t bytes = 0;
-  for (uint32_t i = 0; i < store.shard_count(); ++i) {
-    engine::Shard& shard = store.shard(i);
-    std::lock_guard guard(shard);
-    const engine::ShardStats shard_stats = shard.stats();
-    bytes += shard_stats.keydir_bytes + shard_stats.pending_bytes;
-  }
-  // There may be very many clients; they are looked at less often.
-  if (now_ns - clients_read_ns_ >= kClientsFreshNs) {
-    clients_read_ns_ = now_ns;
-    client_bytes_ = 0;
-    constexpr uint64_t kSessionBytes = sizeof(Session) + 1024;
-    for_each_session([&](Session& session) {
-      client_bytes_ += kSessionBytes + session.carrier.output_bytes() +
-                       session.carrier.input_bytes() + session.queued_bytes;
-      return true;
-    });
-  }
-  bytes += client_bytes_;
-  used_memory_.store(bytes, std::memory_order_relaxed);
-  memory_read_ns_.store(now_ns, std::memory_order_relaxed);
-  return bytes;
+  return memory.used();
 }
 
 }  // namespace respcask::server

@@ -24,8 +24,13 @@
 #include "server/blocking.h"
 #include "server/command_table.h"
 #include "server/config/store.h"
+#include "server/latency.h"
+#include "server/process_memory.h"
 #include "server/pubsub.h"
+#include "server/rates.h"
 #include "server/readers.h"
+#include "server/run_ids.h"
+#include "server/saving.h"
 #include "server/session.h"
 #include "server/slowlog.h"
 #include "server/stats.h"
@@ -54,9 +59,16 @@ class Server {
   Stats stats;
   Pubsub pubsub;
   Slowlog slowlog;
+  LatencyMonitor latency;
+  ProcessMemory memory;
+  Rates rates;
+  RunIds ids;
   ReaderPool readers;
   Deadlines deadlines;
   const int64_t started_ms;
+  Saving saving;
+  // SHUTDOWN: asks whoever runs this process to stop it; returns at once.
+  std::function<void()> shut_down;
 
   // --- sessions -------------------------------------------------------------------------------
   size_t session_count() const { return session_count_.load(std::memory_order_relaxed); }
@@ -110,7 +122,7 @@ class Server {
   void commit(Turn& turn);
 
   // --- memory ---------------------------------------------------------------------------------
-  // Heap used by index, clients and buffers; at most a millisecond old. No shard may be locked.
+  // Heap used by index, clients and buffers, as of at most 100 ms ago. No shard may be locked.
   uint64_t used_memory();
   bool out_of_memory(uint64_t maxmemory) { return used_memory() > maxmemory; }
 
@@ -140,12 +152,7 @@ class Server {
   std::vector<Session*> monitors_;
   std::atomic<size_t> monitor_count_{0};
 
-  std::mutex
-      memory_mutex_;  // guards client_bytes_ and clients_read_ns_; held by one reader of it all
-  uint64_t client_bytes_ = 0;
-  uint64_t clients_read_ns_ = 0;
-  std::atomic<uint64_t> used_memory_{0};
-  std::atomic<uint64_t> memory_read_ns_{0};
+  std::atomic<uint64_t> keydirs_read_ns_{0};
 
   std::mutex maintenance_mutex_;
   std::condition_variable maintenance_wake_;

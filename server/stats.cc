@@ -29,6 +29,8 @@ Totals Stats::raw_sum() const {
     sum.bytes_out += worker->bytes_out.get();
     sum.connections += worker->connections.get();
     sum.rejected_connections += worker->rejected_connections.get();
+    sum.reads += worker->reads.get();
+    sum.writes += worker->writes.get();
   }
   return sum;
 }
@@ -46,6 +48,8 @@ Totals Stats::sum() const {
   sum.bytes_out -= base_.bytes_out;
   sum.connections -= base_.connections;
   sum.rejected_connections -= base_.rejected_connections;
+  sum.reads -= base_.reads;
+  sum.writes -= base_.writes;
   return sum;
 }
 

@@ -84,6 +84,8 @@ struct WorkerStats {
   Counter bytes_out;
   Counter connections;
   Counter rejected_connections;
+  Counter reads;  // system calls on sockets, by net/
+  Counter writes;
   std::vector<CommandCounters> per_command;  // by TableEntry::index
 };
 
@@ -96,7 +98,7 @@ struct CommandTotals {
 struct Totals {
   uint64_t commands = 0, error_replies = 0, keyspace_hits = 0, keyspace_misses = 0, expired = 0,
            changes = 0, parked = 0, bytes_in = 0, bytes_out = 0, connections = 0,
-           rejected_connections = 0;
+           rejected_connections = 0, reads = 0, writes = 0;
 };
 
 class Stats {

@@ -26,7 +26,15 @@ void Turn::begin() {
 }
 
 engine::Result<engine::SyncPoint> Turn::commit() {
+  const uint64_t threshold_ms = config().latency_monitor_threshold_ms;
+  const uint64_t begin_ns = threshold_ms == 0 ? 0 : monotonic_ns();
   engine::Result<engine::SyncPoint> point = server.store.commit(touched, written);
+  if (threshold_ms != 0) {
+    const uint64_t took_ms = (monotonic_ns() - begin_ns) / 1'000'000;
+    if (took_ms >= threshold_ms) {
+      server.latency.add("aof-write", wall_ms_ / 1000, static_cast<int64_t>(took_ms));
+    }
+  }
   touched.clear();
   written.clear();
   return point;

@@ -48,6 +48,8 @@ class Turn {
   void lap() { set_clock(monotonic_ns()); }
 
   const Config& config() const { return config_.current(); }
+  // Picks up a change of the configuration within a turn; references to the former one end.
+  void refresh_config() { config_.refresh(); }
   int64_t now_ms() const { return wall_ms_; }  // Unix time, as of the running command
   int64_t now_us() const { return wall_us_; }
   Outbox take_outbox() { return std::exchange(outbox, {}); }

@@ -1,0 +1,155 @@
+// Replication and cluster, to a server that has neither: the answers that a Redis without replicas,
+// and without cluster mode, gives.
+#include <limits>
+
+#include "server/command_table.h"
+#include "server/context.h"
+
+namespace respcask::server {
+namespace {
+
+void cmd_role(Context& c) {
+  c.reply().array(3);
+  c.reply().bulk("master");
+  c.reply().integer(0);
+  c.reply().array(0);
+}
+
+void cmd_replicaof(Context& c) {
+  if (c.arg_is(1, "NO") && c.arg_is(2, "ONE")) return c.ok();
+  c.error("ERR this server cannot be a replica of another: it has no replication");
+}
+
+// Nobody will ever acknowledge: one who waits for somebody waits until the time is up.
+void cmd_wait(Context& c) {
+  const auto replicas = c.integer_arg(1);
+  if (!replicas) return;
+  const auto timeout_ms = c.integer_arg(2, "ERR timeout is not an integer or out of range");
+  if (!timeout_ms) return;
+  if (*timeout_ms < 0) return c.error("ERR timeout is negative");
+  if (*timeout_ms > std::numeric_limits<int64_t>::max() - c.now_ms()) {
+    return c.error("ERR timeout is out of range");
+  }
+  if (*replicas <= 0) return c.reply().integer(0);
+  const int64_t deadline_ms = *timeout_ms == 0 ? 0 : c.now_ms() + *timeout_ms;
+  c.block_on({}, Type::kString, deadline_ms, TimeoutReply::kZero);
+}
+
+void refuse_cluster(Context& c) {
+  c.error("ERR This instance has cluster support disabled");
+}
+
+constexpr Argument kReplicaofArgsArgsHostPort[] = {
+    {.name = "host"},
+    {.name = "port", .type = ArgType::kInteger},
+};
+constexpr Argument kReplicaofArgsArgsNoOne[] = {
+    {.name = "no", .type = ArgType::kPureToken, .token = "NO"},
+    {.name = "one", .type = ArgType::kPureToken, .token = "ONE"},
+};
+constexpr Argument kReplicaofArgsArgs[] = {
+    {.name = "host-port", .type = ArgType::kBlock, .sub = kReplicaofArgsArgsHostPort},
+    {.name = "no-one", .type = ArgType::kBlock, .sub = kReplicaofArgsArgsNoOne},
+};
+constexpr Argument kReplicaofArgs[] = {
+    {.name = "args", .type = ArgType::kOneof, .sub = kReplicaofArgsArgs},
+};
+constexpr Argument kSlaveofArgsArgsHostPort[] = {
+    {.name = "host"},
+    {.name = "port", .type = ArgType::kInteger},
+};
+constexpr Argument kSlaveofArgsArgsNoOne[] = {
+    {.name = "no", .type = ArgType::kPureToken, .token = "NO"},
+    {.name = "one", .type = ArgType::kPureToken, .token = "ONE"},
+};
+constexpr Argument kSlaveofArgsArgs[] = {
+    {.name = "host-port", .type = ArgType::kBlock, .sub = kSlaveofArgsArgsHostPort},
+    {.name = "no-one", .type = ArgType::kBlock, .sub = kSlaveofArgsArgsNoOne},
+};
+constexpr Argument kSlaveofArgs[] = {
+    {.name = "args", .type = ArgType::kOneof, .sub = kSlaveofArgsArgs},
+};
+constexpr Argument kWaitArgs[] = {
+    {.name = "numreplicas", .type = ArgType::kInteger},
+    {.name = "timeout", .type = ArgType::kInteger},
+};
+constexpr std::string_view kWaitTips[] = {"request_policy:all_shards", "response_policy:agg_min"};
+constexpr Command kRows[] = {
+    {.name = "asking",
+     .handler = refuse_cluster,
+     .arity = 1,
+     .flags = kFast,
+     .group = Group::kCluster,
+     .since = "3.0.0",
+     .complexity = "O(1)",
+     .summary = "Sent by cluster clients after an -ASK redirect",
+     .categories = kCatConnection},
+    {.name = "readonly",
+     .handler = refuse_cluster,
+     .arity = 1,
+     .flags = kLoading | kStale | kFast,
+     .group = Group::kCluster,
+     .since = "3.0.0",
+     .complexity = "O(1)",
+     .summary = "Enables read queries for a connection to a cluster replica node",
+     .categories = kCatConnection},
+    {.name = "readwrite",
+     .handler = refuse_cluster,
+     .arity = 1,
+     .flags = kLoading | kStale | kFast,
+     .group = Group::kCluster,
+     .since = "3.0.0",
+     .complexity = "O(1)",
+     .summary = "Disables read queries for a connection to a cluster replica node",
+     .categories = kCatConnection},
+    {.name = "replicaof",
+     .handler = cmd_replicaof,
+     .arity = 3,
+     .flags = kAdmin | kNoscript | kStale | kNoAsyncLoading,
+     .group = Group::kServer,
+     .since = "5.0.0",
+     .complexity = "O(1)",
+     .summary = "Make the server a replica of another instance, or promote it as master.",
+     .arguments = kReplicaofArgs},
+    {.name = "role",
+     .handler = cmd_role,
+     .arity = 1,
+     .flags = kNoscript | kLoading | kStale | kFast,
+     .group = Group::kServer,
+     .since = "2.8.12",
+     .complexity = "O(1)",
+     .summary = "Return the role of the instance in the context of replication",
+     .categories = kCatAdmin | kCatDangerous},
+    {.name = "slaveof",
+     .handler = cmd_replicaof,
+     .arity = 3,
+     .flags = kAdmin | kNoscript | kStale | kNoAsyncLoading,
+     .group = Group::kServer,
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "Make the server a replica of another instance, or promote it as master.",
+     .arguments = kSlaveofArgs,
+     .deprecated_since = "5.0.0",
+     .replaced_by = "`REPLICAOF`"},
+    {.name = "wait",
+     .handler = cmd_wait,
+     .arity = 3,
+     .flags = kNoscript,
+     .group = Group::kGeneric,
+     .since = "3.0.0",
+     .complexity = "O(1)",
+     .summary = "Wait for the synchronous replication of all the write commands sent in the "
+                "context of the current connection",
+     .arguments = kWaitArgs,
+     .tips = kWaitTips,
+     .categories = kCatConnection},
+};
+static_assert(check_rows(kRows));
+
+}  // namespace
+
+std::span<const Command> replication_commands() {
+  return kRows;
+}
+
+}  // namespace respcask::server

@@ -1,0 +1,211 @@
+// What concerns the server as a whole: saving, shutting down, watching it work, and the time.
+#include <fmt/format.h>
+
+#include "server/command_table.h"
+#include "server/config/startup.h"
+#include "server/context.h"
+#include "server/server.h"
+
+namespace respcask::server {
+namespace {
+
+constexpr std::string_view kSaveRunning = "ERR Background save already in progress";
+
+// As in Redis, SAVE holds up the loop that runs it until the disk has everything. BGSAVE does not.
+void cmd_save(Context& c) {
+  Saving& saving = c.server().saving;
+  if (saving.report().save_running_s) return c.error(kSaveRunning);
+  if (const auto saved = saving.save(); !saved) {
+    return c.error(fmt::format("ERR saving failed: {}", saved.error().message));
+  }
+  c.ok();
+}
+
+// SCHEDULE is for a server that has to wait for a rewrite to end; here the two do not meet.
+void cmd_bgsave(Context& c) {
+  if (c.argc() > 1 && (c.argc() != 2 || !c.arg_is(1, "SCHEDULE"))) return c.syntax_error();
+  if (!c.server().saving.start_save()) return c.error(kSaveRunning);
+  c.reply().simple_string("Background saving started");
+}
+
+void cmd_bgrewriteaof(Context& c) {
+  if (!c.server().saving.start_rewrite()) {
+    return c.error("ERR Background append only file rewriting already in progress");
+  }
+  c.reply().simple_string("Background append only file rewriting started");
+}
+
+void cmd_lastsave(Context& c) {
+  c.reply().integer(c.server().saving.report().last_save_s);
+}
+
+// There is nothing to choose between SAVE and NOSAVE: what was acknowledged is on disk, and the
+// store is closed in order either way. The client gets no reply, only the end of its connection,
+// which comes when the server has nothing left to do for its clients.
+void cmd_shutdown(Context& c) {
+  bool save = false, nosave = false, now = false, force = false, abort = false;
+  for (size_t i = 1; i < c.argc(); ++i) {
+    if (c.arg_is(i, "NOSAVE")) {
+      nosave = true;
+    } else if (c.arg_is(i, "SAVE")) {
+      save = true;
+    } else if (c.arg_is(i, "NOW")) {
+      now = true;
+    } else if (c.arg_is(i, "FORCE")) {
+      force = true;
+    } else if (c.arg_is(i, "ABORT")) {
+      abort = true;
+    } else {
+      return c.syntax_error();
+    }
+  }
+  if ((save && nosave) || (abort && (save || nosave || now || force))) return c.syntax_error();
+  if (abort) return c.error("ERR No shutdown in progress.");
+  c.server().shut_down();
+  c.block_on({}, Type::kString, 0, TimeoutReply::kNull);
+}
+
+void cmd_monitor(Context& c) {
+  if (c.in_transaction()) return c.error("ERR MONITOR isn't allowed for DENY BLOCKING client");
+  c.server().add_monitor(c.session());
+  c.ok();
+}
+
+void cmd_time(Context& c) {
+  const int64_t now_us = c.turn().now_us();
+  c.reply().array(2);
+  c.reply().bulk_integer(now_us / 1'000'000);
+  c.reply().bulk_integer(now_us % 1'000'000);
+}
+
+// The version, as Redis has it where there is no picture.
+void cmd_lolwut(Context& c) {
+  if (c.argc() >= 3 && c.arg_is(1, "VERSION") && !c.integer_arg(2)) return;
+  c.reply().verbatim("txt", fmt::format("Redis ver. {}\n", kRedisVersion));
+}
+
+constexpr Argument kBgsaveArgs[] = {
+    {.name = "schedule",
+     .type = ArgType::kPureToken,
+     .token = "SCHEDULE",
+     .since = "3.2.2",
+     .flags = kOptional},
+};
+constexpr HistoryEntry kBgsaveHistory[] = {
+    {"3.2.2", "Added the `SCHEDULE` option."},
+};
+constexpr std::string_view kLastsaveTips[] = {"nondeterministic_output"};
+constexpr Argument kLolwutArgs[] = {
+    {.name = "version", .type = ArgType::kInteger, .token = "VERSION", .flags = kOptional},
+};
+constexpr Argument kShutdownArgsNosaveSave[] = {
+    {.name = "nosave", .type = ArgType::kPureToken, .token = "NOSAVE"},
+    {.name = "save", .type = ArgType::kPureToken, .token = "SAVE"},
+};
+constexpr Argument kShutdownArgs[] = {
+    {.name = "nosave_save",
+     .type = ArgType::kOneof,
+     .flags = kOptional,
+     .sub = kShutdownArgsNosaveSave},
+    {.name = "now",
+     .type = ArgType::kPureToken,
+     .token = "NOW",
+     .since = "7.0.0",
+     .flags = kOptional},
+    {.name = "force",
+     .type = ArgType::kPureToken,
+     .token = "FORCE",
+     .since = "7.0.0",
+     .flags = kOptional},
+    {.name = "abort",
+     .type = ArgType::kPureToken,
+     .token = "ABORT",
+     .since = "7.0.0",
+     .flags = kOptional},
+};
+constexpr HistoryEntry kShutdownHistory[] = {
+    {"7.0.0", "Added the `NOW`, `FORCE` and `ABORT` modifiers."},
+};
+constexpr std::string_view kTimeTips[] = {"nondeterministic_output"};
+constexpr Command kRows[] = {
+    {.name = "bgrewriteaof",
+     .handler = cmd_bgrewriteaof,
+     .arity = 1,
+     .flags = kAdmin | kNoscript | kNoAsyncLoading,
+     .group = Group::kServer,
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "Asynchronously rewrite the append-only file"},
+    {.name = "bgsave",
+     .handler = cmd_bgsave,
+     .arity = -1,
+     .flags = kAdmin | kNoscript | kNoAsyncLoading,
+     .group = Group::kServer,
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "Asynchronously save the dataset to disk",
+     .arguments = kBgsaveArgs,
+     .history = kBgsaveHistory},
+    {.name = "lastsave",
+     .handler = cmd_lastsave,
+     .arity = 1,
+     .flags = kLoading | kStale | kFast,
+     .group = Group::kServer,
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "Get the UNIX time stamp of the last successful save to disk",
+     .tips = kLastsaveTips,
+     .categories = kCatAdmin | kCatDangerous},
+    {.name = "lolwut",
+     .handler = cmd_lolwut,
+     .arity = -1,
+     .flags = kReadonly | kFast,
+     .group = Group::kServer,
+     .since = "5.0.0",
+     .summary = "Display some computer art and the Redis version",
+     .arguments = kLolwutArgs},
+    {.name = "monitor",
+     .handler = cmd_monitor,
+     .arity = 1,
+     .flags = kAdmin | kNoscript | kLoading | kStale,
+     .group = Group::kServer,
+     .since = "1.0.0",
+     .summary = "Listen for all requests received by the server in real time"},
+    {.name = "save",
+     .handler = cmd_save,
+     .arity = 1,
+     .flags = kAdmin | kNoscript | kNoAsyncLoading | kNoMulti,
+     .group = Group::kServer,
+     .since = "1.0.0",
+     .complexity = "O(N) where N is the total number of keys in all databases",
+     .summary = "Synchronously save the dataset to disk"},
+    {.name = "shutdown",
+     .handler = cmd_shutdown,
+     .arity = -1,
+     .flags = kAdmin | kNoscript | kLoading | kStale | kNoMulti | kAllowBusy,
+     .group = Group::kServer,
+     .since = "1.0.0",
+     .complexity = "O(N) when saving, where N is the total number of keys in all databases when "
+                   "saving data, otherwise O(1)",
+     .summary = "Synchronously save the dataset to disk and then shut down the server",
+     .arguments = kShutdownArgs,
+     .history = kShutdownHistory},
+    {.name = "time",
+     .handler = cmd_time,
+     .arity = 1,
+     .flags = kLoading | kStale | kFast,
+     .group = Group::kServer,
+     .since = "2.6.0",
+     .complexity = "O(1)",
+     .summary = "Return the current server time",
+     .tips = kTimeTips},
+};
+static_assert(check_rows(kRows));
+
+}  // namespace
+
+std::span<const Command> server_commands() {
+  return kRows;
+}
+
+}  // namespace respcask::server

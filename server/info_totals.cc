@@ -1,0 +1,94 @@
+#include "server/info_totals.h"
+
+#include <algorithm>
+
+#include "server/blocking.h"
+#include "server/server.h"
+#include "server/session.h"
+
+namespace respcask::server {
+namespace {
+
+// Looks at the expiries of a part of a database's keys: enough for a mean, and no more than some
+// 100 µs under the shard's lock.
+struct TtlSample {
+  int64_t sum_ms = 0;
+  int64_t count = 0;
+};
+
+void sample_ttls(const engine::Keydir& keys, int64_t now_ms, TtlSample& sample) {
+  constexpr int kMaxPages = 32;
+  constexpr int64_t kEnough = 64;
+  const int64_t before = sample.count;
+  uint64_t cursor = 0;
+  for (int page = 0; page < kMaxPages && sample.count - before < kEnough; ++page) {
+    cursor = keys.scan(cursor, [&](std::string_view, const engine::KeydirEntry& entry) {
+      if (entry.expiry_ms == 0) return;
+      sample.sum_ms += std::max<int64_t>(0, entry.expiry_ms - now_ms);
+      ++sample.count;
+    });
+    if (cursor == 0) return;
+  }
+}
+
+}  // namespace
+
+bool StoreTotals::all_writable() const {
+  return std::find(writable.begin(), writable.end(), false) == writable.end();
+}
+
+StoreTotals store_totals(Context& c) {
+  engine::Store& store = c.server().store;
+  StoreTotals totals;
+  totals.databases.resize(store.options().databases);
+  std::vector<TtlSample> ttls(totals.databases.size());
+  for (uint32_t index = 0; index < store.shard_count(); ++index) {
+    c.with_shard(index, [&](engine::Shard& shard) {
+      totals.shards.push_back(shard.stats());
+      totals.writable.push_back(shard.writable());
+      for (uint32_t db = 0; db < totals.databases.size(); ++db) {
+        const engine::Keydir& keys = shard.keydir(db);
+        if (keys.size() == 0) continue;
+        totals.databases[db].keys += keys.size();
+        totals.databases[db].expiring += keys.expiring();
+        totals.databases[db].keydir_bytes += keys.memory_bytes();
+        if (keys.expiring() > 0) sample_ttls(keys, c.now_ms(), ttls[db]);
+      }
+    });
+  }
+  for (size_t db = 0; db < ttls.size(); ++db) {
+    if (ttls[db].count > 0) totals.databases[db].average_ttl_ms = ttls[db].sum_ms / ttls[db].count;
+  }
+  for (const engine::ShardStats& shard : totals.shards) {
+    totals.sum.keys += shard.keys;
+    totals.sum.segments += shard.segments;
+    totals.sum.live_bytes += shard.live_bytes;
+    totals.sum.total_bytes += shard.total_bytes;
+    totals.sum.pending_bytes += shard.pending_bytes;
+    totals.sum.damaged_records += shard.damaged_records;
+    totals.sum.keydir_bytes += shard.keydir_bytes;
+    totals.sum.collections += shard.collections;
+  }
+  return totals;
+}
+
+ClientTotals client_totals(Server& server) {
+  // What a connection takes beside its session and its buffers.
+  constexpr uint64_t kConnectionBytes = 1024;
+  ClientTotals totals;
+  server.for_each_session([&](Session& session) {
+    const uint64_t input = session.carrier.input_bytes();
+    const uint64_t output = session.carrier.output_bytes();
+    ++totals.connected;
+    totals.largest_input = std::max(totals.largest_input, input);
+    totals.largest_output = std::max(totals.largest_output, output);
+    totals.bytes += sizeof(Session) + kConnectionBytes + input + output + session.queued_bytes;
+    if (session.subscribed()) ++totals.pubsub;
+    std::lock_guard guard(session.mutex);
+    if (session.waiter != nullptr && session.waiter->deadline_ms != 0) ++totals.with_deadline;
+    return true;
+  });
+  return totals;
+}
+
+}  // namespace respcask::server

@@ -1,0 +1,144 @@
+#include "server/process_memory.h"
+
+#include <malloc.h>
+#include <sys/sysinfo.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+
+#include "server/turn.h"
+
+// Present if jemalloc is linked or preloaded; the second under the address sanitizer.
+extern "C" int mallctl(const char* name, void* old_value, size_t* old_size, void* new_value,
+                       size_t new_size) __attribute__((weak));
+extern "C" void malloc_stats_print(void (*write)(void*, const char*), void* argument,
+                                   const char* options) __attribute__((weak));
+extern "C" size_t __sanitizer_get_current_allocated_bytes() __attribute__((weak));
+
+namespace respcask::server {
+namespace {
+
+struct HeapCounts {
+  uint64_t allocated = 0;
+  uint64_t active = 0;
+  uint64_t resident = 0;  // 0: the allocator does not know
+};
+
+uint64_t jemalloc_count(const char* name) {
+  size_t value = 0;
+  size_t size = sizeof value;
+  return mallctl(name, &value, &size, nullptr, 0) == 0 ? value : 0;
+}
+
+HeapCounts heap_counts() {
+  if (mallctl != nullptr) {
+    uint64_t epoch = 1;
+    size_t size = sizeof epoch;
+    mallctl("epoch", &epoch, &size, &epoch, size);
+    return {jemalloc_count("stats.allocated"), jemalloc_count("stats.active"),
+            jemalloc_count("stats.resident")};
+  }
+  if (__sanitizer_get_current_allocated_bytes != nullptr) {
+    const uint64_t bytes = __sanitizer_get_current_allocated_bytes();
+    return {bytes, bytes, 0};
+  }
+  const struct mallinfo2 info = mallinfo2();
+  return {info.uordblks + info.hblkhd, info.arena + info.hblkhd, 0};
+}
+
+// The number behind `name` in /proc/self/status, in bytes; 0 if it is not there.
+uint64_t status_bytes(std::string_view status, std::string_view name) {
+  const size_t at = status.find(name);
+  if (at == std::string_view::npos) return 0;
+  std::string_view rest = status.substr(at + name.size());
+  rest.remove_prefix(std::min(rest.find_first_of("0123456789"), rest.size()));
+  uint64_t kib = 0;
+  std::from_chars(rest.data(), rest.data() + rest.size(), kib);
+  return kib * 1024;
+}
+
+}  // namespace
+
+ProcessMemory::ProcessMemory() {
+  at_start_ = refresh();
+}
+
+uint64_t ProcessMemory::refresh() {
+  allocated_.store(heap_counts().allocated, std::memory_order_relaxed);
+  read_ns_.store(Turn::monotonic_ns(), std::memory_order_relaxed);
+  const uint64_t bytes =
+      allocated_.load(std::memory_order_relaxed) + keydirs_.load(std::memory_order_relaxed);
+  if (bytes > peak_.load(std::memory_order_relaxed)) {
+    peak_.store(bytes, std::memory_order_relaxed);
+  }
+  return bytes;
+}
+
+uint64_t ProcessMemory::used() {
+  constexpr uint64_t kFreshNs = 100'000'000;
+  if (Turn::monotonic_ns() - read_ns_.load(std::memory_order_relaxed) >= kFreshNs) {
+    const std::unique_lock one(reading_, std::try_to_lock);
+    if (one.owns_lock()) return refresh();
+  }
+  return allocated_.load(std::memory_order_relaxed) + keydirs_.load(std::memory_order_relaxed);
+}
+
+MemoryUsage ProcessMemory::usage() {
+  MemoryUsage usage;
+  const std::lock_guard one(reading_);
+  usage.used = refresh();
+  const HeapCounts heap = heap_counts();
+  const uint64_t keydirs = keydirs_.load(std::memory_order_relaxed);
+  usage.active = std::max(usage.used, heap.active + keydirs);
+  std::ifstream file("/proc/self/status");
+  const std::string status{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  usage.rss_anonymous = status_bytes(status, "RssAnon:") + status_bytes(status, "RssShmem:");
+  usage.rss_page_cache = status_bytes(status, "RssFile:");
+  usage.resident = heap.resident != 0 ? heap.resident + keydirs : usage.rss_anonymous;
+  return usage;
+}
+
+void ProcessMemory::purge() {
+  if (mallctl == nullptr) {
+    malloc_trim(0);
+    return;
+  }
+  constexpr char kPurgeAll[] = "arena.4096.purge";  // 4096: all arenas
+  mallctl(kPurgeAll, nullptr, nullptr, nullptr, 0);
+}
+
+std::string ProcessMemory::report() {
+  std::string text;
+  if (malloc_stats_print != nullptr) {
+    const auto append = [](void* to, const char* piece) {
+      static_cast<std::string*>(to)->append(piece);
+    };
+    malloc_stats_print(append, &text, nullptr);
+    return text;
+  }
+  char* buffer = nullptr;
+  size_t size = 0;
+  std::FILE* memory = open_memstream(&buffer, &size);
+  if (memory == nullptr) return text;
+  malloc_info(0, memory);
+  std::fclose(memory);
+  text.assign(buffer, size);
+  std::free(buffer);
+  return text;
+}
+
+std::string_view ProcessMemory::allocator() {
+  return mallctl != nullptr ? "jemalloc" : "libc";
+}
+
+uint64_t ProcessMemory::system_total() {
+  struct sysinfo info {};
+  if (sysinfo(&info) != 0) return 0;
+  return uint64_t{info.totalram} * info.mem_unit;
+}
+
+}  // namespace respcask::server

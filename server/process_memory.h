@@ -1,0 +1,58 @@
+// ProcessMemory: what the process takes, as its allocator and the system count it.
+//
+// The allocator is asked through jemalloc's mallctl if that is linked or preloaded, else through
+// the C library. The keydirs have memory of their own that it knows nothing of; whoever has looked
+// at them says how much (set_keydirs). Any thread, with any locks held.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+namespace respcask::server {
+
+// Bytes, all as of now.
+struct MemoryUsage {
+  uint64_t used = 0;            // by the allocator's clients and the keydirs
+  uint64_t active = 0;          // what is held of the system for that
+  uint64_t resident = 0;        // of which in memory
+  uint64_t rss_anonymous = 0;   // the process's own pages in memory
+  uint64_t rss_page_cache = 0;  // pages of mapped segments in memory; the system's to take back
+};
+
+class ProcessMemory {
+ public:
+  ProcessMemory();
+
+  // Heap in use, with the keydirs; at most 100 ms old. Cheap enough for each command.
+  uint64_t used();
+  // Bytes that the keydirs hold.
+  void set_keydirs(uint64_t bytes) { keydirs_.store(bytes, std::memory_order_relaxed); }
+  // The most that used() has ever come to.
+  uint64_t peak() const { return peak_.load(std::memory_order_relaxed); }
+  // What was in use when the server was made.
+  uint64_t at_start() const { return at_start_; }
+  MemoryUsage usage();
+
+  // Gives memory that is free back to the system.
+  static void purge();
+  // The allocator's own account of itself, for a reader who knows it.
+  static std::string report();
+  static std::string_view allocator();
+  // Of the machine; bytes.
+  static uint64_t system_total();
+
+ private:
+  uint64_t refresh();
+
+  uint64_t at_start_ = 0;
+  std::mutex reading_;
+  std::atomic<uint64_t> allocated_{0};
+  std::atomic<uint64_t> keydirs_{0};
+  std::atomic<uint64_t> peak_{0};
+  std::atomic<uint64_t> read_ns_{0};
+};
+
+}  // namespace respcask::server

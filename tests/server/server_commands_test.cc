@@ -1,0 +1,106 @@
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "tests/server/harness.h"
+
+namespace respcask::server::testing {
+namespace {
+
+TEST_CASE("server: saving answers as Redis, and moves LASTSAVE") {
+  Harness h;
+  h.run("set a b");
+  CHECK(h.run("save") == "+OK\r\n");
+  CHECK(h.run("bgsave schedule") == "+Background saving started\r\n");
+  CHECK(h.run("bgsave nonsense") == "-ERR syntax error\r\n");
+  h.server->saving.stop();
+  CHECK(h.run("bgrewriteaof") == "+Background append only file rewriting started\r\n");
+  h.server->saving.stop();
+  CHECK(h.server->saving.report().rewrites == 1);
+  CHECK(h.run("lastsave") == ":" + std::to_string(h.server->saving.report().last_save_s) + "\r\n");
+  h.run("multi");
+  CHECK(h.run("save") == "-ERR Command not allowed inside a transaction\r\n");
+}
+
+TEST_CASE("server: SHUTDOWN asks once, and its client waits for the end without a reply") {
+  Harness h;
+  int asked = 0;
+  h.server->shut_down = [&] { ++asked; };
+  CHECK(h.run("shutdown nonsense") == "-ERR syntax error\r\n");
+  CHECK(h.run("shutdown save nosave") == "-ERR syntax error\r\n");
+  CHECK(h.run("shutdown abort now") == "-ERR syntax error\r\n");
+  CHECK(h.run("shutdown abort") == "-ERR No shutdown in progress.\r\n");
+  CHECK(asked == 0);
+  Client other(h);
+  CHECK(other.run("shutdown nosave now force") == "");
+  CHECK(asked == 1);
+  CHECK(other.blocked());
+  CHECK(h.run("set a b") == "+OK\r\n");
+}
+
+TEST_CASE("server: MONITOR shows what every client does, but not passwords or administration") {
+  Harness h;
+  Client watcher(h), other(h);
+  CHECK(watcher.run("monitor") == "+OK\r\n");
+  h.run("set a \"x\\n\"");
+  other.run("get a");
+  other.run("config get hz");
+  const std::string seen = watcher.pushed();
+  CHECK(seen.find(" [0 127.0.0.1:1000] \"set\" \"a\" \"x\\n\"\r\n") != std::string::npos);
+  CHECK(seen.find(" \"get\" \"a\"\r\n") != std::string::npos);
+  CHECK(seen.find("config") == std::string::npos);
+  CHECK(watcher.run("monitor") == "+OK\r\n");
+}
+
+TEST_CASE("server: TIME, LOLWUT and ROLE") {
+  Harness h;
+  CHECK(h.run("time").starts_with("*2\r\n$10\r\n"));
+  CHECK(h.run("lolwut") == "$18\r\nRedis ver. 7.0.15\n\r\n");
+  CHECK(h.run("lolwut version x") == "-ERR value is not an integer or out of range\r\n");
+  CHECK(h.run("role") == "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n");
+}
+
+TEST_CASE("replication: there are no replicas to wait for, and this is none") {
+  Harness h;
+  CHECK(h.run("wait 0 0") == ":0\r\n");
+  CHECK(h.run("wait x 0") == "-ERR value is not an integer or out of range\r\n");
+  CHECK(h.run("wait 1 x") == "-ERR timeout is not an integer or out of range\r\n");
+  CHECK(h.run("wait 1 -1") == "-ERR timeout is negative\r\n");
+  CHECK(h.run("wait 1 9223372036854775807") == "-ERR timeout is out of range\r\n");
+  CHECK(h.run("wait 1 1") == "");
+  while (h.client().blocked()) {
+    h.wake_due();
+    const std::string reply = h.client().resumed();
+    if (!reply.empty()) CHECK(reply == ":0\r\n");
+  }
+  h.run("multi");
+  h.run("wait 1 0");
+  CHECK(h.run("exec") == "*1\r\n:0\r\n");
+  CHECK(h.run("replicaof no one") == "+OK\r\n");
+  CHECK(h.run("slaveof NO ONE") == "+OK\r\n");
+  CHECK(h.run("replicaof 127.0.0.1 7000").starts_with("-ERR "));
+  CHECK(h.run("readonly") == "-ERR This instance has cluster support disabled\r\n");
+}
+
+TEST_CASE("scripting: as a Redis without scripts and functions") {
+  Harness h;
+  CHECK(h.run("function flush") == "+OK\r\n");
+  CHECK(h.run("function flush async") == "+OK\r\n");
+  CHECK(h.run("function flush x") == "-ERR FUNCTION FLUSH only supports SYNC|ASYNC option\r\n");
+  CHECK(h.run("function flush sync x") ==
+        "-ERR unknown subcommand or wrong number of arguments for 'flush'. Try FUNCTION HELP.\r\n");
+  CHECK(h.run("function list withcode libraryname x") == "*0\r\n");
+  CHECK(h.run("function list libraryname") == "-ERR library name argument was not given\r\n");
+  CHECK(h.run("function list x") == "-ERR Unknown argument x\r\n");
+  CHECK(h.run("function delete x") == "-ERR Library not found\r\n");
+  CHECK(h.run("function stats") ==
+        "*4\r\n$14\r\nrunning_script\r\n$-1\r\n$7\r\nengines\r\n*2\r\n$3\r\nLUA\r\n"
+        "*4\r\n$15\r\nlibraries_count\r\n:0\r\n$15\r\nfunctions_count\r\n:0\r\n");
+  CHECK(h.run("script exists a b") == "*2\r\n:0\r\n:0\r\n");
+  CHECK(h.run("script flush sync") == "+OK\r\n");
+  CHECK(h.run("script flush a b") == "-ERR SCRIPT FLUSH only support SYNC|ASYNC option\r\n");
+  CHECK(h.run("script kill") == "-NOTBUSY No scripts in execution right now.\r\n");
+}
+
+}  // namespace
+}  // namespace respcask::server::testing
