@@ -21,6 +21,15 @@ enum class SyncMode : uint8_t {
 
 enum class LogLevel : uint8_t { kDebug, kVerbose, kNotice, kWarning };
 
+// When and how fast garbage is merged away. May change while the store is open.
+struct MergeOptions {
+  double trigger_garbage = 0.30;  // share of dead bytes in a shard above which it is merged
+  double stop_garbage = 0.15;     // and below which merging stops
+  uint64_t bytes_per_second = uint64_t{64} << 20;  // read and written together; 0: no limit
+  int window_from_hour = 0;       // local time; merging is left to these hours
+  int window_to_hour = 23;
+};
+
 struct Options {
   std::string dir;              // created if missing
   FileSystem* files = nullptr;  // null: the system's own
@@ -30,6 +39,7 @@ struct Options {
   SyncMode sync = SyncMode::kEverySecond;
   bool read_only = false;  // shared lock; refuses writes; works while no one writes
   bool create_if_missing = true;
+  MergeOptions merge;
   ElementIndexFactory element_index;  // needed if the store holds split collections
   std::function<void(LogLevel, std::string_view)> log;  // may be empty; any thread
 };

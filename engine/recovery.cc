@@ -19,6 +19,10 @@ bool is_segment_name(std::string_view name) {
   return name.ends_with(".seg");
 }
 
+std::string segment_of_hint(std::string_view name) {
+  return std::string(name.substr(0, name.rfind('.'))) + ".seg";
+}
+
 // The segment id that a file's name begins with.
 uint64_t id_in_name(std::string_view name) {
   uint64_t id = 0;
@@ -52,6 +56,10 @@ Result<void> ShardRecovery::open_segments() {
   for (const std::string& name : *names) {
     const std::string path = dir + "/" + name;
     if (name.ends_with(".tmp") && !shard_.options_.read_only) (void)files.unlink(path);
+    if (name.ends_with(".hint") && !shard_.options_.read_only &&
+        !std::binary_search(names->begin(), names->end(), segment_of_hint(name))) {
+      (void)files.unlink(path);
+    }
     if (!is_segment_name(name)) continue;
     const uint64_t id = id_in_name(name);
     shard_.next_segment_id_ = std::max(shard_.next_segment_id_, id + 1);
@@ -125,6 +133,19 @@ void ShardRecovery::judge_headless() {
   }
 }
 
+// The hint of a segment, read once; null if it has none that can be trusted.
+HintReader* ShardRecovery::hint_of(size_t index) {
+  if (hints_.size() <= index) {
+    hints_.resize(segments_.size());
+    looked_for_hint_.resize(segments_.size());
+  }
+  if (!looked_for_hint_[index]) {
+    looked_for_hint_[index] = true;
+    hints_[index] = HintReader::open(*shard_.options_.files, *segments_[index]);
+  }
+  return hints_[index] ? &*hints_[index] : nullptr;
+}
+
 LogPosition ShardRecovery::find_synced_mark() {
   LogPosition mark{0, kSegmentHeaderSize};
   for (auto& segment : segments_) completed_ = std::max(completed_, segment->header().completed);
@@ -133,6 +154,10 @@ LogPosition ShardRecovery::find_synced_mark() {
     if (segment.header().generation > 0) return {i, segment.size()};  // synced before it had a name
     uint64_t synced = 0;
     uint64_t at = kSegmentHeaderSize;
+    if (const HintReader* hint = hint_of(i)) {
+      synced = at = hint->summary().covered;
+      completed_ = std::max(completed_, hint->summary().completed);
+    }
     while (at < segment.size()) {
       auto batch = BatchReader::open(segment.bytes(), at);
       if (!batch) {
@@ -219,10 +244,21 @@ void ShardRecovery::replay_segment(size_t index, uint64_t end) {
   Segment& segment = *segments_[index];
   shard_.sequence_ = std::max(shard_.sequence_, segment.header().first_sequence);
   const std::string_view bytes = segment.bytes().substr(0, end);
+  accounted_ = 0;
   uint64_t at = kSegmentHeaderSize;
+  if (HintReader* hint = hint_of(index); hint != nullptr && hint->summary().covered <= end) {
+    while (auto placed = hint->next()) replay(*placed, segment);
+    at = hint->summary().covered;
+    shard_.sequence_ = std::max(shard_.sequence_, hint->summary().sequence);
+    segment.has_hint = at == end;
+    ++report_.hints;
+  }
+  hints_[index].reset();
+  report_.bytes_read += end - at;
   while (at < end) {
     auto batch = BatchReader::open(bytes, at);
     if (!batch) {
+      segment.damaged = true;
       const uint64_t next = next_batch(bytes, at + 1);
       ++report_.damaged_ranges;
       report_.damaged_bytes += next - at;
@@ -235,12 +271,13 @@ void ShardRecovery::replay_segment(size_t index, uint64_t end) {
     while (auto placed = batch->next()) replay(*placed, segment);
     at = batch->end();
   }
-  report_.bytes_read += end;
+  if (segment.header().generation > 0) segment.framing_bytes = framing_of(segment, accounted_);
 }
 
 void ShardRecovery::replay(const PlacedRecord& placed, Segment& segment) {
   ++report_.records;
   const Record& record = placed.record;
+  accounted_ += accounted_size(record.name.size(), record.value_size);
   switch (record.kind) {
     case RecordKind::kPut:
     case RecordKind::kSplitRoot:
@@ -403,7 +440,7 @@ Result<void> ShardRecovery::cut_tail() {
   segments_.clear();
   for (size_t i = 0; i < shard_.order_.size(); ++i) {
     shard_.order_[i]->sealed = true;
-    if (i < mark_.segment) {
+    if (i < mark_.segment || shard_.order_[i]->header().generation > 0) {
       shard_.order_[i]->synced_bytes = shard_.order_[i]->size();
     } else {
       shard_.sealed_unsynced_.push_back(shard_.order_[i]);
@@ -425,6 +462,7 @@ Result<void> ShardRecovery::adopt_active() {
   (*wide)->live_bytes = newest->live_bytes;
   (*wide)->mark_bytes = newest->mark_bytes;
   (*wide)->slot = newest->slot;
+  (*wide)->damaged = newest->damaged;
   shard_.segments_[newest->slot] = *wide;
   shard_.order_.back() = *wide;
   if (!shard_.sealed_unsynced_.empty()) shard_.sealed_unsynced_.pop_back();

@@ -15,12 +15,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "engine/format.h"
+#include "engine/hint.h"
 #include "engine/result.h"
 #include "engine/shard.h"
 
@@ -38,6 +40,7 @@ class ShardRecovery {
   // What the replay found; sums for the log and for INFO.
   struct Report {
     uint64_t segments = 0;
+    uint64_t hints = 0;  // segments replayed from their hint
     uint64_t records = 0;
     uint64_t bytes_read = 0;
     uint64_t torn_bytes = 0;
@@ -68,6 +71,7 @@ class ShardRecovery {
   Result<void> open_segments();
   void drop_covered();
   void drop_empty_newest();
+  HintReader* hint_of(size_t index);
   LogPosition find_synced_mark();
   void judge_headless();
   void scan_tail(LogPosition from);
@@ -87,14 +91,17 @@ class ShardRecovery {
   Shard& shard_;
   Report report_;
   std::vector<std::shared_ptr<Segment>> segments_;  // oldest to newest
-  std::vector<Headless> headless_;                  // files without a valid header
-  LogPosition mark_;                                // the log is known to be synced up to here,
-  LogPosition cut_;                                 // and ends here
-  std::vector<TailTransaction> transactions_;       // in the tail, in order
+  std::vector<std::optional<HintReader>> hints_;    // of segments_, where looked for
+  std::vector<bool> looked_for_hint_;
+  std::vector<Headless> headless_;             // files without a valid header
+  LogPosition mark_;                           // the log is known to be synced up to here,
+  LogPosition cut_;                            // and ends here
+  std::vector<TailTransaction> transactions_;  // in the tail, in order
   // Namespaces that records speak of but that no database is, or is not yet.
   std::unordered_map<uint64_t, std::unique_ptr<Shard::Namespace>> strays_;
   std::unordered_map<uint64_t, uint64_t> roots_;  // collection id -> roots that head it
   uint64_t completed_ = 0;
+  uint64_t accounted_ = 0;  // of the records of the segment being replayed
 };
 
 // Step 2. A transaction in a tail that one of its shards lacks cuts all of them before it. Returns

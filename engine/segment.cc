@@ -23,7 +23,25 @@ Segment::Segment(FileSystem& files, std::string path, SegmentHeader header,
 Segment::~Segment() {
   // Nothing is lost if the name stays: a file whose ids a later generation covers is a leftover,
   // which the next start removes.
-  if (retired_.load(std::memory_order_acquire)) (void)files_.unlink(path_);
+  if (!retired_.load(std::memory_order_acquire)) return;
+  (void)files_.unlink(path_);
+  const std::string hint = hint_path_of(path_);
+  if (auto there = files_.stat(hint); there && *there) (void)files_.unlink(hint);
+}
+
+uint64_t framing_of(const Segment& segment, uint64_t accounted) {
+  const uint64_t bytes = segment.size() - kSegmentHeaderSize;
+  return bytes - std::min(accounted, bytes);
+}
+
+std::string hint_path_of(const std::string& segment_path) {
+  return segment_path.substr(0, segment_path.rfind('.')) + ".hint";
+}
+
+Result<void> Segment::rename(const std::string& path) {
+  auto renamed = files_.rename(path_, path);
+  if (renamed) path_ = path;
+  return renamed;
 }
 
 Result<std::shared_ptr<Segment>> Segment::create(FileSystem& files, const std::string& path,

@@ -25,6 +25,12 @@
 
 namespace respcask::engine {
 
+class Segment;
+// Bytes of a segment that belong to none of its records, which were accounted for with `accounted`.
+uint64_t framing_of(const Segment& segment, uint64_t accounted);
+// The name of a segment's hint file.
+std::string hint_path_of(const std::string& segment_path);
+
 class Segment {
  public:
   ~Segment();
@@ -65,6 +71,9 @@ class Segment {
   // Asks the system about every page.
   void refresh_residency();
 
+  // Gives the file another name. Before anybody else knows of the segment.
+  Result<void> rename(const std::string& path);
+
   // The file goes when the last holder lets go of the segment (merged away, or wholly dead).
   void retire() { retired_.store(true, std::memory_order_release); }
 
@@ -72,8 +81,15 @@ class Segment {
   // Accounted size of tombstones and other records without a value: dead weight as soon as no older
   // segment is left that they could speak about.
   uint64_t mark_bytes = 0;
+  // What of a merged segment is neither, batch headers above all: a further merge would not give it
+  // back. 0 for segments that clients wrote, where it would.
+  uint64_t framing_bytes = 0;
+  bool has_hint = false;      // one that covers all of it
+  bool damaged = false;       // a batch is unreadable; merge leaves the segment alone
   uint64_t synced_bytes = 0;  // guarded by the store's one-sync-at-a-time lock
   bool sealed = false;
+  bool settled =
+      false;  // sealed, synced, its mapping final: may be read without the lock, and merged
   uint32_t slot = 0;
 
  private:
@@ -81,7 +97,7 @@ class Segment {
           Mapping mapping, uint64_t size);
 
   FileSystem& files_;
-  const std::string path_;
+  std::string path_;
   const SegmentHeader header_;
   std::unique_ptr<File> file_;
   Mapping mapping_;

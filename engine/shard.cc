@@ -128,7 +128,7 @@ void Shard::drop_slot(uint32_t slot) {
 }
 
 Result<void> Shard::roll() {
-  assert(!batch_open_);
+  assert(may_roll());
   if (auto written = write_pending(); !written) return written;
   SegmentHeader header;
   header.shard = index_;
@@ -156,7 +156,7 @@ Result<void> Shard::roll() {
 }
 
 Result<void> Shard::write_pending() {
-  assert(!batch_open_);
+  assert(!batch_.is_open());
   if (pending_.size() == 0) return {};
   if (failed_) {
     return Error{ErrorCode::kReadOnly,

@@ -28,6 +28,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/batch_builder.h"
 #include "engine/element_index.h"
 #include "engine/format.h"
 #include "engine/keydir.h"
@@ -135,7 +136,7 @@ class Shard {
 
   // Opens a batch, unless one is open. The caller has reserved.
   void begin_batch();
-  bool in_batch() const { return batch_open_; }
+  bool in_batch() const { return batch_.is_open(); }
 
   // Closes the batch. `transaction` names the other shards that must hold their part of it.
   void end_batch(const TransactionMark* transaction);
@@ -200,17 +201,13 @@ class Shard {
     bool counted = false;
     std::unique_ptr<ElementIndex> collection;
   };
-  // A record's bytes in the pending log: where its value goes.
-  struct Appended {
-    uint64_t offset = 0;  // in the segment, of the value's checksum or the record's end
-    char* value = nullptr;
-  };
 
   Namespace& database(uint32_t db);
   Segment& segment_at(Location where) { return *segments_[where.slot()]; }
   uint64_t append_offset() const { return active_->size() + pending_.size(); }
 
   // store, recovery, merge
+  bool may_roll() const;
   Result<void> roll();
   Result<void> write_pending();
   uint32_t take_slot(std::shared_ptr<Segment> segment);
@@ -222,7 +219,6 @@ class Shard {
   void write_namespace(uint32_t db, uint64_t id, uint64_t retired_plus_one);
   void report_damage(const Segment& segment, uint64_t offset);
 
-  Appended append(const Record& record);
   Location append_value(const Record& record, std::span<const std::string_view> pieces);
   void append_mark(const Record& record);
   KeydirEntry put_root(uint32_t db, std::string_view key, uint64_t hash, const Record& record,
@@ -254,11 +250,7 @@ class Shard {
 
   PendingLog pending_;
   ShardSet pending_shards_;  // those that share a transaction with what is in pending_
-  bool batch_open_ = false;
-  char* batch_header_ = nullptr;
-  uint64_t batch_start_ = 0;  // in the segment
-  BatchHeader batch_;
-  uint32_t batch_checksum_ = 0;
+  BatchBuilder batch_{pending_};
 
   // How far the log is known to be on the device: an offset in the active segment, or 0 while an
   // earlier segment is not. Set by the store after a sync of all shards.

@@ -18,12 +18,10 @@ Result<void> Shard::reserve(uint64_t bytes, Growth growth) {
   if (failed_ || options_.read_only) {
     return Error{ErrorCode::kReadOnly, fmt::format("shard {} is read-only", index_)};
   }
-  const uint64_t in_batch = batch_open_ ? append_offset() - batch_start_ : 0;
-  if (in_batch + bytes > kMaxBatchBytes) {
+  if (batch_.size() + bytes > kMaxBatchBytes) {
     return Error{ErrorCode::kInvalid, "more than 4 GiB in one command or transaction"};
   }
-  if (!batch_open_ && append_offset() + bytes > options_.segment_bytes &&
-      append_offset() > kSegmentHeaderSize) {
+  if (may_roll() && append_offset() >= options_.segment_bytes) {
     // A segment that cannot be made for want of room is no reason to refuse: the active one may
     // grow past its usual size.
     if (auto rolled = roll(); !rolled && rolled.error().code != ErrorCode::kNoSpace) return rolled;
@@ -34,50 +32,24 @@ Result<void> Shard::reserve(uint64_t bytes, Growth growth) {
   return active_->reserve(need, std::clamp(active_->size() / 4, kLeastStep, kMostStep));
 }
 
+// Rolling writes what is pending. Half a transaction must not go alone: whoever commits here next
+// would take what follows it for committed.
+bool Shard::may_roll() const {
+  return !batch_.is_open() && pending_shards_.empty();
+}
+
 void Shard::begin_batch() {
-  if (batch_open_) return;
-  batch_open_ = true;
-  batch_start_ = append_offset();
-  batch_header_ = pending_.extend(kBatchHeaderSize);
-  batch_ = BatchHeader{};
-  batch_.sequence = ++sequence_;
-  batch_checksum_ = 0;
+  if (!batch_.is_open()) batch_.begin(++sequence_);
 }
 
 void Shard::end_batch(const TransactionMark* transaction) {
-  assert(batch_open_);
-  if (transaction != nullptr) {
-    char* trailer = pending_.extend(kTransactionTrailerSize);
-    encode_transaction(*transaction, trailer);
-    batch_checksum_ = crc32c({trailer, kTransactionTrailerSize}, batch_checksum_);
-    batch_.has_transaction = true;
-    pending_shards_.add(transaction->shards);
-  }
-  batch_.size = static_cast<uint32_t>(append_offset() - batch_start_);
-  batch_.synced = synced_;
-  batch_.completed = completed_;
-  encode_batch_header(batch_, batch_header_);
-  batch_.checksum = crc32c({batch_header_ + 4, kBatchHeaderSize - 4}, batch_checksum_);
-  encode_batch_header(batch_, batch_header_);
-  batch_open_ = false;
-}
-
-Shard::Appended Shard::append(const Record& record) {
-  assert(batch_open_);
-  const size_t value = has_value(record.kind) ? kValueChecksumSize + size_t{record.value_size} : 0;
-  const size_t bound = record_size_bound(record.name.size(), 0);
-  const uint64_t start = append_offset();
-  char* at = pending_.extend(bound + value);
-  const size_t head = encode_record(record, at);
-  pending_.shrink_last(bound - head);
-  batch_checksum_ = crc32c({at, head}, batch_checksum_);
-  ++batch_.records;
-  return {start + head, at + head};
+  batch_.end(synced_, completed_, transaction);
+  if (transaction != nullptr) pending_shards_.add(transaction->shards);
 }
 
 Location Shard::append_value(const Record& record, std::span<const std::string_view> pieces) {
-  const Appended appended = append(record);
-  char* at = appended.value + kValueChecksumSize;
+  const BatchBuilder::Place place = batch_.append(record);
+  char* at = place.value + kValueChecksumSize;
   uint32_t checksum = 0;
   for (std::string_view piece : pieces) {
     if (piece.empty()) continue;
@@ -85,14 +57,14 @@ Location Shard::append_value(const Record& record, std::span<const std::string_v
     checksum = crc32c(piece, checksum);
     at += piece.size();
   }
-  std::memcpy(appended.value, &checksum, sizeof checksum);
-  const Location where = Location::at(active_->slot, appended.offset);
+  std::memcpy(place.value, &checksum, sizeof checksum);
+  const Location where = Location::at(active_->slot, active_->size() + place.value_offset);
   active_->live_bytes += accounted_size(record.name.size(), record.value_size);
   return where;
 }
 
 void Shard::append_mark(const Record& record) {
-  append(record);
+  batch_.append(record);
   active_->mark_bytes += accounted_size(record.name.size(), 0);
 }
 

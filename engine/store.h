@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "engine/file.h"
+#include "engine/merge_picker.h"
 #include "engine/options.h"
 #include "engine/recovery.h"
 #include "engine/result.h"
@@ -33,6 +34,16 @@
 #include "engine/shard_set.h"
 
 namespace respcask::engine {
+
+// What merging has done since the store was opened.
+struct MergeStats {
+  uint64_t merges = 0;
+  uint64_t failed = 0;
+  uint64_t requests_done = 0;  // calls of request_merge() that were carried out
+  uint64_t bytes_read = 0;     // bytes of the segments merged
+  uint64_t bytes_written = 0;  // and of what they became
+  bool running = false;
+};
 
 // A point in the store's life that a sync can reach; 0 has always been reached.
 using SyncPoint = uint64_t;
@@ -67,13 +78,18 @@ class Store {
   // Calls `wake` on the sync thread each time synced() has grown or a sync has failed. Set before
   // the first commit.
   void on_sync(std::function<void()> wake);
-  // True once a sync has failed: points not reached by then never will be.
+  // True once a write or a sync has failed: points not reached by then never will be.
   bool sync_failed() const { return sync_failed_.load(std::memory_order_acquire); }
 
   // Commits and syncs everything now, on the calling thread.
   Result<void> sync();
 
   void set_sync_mode(SyncMode mode);
+
+  // Merges everything that holds garbage, in the background, whatever the triggers say.
+  void request_merge();
+  void set_merge_options(const MergeOptions& merge);
+  MergeStats merge_stats();
 
   // What the start found; sums over the shards.
   struct OpenReport {
@@ -84,6 +100,9 @@ class Store {
   const OpenReport& open_report() const { return open_report_; }
 
  private:
+  // Less than this in a shard is not worth merging unasked.
+  static constexpr uint64_t kMergeLeastBytes = uint64_t{4} << 20;
+
   // What a sync of all shards is about to cover.
   struct SyncPlan {
     struct Part {
@@ -112,7 +131,15 @@ class Store {
   Result<void> sync_part(Shard& shard, const SyncPlan::Part& part);
   void sync_loop();
   void maintenance_loop();
-  void sweep(Shard& shard);
+  void refresh_residency(Shard& shard);
+  void settle_sealed(Shard& shard);
+  void write_all_hints();
+  void merge_loop();
+  bool in_merge_window() const;
+  static std::vector<MergeCandidate> merge_candidates(Shard& shard);
+  void merge_shard(Shard& shard, bool requested);
+  bool merge_run(Shard& shard, std::vector<std::shared_ptr<Segment>> inputs);
+  bool pace_merge(uint64_t bytes);
   std::string shard_directory(uint32_t index) const;
 
   Options options_;
@@ -135,8 +162,15 @@ class Store {
   std::mutex threads_mutex_;  // guards what follows
   std::condition_variable sync_wanted_;
   std::condition_variable maintenance_wanted_;
-  bool stopping_ = false;
+  std::atomic<bool> stopping_{false};
+  bool merge_requested_ = false;
+  MergeOptions merge_;
+  MergeStats merge_stats_;
+  std::condition_variable merge_wanted_;
+  uint64_t merge_debt_ = 0;  // bytes moved since the last pause; the merge thread's own
+  std::mutex settle_run_;    // one settling at a time
   std::thread sync_thread_;
+  std::thread merge_thread_;
   std::thread maintenance_thread_;
 };
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
 #include <functional>
 #include <map>
@@ -19,6 +20,11 @@ namespace respcask::engine {
 
 struct StoreFixture {
   StoreFixture() {
+    // A simulated file takes a descriptor, and so does the store's handle on it.
+    rlimit files{};
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
     options.dir = "/store";
     options.shards = 4;
     options.segment_bytes = 1 << 20;
@@ -71,6 +77,11 @@ struct StoreFixture {
   void put(std::string_view key, std::string_view value, uint32_t db = 0, int64_t expiry_ms = 0) {
     change(key, [&](Shard& shard, uint64_t hash) {
       return shard.put(db, key, hash, 0, expiry_ms, {&value, 1});
+    });
+  }
+  bool set_expiry(std::string_view key, int64_t expiry_ms) {
+    return change(key, [&](Shard& shard, uint64_t hash) {
+      return shard.set_expiry(0, key, hash, expiry_ms);
     });
   }
   bool remove(std::string_view key, uint32_t db = 0) {

@@ -29,7 +29,7 @@ TEST_CASE("a store agrees with a map through overwrites, removals, rollovers and
   CAPTURE(seed);
   std::mt19937_64 random(seed);
   StoreFixture fixture;
-  fixture.options.segment_bytes = 16 * 1024;
+  fixture.options.segment_bytes = 64 * 1024;
   fixture.reopen();
   std::map<std::string, std::string> model;
   for (int i = 0; i < 20000; ++i) {

@@ -1,0 +1,184 @@
+#include "engine/hint.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "engine/crc32c.h"
+#include "engine/varint.h"
+
+namespace respcask::engine {
+namespace {
+
+constexpr std::string_view kMagic{"RCHNT\r\n\x1a", 8};
+constexpr size_t kHeaderSize = 84;
+constexpr size_t kBlockHeaderSize = 8;
+constexpr size_t kBlockSize = 256 * 1024;
+
+template <class T>
+void store(char* out, T value) {
+  std::memcpy(out, &value, sizeof value);
+}
+
+template <class T>
+T load(const char* from) {
+  T value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
+
+std::string encode_header(const SegmentHeader& segment, const HintSummary& summary,
+                          uint32_t blocks) {
+  std::string bytes(kHeaderSize, '\0');
+  std::memcpy(bytes.data(), kMagic.data(), kMagic.size());
+  store(&bytes[8], kHintVersion);
+  store(&bytes[12], segment.shard);
+  store(&bytes[16], segment.first_id);
+  store(&bytes[24], segment.last_id);
+  store(&bytes[32], segment.generation);
+  store(&bytes[36], blocks);
+  store(&bytes[40], segment.store_id);
+  store(&bytes[48], summary.covered);
+  store(&bytes[56], summary.sequence);
+  store(&bytes[64], summary.completed);
+  store(&bytes[72], summary.records);
+  store(&bytes[80], crc32c(std::string_view(bytes).substr(0, 80)));
+  return bytes;
+}
+
+// True if every block's checksum matches and the blocks fill the file exactly.
+bool blocks_valid(std::string_view bytes, uint32_t blocks) {
+  size_t at = kHeaderSize;
+  for (uint32_t i = 0; i < blocks; ++i) {
+    if (bytes.size() - at < kBlockHeaderSize) return false;
+    const auto size = load<uint32_t>(&bytes[at + 4]);
+    if (size > bytes.size() - at - kBlockHeaderSize) return false;
+    if (crc32c(bytes.substr(at + 4, 4 + size_t{size})) != load<uint32_t>(&bytes[at])) return false;
+    at += kBlockHeaderSize + size;
+  }
+  return at == bytes.size();
+}
+
+}  // namespace
+
+Result<void> HintWriter::open() {
+  const std::string temporary = path_ + ".tmp";
+  if (auto old = files_.stat(temporary); old && *old) (void)files_.unlink(temporary);
+  auto file = files_.create(temporary);
+  if (!file) return file.error();
+  file_ = std::move(*file);
+  at_ = kHeaderSize;
+  block_.assign(kBlockHeaderSize, '\0');
+  return {};
+}
+
+Result<void> HintWriter::add(const PlacedRecord& placed) {
+  if (!file_) {
+    if (auto opened = open(); !opened) return opened;
+  }
+  const Record& record = placed.record;
+  const size_t before = block_.size();
+  block_.resize(before + record_size_bound(record.name.size(), 0) + kMaxVarintSize);
+  char* end = &block_[before] + encode_record(record, &block_[before]);
+  if (has_value(record.kind)) end = encode_varint(placed.value_offset, end);
+  block_.resize(static_cast<size_t>(end - block_.data()));
+  ++records_;
+  return block_.size() >= kBlockSize ? flush() : Result<void>();
+}
+
+Result<void> HintWriter::flush() {
+  if (block_.size() == kBlockHeaderSize) return {};
+  store(&block_[4], static_cast<uint32_t>(block_.size() - kBlockHeaderSize));
+  store(&block_[0], crc32c(std::string_view(block_).substr(4)));
+  if (auto written = file_->write_at(at_, block_); !written) return written;
+  at_ += block_.size();
+  ++blocks_;
+  block_.assign(kBlockHeaderSize, '\0');
+  return {};
+}
+
+Result<void> HintWriter::finish(const HintSummary& summary) {
+  if (!file_) {
+    if (auto opened = open(); !opened) return opened;
+  }
+  if (auto flushed = flush(); !flushed) return flushed;
+  HintSummary complete = summary;
+  complete.records = records_;
+  if (auto head = file_->write_at(0, encode_header(segment_, complete, blocks_)); !head)
+    return head;
+  if (auto synced = file_->sync_all(); !synced) return synced;
+  file_.reset();
+  return files_.rename(path_ + ".tmp", path_);
+}
+
+std::optional<HintReader> HintReader::open(FileSystem& files, const Segment& segment) {
+  const std::string path = hint_path_of(segment.path());
+  auto info = files.stat(path);
+  if (!info || !*info || (*info)->size < kHeaderSize) return std::nullopt;
+  auto file = files.open_read_only(path);
+  if (!file) return std::nullopt;
+  HintReader hint;
+  hint.bytes_.resize((*info)->size);
+  auto got = (*file)->read_at(0, hint.bytes_);
+  if (!got || *got != hint.bytes_.size()) return std::nullopt;
+  const std::string_view bytes = hint.bytes_;
+  hint.summary_.covered = load<uint64_t>(&bytes[48]);
+  hint.summary_.sequence = load<uint64_t>(&bytes[56]);
+  hint.summary_.completed = load<uint64_t>(&bytes[64]);
+  hint.summary_.records = load<uint64_t>(&bytes[72]);
+  // Compared as a whole: a header of this segment, with this summary, has no other bytes.
+  const auto blocks = load<uint32_t>(&bytes[36]);
+  if (bytes.substr(0, kHeaderSize) != encode_header(segment.header(), hint.summary_, blocks)) {
+    return std::nullopt;
+  }
+  if (hint.summary_.covered > segment.size() || !blocks_valid(bytes, blocks)) return std::nullopt;
+  hint.at_ = hint.block_end_ = kHeaderSize;
+  return hint;
+}
+
+std::optional<PlacedRecord> HintReader::next() {
+  if (at_ == block_end_) {
+    if (at_ == bytes_.size()) return std::nullopt;
+    block_end_ = at_ + kBlockHeaderSize + load<uint32_t>(&bytes_[at_ + 4]);
+    at_ += kBlockHeaderSize;
+  }
+  size_t head = 0;
+  auto record = decode_record(std::string_view(bytes_).substr(at_, block_end_ - at_), head);
+  assert(record);
+  at_ += head;
+  PlacedRecord placed{*record, 0};
+  if (has_value(record->kind)) {
+    const char* begin = bytes_.data() + at_;
+    const char* end = decode_varint(begin, bytes_.data() + block_end_, placed.value_offset);
+    assert(end != nullptr);
+    at_ += static_cast<size_t>(end - begin);
+  }
+  return placed;
+}
+
+Result<void> write_hint(FileSystem& files, const Segment& segment, const std::string& path,
+                        uint64_t covered, uint64_t completed) {
+  HintWriter writer(files, path, segment.header());
+  HintSummary summary;
+  summary.covered = covered;
+  summary.completed = completed;
+  const std::string_view bytes = segment.bytes().substr(0, covered);
+  uint64_t at = kSegmentHeaderSize;
+  while (at < covered) {
+    auto batch = BatchReader::open(bytes, at);
+    if (!batch) {
+      return Error{ErrorCode::kDamaged,
+                   fmt::format("{}: no hint: damaged at offset {}", segment.path(), at)};
+    }
+    summary.sequence = std::max(summary.sequence, batch->header().sequence);
+    while (auto placed = batch->next()) {
+      if (auto added = writer.add(*placed); !added) return added;
+    }
+    at = batch->end();
+  }
+  return writer.finish(summary);
+}
+
+}  // namespace respcask::engine

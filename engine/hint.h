@@ -1,0 +1,104 @@
+// Hint file: what recovery needs of a segment, without its values.
+//
+// All integers are little endian. The file is a header, then blocks:
+//
+//   header
+//   offset size
+//        0    8  magic "RCHNT\r\n\x1a"
+//        8    4  format version (kHintVersion)
+//       12    4  shard
+//       16    8  first segment id that the segment covers
+//       24    8  last one
+//       32    4  the segment's generation
+//       36    4  number of blocks
+//       40    8  store id
+//       48    8  covered: the hint speaks of the segment's bytes before this offset; all of them
+//                were on the device when it was written
+//       56    8  highest sequence or collection id in them
+//       64    8  completed, as in a batch (format.h), when the hint was written: who vouches for
+//       bytes
+//                has to vouch for the transactions in them
+//       72    8  number of records
+//       80    4  CRC32C of the 80 bytes before
+//
+//   block
+//        0    4  CRC32C of bytes 4 to the block's end
+//        4    4  size of the entries in bytes
+//        8       entries: a record's header and name as in the segment (format.h), then, if its
+//        kind
+//                has a value, the value's offset in the segment as a varint
+//
+// The entries stand in log order. Puts and marks that a later record of the same segment supersedes
+// may be left out. A hint is used whole or not at all: one bad block and the segment is scanned
+// instead. It is written beside its name, synced, and renamed into place.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine/file.h"
+#include "engine/format.h"
+#include "engine/result.h"
+#include "engine/segment.h"
+
+namespace respcask::engine {
+
+inline constexpr uint32_t kHintVersion = 1;
+
+struct HintSummary {
+  uint64_t covered = 0;
+  uint64_t sequence = 0;
+  uint64_t completed = 0;
+  uint64_t records = 0;
+};
+
+// Writes one hint file. One thread.
+class HintWriter {
+ public:
+  HintWriter(FileSystem& files, std::string path, const SegmentHeader& segment)
+      : files_(files), path_(std::move(path)), segment_(segment) {}
+
+  Result<void> add(const PlacedRecord& placed);
+  // Syncs the file and gives it its name; the directory is the caller's to sync.
+  Result<void> finish(const HintSummary& summary);
+
+ private:
+  Result<void> open();
+  Result<void> flush();
+
+  FileSystem& files_;
+  const std::string path_;
+  const SegmentHeader segment_;
+  std::unique_ptr<File> file_;
+  std::string block_;
+  uint64_t at_ = 0;
+  uint32_t blocks_ = 0;
+  uint64_t records_ = 0;
+};
+
+// A hint that was read and found valid. Owns its bytes; records are views into them. One thread.
+class HintReader {
+ public:
+  // Nothing if there is none, or it is damaged, or another segment's.
+  static std::optional<HintReader> open(FileSystem& files, const Segment& segment);
+
+  const HintSummary& summary() const { return summary_; }
+  std::optional<PlacedRecord> next();
+
+ private:
+  std::string bytes_;
+  size_t at_ = 0;
+  size_t block_end_ = 0;
+  HintSummary summary_;
+};
+
+// Scans the first `covered` bytes of a segment, which are synced, and writes its hint to `path`.
+// Needs no lock. `completed`: the shard's, once a sync of all shards has covered those bytes.
+// kDamaged, and no hint, if not all batches are valid.
+Result<void> write_hint(FileSystem& files, const Segment& segment, const std::string& path,
+                        uint64_t covered, uint64_t completed);
+
+}  // namespace respcask::engine

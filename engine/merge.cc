@@ -1,0 +1,298 @@
+#include "engine/merge.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "engine/file.h"
+#include "engine/varint.h"
+
+namespace respcask::engine {
+namespace {
+
+constexpr size_t kSlice = 64;                // records looked at under one hold of the lock
+constexpr size_t kBatchBytes = 64 * 1024;    // a batch of copied records ends above this
+constexpr size_t kWriteBytes = 1024 * 1024;  // and is written out with others above this
+
+uint64_t record_bytes(const PlacedRecord& placed) {
+  return accounted_size(placed.record.name.size(), placed.record.value_size);
+}
+
+// Walks all records of a segment, in order, handing them out in slices. False: a batch is invalid.
+template <class Visit>
+bool for_each_slice(const Segment& segment, Visit visit) {
+  std::vector<PlacedRecord> slice;
+  slice.reserve(kSlice);
+  const std::string_view bytes = segment.bytes();
+  uint64_t at = kSegmentHeaderSize;
+  while (at < bytes.size()) {
+    auto batch = BatchReader::open(bytes, at);
+    if (!batch) return false;
+    while (auto placed = batch->next()) {
+      slice.push_back(*placed);
+      if (slice.size() == kSlice) {
+        if (!visit(std::span<PlacedRecord>(slice))) return true;
+        slice.clear();
+      }
+    }
+    at = batch->end();
+  }
+  if (!slice.empty()) visit(std::span<PlacedRecord>(slice));
+  return true;
+}
+
+}  // namespace
+
+Result<Merge::Report> Merge::run() {
+  {
+    std::lock_guard guard(shard_);
+    oldest_ = shard_.order_.front() == inputs_.front();
+    completed_ = shard_.completed_;
+    sequence_ = shard_.sequence_;
+  }
+  Result<void> done = copy();
+  if (done && !report_.given_up) done = settle();
+  if (!done || report_.given_up) {
+    // The name, if it has one, is the temporary one still; the next start removes what is left.
+    if (output_) output_->retire();
+    if (!done) return done.error();
+    return report_;
+  }
+  switch_over();
+  drop_inputs();
+  return report_;
+}
+
+Result<void> Merge::copy() {
+  SegmentHeader header = inputs_.front()->header();
+  header.last_id = inputs_.back()->header().last_id;
+  for (const auto& input : inputs_) {
+    header.generation = std::max(header.generation, input->header().generation);
+    header.first_sequence = std::max(header.first_sequence, input->header().first_sequence);
+    report_.bytes_before += input->size();
+  }
+  ++header.generation;
+  header.completed = completed_;
+  final_path_ = shard_.segment_path(header.first_id, header.generation);
+  FileSystem& files = *shard_.options_.files;
+  const std::string temporary = final_path_ + ".tmp";
+  if (auto old = files.stat(temporary); old && *old) (void)files.unlink(temporary);
+  // The copy is at most as long as what it copies, with a frame for each batch and varints that may
+  // have grown.
+  auto output = Segment::create(files, temporary, header, report_.bytes_before * 2 + (1 << 20));
+  if (!output) return output.error();
+  output_ = std::move(*output);
+
+  Result<void> result;
+  std::vector<Candidate> candidates;
+  for (const auto& input : inputs_) {
+    const bool whole = for_each_slice(*input, [&](std::span<PlacedRecord> slice) {
+      candidates.clear();
+      for (const PlacedRecord& placed : slice) candidates.push_back({placed, false});
+      result = copy_slice(*input, candidates);
+      return bool(result) && !report_.given_up;
+    });
+    if (!whole) {
+      std::lock_guard guard(shard_);
+      input->damaged = true;
+      return Error{ErrorCode::kDamaged,
+                   fmt::format("{}: not merged, it is damaged", input->path())};
+    }
+    if (!result || report_.given_up) return result;
+  }
+  return flush_batch(true);
+}
+
+Result<void> Merge::copy_slice(const Segment& input, std::span<Candidate> slice) {
+  {
+    std::lock_guard guard(shard_);
+    for (Candidate& candidate : slice) candidate.keep = counts(input, candidate.placed);
+  }
+  uint64_t moved = 0;
+  for (const Candidate& candidate : slice) {
+    const PlacedRecord& placed = candidate.placed;
+    copied_.push_back(candidate.keep);
+    moved += record_bytes(placed);
+    if (!candidate.keep) continue;
+    if (!batch_.is_open()) batch_.begin(sequence_);
+    const BatchBuilder::Place place = batch_.append(placed.record);
+    if (has_value(placed.record.kind)) {
+      std::memcpy(place.value, input.bytes().data() + placed.value_offset,
+                  kValueChecksumSize + size_t{placed.record.value_size});
+      output_->live_bytes += record_bytes(placed);
+    } else {
+      output_->mark_bytes += record_bytes(placed);
+    }
+    ++report_.records_copied;
+    moved += record_bytes(placed);
+    if (batch_.size() >= kBatchBytes) {
+      if (auto flushed = flush_batch(false); !flushed) return flushed;
+    }
+  }
+  if (hooks_.pace && !hooks_.pace(moved)) report_.given_up = true;
+  return {};
+}
+
+Result<void> Merge::flush_batch(bool last) {
+  // The last batch, empty if need be, keeps the sequence from being given out again when all
+  // batches that carried it are gone.
+  if (last && !batch_.is_open()) batch_.begin(sequence_);
+  if (batch_.is_open()) batch_.end(0, completed_, nullptr);
+  if (!last && pending_.size() < kWriteBytes) return {};
+  if (auto reserved = output_->reserve(output_->size() + pending_.size(), kWriteBytes * 8);
+      !reserved) {
+    return reserved;
+  }
+  auto written = output_->append(pending_.pieces());
+  pending_.clear();
+  return written;
+}
+
+// True if the record has to be in the output. Brings a put's expiry up to date.
+bool Merge::counts(const Segment& input, PlacedRecord& placed) const {
+  Record& record = placed.record;
+  const Location here = Location::at(input.slot, placed.value_offset);
+  switch (record.kind) {
+    case RecordKind::kElement: {
+      auto index = shard_.collections_.find(record.owner);
+      return index != shard_.collections_.end() && index->second->is_live(record.name, here);
+    }
+    case RecordKind::kElementTombstone: {
+      // Older segments may hold the element, as long as there are any and its collection lives.
+      auto index = shard_.collections_.find(record.owner);
+      return !oldest_ && index != shard_.collections_.end() &&
+             !index->second->contains(record.name);
+    }
+    case RecordKind::kNamespace: {
+      uint64_t id = 0;
+      decode_varint(record.name.data(), record.name.data() + record.name.size(), id);
+      return record.owner < shard_.databases_.size() && shard_.databases_[record.owner]->id == id;
+    }
+    default:
+      break;
+  }
+  Keydir* keys = keys_of(record.owner);
+  if (keys == nullptr) return false;  // the database was flushed
+  auto entry = keys->find(record.name, keys->hash(record.name));
+  switch (record.kind) {
+    case RecordKind::kPut:
+    case RecordKind::kSplitRoot:
+      if (!entry || entry->where != here) return false;
+      record.expiry_ms = entry->expiry_ms;
+      return true;
+    case RecordKind::kTombstone:
+      // Dropped earlier, it would bring back what an older segment still holds of the key.
+      return !oldest_ && !entry;
+    case RecordKind::kExpiry: {
+      if (!entry || entry->expiry_ms != record.expiry_ms) return false;
+      // The put itself carries the expiry wherever a merge rewrites it, and whatever was put later
+      // knows its own; only a put in an older segment needs this record.
+      const uint64_t put_id = shard_.segments_[entry->where.slot()]->header().first_id;
+      return put_id < inputs_.front()->header().first_id;
+    }
+    default:
+      return false;
+  }
+}
+
+Keydir* Merge::keys_of(uint64_t namespace_id) const {
+  for (auto& database : shard_.databases_) {
+    if (database->id == namespace_id) return &database->keys;
+  }
+  return nullptr;
+}
+
+Result<void> Merge::settle() {
+  FileSystem& files = *shard_.options_.files;
+  // What was reserved and not used is given back before the segment is synced for good.
+  if (auto cut = output_->cut(output_->size()); !cut) return cut;
+  if (auto synced = output_->file().sync_all(); !synced) return synced;
+  output_->synced_bytes = output_->size();
+  if (auto synced = hooks_.sync_store(); !synced) return synced;
+  auto hint = write_hint(files, *output_, hint_path_of(final_path_), output_->size(), completed_);
+  if (!hint) return hint;
+  output_->has_hint = true;
+  if (auto renamed = output_->rename(final_path_); !renamed) return renamed;
+  const std::string dir = final_path_.substr(0, final_path_.rfind('/'));
+  return files.sync_directory(dir);
+}
+
+void Merge::switch_over() {
+  {
+    std::lock_guard guard(shard_);
+    output_->sealed = true;
+    output_->settled = true;
+    // Counted afresh as entries are moved over: what changed since it was copied is dead already.
+    const uint64_t accounted = output_->live_bytes + output_->mark_bytes;
+    output_->framing_bytes = framing_of(*output_, accounted);
+    output_->live_bytes = 0;
+    shard_.take_slot(output_);
+  }
+  // The outputs' records are those of the inputs that were copied, in the same order.
+  std::vector<PlacedRecord> to;
+  std::vector<PlacedRecord> from;
+  size_t record = 0;
+  uint64_t output_at = kSegmentHeaderSize;
+  auto output_batch = BatchReader::open(output_->bytes(), output_at);
+  auto next_output = [&]() -> PlacedRecord {
+    for (;;) {
+      assert(output_batch);
+      if (auto placed = output_batch->next()) return *placed;
+      output_at = output_batch->end();
+      output_batch = BatchReader::open(output_->bytes(), output_at);
+    }
+  };
+  for (const auto& input : inputs_) {
+    for_each_slice(*input, [&](std::span<PlacedRecord> slice) {
+      from.clear();
+      to.clear();
+      for (const PlacedRecord& placed : slice) {
+        if (!copied_[record++]) continue;
+        from.push_back(placed);
+        to.push_back(next_output());
+      }
+      switch_slice(*input, from, to);
+      return true;
+    });
+  }
+}
+
+void Merge::switch_slice(const Segment& input, std::span<const PlacedRecord> from,
+                         std::span<const PlacedRecord> to) {
+  std::lock_guard guard(shard_);
+  for (size_t i = 0; i < from.size(); ++i) {
+    const Record& record = from[i].record;
+    if (!has_value(record.kind)) continue;
+    const Location old_place = Location::at(input.slot, from[i].value_offset);
+    const Location new_place = Location::at(output_->slot, to[i].value_offset);
+    bool moved = false;
+    if (record.kind == RecordKind::kElement) {
+      auto index = shard_.collections_.find(record.owner);
+      moved = index != shard_.collections_.end() &&
+              index->second->relocate(record.name, old_place, new_place);
+    } else if (Keydir* keys = keys_of(record.owner)) {
+      moved = keys->relocate(record.name, keys->hash(record.name), old_place, new_place);
+    }
+    if (!moved) continue;
+    output_->live_bytes += record_bytes(from[i]);
+    shard_.drop_live(old_place, record_bytes(from[i]));
+  }
+}
+
+void Merge::drop_inputs() {
+  std::lock_guard guard(shard_);
+  auto& order = shard_.order_;
+  auto first = std::find(order.begin(), order.end(), inputs_.front());
+  assert(first != order.end());
+  *first = output_;
+  order.erase(first + 1, first + static_cast<ptrdiff_t>(inputs_.size()));
+  for (const auto& input : inputs_) {
+    shard_.drop_slot(input->slot);
+    input->retire();
+  }
+  report_.bytes_after = output_->size();
+}
+
+}  // namespace respcask::engine

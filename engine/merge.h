@@ -1,0 +1,93 @@
+// Merge: rewrites a run of neighbouring sealed segments as one that holds only what is live.
+//
+// The steps, any of which may be the last one before a crash:
+//   1. copy:    walks the inputs in log order and appends every record that still counts to a new
+//               segment under a temporary name. Whether it counts is asked under the shard's lock,
+//               some records at a time; the bytes are copied without it, checksum and all, so that
+//               damage stays recognizable.
+//   2. settle:  syncs the new segment, writes its hint, and syncs the whole store: whatever made a
+//               record look dead is on the device before the record is given up.
+//   3. rename:  the commit point. From here on the inputs are leftovers to a recovery.
+//   4. switch:  moves keydir entries and elements from their old location to the new one, by
+//               compare-and-set, some at a time. What has changed meanwhile stays as it is.
+//   5. drop:    takes the inputs out of the shard; their files go with their last reader.
+//
+// Memory: a bit for each record of the inputs. Runs on a background thread, one merge at a time in
+// a store (the caller sees to it); takes the shard's lock for some microseconds at a time.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/batch_builder.h"
+#include "engine/hint.h"
+#include "engine/pending_log.h"
+#include "engine/result.h"
+#include "engine/shard.h"
+
+namespace respcask::engine {
+
+class Merge {
+ public:
+  struct Hooks {
+    // Commits and syncs the whole store.
+    std::function<Result<void>()> sync_store;
+    // Called with each number of bytes read and written, to limit the rate; may sleep. False: give
+    // up, the store is closing.
+    std::function<bool(uint64_t bytes)> pace;
+  };
+  struct Report {
+    uint64_t bytes_before = 0;
+    uint64_t bytes_after = 0;
+    uint64_t records_copied = 0;
+    bool given_up = false;
+  };
+
+  // `inputs`: neighbours in the shard, oldest first, sealed and synced.
+  Merge(Shard& shard, std::vector<std::shared_ptr<Segment>> inputs, Hooks hooks)
+      : shard_(shard), inputs_(std::move(inputs)), hooks_(std::move(hooks)) {}
+
+  // kDamaged: an input cannot be read whole; it is marked, and nothing has changed.
+  Result<Report> run();
+
+ private:
+  struct Candidate {
+    PlacedRecord placed;
+    bool keep = false;
+  };
+
+  Result<void> copy();
+  Result<void> copy_slice(const Segment& input, std::span<Candidate> slice);
+  Result<void> flush_batch(bool last);
+  Result<void> settle();
+  void switch_over();
+  void switch_slice(const Segment& input, std::span<const PlacedRecord> from,
+                    std::span<const PlacedRecord> to);
+  void drop_inputs();
+
+  // Under the shard's lock.
+  bool counts(const Segment& input, PlacedRecord& placed) const;
+  Keydir* keys_of(uint64_t namespace_id) const;
+
+  Shard& shard_;
+  const std::vector<std::shared_ptr<Segment>> inputs_;
+  const Hooks hooks_;
+  bool oldest_ = false;  // the run begins with the shard's oldest segment
+  std::shared_ptr<Segment> output_;
+  std::string final_path_;
+  PendingLog pending_;
+  BatchBuilder batch_{pending_};
+  std::vector<bool> copied_;  // one for each record of the inputs, in order
+  // Of the copied batches: the last one given out when the merge began. Not below any in the
+  // inputs, so that it is not given out again when all batches that carried it are gone.
+  uint64_t sequence_ = 0;
+  uint64_t completed_ = 0;
+  Report report_;
+};
+
+}  // namespace respcask::engine

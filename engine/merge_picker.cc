@@ -1,0 +1,62 @@
+#include "engine/merge_picker.h"
+
+#include <algorithm>
+
+namespace respcask::engine {
+namespace {
+
+double share(const MergeCandidate& segment) {
+  return segment.total_bytes == 0
+             ? 0.0
+             : static_cast<double>(segment.dead_bytes) / static_cast<double>(segment.total_bytes);
+}
+
+uint64_t live(const MergeCandidate& segment) {
+  return segment.total_bytes - segment.dead_bytes;
+}
+
+}  // namespace
+
+double garbage(std::span<const MergeCandidate> segments) {
+  MergeCandidate sum;
+  for (const MergeCandidate& segment : segments) {
+    sum.total_bytes += segment.total_bytes;
+    sum.dead_bytes += segment.dead_bytes;
+  }
+  return share(sum);
+}
+
+std::optional<MergeRun> pick_run(std::span<const MergeCandidate> segments,
+                                 const MergeLimits& limits) {
+  std::optional<size_t> best;
+  for (size_t i = 0; i < segments.size(); ++i) {
+    if (!segments[i].mergeable || share(segments[i]) < limits.stop_garbage) continue;
+    if (!best || share(segments[i]) > share(segments[*best])) best = i;
+  }
+  if (!best) return std::nullopt;
+
+  MergeRun run{*best, 1};
+  uint64_t copied = live(segments[*best]);
+  auto joins = [&](size_t i) {
+    const MergeCandidate& segment = segments[i];
+    if (!segment.mergeable || copied + live(segment) > limits.segment_bytes) return false;
+    return share(segment) >= limits.stop_garbage || segment.total_bytes < limits.segment_bytes / 8;
+  };
+  for (bool grown = true; grown;) {
+    grown = false;
+    if (run.first + run.count < segments.size() && joins(run.first + run.count)) {
+      copied += live(segments[run.first + run.count]);
+      ++run.count;
+      grown = true;
+    }
+    if (run.first > 0 && joins(run.first - 1)) {
+      copied += live(segments[run.first - 1]);
+      --run.first;
+      ++run.count;
+      grown = true;
+    }
+  }
+  return run;
+}
+
+}  // namespace respcask::engine

@@ -1,0 +1,156 @@
+// The syncing half of Store: what a sync covers, and when one is due.
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "engine/store.h"
+
+namespace respcask::engine {
+
+void Store::on_sync(std::function<void()> wake) {
+  on_sync_ = std::move(wake);
+}
+
+void Store::set_sync_mode(SyncMode mode) {
+  {
+    std::lock_guard guard(threads_mutex_);
+    sync_mode_ = mode;
+  }
+  sync_wanted_.notify_one();
+}
+
+Result<void> Store::sync() {
+  const ShardSet all = ShardSet::first(shard_count());
+  if (auto committed = commit(all, all); !committed) return committed.error();
+  return run_sync();
+}
+
+// Taken under all locks, so that it cuts no transaction in two.
+Store::SyncPlan Store::plan_sync() {
+  SyncPlan plan;
+  for (auto& shard : shards_) shard->lock();
+  plan.point = committed_.load(std::memory_order_acquire);
+  plan.completed = last_transaction_.load();
+  for (auto& shard : shards_) {
+    SyncPlan::Part part;
+    part.skip = shard->failed_;
+    part.sealed = shard->sealed_unsynced_;
+    part.active = shard->active_;
+    part.active_size = shard->active_->size();
+    part.directory = std::exchange(shard->directory_unsynced_, false);
+    plan.parts.push_back(std::move(part));
+    // A transaction whose part here is still pending is not covered yet.
+    if (!shard->pending_shards_.empty()) {
+      plan.completed = std::min(plan.completed, shard->completed_);
+    }
+  }
+  for (auto& shard : shards_) shard->unlock();
+  return plan;
+}
+
+Result<void> Store::sync_part(Shard& shard, const SyncPlan::Part& part) {
+  if (part.directory) {
+    if (auto synced = options_.files->sync_directory(shard_directory(shard.index())); !synced) {
+      return synced;
+    }
+  }
+  for (const auto& segment : part.sealed) {
+    // What was reserved past the end of a sealed segment is given back.
+    if (segment->reserved() > segment->size()) {
+      if (auto cut = segment->cut(segment->size()); !cut) return cut;
+    }
+    if (segment->synced_bytes == segment->size()) continue;
+    if (auto synced = segment->file().sync_data(); !synced) return synced;
+    segment->synced_bytes = segment->size();
+  }
+  if (part.active->synced_bytes == part.active_size) return {};
+  if (auto synced = part.active->file().sync_data(); !synced) return synced;
+  part.active->synced_bytes = part.active_size;
+  return {};
+}
+
+Result<void> Store::run_sync() {
+  std::lock_guard one_at_a_time(sync_run_);
+  const SyncPlan plan = plan_sync();
+  std::optional<Error> failure;
+  for (uint32_t i = 0; i < shard_count(); ++i) {
+    Shard& shard = *shards_[i];
+    if (plan.parts[i].skip) {
+      // What failed to be written cannot be synced, so this sync vouches for nothing.
+      sync_failed_.store(true, std::memory_order_release);
+      continue;
+    }
+    auto synced = sync_part(shard, plan.parts[i]);
+    if (synced) continue;
+    // Final: Linux would call a second attempt a success over pages that are lost.
+    failure = synced.error();
+    std::lock_guard guard(shard);
+    shard.failed_ = true;
+    shard.log(LogLevel::kWarning,
+              fmt::format("shard {} is read-only from now on: {}", i, synced.error().message));
+  }
+  if (failure) sync_failed_.store(true, std::memory_order_release);
+  if (!sync_failed_.load(std::memory_order_acquire)) {
+    finish_sync(plan);
+    synced_.store(plan.point, std::memory_order_release);
+  }
+  if (on_sync_) on_sync_();
+  if (failure) return *failure;
+  return {};
+}
+
+// From the next batch on the log says how far it is synced. Once a sync has failed this stands
+// still: the other shards go on being synced, but no mark may vouch for transactions whose other
+// part is lost.
+void Store::finish_sync(const SyncPlan& plan) {
+  for (auto& shard : shards_) shard->lock();
+  for (uint32_t i = 0; i < shard_count(); ++i) {
+    const SyncPlan::Part& part = plan.parts[i];
+    Shard& shard = *shards_[i];
+    std::erase_if(shard.sealed_unsynced_, [&](const auto& segment) {
+      return std::find(part.sealed.begin(), part.sealed.end(), segment) != part.sealed.end();
+    });
+    if (shard.active_ == part.active && shard.sealed_unsynced_.empty()) {
+      shard.synced_ = part.active_size;
+    }
+    shard.completed_ = std::max(shard.completed_, plan.completed);
+  }
+  for (auto& shard : shards_) shard->unlock();
+}
+
+void Store::sync_loop() {
+  using namespace std::chrono_literals;
+  std::unique_lock guard(threads_mutex_);
+  while (!stopping_) {
+    const SyncMode mode = sync_mode_.load();
+    auto mode_changed = [&] { return stopping_ || sync_mode_.load() != mode; };
+    auto unsynced = [&] { return committed_.load() > synced_.load() && !sync_failed_.load(); };
+    bool due = false;
+    if (mode == SyncMode::kAlways) {
+      // Whatever is committed while one sync runs shares the next.
+      sync_wanted_.wait(guard, [&] { return mode_changed() || unsynced(); });
+      due = unsynced();
+    } else {
+      sync_wanted_.wait_for(guard, 1s, mode_changed);
+      due = mode == SyncMode::kEverySecond ? committed_.load() > synced_.load() : has_sealed();
+    }
+    if (stopping_) return;  // close() syncs
+    if (!due) continue;
+    guard.unlock();
+    (void)run_sync();  // a failure is logged there, and kept in sync_failed_
+    guard.lock();
+  }
+}
+
+bool Store::has_sealed() {
+  for (auto& shard : shards_) {
+    std::lock_guard guard(*shard);
+    if (!shard->sealed_unsynced_.empty()) return true;
+  }
+  return false;
+}
+
+}  // namespace respcask::engine

@@ -1,0 +1,232 @@
+#include "engine/merge.h"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <chrono>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "engine/merge_picker.h"
+#include "engine/store.h"
+#include "tests/engine/store_fixture.h"
+
+using namespace respcask::engine;
+
+namespace {
+
+Options small_segments() {
+  Options options;
+  options.dir = "/store";
+  options.shards = 2;
+  options.segment_bytes = 8 * 1024;
+  options.merge.bytes_per_second = 0;
+  return options;
+}
+
+// Asks for a merge and waits until it is done.
+void merge_now(Store& store) {
+  const uint64_t before = store.merge_stats().requests_done;
+  store.request_merge();
+  for (int i = 0; i < 2000 && store.merge_stats().requests_done == before; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  REQUIRE(store.merge_stats().requests_done > before);
+}
+
+std::map<std::string, std::string> overwrite_randomly(StoreFixture& fixture, uint64_t seed,
+                                                      int changes) {
+  std::mt19937_64 random(seed);
+  std::map<std::string, std::string> model = fixture.contents();
+  for (int i = 0; i < changes; ++i) {
+    const std::string key = fmt::format("key{}", random() % 200);
+    if (random() % 6 == 0) {
+      fixture.remove(key);
+      model.erase(key);
+    } else {
+      model[key] = fmt::format("{}{}", i, std::string(random() % 150, 'v'));
+      fixture.put(key, model[key]);
+    }
+  }
+  return model;
+}
+
+std::set<std::string> files_of(const FaultyFileSystem& disk) {
+  std::set<std::string> all;
+  for (int shard = 0; shard < 2; ++shard) {
+    const std::string dir = fmt::format("/store/shard-{:02}", shard);
+    for (auto& name : *disk.list(dir)) all.insert(dir + "/" + name);
+  }
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("a merge keeps what is live, gives back the rest, and a reopen agrees") {
+  const uint64_t seed = std::random_device{}();
+  CAPTURE(seed);
+  StoreFixture fixture(FaultyFileSystem(), small_segments());
+  auto model = overwrite_randomly(fixture, seed, 6000);
+  const uint64_t before = fixture.total_bytes();
+  merge_now(*fixture.store);
+  CHECK(fixture.contents() == model);
+  CHECK(fixture.total_bytes() < before / 4);
+  CHECK(fixture.total_bytes() < fixture.live_bytes() * 3 / 2);
+  const uint64_t live = fixture.live_bytes();
+  fixture.reopen();
+  CHECK(fixture.contents() == model);
+  CHECK(fixture.live_bytes() == live);
+  fixture.crash_process();
+  CHECK(fixture.contents() == model);
+}
+
+TEST_CASE("a deleted key stays deleted after a merge of newer segments and a restart") {
+  StoreFixture fixture(FaultyFileSystem(), small_segments());
+  // The put lies in the oldest segment, which stays almost whole; the tombstone in one that is
+  // nearly all garbage and is merged alone.
+  for (int i = 0; i < 100; ++i) fixture.put(fmt::format("old{}", i), std::string(100, 'o'));
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 300; ++i) fixture.put(fmt::format("x{}", i % 3), std::string(100, 'x'));
+    fixture.remove(fmt::format("old{}", round));
+    for (int i = 0; i < 300; ++i) fixture.put(fmt::format("x{}", i % 3), std::string(100, 'y'));
+    merge_now(*fixture.store);
+    fixture.reopen();
+    CHECK(fixture.get(fmt::format("old{}", round)) == std::nullopt);
+    CHECK(fixture.get("old50") == std::string(100, 'o'));
+  }
+}
+
+TEST_CASE("a store agrees with a map while merges run all the time") {
+  const uint64_t seed = std::random_device{}();
+  CAPTURE(seed);
+  StoreFixture fixture(FaultyFileSystem(), small_segments());
+  std::map<std::string, std::string> model;
+  for (int round = 0; round < 15; ++round) {
+    fixture.store->request_merge();
+    model = overwrite_randomly(fixture, seed + static_cast<uint64_t>(round), 400);
+    if (round % 5 == 2) fixture.reopen();
+    if (round % 5 == 4) fixture.crash_process();
+    REQUIRE(fixture.contents() == model);
+  }
+}
+
+TEST_CASE("expiries survive a merge, whichever record carried them") {
+  StoreFixture fixture(FaultyFileSystem(), small_segments());
+  for (int i = 0; i < 50; ++i) {
+    const std::string key = fmt::format("key{}", i);
+    fixture.put(key, std::string(100, 'v'), 0, i % 2 == 0 ? 5'000'000'000'000 : 0);
+    if (i % 3 == 0) fixture.set_expiry(key, 6'000'000'000'000 + i);
+    if (i % 6 == 0) fixture.set_expiry(key, 0);
+  }
+  auto expiry_of = [&](int i) {
+    const std::string key = fmt::format("key{}", i);
+    Shard& shard = fixture.store->shard(fixture.store->shard_of(key));
+    std::lock_guard guard(shard);
+    return shard.find(0, key, shard.hash(key))->expiry_ms;
+  };
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 400; ++i) fixture.put("x", std::string(100, 'x'));
+    merge_now(*fixture.store);
+    for (int i = 0; i < 50; ++i) {
+      CAPTURE(i);
+      const int64_t expected = i % 6 == 0   ? 0
+                               : i % 3 == 0 ? 6'000'000'000'000 + i
+                               : i % 2 == 0 ? 5'000'000'000'000
+                                            : 0;
+      CHECK(expiry_of(i) == expected);
+    }
+    fixture.reopen();
+  }
+}
+
+TEST_CASE("a flushed database does not come back through a merge") {
+  StoreFixture fixture(FaultyFileSystem(), small_segments());
+  overwrite_randomly(fixture, 3, 1000);
+  fixture.flush(0);
+  merge_now(*fixture.store);
+  CHECK(fixture.contents().empty());
+  CHECK(fixture.total_bytes() < 8 * 1024);
+  fixture.put("new", "1");
+  fixture.reopen();
+  CHECK(fixture.contents() == std::map<std::string, std::string>{{"new", "1"}});
+}
+
+TEST_CASE(
+    "a power cut at any call of a merge loses nothing, revives nothing, leaves no file behind") {
+  StoreFixture prepared(FaultyFileSystem(), small_segments());
+  const auto model = overwrite_randomly(prepared, 5, 700);
+  REQUIRE(prepared.store->sync());
+  for (PowerLoss mode : {PowerLoss::kDrop, PowerLoss::kKeep, PowerLoss::kTearSectors}) {
+    for (uint64_t skip = 0;; ++skip) {
+      CAPTURE(skip);
+      StoreFixture fixture(prepared.disk->crash_process(), small_segments());
+      fixture.disk->inject({.fault = Fault::kPowerOff, .skip = skip, .times = kForever});
+      merge_now(*fixture.store);
+      const bool survived = fixture.disk->faults() == 0;
+      fixture.lose_power(skip, mode);
+      REQUIRE(fixture.contents() == model);
+      REQUIRE(fixture.store->close());
+      for (const std::string& file : files_of(*fixture.disk)) {
+        CAPTURE(file);
+        CHECK(file.find(".tmp") == std::string::npos);
+        const size_t hint = file.rfind(".hint");
+        if (hint != std::string::npos) {
+          CHECK(files_of(*fixture.disk).contains(file.substr(0, hint) + ".seg"));
+        }
+      }
+      if (survived) break;
+    }
+  }
+}
+
+TEST_CASE("the store opens from hints alone after a clean close, and without them all the same") {
+  StoreFixture fixture(FaultyFileSystem(), small_segments());
+  const auto model = overwrite_randomly(fixture, 9, 2000);
+  fixture.reopen();
+  const auto& found = fixture.store->open_report().found;
+  CHECK(found.hints == found.segments);
+  CHECK(found.bytes_read == 0);
+  CHECK(fixture.contents() == model);
+  std::mt19937_64 random(4);
+  REQUIRE(fixture.store->close());
+  for (int round = 0; round < 60; ++round) {
+    FaultyFileSystem disk = fixture.disk->crash_process();
+    for (const std::string& file : files_of(disk)) {
+      if (file.find(".hint") == std::string::npos) continue;
+      const uint64_t size = disk.contents(file).size();
+      switch (random() % 4) {
+        case 0:
+          disk.flip_bit(file, random() % (size * 8));
+          break;
+        case 1:
+          disk.cut(file, random() % size);
+          break;
+        case 2:
+          (void)disk.unlink(file);
+          break;
+        default:
+          break;
+      }
+    }
+    StoreFixture other(std::move(disk), small_segments());
+    REQUIRE(other.contents() == model);
+  }
+}
+
+TEST_CASE("the picker prefers the most garbage and leaves what is not worth copying") {
+  const MergeLimits limits{.segment_bytes = 1000};
+  auto segment = [](uint64_t dead, bool mergeable = true) {
+    return MergeCandidate{1000, dead, mergeable};
+  };
+  std::vector<MergeCandidate> clean = {segment(10), segment(20), segment(0)};
+  CHECK_FALSE(pick_run(clean, limits));
+  std::vector<MergeCandidate> one = {segment(10), segment(600), segment(0)};
+  CHECK(pick_run(one, limits)->first == 1);
+  CHECK(pick_run(one, limits)->count == 1);
+  std::vector<MergeCandidate> neighbours = {segment(500), segment(700), segment(800),
+                                            segment(900, false)};
+  CHECK(pick_run(neighbours, limits)->first == 0);
+  CHECK(pick_run(neighbours, limits)->count == 3);
+}
