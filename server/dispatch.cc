@@ -38,7 +38,7 @@ class Request {
 
   Outcome process();
   bool must_wait_for_pause() const;
-  Outcome postpone();
+  bool postpone();
   Outcome continue_waiting(bool& run_again);
   void queue();
   Outcome run_command();
@@ -199,7 +199,7 @@ Outcome Request::process() {
       !memory_suffices() || !allowed_in_pubsub()) {
     return done();
   }
-  if (must_wait_for_pause()) return postpone();
+  if (must_wait_for_pause() && postpone()) return Outcome::kBlocked;
   if (in_multi() && (command_->flags & kMultiNow) == 0) {
     queue();
     return done();
@@ -228,19 +228,20 @@ bool Request::must_wait_for_pause() const {
   return false;
 }
 
-Outcome Request::postpone() {
+// False: the pause has ended in the meantime. It is not asked about again: the turn's clock, by which
+// must_wait_for_pause() goes, may not have come that far.
+bool Request::postpone() {
   auto waiter = std::make_shared<Waiter>();
   waiter->session = &session_;
   waiter->link = session_.link;
   waiter->postponed = true;
   session_.set_waiter(waiter);
   if (!server_.add_postponed(waiter)) {
-    // The pause has ended in the meantime.
     session_.set_waiter(nullptr);
-    return process();
+    return false;
   }
   server_.count_blocked(1);
-  return Outcome::kBlocked;
+  return true;
 }
 
 // A blocked session's carrier was resumed. Says what came of the wait, or that the command is to be

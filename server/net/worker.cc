@@ -109,9 +109,9 @@ void Worker::post(std::function<void()> task) {
 }
 
 void Worker::synced() {
-  // Pairs with the fence in finish_round().
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (anything_held_.load(std::memory_order_relaxed)) uv_async_send(&async_);
+  // Read by writing back what is there: of this and the exchange in finish_round() one comes second
+  // and sees what the other's thread did before, so the loop sees the sync or is woken for it.
+  if (holds_.fetch_or(0, std::memory_order_acq_rel) != 0) uv_async_send(&async_);
 }
 
 // --- the turn ----------------------------------------------------------------------------------
@@ -156,12 +156,13 @@ void Worker::finish_round() {
   for (size_t i = 0; i < dirty_.size(); ++i) dirty_[i]->finish_turn(point, failed);
   dirty_.clear();
   ++turn_number_;
-  const bool holding = !held_.empty() || !held_outboxes_.empty();
-  anything_held_.store(holding, std::memory_order_relaxed);
-  if (holding) {
-    // Pairs with the fence in synced(): either that sees the mark, or this sees the sync.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+  const bool holds = !held_.empty() || !held_outboxes_.empty();
+  if (holds) {
+    // Marked first, so that no sync goes by unseen; then what was synced meanwhile is sent.
+    holds_.exchange(1, std::memory_order_acq_rel);
     release_held();
+  } else if (holds_.load(std::memory_order_relaxed) != 0) {
+    holds_.store(0, std::memory_order_relaxed);
   }
 }
 

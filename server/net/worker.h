@@ -148,7 +148,7 @@ class Worker {
   std::vector<Connection*> ready_;
   std::vector<Connection*> held_;
   std::deque<HeldOutbox> held_outboxes_;
-  std::atomic<bool> anything_held_{false};
+  std::atomic<uint32_t> holds_{0};  // 1: something waits for a sync
   std::vector<Connection*> connections_;
   size_t tick_position_ = 0;
 
