@@ -13,16 +13,37 @@
 namespace respcask::server {
 namespace {
 
-// The families that there are.
+// The families that there are, one a line.
+// clang-format off
 constexpr std::span<const Command> (*kFamilies[])() = {
-    bitfield_commands,   bitmap_commands,      bitop_commands,      client_commands,
-    command_commands,    config_commands,      connection_commands, copy_commands,
-    database_commands,   dump_commands,        expire_commands,     info_commands,
-    key_commands,        latency_commands,     lcs_commands,        object_commands,
-    pubsub_commands,     replication_commands, scan_commands,       scripting_commands,
-    server_commands,     slowlog_commands,     string_commands,     string_edit_commands,
-    string_set_commands, transaction_commands,
+    bitfield_commands,
+    bitmap_commands,
+    bitop_commands,
+    client_commands,
+    command_commands,
+    config_commands,
+    connection_commands,
+    copy_commands,
+    database_commands,
+    dump_commands,
+    expire_commands,
+    info_commands,
+    key_commands,
+    latency_commands,
+    lcs_commands,
+    object_commands,
+    pubsub_commands,
+    replication_commands,
+    scan_commands,
+    scripting_commands,
+    server_commands,
+    slowlog_commands,
+    string_commands,
+    string_edit_commands,
+    string_set_commands,
+    transaction_commands,
 };
+// clang-format on
 
 char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
