@@ -63,9 +63,11 @@ class Client;
 class Harness {
  public:
   // `settings` are as CONFIG SET takes them: name, value, ... `more_commands`: rows beside the
-  // server's own.
+  // server's own. `files`: where the store lies, in /store, instead of a temporary directory; it
+  // outlives the harness.
   explicit Harness(std::initializer_list<std::string_view> settings = {},
-                   std::span<const Command> more_commands = {});
+                   std::span<const Command> more_commands = {},
+                   engine::FileSystem* files = nullptr);
   ~Harness();
 
   // Runs a command line, words and quotes as in redis-cli, on the harness's own client.
@@ -83,17 +85,16 @@ class Harness {
   void expire_now();
 
   TemporaryDirectory directory;
-  engine::FileSystem* files = nullptr;  // to be set before restart(); null: the system's
   std::unique_ptr<engine::Store> store;
   std::unique_ptr<ConfigStore> config;
   std::unique_ptr<Server> server;
-  // To be set before restart().
-  engine::ElementIndexFactory element_index;
+  engine::ElementIndexFactory element_index;  // to be set before restart()
 
  private:
   void open();
   Config initial_;
   std::span<const Command> more_commands_;
+  engine::FileSystem* files_;
   std::unique_ptr<Client> client_;
 };
 

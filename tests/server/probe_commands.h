@@ -19,8 +19,9 @@ std::span<const Command> probe_commands();
 
 // A harness whose server knows them.
 struct ProbeHarness : Harness {
-  explicit ProbeHarness(std::initializer_list<std::string_view> settings = {})
-      : Harness(settings, probe_commands()) {}
+  explicit ProbeHarness(std::initializer_list<std::string_view> settings = {},
+                        engine::FileSystem* files = nullptr)
+      : Harness(settings, probe_commands(), files) {}
 };
 
 }  // namespace respcask::server::testing

@@ -1,0 +1,113 @@
+// What clients are told when the disk is full, fails or holds damaged values.
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "engine/store.h"
+#include "tests/engine/faulty_file.h"
+#include "tests/server/probe_commands.h"
+
+namespace respcask::server::testing {
+namespace {
+
+using engine::FaultyFileSystem;
+
+constexpr std::string_view kFull =
+    "-MISCONF Errors writing to the AOF file: No space left on device\r\n";
+constexpr std::string_view kBroken =
+    "-MISCONF Errors writing to the AOF file: Input/output error\r\n";
+
+TEST_CASE("disk: a full disk refuses what grows, before it changes anything; the rest goes on") {
+  FaultyFileSystem disk;
+  ProbeHarness h({}, &disk);
+  h.run("probeset k v");
+  disk.set_capacity(disk.used());
+  const std::string big(uint64_t{3} << 20, 'x');
+  std::string reply;
+  int written = 0;
+  for (; written < 100; ++written) {
+    reply = h.run({"probeset", "k", big});
+    if (reply != "+OK\r\n") break;
+  }
+  CHECK(reply == kFull);
+  const std::string kept = written == 0 ? "$1\r\nv\r\n" : "";
+  if (!kept.empty()) CHECK(h.run("probeget k") == kept);
+  CHECK(h.run("probedel k") == ":1\r\n");
+  h.run("multi");
+  CHECK(h.run({"probeset", "k", big}) == "+QUEUED\r\n");
+  CHECK(h.run("exec") ==
+        "-EXECABORT Transaction discarded because of: " + std::string(kFull.substr(1)));
+  CHECK(h.run("probeget k") == "$-1\r\n");
+  disk.set_capacity(uint64_t{1} << 40);
+  CHECK(h.run({"probeset", "k", big}) == "+OK\r\n");
+}
+
+TEST_CASE("disk: after a failed write a shard serves reads and refuses writes") {
+  FaultyFileSystem disk;
+  ProbeHarness h({}, &disk);
+  h.run("probeset k v");
+  disk.inject(
+      {.fault = engine::Fault::kIo, .times = engine::kForever, .call = engine::Call::kWrite});
+  h.run("probeset k w");  // its reply is the loop's to drop: the commit has failed
+  CHECK(h.run("probeset k x") == kBroken);
+  CHECK(h.run("probedel k") == kBroken);
+  CHECK(h.run("command count").front() == ':');
+  disk.clear_faults();
+}
+
+TEST_CASE("disk: a damaged value is an error that names its key, never nil") {
+  FaultyFileSystem disk;
+  const std::string value = "a value that will be found again";
+  {
+    ProbeHarness h({}, &disk);
+    h.run({"probeset", "good", "fine"});
+    h.run({"probeset", "bad", value});
+    // What is written behind it says that it is on the device, so it is no torn tail.
+    REQUIRE(h.store->sync());
+    h.run({"probeset", "{bad}2", "later"});
+    REQUIRE(h.store->close());
+  }
+  bool found = false;
+  for (const char* shard : {"00", "01", "02", "03"}) {
+    const std::string path = "/store/shard-" + std::string(shard) + "/00000001.seg";
+    const size_t at = disk.contents(path).find(value);
+    if (at == std::string::npos) continue;
+    disk.flip_bit(path, 8 * at + 3);
+    found = true;
+  }
+  REQUIRE(found);
+
+  ProbeHarness h({}, &disk);
+  const std::string error = "-ERR the value of key 'bad' is damaged on disk\r\n";
+  CHECK(h.run("probeget good") == "$4\r\nfine\r\n");
+  CHECK(h.run("probeget bad") == error);
+  CHECK(h.run("probeget bad") == error);
+  h.run("multi");
+  h.run("probeset other x");
+  h.run("probeget bad");
+  h.run("probeget good");
+  CHECK(h.run("exec") == "*3\r\n+OK\r\n" + error + "$4\r\nfine\r\n");
+  CHECK(h.run("probeset bad mended") == "+OK\r\n");
+  CHECK(h.run("probeget bad") == "$6\r\nmended\r\n");
+}
+
+TEST_CASE("disk: a value that cannot be read is an error that names its key") {
+  FaultyFileSystem disk;
+  ProbeHarness h({}, &disk);
+  h.run("probeset k v");
+  h.restart();
+  disk.inject(
+      {.fault = engine::Fault::kIo, .times = engine::kForever, .call = engine::Call::kRead});
+  const std::string reply = h.run("probeget k");
+  // The sweep for resident pages may have been faster: then it is read in place.
+  if (h.client().turn.stats.parked.get() > 0) {
+    CHECK(reply == "-ERR the value of key 'k' could not be read: I/O error\r\n");
+  } else {
+    CHECK(reply == "$1\r\nv\r\n");
+  }
+  disk.clear_faults();
+  CHECK(h.run("probeget k") == "$1\r\nv\r\n");
+}
+
+}  // namespace
+}  // namespace respcask::server::testing
