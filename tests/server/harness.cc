@@ -6,8 +6,8 @@
 namespace respcask::server::testing {
 
 Harness::Harness(std::initializer_list<std::string_view> settings,
-                 std::span<const Command> more_commands, engine::FileSystem* files)
-    : more_commands_(more_commands), files_(files) {
+                 std::span<const Command> more_commands, engine::FileSystem* disk)
+    : files(disk), more_commands_(more_commands) {
   initial_.shards = 4;
   initial_.enable_debug_command = Permission::kYes;
   if (settings.size() != 0) {
@@ -28,13 +28,13 @@ Harness::~Harness() {
 
 void Harness::open() {
   engine::Options options;
-  options.dir = files_ != nullptr ? "/store" : directory.path();
+  options.dir = files != nullptr ? "/store" : directory.path();
   options.shards = initial_.shards;
   options.databases = static_cast<uint32_t>(initial_.databases);
   options.segment_bytes = uint64_t{1} << 20;
   options.sync = engine::SyncMode::kNo;
   options.element_index = element_index;
-  options.files = files_;
+  options.files = files;
   auto opened = engine::Store::open(std::move(options));
   assert(opened);
   store = std::move(*opened);

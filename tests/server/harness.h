@@ -32,6 +32,7 @@
 #include "server/dispatch.h"
 #include "server/server.h"
 #include "server/session.h"
+#include "server/types/element_index.h"
 
 namespace respcask::server::testing {
 
@@ -66,8 +67,7 @@ class Harness {
   // server's own. `files`: where the store lies, in /store, instead of a temporary directory; it
   // outlives the harness.
   explicit Harness(std::initializer_list<std::string_view> settings = {},
-                   std::span<const Command> more_commands = {},
-                   engine::FileSystem* files = nullptr);
+                   std::span<const Command> more_commands = {}, engine::FileSystem* disk = nullptr);
   ~Harness();
 
   // Runs a command line, words and quotes as in redis-cli, on the harness's own client.
@@ -88,13 +88,14 @@ class Harness {
   std::unique_ptr<engine::Store> store;
   std::unique_ptr<ConfigStore> config;
   std::unique_ptr<Server> server;
-  engine::ElementIndexFactory element_index;  // to be set before restart()
+  // May be set before restart(): the types' indexes, and where the store lies.
+  engine::ElementIndexFactory element_index = make_element_index;
+  engine::FileSystem* files;
 
  private:
   void open();
   Config initial_;
   std::span<const Command> more_commands_;
-  engine::FileSystem* files_;
   std::unique_ptr<Client> client_;
 };
 

@@ -20,8 +20,8 @@ std::span<const Command> probe_commands();
 // A harness whose server knows them.
 struct ProbeHarness : Harness {
   explicit ProbeHarness(std::initializer_list<std::string_view> settings = {},
-                        engine::FileSystem* files = nullptr)
-      : Harness(settings, probe_commands(), files) {}
+                        engine::FileSystem* disk = nullptr)
+      : Harness(settings, probe_commands(), disk) {}
 };
 
 }  // namespace respcask::server::testing
