@@ -30,6 +30,7 @@ void Store::maintenance_loop() {
 }
 
 void Store::refresh_residency(Shard& shard) {
+  std::lock_guard no_settling(settle_run_);  // which changes mappings, on this thread or merge's
   std::vector<std::shared_ptr<Segment>> segments;
   {
     std::lock_guard guard(shard);
