@@ -330,7 +330,7 @@ void cmd_command_list(Context& c) {
       case By::kCategory:
         return (entry.categories & category) != 0;
       case By::kPattern:
-        return glob_match(c.arg(4), entry.full_name);
+        return glob_match(c.arg(4), entry.full_name, true);
       case By::kModule:
         break;  // there are none
     }

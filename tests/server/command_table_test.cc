@@ -194,6 +194,7 @@ TEST_CASE("COMMAND GETKEYS and its errors") {
 TEST_CASE("COMMAND LIST filters") {
   ProbeHarness h;
   CHECK(h.run("command list filterby pattern command|c*") == "*1\r\n$13\r\ncommand|count\r\n");
+  CHECK(h.run("command list filterby pattern COMMAND|C*") == "*1\r\n$13\r\ncommand|count\r\n");
   CHECK(h.run("command list filterby aclcat nope") == "*0\r\n");
   CHECK(h.run("command list filterby module m") == "*0\r\n");
   CHECK(h.run("command list filterby").starts_with("-ERR syntax error"));
