@@ -83,6 +83,8 @@ class Context {
   std::span<const std::string_view> args() const { return args_; }
   size_t argc() const { return args_.size(); }
   std::string_view arg(size_t i) const { return args_[i]; }
+  // The argument as Redis quotes it in an error: as a C string, up to its first NUL.
+  std::string_view quoted_arg(size_t i) const { return args_[i].substr(0, args_[i].find('\0')); }
   const TableEntry& command() const { return command_; }
   Server& server();
   Session& session() { return session_; }

@@ -34,7 +34,7 @@ std::optional<ClientType> type_arg(Context& c, size_t i) {
   if (c.arg_is(i, "MASTER")) return ClientType::kMaster;
   if (c.arg_is(i, "REPLICA") || c.arg_is(i, "SLAVE")) return ClientType::kReplica;
   if (c.arg_is(i, "PUBSUB")) return ClientType::kPubsub;
-  c.error(fmt::format("ERR Unknown client type '{}'", c.arg(i)));
+  c.error(fmt::format("ERR Unknown client type '{}'", c.quoted_arg(i)));
   return std::nullopt;
 }
 
@@ -133,7 +133,7 @@ std::optional<KillFilter> parse_kill(Context& c) {
       filter.local_address = value;
     } else if (c.arg_is(i, "USER")) {
       if (value != "default") {
-        c.error(fmt::format("ERR No such user '{}'", value));
+        c.error(fmt::format("ERR No such user '{}'", c.quoted_arg(i + 1)));
         return std::nullopt;
       }
       filter.user = value;

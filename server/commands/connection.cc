@@ -78,7 +78,7 @@ std::optional<Greeting> parse_greeting(Context& c) {
       }
       i += 1;
     } else {
-      c.error(fmt::format("ERR Syntax error in HELLO option '{}'", c.arg(i)));
+      c.error(fmt::format("ERR Syntax error in HELLO option '{}'", c.quoted_arg(i)));
       return std::nullopt;
     }
   }

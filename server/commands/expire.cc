@@ -49,9 +49,7 @@ std::optional<Condition> parse_condition(Context& c) {
     } else if (c.arg_is(i, "LT")) {
       condition.lt = true;
     } else {
-      // Redis prints the option as a C string.
-      const std::string_view option = c.arg(i).substr(0, c.arg(i).find('\0'));
-      c.error(fmt::format("ERR Unsupported option {}", option));
+      c.error(fmt::format("ERR Unsupported option {}", c.quoted_arg(i)));
       return std::nullopt;
     }
   }

@@ -41,7 +41,7 @@ void cmd_latency_reset(Context& c) {
 void cmd_latency_graph(Context& c) {
   const LatencyEvent event = c.server().latency.event(c.arg(2));
   if (event.samples.empty()) {
-    return c.error(fmt::format("ERR No samples available for event '{}'", c.arg(2)));
+    return c.error(fmt::format("ERR No samples available for event '{}'", c.quoted_arg(2)));
   }
   c.reply().verbatim("txt", latency_graph(event, c.now_ms() / 1000));
 }

@@ -30,7 +30,7 @@ void cmd_function_list(Context& c) {
       if (++i == c.argc()) return c.error("ERR library name argument was not given");
       with_pattern = true;
     } else {
-      return c.error(fmt::format("ERR Unknown argument {}", c.arg(i)));
+      return c.error(fmt::format("ERR Unknown argument {}", c.quoted_arg(i)));
     }
   }
   c.reply().array(0);

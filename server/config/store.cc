@@ -75,7 +75,7 @@ std::optional<std::string> ConfigStore::look_up(std::span<const std::string_view
     const auto id = find_row(words[i]);
     if (!id || row_at(*id).is_statement()) {
       return fmt::format("ERR Unknown option or number of arguments for CONFIG SET - '{}'",
-                         words[i]);
+                         words[i].substr(0, words[i].find('\0')));  // as a C string, as Redis
     }
     const Row& row = row_at(*id);
     std::string name(words[i]);

@@ -1,7 +1,9 @@
 // AUTH ECHO HELLO PING QUIT RESET SELECT and CLIENT.
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <string>
+#include <thread>
 
 #include "server/client_info.h"
 #include "tests/server/harness.h"
@@ -84,6 +86,12 @@ TEST_CASE("connection: HELLO changes everything it was asked to, or nothing") {
   CHECK(h.run("HELLO 4") == "-NOPROTO unsupported protocol version\r\n");
   CHECK(h.run("HELLO x") == "-ERR Protocol version is not an integer or out of range\r\n");
   CHECK(h.run("HELLO 3 foo") == "-ERR Syntax error in HELLO option 'foo'\r\n");
+  CHECK(h.run({"HELLO", "3", std::string_view("f\0o", 3)}) ==
+        "-ERR Syntax error in HELLO option 'f'\r\n");
+  CHECK(h.run({"CLIENT", "KILL", "TYPE", std::string_view("f\0o", 3)}) ==
+        "-ERR Unknown client type 'f'\r\n");
+  CHECK(h.run({"CLIENT", "KILL", "USER", std::string_view("f\0o", 3)}) ==
+        "-ERR No such user 'f'\r\n");
   CHECK(h.run("HELLO 3 AUTH default") == "-ERR Syntax error in HELLO option 'AUTH'\r\n");
   CHECK(h.run("HELLO 3 SETNAME \"a b\"") ==
         "-ERR Client names cannot contain spaces, newlines or special characters.\r\n");
@@ -236,6 +244,19 @@ TEST_CASE("client: PAUSE holds commands until UNPAUSE") {
   CHECK(other.blocked());
   h.server->unpause();
   CHECK(other.resumed() == "+PONG\r\n");
+}
+
+TEST_CASE("client: a pause that ends between the turn's clock and the command lets it run") {
+  Harness h;
+  Client client(h);
+  client.turn.begin();
+  h.server->pause(PauseKind::kAll, client.turn.now_ms() + 20);
+  std::this_thread::sleep_for(std::chrono::milliseconds(40));
+  std::string out;
+  resp::Writer reply(out);
+  const std::string_view args[] = {"PING"};
+  CHECK(dispatch(*client.session, client.turn, args, reply) == Outcome::kDone);
+  CHECK(out == "+PONG\r\n");
 }
 
 TEST_CASE("client: UNBLOCK of nobody is 0, of nonsense an error") {
