@@ -18,6 +18,7 @@ enum class Comparison : uint8_t {
   kNear,            // integers: both negative and equal, or not more than kTolerance apart
   kUnordered,       // the same elements in any order, at every depth
   kUnorderedPairs,  // the same pairs in any order
+  kPage,            // of a scan: what it holds counts only if it is the whole of it, for both
   kSubset,          // ours has nothing that theirs has not
   kShape,           // the same types all the way down, whatever they say
 };

@@ -64,12 +64,16 @@ std::string describe(const Step& step) {
       return "   (wait until short expiries are over)";
     case Step::Kind::kVerify:
       return "   (compare all that is stored)";
+    case Step::Kind::kMerge:
+      return "   (merge)";
     case Step::Kind::kRestart:
       return "   (restart)";
     case Step::Kind::kKillRestart:
       return "   (kill -9 and restart)";
     case Step::Kind::kReconnect:
       return "   (reconnect)";
+    case Step::Kind::kRaw:
+      return "   (raw bytes) " + quote(step.args[0], 2000);
     case Step::Kind::kScan:
     case Step::Kind::kCommand:
       break;
@@ -291,6 +295,21 @@ std::optional<std::string> Duel::scan(const Step& step) {
   return text;
 }
 
+// What follows the bytes fills up whatever length they claimed, and comes to an end that can be
+// told, unless the server closes before.
+std::optional<std::string> Duel::raw(const Step& step) {
+  std::string bytes = step.args[0];
+  for (size_t i = 0; i < kMostAwaited; i += 6) bytes += "PING\r\n";
+  const std::string last = "$3\r\nend\r\n";
+  bytes += "ECHO end\r\n";
+  const std::string theirs = Connection(oracle_.process->port()).converse(bytes, last);
+  const std::string ours = Connection(subject_.process->port()).converse(bytes, last);
+  if (theirs == ours) return std::nullopt;
+  return "  " + describe(step) + "\n  redis:    " + quote(theirs, 500) + " (" +
+         std::to_string(theirs.size()) + " bytes)\n  respcask: " + quote(ours, 500) + " (" +
+         std::to_string(ours.size()) + " bytes)" + death_note();
+}
+
 // Expired keys are gone for every reader at once, but DBSIZE counts them until they are removed:
 // waits until nothing is counted that cannot be read.
 void Duel::settle() {
@@ -371,11 +390,16 @@ std::optional<std::string> Duel::step_alone(const Step& step) {
   switch (step.kind) {
     case Step::Kind::kScan:
       return scan(step);
+    case Step::Kind::kRaw:
+      return raw(step);
     case Step::Kind::kSettle:
       settle();
       return std::nullopt;
     case Step::Kind::kVerify:
       return verify();
+    case Step::Kind::kMerge:
+      ask(*subject_.auxiliary, {"BGREWRITEAOF"});
+      return std::nullopt;
     case Step::Kind::kRestart:
     case Step::Kind::kKillRestart:
       restart(step.kind == Step::Kind::kKillRestart);

@@ -71,6 +71,7 @@ class Duel {
   std::optional<std::string> judge(const Step& step, Reply& theirs, Reply& ours);
   void note_dump(const std::vector<std::string>& args, const Reply& theirs, const Reply& ours);
   std::optional<std::string> scan(const Step& step);
+  std::optional<std::string> raw(const Step& step);
   std::optional<std::string> verify();
   std::optional<std::string> verify_database(int database);
   void settle();

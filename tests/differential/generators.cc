@@ -349,6 +349,55 @@ std::span<const std::string_view> command_names() {
   return kCommandNames;
 }
 
+std::string raw_bytes(Random& random) {
+  static constexpr std::string_view kPieces[] = {"*2\r\n$3\r\nGET\r\n$2\r\ns0\r\n",
+                                                 "*3\r\n$3\r\nSET\r\n$2\r\ns0\r\n$5\r\nhello\r\n",
+                                                 "*1\r\n$4\r\nPING\r\n",
+                                                 "GET s0\r\n",
+                                                 "ECHO \"a b\\x41\\n\" \r\n",
+                                                 "ECHO 'it\\'s'\r\n",
+                                                 "PING\n",
+                                                 "\r\n",
+                                                 "   \r\n",
+                                                 "*0\r\n",
+                                                 "*-1\r\n",
+                                                 "*1\r\n$0\r\n\r\n",
+                                                 "ECHO \"unbalanced\r\n",
+                                                 "ECHO 'unbalanced\r\n",
+                                                 "ECHO \"a\"b\r\n",
+                                                 "*x\r\n",
+                                                 "*2147483648\r\n",
+                                                 "*99999999999999999999\r\n",
+                                                 "*1\r\n$-1\r\n",
+                                                 "*1\r\n$x\r\n",
+                                                 "*1\r\n$\r\n",
+                                                 "*1\r\n$536870913\r\n",
+                                                 "*1\r\n$99999999999999999999\r\n",
+                                                 "*1\r\n:4\r\nPING\r\n",
+                                                 "*1\r\nPING\r\n",
+                                                 "*\r\n",
+                                                 "$4\r\nPING\r\n",
+                                                 "POST / HTTP/1.1\r\nHost: here\r\n\r\n",
+                                                 "GET / HTTP/1.1\r\nHost: here\r\n\r\n",
+                                                 "*2\r\n$4\r\nECHO\r\n$5000\r\n",
+                                                 "*+1\r\n$4\r\nPING\r\n",
+                                                 "*01\r\n$04\r\nPING\r\n"};
+  std::string bytes;
+  for (size_t i = 1 + random.below(6); i > 0; --i) {
+    std::string piece(random.pick(kPieces));
+    if (random.percent(15)) {
+      // Digits stay as they are: a length of millions would wait for ever. No NUL either: it hides
+      // the end of its line.
+      const size_t at = random.below(piece.size());
+      static constexpr std::string_view kOther[] = {"\r", "\n", " ",    "a", "*",
+                                                    "$",  "-",  "\xff", ""};
+      if (piece[at] < '0' || piece[at] > '9') piece.replace(at, 1, random.pick(kOther));
+    }
+    bytes += piece;
+  }
+  return bytes;
+}
+
 bool generate(std::string_view name, Generator& generator) {
   const Named* const found = std::find_if(std::begin(kGenerators), std::end(kGenerators),
                                           [&](const Named& named) { return named.name == name; });

@@ -95,6 +95,8 @@ std::vector<Step> Generator::episode(size_t commands, bool restarts) {
     }
     steps.push_back({Step::Kind::kVerify, 0, {}});
     if (!restarts) continue;
+    // The restart may well come in the middle of it.
+    steps.push_back({Step::Kind::kMerge, 0, {}});
     steps.push_back({random_.percent(50) ? Step::Kind::kRestart : Step::Kind::kKillRestart, 0, {}});
     steps.push_back({Step::Kind::kVerify, 0, {}});
     greet();
@@ -103,6 +105,9 @@ std::vector<Step> Generator::episode(size_t commands, bool restarts) {
 }
 
 void Generator::command(std::vector<Step>* steps, unsigned client) {
+  if (random_.below(200) == 0) {
+    steps->push_back({Step::Kind::kRaw, client, {raw_bytes(random_)}});
+  }
   Step step;
   step.client = client;
   step_ = &step;

@@ -43,8 +43,10 @@ struct Step {
   enum class Kind : uint8_t {
     kCommand,
     kScan,         // args: a SCAN without its cursor; the whole scan is compared, as a set
+    kRaw,          // args: bytes that may be no protocol at all, on a connection of their own
     kSettle,       // waits until all short expiries are over, and lets both servers see it
     kVerify,       // compares everything stored
+    kMerge,        // asks respcask to merge its segments
     kRestart,      // of respcask, cleanly
     kKillRestart,  // of respcask, with kill -9
     kReconnect,    // all clients anew, for both
@@ -106,6 +108,11 @@ class Generator {
 
 // Names, known and unknown, for the commands that ask about commands.
 std::span<const std::string_view> command_names();
+
+// What a broken or hostile client may send, and what it might have meant. It holds less than 3000
+// bytes, and nothing in it waits for more than kMostAwaited bytes behind it.
+std::string raw_bytes(Random& random);
+inline constexpr size_t kMostAwaited = 9000;
 
 // Appends the arguments of the generator called `name`; false if there is none.
 bool generate(std::string_view name, Generator& generator);

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 
 namespace respcask::differential {
 namespace {
@@ -28,6 +30,17 @@ using std::chrono::milliseconds;
 // Long enough for a machine that builds on all cores meanwhile.
 constexpr milliseconds kStartTimeout{60000};
 constexpr int kReplyTimeoutMs = 60000;
+
+class Deadline {
+ public:
+  explicit Deadline(int ms) : end_(Clock::now() + milliseconds(ms)) {}
+  int left_ms() const {
+    return static_cast<int>(std::chrono::duration_cast<milliseconds>(end_ - Clock::now()).count());
+  }
+
+ private:
+  Clock::time_point end_;
+};
 
 int connect_to(int port) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -93,6 +106,8 @@ void Process::start() {
   const int log_fd = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   pid_ = ::fork();
   if (pid_ == 0) {
+    // Nothing stays behind, however the test ends.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::dup2(log_fd, STDOUT_FILENO);
     ::dup2(log_fd, STDERR_FILENO);
     ::execvp(argv[0], argv.data());
@@ -157,40 +172,54 @@ void Connection::close() {
   fd_ = -1;
 }
 
+// Sends and receives what goes without waiting, after waiting for either; false if that was in vain
+// or the server has closed. It reads while there is something to send: a server may stop reading
+// from a client that does not take its replies.
+bool Connection::pump(std::string_view* bytes, Random* split, int timeout_ms) {
+  pollfd query{fd_, static_cast<short>(bytes->empty() ? POLLIN : POLLIN | POLLOUT), 0};
+  if (timeout_ms <= 0 || ::poll(&query, 1, timeout_ms) <= 0) return false;
+  if ((query.revents & POLLOUT) != 0) {
+    size_t piece = bytes->size();
+    if (split != nullptr) {
+      piece = std::min(piece, 1 + split->below(split->percent(50) ? 24 : 4096));
+      if (split->percent(2)) std::this_thread::sleep_for(std::chrono::microseconds(300));
+    }
+    const ssize_t sent = ::send(fd_, bytes->data(), piece, MSG_NOSIGNAL | MSG_DONTWAIT);
+    // If it takes no more, its last words may still follow.
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) *bytes = {};
+    if (sent > 0) bytes->remove_prefix(static_cast<size_t>(sent));
+  }
+  if ((query.revents & (POLLIN | POLLHUP | POLLERR)) != 0) {
+    char chunk[65536];
+    const ssize_t size = ::recv(fd_, chunk, sizeof chunk, MSG_DONTWAIT);
+    if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR)) return false;
+    if (size > 0) buffer_.append(chunk, static_cast<size_t>(size));
+  }
+  return true;
+}
+
 std::vector<Reply> Connection::exchange(std::string_view bytes, size_t count, Random* split) {
   std::vector<Reply> replies;
   size_t position = 0;
-  const auto deadline = Clock::now() + milliseconds(kReplyTimeoutMs);
+  const Deadline deadline(kReplyTimeoutMs);
   while (replies.size() < count || !bytes.empty()) {
-    // Reading while writing: a server may stop reading from a client that does not take replies.
-    pollfd query{fd_, static_cast<short>(bytes.empty() ? POLLIN : POLLIN | POLLOUT), 0};
-    const auto left = std::chrono::duration_cast<milliseconds>(deadline - Clock::now()).count();
-    if (left <= 0 || ::poll(&query, 1, static_cast<int>(left)) <= 0) break;
-    if ((query.revents & POLLOUT) != 0) {
-      size_t piece = bytes.size();
-      if (split != nullptr) {
-        piece = std::min(piece, 1 + split->below(split->percent(50) ? 24 : 4096));
-        if (split->percent(2)) std::this_thread::sleep_for(std::chrono::microseconds(300));
-      }
-      const ssize_t sent = ::send(fd_, bytes.data(), piece, MSG_NOSIGNAL | MSG_DONTWAIT);
-      if (sent < 0 && errno != EAGAIN && errno != EINTR) bytes = {};  // its last words may follow
-      if (sent > 0) bytes.remove_prefix(static_cast<size_t>(sent));
+    if (!pump(&bytes, split, deadline.left_ms())) break;
+    while (replies.size() < count) {
+      std::optional<Reply> reply = parse_reply(buffer_, &position);
+      if (!reply) break;
+      replies.push_back(std::move(*reply));
     }
-    if ((query.revents & (POLLIN | POLLHUP | POLLERR)) != 0) {
-      char chunk[65536];
-      const ssize_t size = ::recv(fd_, chunk, sizeof chunk, MSG_DONTWAIT);
-      if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR)) break;
-      if (size > 0) buffer_.append(chunk, static_cast<size_t>(size));
-      while (replies.size() < count) {
-        std::optional<Reply> reply = parse_reply(buffer_, &position);
-        if (!reply) break;
-        replies.push_back(std::move(*reply));
-      }
-      buffer_.erase(0, position);
-      position = 0;
-    }
+    buffer_.erase(0, position);
+    position = 0;
   }
   return replies;
+}
+
+std::string Connection::converse(std::string_view bytes, std::string_view last) {
+  const Deadline deadline(kReplyTimeoutMs);
+  while (!buffer_.ends_with(last) && pump(&bytes, nullptr, deadline.left_ms())) {
+  }
+  return std::exchange(buffer_, {});
 }
 
 }  // namespace respcask::differential

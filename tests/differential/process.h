@@ -62,10 +62,14 @@ class Connection {
   // Sends `bytes` and reads `count` replies; fewer come back if the server closes or falls silent.
   // With `split` the bytes leave in pieces of random sizes.
   std::vector<Reply> exchange(std::string_view bytes, size_t count, Random* split);
+  // Sends `bytes`, whatever they are, and returns everything that comes until that ends with `last`
+  // or the server closes.
+  std::string converse(std::string_view bytes, std::string_view last);
 
  private:
   void open(int port);
   void close();
+  bool pump(std::string_view* bytes, Random* split, int timeout_ms);
 
   int fd_ = -1;
   std::string buffer_;
