@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""README's table of commands is what the server has, and what README points to is there.
+
+usage: readme_test.py [--write] SERVER-BINARY ROOT
+--write puts the table of this server into README.
+"""
+
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+BEGIN, END = "<!-- commands -->\n", "<!-- /commands -->\n"
+GROUPS = {
+    "generic": "keys",
+    "string": "strings",
+    "bitmap": "bitmaps",
+    "sorted-set": "sorted sets",
+    "transactions": "transactions",
+    "pubsub": "pub/sub",
+}
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Reader:
+    def __init__(self, stream):
+        self.stream = stream
+
+    def reply(self):
+        line = self.stream.readline().decode()
+        kind, rest = line[0], line[1:].strip()
+        if kind == "*":
+            return [self.reply() for _ in range(int(rest))]
+        if kind == "$":
+            return self.stream.read(int(rest) + 2)[:-2].decode()
+        if kind == "-":
+            raise RuntimeError(rest)
+        return rest
+
+
+def command_groups(binary):
+    """What COMMAND DOCS says: {group: [name, ...]}."""
+    with tempfile.TemporaryDirectory() as directory:
+        port = free_port()
+        server = subprocess.Popen(
+            [binary, "--port", str(port), "--dir", directory, "--bind", "127.0.0.1"],
+            stdout=subprocess.DEVNULL)
+        try:
+            docs = ask_docs(port)
+        finally:
+            server.terminate()
+            server.wait()
+    groups = {}
+    for name, fields in zip(docs[::2], docs[1::2]):
+        group = fields[fields.index("group") + 1]
+        groups.setdefault(GROUPS.get(group, group), []).append(name.upper())
+    return groups
+
+
+def ask_docs(port):
+    deadline = time.time() + 60
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", port)) as s:
+                s.sendall(b"COMMAND DOCS\r\n")
+                return Reader(s.makefile("rb")).reply()
+        except ConnectionRefusedError:
+            if time.time() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def table(groups):
+    order = ["strings", "bitmaps", "keys", "hashes", "lists", "sets", "sorted sets", "transactions",
+             "pub/sub", "connection", "server"]
+    rank = {name: number for number, name in enumerate(order)}
+    lines = ["", "| | |", "|---|---|"]
+    for group in sorted(groups, key=lambda name: (rank.get(name, len(order)), name)):
+        names = " ".join(f"`{name}`" for name in sorted(groups[group]))
+        lines.append(f"| {group} | {names} |")
+    return "\n".join(lines) + "\n\n"
+
+
+def missing_paths(text, root):
+    """Paths in backticks or indented commands that README names and the tree lacks."""
+    named = re.findall(r"\b((?:scripts|tests|engine|server|resp)/[\w./-]*\w)", text)
+    # The binary is in the build directory.
+    return sorted({path for path in named if not (root / path).exists()} - {"server/respcask-server"})
+
+
+def main():
+    arguments = [a for a in sys.argv[1:] if a != "--write"]
+    binary, root = arguments[0], pathlib.Path(arguments[1])
+    readme = root / "README.md"
+    text = readme.read_text()
+    begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)
+    wanted = table(command_groups(binary))
+    if "--write" in sys.argv:
+        readme.write_text(text[:begin] + wanted + text[end:])
+        return 0
+    faults = 0
+    if text[begin:end] != wanted:
+        faults += 1
+        has = set(re.findall(r"`([^`]+)`", text[begin:end]))
+        should = set(re.findall(r"`([^`]+)`", wanted))
+        print(f"README's table of commands lacks {sorted(should - has)}, has too many "
+              f"{sorted(has - should)}: tests/readme_test.py --write BINARY ROOT mends it")
+    for path in missing_paths(text, root):
+        faults += 1
+        print(f"README names {path}, which is not there")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
