@@ -27,6 +27,7 @@ constexpr std::span<const Command> (*kFamilies[])() = {
     database_commands,
     dump_commands,
     expire_commands,
+    hyperloglog_commands,
     info_commands,
     key_commands,
     latency_commands,
@@ -305,6 +306,7 @@ std::string_view category_name(uint32_t bit) {
 }
 
 std::string_view flag_name(uint32_t bit) {
+  if (bit == kMayReplicate) return {};  // Redis does not show it
   constexpr std::string_view kNames[] = {
       "write",         "readonly",          "denyoom",          "module",   "admin",
       "pubsub",        "noscript",          "blocking",         "loading",  "stale",

@@ -257,6 +257,10 @@ constexpr Row kHyperLogLogs[] = {
     {"PFADD key elem+", 20},
     {"PFCOUNT key+"},
     {"PFMERGE key key+"},
+    {"PFDEBUG (ENCODING|DECODE|TODENSE|word) key", 3},
+    {"PFSELFTEST", 1},
+    {"GET key", 3},
+    {"DUMP key", 1},
 };
 
 constexpr Row kGeo[] = {

@@ -57,7 +57,10 @@ TEST_CASE("command table: rows agree with themselves") {
       const int kinds =
           !!(spec.flags & kRO) + !!(spec.flags & kRW) + !!(spec.flags & kOW) + !!(spec.flags & kRM);
       CHECK(kinds == ((spec.flags & kNotKey) != 0 ? 0 : 1));
-      if ((row.flags & kReadonly) != 0) CHECK((spec.flags & (kRW | kOW | kRM)) == 0);
+      // PFCOUNT is known as a reader, and remembers what it counted.
+      if ((row.flags & kReadonly) != 0 && row.name != "pfcount") {
+        CHECK((spec.flags & (kRW | kOW | kRM)) == 0);
+      }
     }
     // Arguments that are keys belong to a specification.
     for (const Argument& argument : row.arguments) {
