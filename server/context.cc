@@ -255,7 +255,8 @@ bool Context::ready() const {
 // --- changing -----------------------------------------------------------------------------------
 
 bool Context::reserve(const KeyRef& key, uint64_t bytes) {
-  const std::string_view refusal = scope_.reserve_on(key.shard, bytes, engine::Growth::kGrows);
+  const std::string_view refusal =
+      scope_.reserve_on(key.shard, bytes + scope_.promised_bytes, engine::Growth::kGrows);
   if (!refusal.empty()) error(refusal);
   return refusal.empty();
 }

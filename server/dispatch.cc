@@ -228,8 +228,8 @@ bool Request::must_wait_for_pause() const {
   return false;
 }
 
-// False: the pause has ended in the meantime. It is not asked about again: the turn's clock, by which
-// must_wait_for_pause() goes, may not have come that far.
+// False: the pause has ended in the meantime. It is not asked about again: the turn's clock, by
+// which must_wait_for_pause() goes, may not have come that far.
 bool Request::postpone() {
   auto waiter = std::make_shared<Waiter>();
   waiter->session = &session_;
@@ -309,7 +309,9 @@ Outcome Request::run_command() {
   // A write that the disk has no room for is refused before anything changes. Handlers that lock
   // shards themselves reserve there.
   if ((flags() & kWrite) != 0) {
-    const std::string_view refusal = scope.reserve(reserve_bytes(), growth_of(flags()));
+    const uint64_t bytes = reserve_bytes();
+    if (is_exec()) scope.promised_bytes = bytes;
+    const std::string_view refusal = scope.reserve(bytes, growth_of(flags()));
     if (!refusal.empty()) {
       reject(refusal);
       scope.release();

@@ -96,6 +96,9 @@ class Scope {
   bool in_transaction = false;
   // EXEC has begun to run its queue: a cold value is waited for where it is met.
   bool cannot_repeat = false;
+  // Bytes reserved on every locked shard for what a transaction is still to run, or more: who
+  // reserves meanwhile asks for as much on top.
+  uint64_t promised_bytes = 0;
   bool shown = false;  // the command was shown to MONITOR when it began to wait
 
  private:

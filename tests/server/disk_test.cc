@@ -109,5 +109,29 @@ TEST_CASE("disk: a value that cannot be read is an error that names its key") {
   CHECK(h.run("probeget k") == "$1\r\nv\r\n");
 }
 
+TEST_CASE("disk: what a transaction copies takes no space from the commands behind it") {
+  bool copied = false;
+  bool refused = false;
+  for (uint64_t room = 0; room < (uint64_t{6} << 20); room += uint64_t{1} << 18) {
+    CAPTURE(room);
+    FaultyFileSystem disk;
+    Harness h({}, {}, &disk);
+    h.run({"set", "{k}from", std::string(uint64_t{2} << 20, 'x')});
+    disk.set_capacity(disk.used() + room);
+    h.run("multi");
+    h.run("copy {k}from {k}to");
+    h.run({"set", "{k}behind", std::string(uint64_t{1} << 20, 'y')});
+    const std::string reply = h.run("exec");
+    if (reply.starts_with("-EXECABORT")) continue;
+    copied = copied || reply == "*2\r\n:1\r\n+OK\r\n";
+    refused = refused || reply == "*2\r\n" + std::string(kFull) + "+OK\r\n";
+    CHECK(h.run("strlen {k}behind") == ":1048576\r\n");
+    // Had a write failed for want of room, the shard would refuse even this.
+    CHECK(h.run("del {k}from") == ":1\r\n");
+  }
+  CHECK(copied);
+  CHECK(refused);
+}
+
 }  // namespace
 }  // namespace respcask::server::testing
