@@ -23,6 +23,11 @@ std::string segment_of_hint(std::string_view name) {
   return std::string(name.substr(0, name.rfind('.'))) + ".seg";
 }
 
+bool is_of_collection(const Record& record) {
+  return record.kind == RecordKind::kSplitRoot || record.kind == RecordKind::kElement ||
+         record.kind == RecordKind::kElementTombstone;
+}
+
 // The segment id that a file's name begins with.
 uint64_t id_in_name(std::string_view name) {
   uint64_t id = 0;
@@ -234,6 +239,11 @@ Result<void> ShardRecovery::apply() {
     shard_.order_.push_back(segments_[i]);
     replay_segment(i, i == cut_.segment ? cut_.offset : segments_[i]->size());
   }
+  if (collections_refused_) {
+    return Error{ErrorCode::kFormat,
+                 fmt::format("{}: the store holds collections, which only its server can open",
+                             shard_.options_.dir)};
+  }
   drop_unreachable();
   shard_.sequence_ = std::max(shard_.sequence_, kFirstSequence);
   shard_.completed_ = completed_;
@@ -277,6 +287,10 @@ void ShardRecovery::replay_segment(size_t index, uint64_t end) {
 void ShardRecovery::replay(const PlacedRecord& placed, Segment& segment) {
   ++report_.records;
   const Record& record = placed.record;
+  if (is_of_collection(record) && !shard_.options_.element_index) {
+    collections_refused_ = true;
+    return;
+  }
   accounted_ += accounted_size(record.name.size(), record.value_size);
   switch (record.kind) {
     case RecordKind::kPut:
@@ -378,6 +392,10 @@ Shard::Namespace* ShardRecovery::namespace_of(uint64_t id) {
   for (auto& database : shard_.databases_) {
     if (database->id == id) return database.get();
   }
+  // The store may have been written with more databases than it is opened with.
+  if (id >= shard_.databases_.size() && id < kFirstSequence) {
+    return &shard_.database(static_cast<uint32_t>(id));
+  }
   auto& stray = strays_[id];
   if (!stray) stray = std::make_unique<Shard::Namespace>(id, shard_.seed_);
   return stray.get();
@@ -386,7 +404,6 @@ Shard::Namespace* ShardRecovery::namespace_of(uint64_t id) {
 ElementIndex& ShardRecovery::index_of(uint64_t collection, uint8_t type) {
   auto& index = shard_.collections_[collection];
   if (!index) {
-    assert(shard_.options_.element_index);
     index = shard_.options_.element_index(type);
   }
   return *index;

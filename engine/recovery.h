@@ -101,7 +101,8 @@ class ShardRecovery {
   std::unordered_map<uint64_t, std::unique_ptr<Shard::Namespace>> strays_;
   std::unordered_map<uint64_t, uint64_t> roots_;  // collection id -> roots that head it
   uint64_t completed_ = 0;
-  uint64_t accounted_ = 0;  // of the records of the segment being replayed
+  bool collections_refused_ = false;  // there are some, and no factory for their indexes
+  uint64_t accounted_ = 0;            // of the records of the segment being replayed
 };
 
 // Step 2. A transaction in a tail that one of its shards lacks cuts all of them before it. Returns

@@ -182,6 +182,8 @@ class Shard {
 
   // --- counts ---------------------------------------------------------------------------------
   ShardStats stats();
+  // Bytes that look-ups see already but that no commit has written yet.
+  uint64_t pending_bytes() const { return pending_.size(); }
 
  private:
   friend class Store;

@@ -85,14 +85,14 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
   std::unique_ptr<Store> store(new Store(std::move(options)));
   if (auto ready = store->prepare_directory(); !ready) return ready.error();
   if (auto recovered = store->recover(); !recovered) return recovered.error();
-  store->open_ = true;
   if (!store->options_.read_only) {
     // What was found may be in the page cache only; from here on it is known to be on the device.
     if (auto synced = store->run_sync(); !synced) return synced.error();
     store->sync_thread_ = std::thread([raw = store.get()] { raw->sync_loop(); });
-    store->maintenance_thread_ = std::thread([raw = store.get()] { raw->maintenance_loop(); });
     store->merge_thread_ = std::thread([raw = store.get()] { raw->merge_loop(); });
   }
+  store->maintenance_thread_ = std::thread([raw = store.get()] { raw->maintenance_loop(); });
+  store->open_ = true;
   return store;
 }
 
@@ -125,6 +125,9 @@ Result<void> Store::prepare_directory() {
   there = files.stat(record);
   if (!there) return there.error();
   if (!*there) {
+    if (options_.read_only) {
+      return Error{ErrorCode::kFormat, fmt::format("{}: no store is here", options_.dir)};
+    }
     if (auto made = create(); !made) return made;
   }
   return read_record();
@@ -246,17 +249,18 @@ Result<void> Store::close() {
   if (!open_) return {};
   open_ = false;
   Result<void> result;
+  {
+    std::lock_guard guard(threads_mutex_);
+    stopping_ = true;
+  }
+  sync_wanted_.notify_all();
+  maintenance_wanted_.notify_all();
+  merge_wanted_.notify_all();
+  merge_done_.notify_all();
+  maintenance_thread_.join();
   if (!options_.read_only) {
-    {
-      std::lock_guard guard(threads_mutex_);
-      stopping_ = true;
-    }
-    sync_wanted_.notify_all();
-    maintenance_wanted_.notify_all();
-    merge_wanted_.notify_all();
     merge_thread_.join();
     sync_thread_.join();
-    maintenance_thread_.join();
     result = sync();
     for (auto& shard : shards_) {
       std::lock_guard guard(*shard);

@@ -39,7 +39,7 @@ namespace respcask::engine {
 struct MergeStats {
   uint64_t merges = 0;
   uint64_t failed = 0;
-  uint64_t requests_done = 0;  // calls of request_merge() that were carried out
+  uint64_t requests_done = 0;  // calls of request_merge() and merge_now() that were carried out
   uint64_t bytes_read = 0;     // bytes of the segments merged
   uint64_t bytes_written = 0;  // and of what they became
   bool running = false;
@@ -88,6 +88,8 @@ class Store {
 
   // Merges everything that holds garbage, in the background, whatever the triggers say.
   void request_merge();
+  // The same, and waits until it is done. False: the store is closing.
+  bool merge_now();
   void set_merge_options(const MergeOptions& merge);
   MergeStats merge_stats();
 
@@ -163,10 +165,11 @@ class Store {
   std::condition_variable sync_wanted_;
   std::condition_variable maintenance_wanted_;
   std::atomic<bool> stopping_{false};
-  bool merge_requested_ = false;
+  uint64_t merge_requests_ = 0;  // so far
   MergeOptions merge_;
   MergeStats merge_stats_;
   std::condition_variable merge_wanted_;
+  std::condition_variable merge_done_;
   uint64_t merge_debt_ = 0;  // bytes moved since the last pause; the merge thread's own
   std::mutex settle_run_;    // one settling at a time
   std::thread sync_thread_;

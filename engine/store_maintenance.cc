@@ -21,7 +21,7 @@ void Store::maintenance_loop() {
       while (shard->collect_garbage()) {
         if (stopping_) return;
       }
-      settle_sealed(*shard);
+      if (!options_.read_only) settle_sealed(*shard);
       if (turn % kSweepEvery == 0) refresh_residency(*shard);
     }
     std::unique_lock guard(threads_mutex_);
@@ -92,9 +92,18 @@ void Store::set_merge_options(const MergeOptions& merge) {
 void Store::request_merge() {
   {
     std::lock_guard guard(threads_mutex_);
-    merge_requested_ = true;
+    ++merge_requests_;
   }
   merge_wanted_.notify_one();
+}
+
+bool Store::merge_now() {
+  std::unique_lock guard(threads_mutex_);
+  const uint64_t request = ++merge_requests_;
+  merge_wanted_.notify_one();
+  auto done = [&] { return merge_stats_.requests_done >= request; };
+  merge_done_.wait(guard, [&] { return stopping_ || done(); });
+  return done();
 }
 
 MergeStats Store::merge_stats() {
@@ -104,12 +113,15 @@ MergeStats Store::merge_stats() {
 
 void Store::merge_loop() {
   for (;;) {
+    uint64_t request = 0;
     bool requested = false;
     {
       std::unique_lock guard(threads_mutex_);
-      merge_wanted_.wait_for(guard, 1s, [this] { return stopping_ || merge_requested_; });
+      auto asked = [this] { return merge_requests_ > merge_stats_.requests_done; };
+      merge_wanted_.wait_for(guard, 1s, [&] { return stopping_ || asked(); });
       if (stopping_) return;
-      requested = std::exchange(merge_requested_, false);
+      request = merge_requests_;
+      requested = asked();
       if (!requested && !in_merge_window()) continue;
       merge_stats_.running = true;
     }
@@ -119,7 +131,8 @@ void Store::merge_loop() {
     }
     std::lock_guard guard(threads_mutex_);
     merge_stats_.running = false;
-    if (requested) ++merge_stats_.requests_done;
+    merge_stats_.requests_done = request;
+    merge_done_.notify_all();
   }
 }
 
@@ -158,6 +171,11 @@ void Store::merge_shard(Shard& shard, bool requested) {
     limits.stop_garbage = requested ? 0.02 : merge_.stop_garbage;
   }
   limits.segment_bytes = options_.segment_bytes;
+  if (requested) {
+    // What was sealed a moment ago is garbage too.
+    if (!run_sync()) return;
+    settle_sealed(shard);
+  }
   bool begun = false;
   while (!stopping_) {
     std::vector<std::shared_ptr<Segment>> inputs;

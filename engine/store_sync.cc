@@ -11,6 +11,7 @@
 namespace respcask::engine {
 
 void Store::on_sync(std::function<void()> wake) {
+  std::lock_guard guard(threads_mutex_);  // for the threads that are running already
   on_sync_ = std::move(wake);
 }
 
@@ -23,6 +24,7 @@ void Store::set_sync_mode(SyncMode mode) {
 }
 
 Result<void> Store::sync() {
+  if (options_.read_only) return {};
   const ShardSet all = ShardSet::first(shard_count());
   if (auto committed = commit(all, all); !committed) return committed.error();
   return run_sync();
