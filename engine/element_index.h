@@ -40,6 +40,13 @@ class ElementIndex {
   // The same for an element's tombstone.
   virtual std::optional<ElementLocation> recover_remove(std::string_view name) = 0;
 
+  // The same for a tombstone whose name may stand for several elements: shows each that it takes
+  // away. An index whose tombstones do not, need not know of it.
+  virtual void recover_remove_all(std::string_view name,
+                                  const std::function<void(const ElementLocation&)>& removed) {
+    if (const auto old = recover_remove(name)) removed(*old);
+  }
+
   // True if the element that `name` identifies lies at `where` now.
   virtual bool is_live(std::string_view name, Location where) const = 0;
 

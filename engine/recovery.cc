@@ -337,16 +337,16 @@ void ShardRecovery::replay_put(const PlacedRecord& placed, Segment& segment) {
 void ShardRecovery::replay_element(const PlacedRecord& placed, Segment& segment) {
   const Record& record = placed.record;
   ElementIndex& index = index_of(record.owner, record.type);
-  std::optional<ElementLocation> old;
   if (record.kind == RecordKind::kElement) {
     segment.live_bytes += accounted_size(record.name.size(), record.value_size);
-    old = index.recover_put(record.name, Location::at(segment.slot, placed.value_offset),
-                            record.value_size);
+    const auto old = index.recover_put(record.name, Location::at(segment.slot, placed.value_offset),
+                                       record.value_size);
+    if (old) shard_.element_dropped(*old);
   } else {
     segment.mark_bytes += accounted_size(record.name.size(), 0);
-    old = index.recover_remove(record.name);
+    index.recover_remove_all(record.name,
+                             [this](const ElementLocation& old) { shard_.element_dropped(old); });
   }
-  if (old) shard_.element_dropped(*old);
 }
 
 void ShardRecovery::replay_namespace(const Record& record) {

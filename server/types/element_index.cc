@@ -2,6 +2,7 @@
 
 #include <cassert>
 
+#include "server/types/list_index.h"
 #include "server/types/string_chunks.h"
 #include "server/types/type.h"
 
@@ -11,6 +12,8 @@ std::unique_ptr<engine::ElementIndex> make_element_index(uint8_t tag) {
   switch (TypeTag{tag}.type()) {
     case Type::kString:
       return std::make_unique<StringChunks>();
+    case Type::kList:
+      return std::make_unique<ListIndex>();
     default:
       break;
   }

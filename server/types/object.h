@@ -48,6 +48,7 @@ struct ObjectType {
 };
 
 // Each in its type's own file.
+extern const ObjectType kListObject;
 extern const ObjectType kStringObject;
 
 // Null where there is no such type.
