@@ -21,6 +21,8 @@ constexpr size_t kRegion = kChunk * kChunksInRegion;
 // Empty chunks that keep their memory, so that growing and shrinking by turns costs no system call.
 constexpr size_t kWarmChunks = 2;
 
+constexpr size_t kMallocHeader = 8;  // what a block takes beyond its usable size
+
 }  // namespace
 
 struct CompactHeap::State {
@@ -72,11 +74,17 @@ struct CompactHeap::State {
   }
 };
 
-CompactHeap::CompactHeap() = default;
+CompactHeap::CompactHeap(Kind kind) : kind_(kind) {}
 CompactHeap::~CompactHeap() = default;
 
 void* CompactHeap::allocate(size_t quanta) {
   const size_t bytes = quanta * kQuantum;
+  if (kind_ == Kind::kMalloc) {
+    void* block = std::malloc(bytes);
+    if (block == nullptr) throw std::bad_alloc();
+    malloc_bytes_ += malloc_usable_size(block) + kMallocHeader;
+    return block;
+  }
   if (!state_) state_ = std::make_unique<State>();
   void* block;
   if (quanta > kMaxQuanta) {
@@ -95,6 +103,10 @@ void* CompactHeap::allocate(size_t quanta) {
 }
 
 bool CompactHeap::free(void* block, size_t quanta) {
+  if (kind_ == Kind::kMalloc) {
+    release_block(block, quanta);
+    return false;
+  }
   const size_t bytes = quanta * kQuantum;
   state_->block_bytes -= bytes;
   if (quanta > kMaxQuanta) {
@@ -115,6 +127,11 @@ bool CompactHeap::free(void* block, size_t quanta) {
 }
 
 void CompactHeap::release_block(void* block, size_t quanta) {
+  if (kind_ == Kind::kMalloc) {
+    malloc_bytes_ -= malloc_usable_size(block) + kMallocHeader;
+    std::free(block);
+    return;
+  }
   if (quanta > kMaxQuanta) std::free(block);
   state_->block_bytes -= quanta * kQuantum;
 }
@@ -126,7 +143,7 @@ bool CompactHeap::release_region() {
 }
 
 size_t CompactHeap::memory_bytes() const {
-  if (!state_) return 0;
+  if (!state_) return malloc_bytes_;
   size_t bytes = malloc_usable_size(state_.get()) + state_->block_bytes;
   for (const auto* chunks : {&state_->regions, &state_->warm, &state_->cold}) {
     bytes += chunks->capacity() * sizeof(char*);

@@ -17,9 +17,13 @@
 //
 // Owns its memory, which comes from mmap(2) in regions. Blocks above kMaxQuanta are left to malloc
 // and never move. An empty heap is a null pointer. No locking: one thread at a time.
+//
+// Chunks and regions are for tables of many megabytes. One of which there may be millions, mostly
+// small, takes a heap of kind kMalloc, which leaves every block to malloc.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <utility>
 
@@ -30,10 +34,16 @@ class CompactHeap {
   static constexpr size_t kQuantum = 64;     // bytes
   static constexpr size_t kMaxQuanta = 256;  // 16 KiB
 
-  CompactHeap();
+  enum class Kind : uint8_t { kDense, kMalloc };
+
+  explicit CompactHeap(Kind kind = Kind::kDense);
   ~CompactHeap();
   CompactHeap(CompactHeap&&) = delete;
-  void swap(CompactHeap& other) noexcept { state_.swap(other.state_); }
+  void swap(CompactHeap& other) noexcept {
+    state_.swap(other.state_);
+    std::swap(malloc_bytes_, other.malloc_bytes_);
+    std::swap(kind_, other.kind_);
+  }
 
   // A block of this many quanta, aligned to 16 bytes.
   void* allocate(size_t quanta);
@@ -53,7 +63,9 @@ class CompactHeap {
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  std::unique_ptr<State> state_;  // null for kMalloc
+  size_t malloc_bytes_ = 0;       // of the blocks of a heap of kind kMalloc
+  Kind kind_;
 };
 
 }  // namespace respcask::engine

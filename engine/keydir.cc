@@ -4,7 +4,10 @@
 #include <bit>
 #include <cassert>
 #include <memory>
+#include <string>
 #include <vector>
+
+#include "engine/random.h"
 
 namespace respcask::engine {
 
@@ -16,15 +19,6 @@ uint32_t reverse_high_bits(uint64_t hash) {
   x = ((x >> 4) & 0x0f0f0f0f) | ((x & 0x0f0f0f0f) << 4);
   x = ((x >> 2) & 0x33333333) | ((x & 0x33333333) << 2);
   return ((x >> 1) & 0x55555555) | ((x & 0x55555555) << 1);
-}
-
-// The next of a sequence of random numbers: Steele, Lea and Flood, "Fast splittable pseudorandom
-// number generators", OOPSLA 2014 (SplitMix64).
-uint64_t next_random(uint64_t& state) {
-  uint64_t z = (state += 0x9e3779b97f4a7c15);
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  return z ^ (z >> 31);
 }
 
 }  // namespace
@@ -159,11 +153,11 @@ uint64_t Keydir::scan(uint64_t cursor, Visitor visit) const {
   return ((cursor >> below) + 1) << below;
 }
 
-std::optional<std::pair<std::string, KeydirEntry>> Keydir::random(uint64_t random_bits) const {
+std::optional<std::pair<std::string_view, KeydirEntry>> Keydir::random(uint64_t random_bits) const {
   if (size_ == 0) return std::nullopt;
-  const auto copy = [](const KeydirPage& page, size_t slot_index) {
+  const auto pick = [](const KeydirPage& page, size_t slot_index) {
     const auto slot = page.at(slot_index);
-    return std::pair(std::string(page.key(slot)), KeydirPage::decode(slot));
+    return std::pair(page.key(slot), KeydirPage::decode(slot));
   };
   // A random hash picks a page in proportion to its range, which is how its keys were dealt out. A
   // page has more or fewer of them by chance, so the place in it is drawn from twice the number
@@ -177,11 +171,11 @@ std::optional<std::pair<std::string, KeydirEntry>> Keydir::random(uint64_t rando
     if (page == nullptr) continue;
     const size_t places = 2 * (size_ >> prefix_bits(index)) + 8;
     const size_t place = next_random(state) % std::max(places, size_t{1});
-    if (place < page->count()) return copy(*page, place);
+    if (place < page->count()) return pick(*page, place);
   }
   // Only where reserve() made room for far more keys than came are the draws likely to fail.
   while (pages_[index] == nullptr) index = (index + 1) % pages_.size();
-  return copy(*pages_[index], next_random(state) % pages_[index]->count());
+  return pick(*pages_[index], next_random(state) % pages_[index]->count());
 }
 
 size_t Keydir::visit_due(int64_t now_ms, size_t limit, Visitor visit) {

@@ -1,7 +1,8 @@
 // Keydir: from a key to where its value lies. The product's main cost, hence built for bytes.
 //
-// One Keydir serves one database of one shard. It owns its memory. It has no lock: it is used under
-// its shard's lock, by one thread at a time; const functions may run together.
+// One Keydir serves one database of one shard, or one collection of elements whose names are its
+// keys. It owns its memory. It has no lock: it is used under its shard's lock, by one thread at a
+// time; const functions may run together.
 //
 // THE TABLE is a linear hash table (W. Litwin, "Linear hashing: a new tool for file and table
 // addressing", VLDB 1980) whose buckets are pages: heap blocks of some 20 to 90 entries. A new page
@@ -38,10 +39,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
 #include <utility>
 
+#include "engine/compact_heap.h"
 #include "engine/expiry_index.h"
 #include "engine/function_ref.h"
 #include "engine/hash.h"
@@ -54,8 +55,10 @@ class Keydir {
  public:
   using Visitor = FunctionRef<void(std::string_view key, const KeydirEntry&)>;
 
-  explicit Keydir(const HashSeed& seed) : seed_(seed) {}
-  Keydir(Keydir&& other) noexcept : seed_(other.seed_) { swap(other); }
+  // `kind`: where the pages lie; kMalloc for a table that will hardly be large.
+  explicit Keydir(const HashSeed& seed, CompactHeap::Kind kind = CompactHeap::Kind::kDense)
+      : seed_(seed), pages_(kind) {}
+  Keydir(Keydir&& other) noexcept : Keydir(other.seed_) { swap(other); }
   Keydir& operator=(Keydir&& other) noexcept;
   void swap(Keydir& other) noexcept;
 
@@ -94,8 +97,8 @@ class Keydir {
   uint64_t scan(uint64_t cursor, Visitor visit) const;
 
   // A key chosen at random, near-uniformly, from 64 random bits; none if the keydir is empty. O(1)
-  // expected.
-  std::optional<std::pair<std::string, KeydirEntry>> random(uint64_t random_bits) const;
+  // expected. The key's bytes are good until the keydir is changed.
+  std::optional<std::pair<std::string_view, KeydirEntry>> random(uint64_t random_bits) const;
 
   // Calls the visitor for up to `limit` keys whose expiry_ms is at most now_ms, and returns for how
   // many. The key and the entry are copies, and the visitor may change the keydir, in particular

@@ -19,7 +19,7 @@ namespace respcask::engine {
 
 class KeydirPages {
  public:
-  KeydirPages() = default;
+  explicit KeydirPages(CompactHeap::Kind kind = CompactHeap::Kind::kDense) : heap_(kind) {}
   ~KeydirPages();
   KeydirPages(KeydirPages&&) = delete;
   void swap(KeydirPages& other) noexcept;

@@ -254,9 +254,9 @@ bool Context::ready() const {
 
 // --- changing -----------------------------------------------------------------------------------
 
-bool Context::reserve(const KeyRef& key, uint64_t bytes) {
+bool Context::reserve(const KeyRef& key, uint64_t bytes, engine::Growth growth) {
   const std::string_view refusal =
-      scope_.reserve_on(key.shard, bytes + scope_.promised_bytes, engine::Growth::kGrows);
+      scope_.reserve_on(key.shard, bytes + scope_.promised_bytes, growth);
   if (!refusal.empty()) error(refusal);
   return refusal.empty();
 }

@@ -146,7 +146,7 @@ class Context {
   // Space for `bytes` more on the key's shard. Dispatch has reserved for twice the arguments' bytes
   // and a page; a handler that writes more calls this before its first change. On failure the error
   // is replied and false returned: return.
-  bool reserve(const KeyRef& key, uint64_t bytes);
+  bool reserve(const KeyRef& key, uint64_t bytes, engine::Growth growth = engine::Growth::kGrows);
 
   // These replace what was there, keep the access word, and report the change.
   engine::KeydirEntry put(const KeyRef& key, TypeTag tag, int64_t expiry_ms,

@@ -396,7 +396,7 @@ TEST_CASE("random keys are near uniform, and are found when nearly all others ar
 
   for (size_t i = 10; i < kKeys; ++i) remove(keydir, numbered(i));
   std::set<std::string> left;
-  for (int i = 0; i < 1000; ++i) left.insert(keydir.random(random())->first);
+  for (int i = 0; i < 1000; ++i) left.emplace(keydir.random(random())->first);
   CHECK(left.size() == 10);
 }
 
