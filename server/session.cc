@@ -3,6 +3,7 @@
 #include <ctime>
 #include <utility>
 
+#include "engine/hash.h"
 #include "server/pubsub.h"
 #include "server/server.h"
 #include "server/transaction.h"
@@ -24,7 +25,8 @@ Session::Session(Server& owner, Carrier& by, Peer from)
       link(std::make_shared<Link>(by)),
       id(owner.take_session_id()),
       peer(std::move(from)),
-      created_ms(unix_ms()) {
+      created_ms(unix_ms()),
+      random_state(engine::HashSeed::random().k0) {
   last_command_ms = created_ms;
   authenticated = owner.config.snapshot()->requirepass.empty();
   server.add_session(*this);

@@ -158,6 +158,7 @@ class Session {
   std::unique_ptr<TransactionState> transaction;  // null outside MULTI and WATCH
   std::unique_ptr<Subscriptions> subscriptions;   // null: none
   std::shared_ptr<Parked> parked;                 // null unless a cold value is being fetched
+  uint64_t random_state;                          // of commands that draw lots (commands/draws.h)
 
   bool subscribed() const { return channel_count + pattern_count + shard_channel_count > 0; }
 };

@@ -3,6 +3,7 @@
 #include <cassert>
 
 #include "server/types/list_index.h"
+#include "server/types/member_index.h"
 #include "server/types/string_chunks.h"
 #include "server/types/type.h"
 
@@ -14,6 +15,9 @@ std::unique_ptr<engine::ElementIndex> make_element_index(uint8_t tag) {
       return std::make_unique<StringChunks>();
     case Type::kList:
       return std::make_unique<ListIndex>();
+    case Type::kSet:
+    case Type::kHash:
+      return std::make_unique<MemberIndex>();
     default:
       break;
   }

@@ -14,7 +14,7 @@ namespace {
 
 // The types that there are; a position is what Type says.
 constexpr std::array<const ObjectType*, 6> kTypes = {
-    &kStringObject, &kListObject, nullptr, nullptr, nullptr, nullptr,
+    &kStringObject, &kListObject, &kSetObject, nullptr, &kHashObject, nullptr,
 };
 
 // The type of a value, by its place among rdb::Value's alternatives.

@@ -50,6 +50,8 @@ struct ObjectType {
 // Each in its type's own file.
 extern const ObjectType kListObject;
 extern const ObjectType kStringObject;
+extern const ObjectType kSetObject;
+extern const ObjectType kHashObject;
 
 // Null where there is no such type.
 const ObjectType* object_type(Type type);

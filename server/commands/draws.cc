@@ -1,0 +1,76 @@
+#include "server/commands/draws.h"
+
+#include <limits>
+#include <string_view>
+#include <unordered_set>
+
+#include "engine/random.h"
+#include "server/session.h"
+
+namespace respcask::server {
+
+std::optional<int64_t> random_count_arg(Context& c, size_t i) {
+  const auto count = c.integer_arg(i);
+  if (count && *count == std::numeric_limits<int64_t>::min()) {
+    c.error(
+        "ERR value is out of range, value must between -9223372036854775807 and "
+        "9223372036854775807");
+    return std::nullopt;
+  }
+  return count;
+}
+
+void refuse_drawn_reply(Context& c, size_t begin) {
+  c.reply().truncate(begin);
+  c.error("ERR the reply would exceed 512 MiB");
+}
+
+Draws::Draws(Context& c) : c_(c), state_(c.session().random_state) {}
+
+Draws::~Draws() {
+  if (c_.ready()) c_.session().random_state = state_;
+}
+
+uint64_t Draws::next() {
+  return engine::next_random(state_);
+}
+
+std::vector<Members::Member> Draws::distinct(const Members& members, uint64_t count) {
+  const uint64_t size = members.size();
+  if (count >= size) return members.all();
+  std::vector<Members::Member> drawn;
+  drawn.reserve(count);
+  // Where few are wanted of many it is faster to draw again what was drawn before than to look at
+  // all of them.
+  constexpr uint64_t kManyTimes = 3;
+  if (members.is_split() && count < size / kManyTimes) {
+    std::unordered_set<std::string_view> names;
+    names.reserve(count);
+    while (drawn.size() < count) {
+      const Members::Member member = one(members);
+      if (names.insert(member.name).second) drawn.push_back(member);
+    }
+    return drawn;
+  }
+  // Selection sampling: D. E. Knuth, "The Art of Computer Programming", vol. 2, 3.4.2, algorithm S.
+  uint64_t left = size;
+  members.for_each([&](const Members::Member& member) {
+    if (next() % left < count - drawn.size()) drawn.push_back(member);
+    --left;
+  });
+  return drawn;
+}
+
+void Draws::repeated(const Members& members, uint64_t count,
+                     engine::FunctionRef<bool(const Members::Member&)> visit) {
+  if (members.is_split()) {
+    while (count-- > 0 && visit(one(members))) {
+    }
+    return;
+  }
+  const std::vector<Members::Member> all = members.all();
+  while (count-- > 0 && visit(all[next() % all.size()])) {
+  }
+}
+
+}  // namespace respcask::server

@@ -1,0 +1,52 @@
+// Drawing lots among the members of a hash or a set, for HRANDFIELD, SRANDMEMBER and SPOP.
+//
+// Draws owns nothing; it lives on the stack of one run of one command. What it draws it draws again
+// if the command has to run again because a value was cold: else every run would ask for other
+// values.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "engine/function_ref.h"
+#include "server/context.h"
+#include "server/types/members.h"
+
+namespace respcask::server {
+
+// The count of HRANDFIELD and SRANDMEMBER at argument `i`; nothing, and the error replied, if it is
+// none.
+std::optional<int64_t> random_count_arg(Context& c, size_t i);
+
+// Redis lets a client ask for members again and again until memory is full. Here a reply that would
+// take more than this is refused; it began at byte `begin` of the output.
+inline constexpr uint64_t kMaxDrawnReplyBytes = uint64_t{512} << 20;
+void refuse_drawn_reply(Context& c, size_t begin);
+
+class Draws {
+ public:
+  explicit Draws(Context& c);
+  ~Draws();
+  Draws(const Draws&) = delete;
+  Draws& operator=(const Draws&) = delete;
+
+  uint64_t next();
+
+  // One of the members. There must be one.
+  Members::Member one(const Members& members) { return members.random(next()); }
+
+  // `count` different ones, or all if there are no more; every choice is as likely as any other.
+  std::vector<Members::Member> distinct(const Members& members, uint64_t count);
+
+  // Calls `visit` `count` times with one of the members, until it returns false. There must be one.
+  void repeated(const Members& members, uint64_t count,
+                engine::FunctionRef<bool(const Members::Member&)> visit);
+
+ private:
+  Context& c_;
+  uint64_t state_;
+};
+
+}  // namespace respcask::server
