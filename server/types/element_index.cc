@@ -4,6 +4,7 @@
 
 #include "server/types/list_index.h"
 #include "server/types/member_index.h"
+#include "server/types/sorted_set_index.h"
 #include "server/types/string_chunks.h"
 #include "server/types/type.h"
 
@@ -18,6 +19,8 @@ std::unique_ptr<engine::ElementIndex> make_element_index(uint8_t tag) {
     case Type::kSet:
     case Type::kHash:
       return std::make_unique<MemberIndex>();
+    case Type::kSortedSet:
+      return std::make_unique<SortedSetIndex>();
     default:
       break;
   }

@@ -14,7 +14,7 @@ namespace {
 
 // The types that there are; a position is what Type says.
 constexpr std::array<const ObjectType*, 6> kTypes = {
-    &kStringObject, &kListObject, &kSetObject, nullptr, &kHashObject, nullptr,
+    &kStringObject, &kListObject, &kSetObject, &kSortedSetObject, &kHashObject, nullptr,
 };
 
 // The type of a value, by its place among rdb::Value's alternatives.

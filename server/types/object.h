@@ -49,6 +49,7 @@ struct ObjectType {
 
 // Each in its type's own file.
 extern const ObjectType kListObject;
+extern const ObjectType kSortedSetObject;
 extern const ObjectType kStringObject;
 extern const ObjectType kSetObject;
 extern const ObjectType kHashObject;

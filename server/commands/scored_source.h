@@ -1,0 +1,43 @@
+// ScoredSource: what ZUNION, ZINTER and ZDIFF take in: a sorted set, a set, whose members all have
+// the score 1, or nothing.
+//
+// Views are valid until the handler returns or changes a key of the same shard. For handlers, on
+// their thread, under the rules of Context.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "engine/function_ref.h"
+#include "server/context.h"
+#include "server/types/sorted_set.h"
+
+namespace respcask::server {
+
+class ScoredSource {
+ public:
+  // Whether there can be such a source of what a key holds.
+  static bool takes(Type type) { return type == Type::kSortedSet; }
+
+  // `entry` is that of a type it takes, or nothing. Reads it if it is packed: whoever uses what
+  // follows checks ready() before.
+  ScoredSource(Context& c, const KeyRef& key, const std::optional<engine::KeydirEntry>& entry)
+      : members_(c, key, entry) {}
+
+  uint64_t size() const { return members_.size(); }
+  void for_each(engine::FunctionRef<void(const ScoredMember&)> visit) const {
+    members_.visit(0, members_.size(), Order::kAscending, visit);
+  }
+  // Prepares for many look-ups.
+  void index();
+  // After index().
+  std::optional<double> find(std::string_view member) const;
+
+ private:
+  SortedSet members_;
+  std::vector<ScoredMember> by_name_;  // of a packed source
+};
+
+}  // namespace respcask::server

@@ -1,0 +1,418 @@
+// Commands on the members of one sorted set: ZADD, ZINCRBY, ZREM, and what looks members up.
+
+#include <cmath>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "server/command.h"
+#include "server/command_table.h"
+#include "server/context.h"
+#include "server/types/sorted_set.h"
+
+namespace respcask::server {
+
+namespace {
+
+struct AddOptions {
+  bool nx = false;
+  bool xx = false;
+  bool gt = false;
+  bool lt = false;
+  bool ch = false;
+  bool incr = false;
+};
+
+// The options from argument 2 on; `next` becomes the first argument that is none. False, and the
+// error replied, if they or what follows them make no sense.
+bool parse_add_options(Context& c, AddOptions& options, size_t& next) {
+  for (next = 2; next < c.argc(); ++next) {
+    if (c.arg_is(next, "NX")) {
+      options.nx = true;
+    } else if (c.arg_is(next, "XX")) {
+      options.xx = true;
+    } else if (c.arg_is(next, "CH")) {
+      options.ch = true;
+    } else if (c.arg_is(next, "INCR")) {
+      options.incr = true;
+    } else if (c.arg_is(next, "GT")) {
+      options.gt = true;
+    } else if (c.arg_is(next, "LT")) {
+      options.lt = true;
+    } else {
+      break;
+    }
+  }
+  const size_t left = c.argc() - next;
+  if (left == 0 || left % 2 != 0) {
+    c.syntax_error();
+  } else if (options.nx && options.xx) {
+    c.error("ERR XX and NX options at the same time are not compatible");
+  } else if (options.gt + options.lt + options.nx > 1) {
+    c.error("ERR GT, LT, and/or NX options at the same time are not compatible");
+  } else if (options.incr && left > 2) {
+    c.error("ERR INCR option supports a single increment-element pair");
+  } else {
+    return true;
+  }
+  return false;
+}
+
+struct Added {
+  uint64_t members = 0;
+  uint64_t updated = 0;
+  std::optional<double> score;  // that of the last member; none: the options kept it from changing
+};
+
+// Enters one member as the options say. False, and the error replied, if its score is no number.
+bool add_one(Context& c, SortedSetEdit& set, const AddOptions& options, std::string_view member,
+             double score, Added& added) {
+  added.score.reset();
+  const std::optional<double> old = set.score(member);
+  if (!old) {
+    if (options.xx) return true;
+    set.put(member, score);
+    ++added.members;
+    added.score = score;
+    return true;
+  }
+  if (options.nx) return true;
+  if (options.incr) {
+    score += *old;
+    if (std::isnan(score)) {
+      c.error("ERR resulting score is not a number (NaN)");
+      return false;
+    }
+  }
+  if ((options.lt && score >= *old) || (options.gt && score <= *old)) return true;
+  added.score = score;
+  if (score != *old) {
+    set.put(member, score);
+    ++added.updated;
+  }
+  return true;
+}
+
+void add(Context& c, AddOptions options) {
+  size_t first = 0;
+  if (!parse_add_options(c, options, first)) return;
+  std::vector<double> scores;
+  scores.reserve((c.argc() - first) / 2);
+  uint64_t member_bytes = 0;
+  for (size_t i = first; i < c.argc(); i += 2) {
+    const auto score = c.double_arg(i);
+    if (!score) return;
+    scores.push_back(*score);
+    member_bytes += c.arg(i + 1).size();
+  }
+  const KeyRef key = c.key(1);
+  const auto found = c.find_typed_for_write(key, Type::kSortedSet);
+  if (found.wrong) return;
+  SortedSetEdit set(c, key, found.entry);
+  if (!c.ready() || !set.reserve_put(scores.size(), member_bytes)) return;
+  Added added;
+  for (size_t i = 0; i < scores.size(); ++i) {
+    if (!add_one(c, set, options, c.arg(first + 2 * i + 1), scores[i], added)) return;
+  }
+  set.finish();
+  if (added.members + added.updated > 0) {
+    c.notify(EventClass::kSortedSet, options.incr ? "zincr" : "zadd", key);
+    c.signal_ready(key);
+  }
+  if (!options.incr) {
+    c.reply().integer(static_cast<int64_t>(added.members + (options.ch ? added.updated : 0)));
+  } else if (added.score) {
+    c.reply().double_value(*added.score);
+  } else {
+    c.reply().bulk_null();
+  }
+}
+
+void cmd_zadd(Context& c) {
+  add(c, {});
+}
+
+// As in Redis, ZADD's options are understood here too, and then leave no pair.
+void cmd_zincrby(Context& c) {
+  add(c, {.incr = true});
+}
+
+void cmd_zrem(Context& c) {
+  const KeyRef key = c.key(1);
+  const auto found = c.find_typed_for_write(key, Type::kSortedSet);
+  if (found.wrong) return;
+  if (!found.entry) return c.reply().integer(0);
+  SortedSetEdit set(c, key, found.entry);
+  if (!c.ready()) return;
+  uint64_t bytes = 0;
+  for (const std::string_view member : c.args().subspan(2)) bytes += member.size();
+  if (!set.reserve_erase(c.argc() - 2, bytes)) return;
+  int64_t erased = 0;
+  for (const std::string_view member : c.args().subspan(2)) erased += set.erase(member);
+  set.finish();
+  if (erased > 0) c.notify(EventClass::kSortedSet, "zrem", key);
+  if (erased > 0 && set.size() == 0) c.notify(EventClass::kGeneric, "del", key);
+  c.reply().integer(erased);
+}
+
+void cmd_zcard(Context& c) {
+  const KeyRef key = c.key(1);
+  const auto found = c.find_typed(key, Type::kSortedSet);
+  if (found.wrong) return;
+  const SortedSet set(c, key, found.entry);
+  if (c.ready()) c.reply().integer(static_cast<int64_t>(set.size()));
+}
+
+void cmd_zscore(Context& c) {
+  const KeyRef key = c.key(1);
+  const auto found = c.find_typed(key, Type::kSortedSet);
+  if (found.wrong) return;
+  const SortedSet set(c, key, found.entry);
+  if (!c.ready()) return;
+  if (const auto score = set.score(c.arg(2))) {
+    c.reply().double_value(*score);
+  } else {
+    c.reply().bulk_null();
+  }
+}
+
+void cmd_zmscore(Context& c) {
+  const KeyRef key = c.key(1);
+  const auto found = c.find_typed(key, Type::kSortedSet);
+  if (found.wrong) return;
+  const SortedSet set(c, key, found.entry);
+  if (!c.ready()) return;
+  c.reply().array(c.argc() - 2);
+  for (const std::string_view member : c.args().subspan(2)) {
+    if (const auto score = set.score(member)) {
+      c.reply().double_value(*score);
+    } else {
+      c.reply().bulk_null();
+    }
+  }
+}
+
+void reply_rank(Context& c, Order order) {
+  const KeyRef key = c.key(1);
+  const auto found = c.find_typed(key, Type::kSortedSet);
+  if (found.wrong) return;
+  const SortedSet set(c, key, found.entry);
+  if (!c.ready()) return;
+  const auto rank = set.rank(c.arg(2));
+  if (!rank) return c.reply().bulk_null();
+  c.reply().integer(
+      static_cast<int64_t>(order == Order::kAscending ? *rank : set.size() - 1 - *rank));
+}
+
+void cmd_zrank(Context& c) {
+  reply_rank(c, Order::kAscending);
+}
+void cmd_zrevrank(Context& c) {
+  reply_rank(c, Order::kDescending);
+}
+
+constexpr KeySpec kZaddKeys[] = {
+    {.flags = kRW | kUpdate, .index = 1},
+};
+constexpr Argument kZaddArgsCondition[] = {
+    {.name = "nx", .type = ArgType::kPureToken, .token = "NX"},
+    {.name = "xx", .type = ArgType::kPureToken, .token = "XX"},
+};
+constexpr Argument kZaddArgsComparison[] = {
+    {.name = "gt", .type = ArgType::kPureToken, .token = "GT"},
+    {.name = "lt", .type = ArgType::kPureToken, .token = "LT"},
+};
+constexpr Argument kZaddArgsScoreMember[] = {
+    {.name = "score", .type = ArgType::kDouble},
+    {.name = "member"},
+};
+constexpr Argument kZaddArgs[] = {
+    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
+    {.name = "condition",
+     .type = ArgType::kOneof,
+     .since = "3.0.2",
+     .flags = kOptional,
+     .sub = kZaddArgsCondition},
+    {.name = "comparison",
+     .type = ArgType::kOneof,
+     .since = "6.2.0",
+     .flags = kOptional,
+     .sub = kZaddArgsComparison},
+    {.name = "change",
+     .type = ArgType::kPureToken,
+     .token = "CH",
+     .since = "3.0.2",
+     .flags = kOptional},
+    {.name = "increment",
+     .type = ArgType::kPureToken,
+     .token = "INCR",
+     .since = "3.0.2",
+     .flags = kOptional},
+    {.name = "score_member",
+     .type = ArgType::kBlock,
+     .flags = kMultiple,
+     .sub = kZaddArgsScoreMember},
+};
+constexpr HistoryEntry kZaddHistory[] = {
+    {"2.4.0", "Accepts multiple elements."},
+    {"3.0.2", "Added the `XX`, `NX`, `CH` and `INCR` options."},
+    {"6.2.0", "Added the `GT` and `LT` options."},
+};
+constexpr KeySpec kZcardKeys[] = {
+    {.flags = kRO, .index = 1},
+};
+constexpr Argument kZcardArgs[] = {
+    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
+};
+constexpr KeySpec kZincrbyKeys[] = {
+    {.flags = kRW | kAccess | kUpdate, .index = 1},
+};
+constexpr Argument kZincrbyArgs[] = {
+    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
+    {.name = "increment", .type = ArgType::kInteger},
+    {.name = "member"},
+};
+constexpr KeySpec kZmscoreKeys[] = {
+    {.flags = kRO | kAccess, .index = 1},
+};
+constexpr Argument kZmscoreArgs[] = {
+    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
+    {.name = "member", .flags = kMultiple},
+};
+constexpr KeySpec kZrankKeys[] = {
+    {.flags = kRO | kAccess, .index = 1},
+};
+constexpr Argument kZrankArgs[] = {
+    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
+    {.name = "member"},
+};
+constexpr KeySpec kZremKeys[] = {
+    {.flags = kRW | kDelete, .index = 1},
+};
+constexpr Argument kZremArgs[] = {
+    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
+    {.name = "member", .flags = kMultiple},
+};
+constexpr HistoryEntry kZremHistory[] = {
+    {"2.4.0", "Accepts multiple elements."},
+};
+constexpr KeySpec kZrevrankKeys[] = {
+    {.flags = kRO | kAccess, .index = 1},
+};
+constexpr Argument kZrevrankArgs[] = {
+    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
+    {.name = "member"},
+};
+constexpr KeySpec kZscoreKeys[] = {
+    {.flags = kRO | kAccess, .index = 1},
+};
+constexpr Argument kZscoreArgs[] = {
+    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
+    {.name = "member"},
+};
+constexpr Command kSortedSetRows[] = {
+    {.name = "zadd",
+     .handler = cmd_zadd,
+     .arity = -4,
+     .flags = kWrite | kDenyOom | kFast,
+     .keys = kZaddKeys,
+     .group = Group::kSortedSet,
+     .since = "1.2.0",
+     .complexity =
+         "O(log(N)) for each item added, where N is the number of elements in the sorted set.",
+     .summary = "Add one or more members to a sorted set, or update its score if it already exists",
+     .arguments = kZaddArgs,
+     .history = kZaddHistory,
+     .categories = kCatSortedSet},
+    {.name = "zcard",
+     .handler = cmd_zcard,
+     .arity = 2,
+     .flags = kReadonly | kFast,
+     .keys = kZcardKeys,
+     .group = Group::kSortedSet,
+     .since = "1.2.0",
+     .complexity = "O(1)",
+     .summary = "Get the number of members in a sorted set",
+     .arguments = kZcardArgs,
+     .categories = kCatSortedSet},
+    {.name = "zincrby",
+     .handler = cmd_zincrby,
+     .arity = 4,
+     .flags = kWrite | kDenyOom | kFast,
+     .keys = kZincrbyKeys,
+     .group = Group::kSortedSet,
+     .since = "1.2.0",
+     .complexity = "O(log(N)) where N is the number of elements in the sorted set.",
+     .summary = "Increment the score of a member in a sorted set",
+     .arguments = kZincrbyArgs,
+     .categories = kCatSortedSet},
+    {.name = "zmscore",
+     .handler = cmd_zmscore,
+     .arity = -3,
+     .flags = kReadonly | kFast,
+     .keys = kZmscoreKeys,
+     .group = Group::kSortedSet,
+     .since = "6.2.0",
+     .complexity = "O(N) where N is the number of members being requested.",
+     .summary = "Get the score associated with the given members in a sorted set",
+     .arguments = kZmscoreArgs,
+     .categories = kCatSortedSet},
+    {.name = "zrank",
+     .handler = cmd_zrank,
+     .arity = 3,
+     .flags = kReadonly | kFast,
+     .keys = kZrankKeys,
+     .group = Group::kSortedSet,
+     .since = "2.0.0",
+     .complexity = "O(log(N))",
+     .summary = "Determine the index of a member in a sorted set",
+     .arguments = kZrankArgs,
+     .categories = kCatSortedSet},
+    {.name = "zrem",
+     .handler = cmd_zrem,
+     .arity = -3,
+     .flags = kWrite | kFast,
+     .keys = kZremKeys,
+     .group = Group::kSortedSet,
+     .since = "1.2.0",
+     .complexity = "O(M*log(N)) with N being the number of elements in the sorted set and M the "
+                   "number of elements to be removed.",
+     .summary = "Remove one or more members from a sorted set",
+     .arguments = kZremArgs,
+     .history = kZremHistory,
+     .categories = kCatSortedSet},
+    {.name = "zrevrank",
+     .handler = cmd_zrevrank,
+     .arity = 3,
+     .flags = kReadonly | kFast,
+     .keys = kZrevrankKeys,
+     .group = Group::kSortedSet,
+     .since = "2.0.0",
+     .complexity = "O(log(N))",
+     .summary =
+         "Determine the index of a member in a sorted set, with scores ordered from high to low",
+     .arguments = kZrevrankArgs,
+     .categories = kCatSortedSet},
+    {.name = "zscore",
+     .handler = cmd_zscore,
+     .arity = 3,
+     .flags = kReadonly | kFast,
+     .keys = kZscoreKeys,
+     .group = Group::kSortedSet,
+     .since = "1.2.0",
+     .complexity = "O(1)",
+     .summary = "Get the score associated with the given member in a sorted set",
+     .arguments = kZscoreArgs,
+     .categories = kCatSortedSet},
+};
+static_assert(check_rows(kSortedSetRows));
+
+}  // namespace
+
+std::span<const Command> sorted_set_commands() {
+  return kSortedSetRows;
+}
+
+}  // namespace respcask::server

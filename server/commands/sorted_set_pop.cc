@@ -1,0 +1,224 @@
+// Commands that take members from an end of a sorted set: ZPOPMIN, ZPOPMAX, ZMPOP.
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "server/command.h"
+#include "server/command_table.h"
+#include "server/commands/sorted_set.h"
+
+namespace respcask::server {
+
+namespace {
+
+constexpr int64_t kInt64Max = std::numeric_limits<int64_t>::max();
+
+enum class End : uint8_t { kMin, kMax };
+
+// How members leave: as ZPOPMIN's flat list, as the same with a pair for each (RESP3 with a count),
+// or as ZMPOP's key and list of pairs.
+enum class PopReply : uint8_t { kFlat, kPairs, kKeyPairs };
+
+void reply_pop_header(Context& c, const KeyRef& key, uint64_t count, PopReply kind) {
+  switch (kind) {
+    case PopReply::kFlat:
+      c.reply().array(2 * count);
+      return;
+    case PopReply::kPairs:
+      c.reply().array(count);
+      return;
+    case PopReply::kKeyPairs:
+      c.reply().array(2);
+      c.reply().bulk(key.name);
+      c.reply().array(count);
+      return;
+  }
+}
+
+// Takes up to `count` members, at least one, from a set that is there. The error is replied if it
+// cannot be done.
+void pop(Context& c, const KeyRef& key, const engine::KeydirEntry& entry, End end, uint64_t count,
+         PopReply kind) {
+  SortedSetEdit set(c, key, entry);
+  if (!c.ready()) return;
+  count = std::min(count, set.size());
+  const uint64_t begin = end == End::kMin ? 0 : set.size() - count;
+  if (!set.reserve_erase_ranks(begin, begin + count)) return;
+  reply_pop_header(c, key, count, kind);
+  const bool pairs = kind == PopReply::kPairs || kind == PopReply::kKeyPairs;
+  const auto order = end == End::kMin ? Order::kAscending : Order::kDescending;
+  set.visit(begin, begin + count, order, [&](const ScoredMember& m) {
+    if (pairs) c.reply().array(2);
+    c.reply().bulk(m.member);
+    c.reply().double_value(m.score);
+  });
+  set.erase_ranks(begin, begin + count);
+  set.finish();
+  c.notify(EventClass::kSortedSet, end == End::kMin ? "zpopmin" : "zpopmax", key);
+  if (set.size() == 0) c.notify(EventClass::kGeneric, "del", key);
+}
+
+// Takes from the first of the keys that holds a sorted set. False, with nothing replied, if none
+// does.
+bool pop_first(Context& c, std::span<const KeyRef> keys, End end, uint64_t count, PopReply kind) {
+  for (const KeyRef& key : keys) {
+    const auto found = c.find_typed_for_write(key, Type::kSortedSet);
+    if (found.wrong) return true;
+    if (!found.entry) continue;
+    pop(c, key, *found.entry, end, count, kind);
+    return true;
+  }
+  return false;
+}
+
+void pop_one_key(Context& c, End end) {
+  if (c.argc() > 3) return c.syntax_error();
+  std::optional<int64_t> count;
+  if (c.argc() == 3) {
+    count = c.integer_arg_in(2, 0, kInt64Max, "ERR value is out of range, must be positive");
+    if (!count) return;
+  }
+  const KeyRef key = c.key(1);
+  const auto found = c.find_typed_for_write(key, Type::kSortedSet);
+  if (found.wrong) return;
+  if (!found.entry || count == 0) return c.reply().array(0);
+  const bool pairs = count && c.reply().protocol() != 2;
+  pop(c, key, *found.entry, end, static_cast<uint64_t>(count.value_or(1)),
+      pairs ? PopReply::kPairs : PopReply::kFlat);
+}
+
+void cmd_zpopmin(Context& c) {
+  pop_one_key(c, End::kMin);
+}
+void cmd_zpopmax(Context& c) {
+  pop_one_key(c, End::kMax);
+}
+
+// What ZMPOP and BZMPOP say behind argument `numkeys_arg`.
+struct ManyKeys {
+  std::vector<KeyRef> keys;
+  End end = End::kMin;
+  uint64_t count = 1;
+};
+
+std::optional<ManyKeys> parse_many_keys(Context& c, size_t numkeys_arg) {
+  const auto numkeys =
+      c.integer_arg_in(numkeys_arg, 1, kInt64Max, "ERR numkeys should be greater than 0");
+  if (!numkeys) return std::nullopt;
+  const auto left = static_cast<int64_t>(c.argc() - numkeys_arg - 1);
+  if (*numkeys >= left) {
+    c.syntax_error();
+    return std::nullopt;
+  }
+  const size_t end_arg = numkeys_arg + 1 + static_cast<size_t>(*numkeys);
+  ManyKeys parsed;
+  if (c.arg_is(end_arg, "MIN")) {
+    parsed.end = End::kMin;
+  } else if (c.arg_is(end_arg, "MAX")) {
+    parsed.end = End::kMax;
+  } else {
+    c.syntax_error();
+    return std::nullopt;
+  }
+  std::optional<int64_t> count;
+  for (size_t i = end_arg + 1; i < c.argc(); i += 2) {
+    if (count || !c.arg_is(i, "COUNT") || i + 1 == c.argc()) {
+      c.syntax_error();
+      return std::nullopt;
+    }
+    count = c.integer_arg_in(i + 1, 1, kInt64Max, "ERR count should be greater than 0");
+    if (!count) return std::nullopt;
+  }
+  parsed.count = static_cast<uint64_t>(count.value_or(1));
+  for (size_t i = numkeys_arg + 1; i < end_arg; ++i) parsed.keys.push_back(c.key(i));
+  return parsed;
+}
+
+void cmd_zmpop(Context& c) {
+  const auto what = parse_many_keys(c, 1);
+  if (!what) return;
+  if (!pop_first(c, what->keys, what->end, what->count, PopReply::kKeyPairs)) {
+    c.reply().null_array();
+  }
+}
+
+constexpr KeySpec kZmpopKeys[] = {
+    {.flags = kRW | kAccess | kDelete, .index = 1, .find = KeySpec::Find::kKeynum, .first = 1},
+};
+constexpr Argument kZmpopArgsWhere[] = {
+    {.name = "min", .type = ArgType::kPureToken, .token = "MIN"},
+    {.name = "max", .type = ArgType::kPureToken, .token = "MAX"},
+};
+constexpr Argument kZmpopArgs[] = {
+    {.name = "numkeys", .type = ArgType::kInteger},
+    {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
+    {.name = "where", .type = ArgType::kOneof, .sub = kZmpopArgsWhere},
+    {.name = "count", .type = ArgType::kInteger, .token = "COUNT", .flags = kOptional},
+};
+constexpr KeySpec kZpopmaxKeys[] = {
+    {.flags = kRW | kAccess | kDelete, .index = 1},
+};
+constexpr Argument kZpopmaxArgs[] = {
+    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
+    {.name = "count", .type = ArgType::kInteger, .flags = kOptional},
+};
+constexpr KeySpec kZpopminKeys[] = {
+    {.flags = kRW | kAccess | kDelete, .index = 1},
+};
+constexpr Argument kZpopminArgs[] = {
+    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
+    {.name = "count", .type = ArgType::kInteger, .flags = kOptional},
+};
+constexpr Command kSortedSetPopRows[] = {
+    {.name = "zmpop",
+     .handler = cmd_zmpop,
+     .arity = -4,
+     .flags = kWrite,
+     .keys = kZmpopKeys,
+     .group = Group::kSortedSet,
+     .since = "7.0.0",
+     .complexity = "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number "
+                   "of elements in the sorted set, and M being the number of elements popped.",
+     .summary = "Remove and return members with scores in a sorted set",
+     .arguments = kZmpopArgs,
+     .categories = kCatSortedSet,
+     /* movablekeys in Redis: .find_keys may be needed */},
+    {.name = "zpopmax",
+     .handler = cmd_zpopmax,
+     .arity = -2,
+     .flags = kWrite | kFast,
+     .keys = kZpopmaxKeys,
+     .group = Group::kSortedSet,
+     .since = "5.0.0",
+     .complexity = "O(log(N)*M) with N being the number of elements in the sorted set, and M being "
+                   "the number of elements popped.",
+     .summary = "Remove and return members with the highest scores in a sorted set",
+     .arguments = kZpopmaxArgs,
+     .categories = kCatSortedSet},
+    {.name = "zpopmin",
+     .handler = cmd_zpopmin,
+     .arity = -2,
+     .flags = kWrite | kFast,
+     .keys = kZpopminKeys,
+     .group = Group::kSortedSet,
+     .since = "5.0.0",
+     .complexity = "O(log(N)*M) with N being the number of elements in the sorted set, and M being "
+                   "the number of elements popped.",
+     .summary = "Remove and return members with the lowest scores in a sorted set",
+     .arguments = kZpopminArgs,
+     .categories = kCatSortedSet},
+};
+static_assert(check_rows(kSortedSetPopRows));
+
+}  // namespace
+
+std::span<const Command> sorted_set_pop_commands() {
+  return kSortedSetPopRows;
+}
+
+}  // namespace respcask::server

@@ -1,0 +1,59 @@
+// Sorted sets as objects of any type (object.h).
+
+#include <utility>
+#include <variant>
+
+#include "server/types/object.h"
+#include "server/types/sorted_set.h"
+
+namespace respcask::server {
+
+namespace {
+
+std::string_view encoding(Context&, const KeyRef&, const engine::KeydirEntry& entry) {
+  return TypeTag{entry.type}.encoding() == Encoding::kPlain ? "skiplist" : "listpack";
+}
+
+uint64_t length(Context& c, const KeyRef& key, const engine::KeydirEntry& entry) {
+  return SortedSet(c, key, entry).size();
+}
+
+rdb::Value read_whole(Context& c, const KeyRef& key, const engine::KeydirEntry& entry) {
+  rdb::SortedSet value;
+  const SortedSet set(c, key, entry);
+  if (!c.ready()) return value;
+  value.members.reserve(set.size());
+  set.visit(0, set.size(), Order::kAscending,
+            [&](const ScoredMember& m) { value.members.emplace_back(m.member, m.score); });
+  return value;
+}
+
+bool write_whole(Context& c, const KeyRef& key, int64_t expiry_ms, const rdb::Value& value) {
+  std::vector<ScoredMember> members;
+  for (const auto& [member, score] : std::get<rdb::SortedSet>(value).members) {
+    members.push_back({member, score});
+  }
+  return write_sorted_set(c, key, TypeTag::of(Type::kSortedSet), expiry_ms, members);
+}
+
+bool copy_split(Context& c, const KeyRef& from, const engine::KeydirEntry& entry, const KeyRef& to,
+                int64_t expiry_ms) {
+  const SortedSet set(c, from, entry);
+  std::vector<ScoredMember> members;
+  members.reserve(set.size());
+  set.visit(0, set.size(), Order::kAscending, [&](const ScoredMember& m) { members.push_back(m); });
+  return write_sorted_set(c, to, TypeTag{entry.type}, expiry_ms, members);
+}
+
+}  // namespace
+
+constexpr ObjectType kSortedSetObject = {
+    .type = Type::kSortedSet,
+    .encoding = encoding,
+    .length = length,
+    .read = read_whole,
+    .write = write_whole,
+    .copy_split = copy_split,
+};
+
+}  // namespace respcask::server
