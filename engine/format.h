@@ -136,10 +136,21 @@ constexpr uint64_t record_size_bound(size_t name_size, uint64_t value_size) {
   return 2 + 5 * 10 + name_size + kValueChecksumSize + value_size;
 }
 
-// What a record of that name and value counts for in live and dead bytes: a canonical size, which
-// does not depend on how its numbers happen to be encoded, so that it can be taken back exactly.
+// What a record counts for in live and dead bytes: a canonical size, which does not depend on how its
+// numbers happen to be encoded, so that it can be taken back exactly. It is that of the shortest
+// encoding, so what is live never exceeds what the files hold. First of one with a value:
 constexpr uint64_t accounted_size(size_t name_size, uint64_t value_size) {
-  return 12 + name_size + kValueChecksumSize + value_size;
+  constexpr uint64_t kLeastHeader = 6;  // kind, type, and one byte for each number of a put
+  return kLeastHeader + name_size + kValueChecksumSize + value_size;
+}
+// Of one without (a tombstone, an expiry, a namespace).
+constexpr uint64_t accounted_mark_size(size_t name_size) {
+  constexpr uint64_t kLeastHeader = 4;
+  return kLeastHeader + name_size;
+}
+constexpr uint64_t accounted_size(const Record& record) {
+  return has_value(record.kind) ? accounted_size(record.name.size(), record.value_size)
+                                : accounted_mark_size(record.name.size());
 }
 
 // Writes the header and name of a record at `out` (room for record_size_bound(name, 0)) and returns

@@ -16,10 +16,6 @@ constexpr size_t kSlice = 64;                // records looked at under one hold
 constexpr size_t kBatchBytes = 64 * 1024;    // a batch of copied records ends above this
 constexpr size_t kWriteBytes = 1024 * 1024;  // and is written out with others above this
 
-uint64_t record_bytes(const PlacedRecord& placed) {
-  return accounted_size(placed.record.name.size(), placed.record.value_size);
-}
-
 // Walks all records of a segment, in order, handing them out in slices. False: a batch is invalid.
 template <class Visit>
 bool for_each_slice(const Segment& segment, Visit visit) {
@@ -114,19 +110,19 @@ Result<void> Merge::copy_slice(const Segment& input, std::span<Candidate> slice)
   for (const Candidate& candidate : slice) {
     const PlacedRecord& placed = candidate.placed;
     copied_.push_back(candidate.keep);
-    moved += record_bytes(placed);
+    moved += accounted_size(placed.record);
     if (!candidate.keep) continue;
     if (!batch_.is_open()) batch_.begin(sequence_);
     const BatchBuilder::Place place = batch_.append(placed.record);
     if (has_value(placed.record.kind)) {
       std::memcpy(place.value, input.bytes().data() + placed.value_offset,
                   kValueChecksumSize + size_t{placed.record.value_size});
-      output_->live_bytes += record_bytes(placed);
+      output_->live_bytes += accounted_size(placed.record);
     } else {
-      output_->mark_bytes += record_bytes(placed);
+      output_->mark_bytes += accounted_size(placed.record);
     }
     ++report_.records_copied;
-    moved += record_bytes(placed);
+    moved += accounted_size(placed.record);
     if (batch_.size() >= kBatchBytes) {
       if (auto flushed = flush_batch(false); !flushed) return flushed;
     }
@@ -276,8 +272,8 @@ void Merge::switch_slice(const Segment& input, std::span<const PlacedRecord> fro
       moved = keys->relocate(record.name, keys->hash(record.name), old_place, new_place);
     }
     if (!moved) continue;
-    output_->live_bytes += record_bytes(from[i]);
-    shard_.drop_live(old_place, record_bytes(from[i]));
+    output_->live_bytes += accounted_size(record);
+    shard_.drop_live(old_place, accounted_size(record));
   }
 }
 

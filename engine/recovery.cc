@@ -291,7 +291,7 @@ void ShardRecovery::replay(const PlacedRecord& placed, Segment& segment) {
     collections_refused_ = true;
     return;
   }
-  accounted_ += accounted_size(record.name.size(), record.value_size);
+  accounted_ += accounted_size(record);
   switch (record.kind) {
     case RecordKind::kPut:
     case RecordKind::kSplitRoot:
@@ -302,7 +302,7 @@ void ShardRecovery::replay(const PlacedRecord& placed, Segment& segment) {
     default:
       break;
   }
-  segment.mark_bytes += accounted_size(record.name.size(), 0);
+  segment.mark_bytes += accounted_size(record);
   if (record.kind == RecordKind::kNamespace) return replay_namespace(record);
 
   Keydir& keys = namespace_of(record.owner)->keys;
@@ -323,7 +323,7 @@ void ShardRecovery::replay_put(const PlacedRecord& placed, Segment& segment) {
   entry.type = record.type;
   entry.collection = record.collection;
   entry.expiry_ms = record.expiry_ms;
-  segment.live_bytes += accounted_size(record.name.size(), record.value_size);
+  segment.live_bytes += accounted_size(record);
   if (record.collection != 0) {
     index_of(record.collection, record.type);
     ++roots_[record.collection];
@@ -338,12 +338,12 @@ void ShardRecovery::replay_element(const PlacedRecord& placed, Segment& segment)
   const Record& record = placed.record;
   ElementIndex& index = index_of(record.owner, record.type);
   if (record.kind == RecordKind::kElement) {
-    segment.live_bytes += accounted_size(record.name.size(), record.value_size);
+    segment.live_bytes += accounted_size(record);
     const auto old = index.recover_put(record.name, Location::at(segment.slot, placed.value_offset),
                                        record.value_size);
     if (old) shard_.element_dropped(*old);
   } else {
-    segment.mark_bytes += accounted_size(record.name.size(), 0);
+    segment.mark_bytes += accounted_size(record);
     index.recover_remove_all(record.name,
                              [this](const ElementLocation& old) { shard_.element_dropped(old); });
   }

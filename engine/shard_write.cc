@@ -59,13 +59,13 @@ Location Shard::append_value(const Record& record, std::span<const std::string_v
   }
   std::memcpy(place.value, &checksum, sizeof checksum);
   const Location where = Location::at(active_->slot, active_->size() + place.value_offset);
-  active_->live_bytes += accounted_size(record.name.size(), record.value_size);
+  active_->live_bytes += accounted_size(record);
   return where;
 }
 
 void Shard::append_mark(const Record& record) {
   batch_.append(record);
-  active_->mark_bytes += accounted_size(record.name.size(), 0);
+  active_->mark_bytes += accounted_size(record);
 }
 
 void Shard::drop_live(Location where, uint64_t bytes) {

@@ -1,6 +1,7 @@
 #include "engine/store.h"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <map>
 #include <random>
@@ -119,4 +120,34 @@ TEST_CASE("the number of shards is the one that the store was created with") {
   fixture.reopen();
   CHECK(fixture.store->shard_count() == 4);
   CHECK(fixture.get("a") == "1");
+}
+
+TEST_CASE("what is accounted for a record is no more than the record takes") {
+  char bytes[128];
+  for (const RecordKind kind :
+       {RecordKind::kPut, RecordKind::kTombstone, RecordKind::kExpiry, RecordKind::kSplitRoot,
+        RecordKind::kElement, RecordKind::kElementTombstone, RecordKind::kNamespace}) {
+    Record record;
+    record.kind = kind;
+    record.name = "n";
+    // Collections have higher ids than the first namespaces.
+    record.collection = kFirstSequence;
+    const bool is_element = kind == RecordKind::kElement || kind == RecordKind::kElementTombstone;
+    if (is_element) record.owner = kFirstSequence;
+    const size_t value_size = has_value(kind) ? kValueChecksumSize : 0;
+    CHECK(accounted_size(record) <= encode_record(record, bytes) + value_size);
+  }
+}
+
+TEST_CASE("live bytes are no more than all bytes, however small the records") {
+  StoreFixture fixture;
+  fixture.change("{a}", [](Shard& shard, uint64_t) {
+    for (int i = 0; i < 1000; ++i) {
+      const std::string key = fmt::format("{{a}}{}", i);
+      shard.put(0, key, shard.hash(key), 0, 0, {});
+    }
+    return true;
+  });
+  CHECK(fixture.live_bytes() > 0);
+  CHECK(fixture.live_bytes() <= fixture.total_bytes());
 }
