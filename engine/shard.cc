@@ -92,6 +92,7 @@ ShardStats Shard::stats() {
   stats.collections = collections_.size();
   stats.segments = order_.size();
   for (auto& segment : order_) {
+    stats.hints += segment->has_hint ? 1 : 0;
     stats.live_bytes += segment->live_bytes;
     stats.total_bytes += segment->size();
   }

@@ -71,6 +71,7 @@ Result<std::string> fetch(const ColdRead& cold);
 struct ShardStats {
   uint64_t keys = 0;
   uint64_t segments = 0;
+  uint64_t hints = 0;        // of the segments: those whose hint covers all of them
   uint64_t live_bytes = 0;   // records that a look-up can still reach
   uint64_t total_bytes = 0;  // bytes of all segment files
   uint64_t pending_bytes = 0;

@@ -92,6 +92,10 @@ class Store {
   bool merge_now();
   void set_merge_options(const MergeOptions& merge);
   MergeStats merge_stats();
+  // Waits for the merge under way; none begins while it is held.
+  [[nodiscard]] std::unique_lock<std::mutex> hold_merges() {
+    return std::unique_lock(merge_run_);
+  }
 
   // What the start found; sums over the shards.
   struct OpenReport {
@@ -171,6 +175,7 @@ class Store {
   std::condition_variable merge_wanted_;
   std::condition_variable merge_done_;
   uint64_t merge_debt_ = 0;  // bytes moved since the last pause; the merge thread's own
+  std::mutex merge_run_;     // held while one segment is made of others
   std::mutex settle_run_;    // one settling at a time
   std::thread sync_thread_;
   std::thread merge_thread_;

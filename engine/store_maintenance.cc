@@ -59,14 +59,16 @@ void Store::settle_sealed(Shard& shard) {
     }
   }
   for (const auto& segment : segments) {
-    if (!segment->has_hint && !segment->damaged) {
+    bool has_hint = segment->has_hint;  // written by this function alone
+    if (!has_hint && !segment->damaged) {
       auto hint = write_hint(*options_.files, *segment, hint_path_of(segment->path()),
                              segment->size(), completed);
       // Without its hint a segment costs time at the next start, nothing else.
       if (!hint) shard.log(LogLevel::kWarning, hint.error().message);
-      segment->has_hint = bool(hint);
+      has_hint = bool(hint);
     }
     std::lock_guard guard(shard);
+    segment->has_hint = has_hint;
     segment->settled = true;
   }
 }
@@ -215,8 +217,10 @@ bool Store::merge_run(Shard& shard, std::vector<std::shared_ptr<Segment>> inputs
   Merge::Hooks hooks;
   hooks.sync_store = [this] { return sync(); };
   hooks.pace = [this](uint64_t bytes) { return pace_merge(bytes); };
-  Merge merge(shard, std::move(inputs), hooks);
-  auto report = merge.run();
+  auto report = [&] {
+    std::lock_guard one_at_a_time(merge_run_);
+    return Merge(shard, std::move(inputs), hooks).run();
+  }();
   std::lock_guard guard(threads_mutex_);
   if (!report) {
     ++merge_stats_.failed;

@@ -37,10 +37,6 @@ std::string human_bytes(uint64_t bytes) {
 
 namespace {
 
-double ratio(uint64_t a, uint64_t b) {
-  return b == 0 ? 0 : static_cast<double>(a) / static_cast<double>(b);
-}
-
 int64_t difference(uint64_t a, uint64_t b) {
   return static_cast<int64_t>(a - b);
 }
@@ -192,26 +188,18 @@ void Info::write_clients() {
   field("clients_in_timeout_table", clients().with_deadline);
 }
 
-// Values are on disk. So the data set in memory is the keydirs with the keys' names; overhead is
-// what the server takes beside them.
 void Info::write_memory() {
-  server_.memory.set_keydirs(store().sum.keydir_bytes);
-  const MemoryUsage usage = server_.memory.usage();
-  const uint64_t peak = server_.memory.peak();
-  const uint64_t start = server_.memory.at_start();
-  const uint64_t overhead =
-      std::min(usage.used, start + clients().bytes + store().sum.pending_bytes);
-  const uint64_t dataset = usage.used - overhead;
-  const uint64_t beyond_start = usage.used > start ? usage.used - start : 0;
+  const MemoryTotals memory = memory_totals(server_, store(), clients());
+  const MemoryUsage& usage = memory.usage;
   bytes("used_memory", usage.used);
   bytes("used_memory_rss", usage.rss_anonymous);
   bytes("used_memory_rss_page_cache", usage.rss_page_cache);
-  bytes("used_memory_peak", peak);
-  line("used_memory_peak_perc:{:.2f}%", ratio(usage.used, peak) * 100);
-  field("used_memory_overhead", overhead);
-  field("used_memory_startup", start);
-  field("used_memory_dataset", dataset);
-  line("used_memory_dataset_perc:{:.2f}%", std::min(1.0, ratio(dataset, beyond_start)) * 100);
+  bytes("used_memory_peak", memory.peak);
+  line("used_memory_peak_perc:{:.2f}%", fraction(usage.used, memory.peak) * 100);
+  field("used_memory_overhead", memory.overhead);
+  field("used_memory_startup", memory.at_start);
+  field("used_memory_dataset", memory.dataset);
+  line("used_memory_dataset_perc:{:.2f}%", fraction(memory.dataset, memory.beyond_start) * 100);
   field("allocator_allocated", usage.used);
   field("allocator_active", usage.active);
   field("allocator_resident", usage.resident);
@@ -228,13 +216,13 @@ void Info::write_memory() {
   bytes("used_memory_scripts", 0);
   bytes("maxmemory", c_.config().maxmemory);
   field("maxmemory_policy", render_value(*find_row("maxmemory-policy"), c_.config()));
-  line("allocator_frag_ratio:{:.2f}", ratio(usage.active, usage.used));
+  line("allocator_frag_ratio:{:.2f}", fraction(usage.active, usage.used));
   field("allocator_frag_bytes", difference(usage.active, usage.used));
-  line("allocator_rss_ratio:{:.2f}", ratio(usage.resident, usage.active));
+  line("allocator_rss_ratio:{:.2f}", fraction(usage.resident, usage.active));
   field("allocator_rss_bytes", difference(usage.resident, usage.active));
-  line("rss_overhead_ratio:{:.2f}", ratio(usage.rss_anonymous, usage.resident));
+  line("rss_overhead_ratio:{:.2f}", fraction(usage.rss_anonymous, usage.resident));
   field("rss_overhead_bytes", difference(usage.rss_anonymous, usage.resident));
-  line("mem_fragmentation_ratio:{:.2f}", ratio(usage.rss_anonymous, usage.used));
+  line("mem_fragmentation_ratio:{:.2f}", fraction(usage.rss_anonymous, usage.used));
   field("mem_fragmentation_bytes", difference(usage.rss_anonymous, usage.used));
   constexpr std::string_view kReplication[] = {
       "mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers",
@@ -391,7 +379,7 @@ void Info::write_commandstats() {
     if (totals.calls == 0 && totals.rejected == 0 && totals.failed == 0) return;
     const uint64_t usec = totals.ns / 1000;
     line("cmdstat_{}:calls={},usec={},usec_per_call={:.2f},rejected_calls={},failed_calls={}",
-         command.full_name, totals.calls, usec, ratio(usec, totals.calls), totals.rejected,
+         command.full_name, totals.calls, usec, fraction(usec, totals.calls), totals.rejected,
          totals.failed);
   });
 }
@@ -456,6 +444,7 @@ void Info::write_bitcask() {
   field("keys", sum.keys);
   field("collections", sum.collections);
   field("segments", sum.segments);
+  field("hints", sum.hints);
   field("total_bytes", sum.total_bytes);
   field("live_bytes", sum.live_bytes);
   field("dead_bytes", dead(sum));
@@ -463,8 +452,15 @@ void Info::write_bitcask() {
   field("keydir_bytes", sum.keydir_bytes);
   field("damaged_records", sum.damaged_records);
   field("parked_commands", server_.stats.sum().parked);
+  const engine::MergeStats merges = server_.store.merge_stats();
+  field("merge_in_progress", merges.running ? 1 : 0);
+  field("merges", merges.merges);
+  field("merges_failed", merges.failed);
+  field("merge_bytes_read", merges.bytes_read);
+  field("merge_bytes_written", merges.bytes_written);
   field("recovery_time_ms", opened.duration_ms);
   field("recovery_segments", opened.found.segments);
+  field("recovery_hints", opened.found.hints);
   field("recovery_records", opened.found.records);
   field("recovery_bytes_read", opened.found.bytes_read);
   field("recovery_torn_bytes", opened.found.torn_bytes);
@@ -474,9 +470,9 @@ void Info::write_bitcask() {
   for (size_t i = 0; i < store().shards.size(); ++i) {
     const engine::ShardStats& shard = store().shards[i];
     line(
-        "shard{}:keys={},segments={},total_bytes={},live_bytes={},dead_bytes={},pending_bytes={},"
+        "shard{}:keys={},segments={},hints={},total_bytes={},live_bytes={},dead_bytes={},pending_bytes={},"
         "keydir_bytes={},collections={},damaged_records={},writable={}",
-        i, shard.keys, shard.segments, shard.total_bytes, shard.live_bytes, dead(shard),
+        i, shard.keys, shard.segments, shard.hints, shard.total_bytes, shard.live_bytes, dead(shard),
         shard.pending_bytes, shard.keydir_bytes, shard.collections, shard.damaged_records,
         store().writable[i] ? 1 : 0);
   }

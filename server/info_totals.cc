@@ -62,12 +62,15 @@ StoreTotals store_totals(Context& c) {
   for (const engine::ShardStats& shard : totals.shards) {
     totals.sum.keys += shard.keys;
     totals.sum.segments += shard.segments;
+    totals.sum.hints += shard.hints;
     totals.sum.live_bytes += shard.live_bytes;
     totals.sum.total_bytes += shard.total_bytes;
     totals.sum.pending_bytes += shard.pending_bytes;
     totals.sum.damaged_records += shard.damaged_records;
     totals.sum.keydir_bytes += shard.keydir_bytes;
     totals.sum.collections += shard.collections;
+    totals.sum.garbage += shard.garbage;
+    totals.sum.garbage_freed += shard.garbage_freed;
   }
   return totals;
 }
@@ -89,6 +92,24 @@ ClientTotals client_totals(Server& server) {
     return true;
   });
   return totals;
+}
+
+MemoryTotals memory_totals(Server& server, const StoreTotals& store, const ClientTotals& clients) {
+  server.memory.set_keydirs(store.sum.keydir_bytes);
+  MemoryTotals totals;
+  totals.usage = server.memory.usage();
+  totals.peak = server.memory.peak();
+  totals.at_start = server.memory.at_start();
+  const uint64_t used = totals.usage.used;
+  totals.beyond_start = used - std::min(used, totals.at_start);
+  totals.overhead = std::min(
+      used, totals.at_start + clients.bytes + store.sum.pending_bytes + store.sum.keydir_bytes);
+  totals.dataset = used - totals.overhead;
+  return totals;
+}
+
+double fraction(uint64_t a, uint64_t b) {
+  return b == 0 ? 0 : static_cast<double>(a) / static_cast<double>(b);
 }
 
 }  // namespace respcask::server

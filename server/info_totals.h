@@ -9,6 +9,7 @@
 
 #include "engine/shard.h"
 #include "server/context.h"
+#include "server/process_memory.h"
 
 namespace respcask::server {
 
@@ -39,5 +40,21 @@ struct ClientTotals {
 };
 
 ClientTotals client_totals(Server& server);
+
+// Memory in use. Values are on disk, so what is in memory for the data is the keydirs, which count
+// as overhead, and the indexes of split collections, which are what is left of it.
+struct MemoryTotals {
+  MemoryUsage usage;
+  uint64_t peak = 0;
+  uint64_t at_start = 0;
+  uint64_t beyond_start = 0;
+  uint64_t overhead = 0;
+  uint64_t dataset = 0;
+};
+
+MemoryTotals memory_totals(Server& server, const StoreTotals& store, const ClientTotals& clients);
+
+// a / b; 0 where b is.
+double fraction(uint64_t a, uint64_t b);
 
 }  // namespace respcask::server

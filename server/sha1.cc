@@ -1,0 +1,85 @@
+#include "server/sha1.h"
+
+#include <bit>
+#include <cstring>
+
+namespace respcask::server {
+namespace {
+
+constexpr size_t kBlock = 64;
+
+using State = std::array<uint32_t, 5>;
+
+void add_block(State& state, const uint8_t* block) {
+  std::array<uint32_t, 80> w;
+  for (size_t i = 0; i < 16; ++i) {
+    w[i] = uint32_t{block[4 * i]} << 24 | uint32_t{block[4 * i + 1]} << 16 |
+           uint32_t{block[4 * i + 2]} << 8 | block[4 * i + 3];
+  }
+  for (size_t i = 16; i < 80; ++i) {
+    w[i] = std::rotl(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
+  }
+  auto [a, b, c, d, e] = state;
+  for (size_t i = 0; i < 80; ++i) {
+    uint32_t f = 0, k = 0;
+    if (i < 20) {
+      f = (b & c) | (~b & d);
+      k = 0x5a827999;
+    } else if (i < 40) {
+      f = b ^ c ^ d;
+      k = 0x6ed9eba1;
+    } else if (i < 60) {
+      f = (b & c) | (b & d) | (c & d);
+      k = 0x8f1bbcdc;
+    } else {
+      f = b ^ c ^ d;
+      k = 0xca62c1d6;
+    }
+    const uint32_t next = std::rotl(a, 5) + f + e + k + w[i];
+    e = d;
+    d = c;
+    c = std::rotl(b, 30);
+    b = a;
+    a = next;
+  }
+  state[0] += a;
+  state[1] += b;
+  state[2] += c;
+  state[3] += d;
+  state[4] += e;
+}
+
+}  // namespace
+
+Sha1Digest sha1(std::string_view bytes) {
+  State state = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
+  const auto* at = reinterpret_cast<const uint8_t*>(bytes.data());
+  size_t left = bytes.size();
+  for (; left >= kBlock; left -= kBlock, at += kBlock) add_block(state, at);
+  // The rest, a one bit, zeros, and the length in bits.
+  std::array<uint8_t, 2 * kBlock> tail{};
+  if (left > 0) std::memcpy(tail.data(), at, left);
+  tail[left] = 0x80;
+  const size_t tail_size = left + 9 <= kBlock ? kBlock : 2 * kBlock;
+  const uint64_t bits = uint64_t{bytes.size()} * 8;
+  for (size_t i = 0; i < 8; ++i) {
+    tail[tail_size - 1 - i] = static_cast<uint8_t>(bits >> (8 * i));
+  }
+  for (size_t i = 0; i < tail_size; i += kBlock) add_block(state, tail.data() + i);
+  Sha1Digest digest;
+  for (size_t i = 0; i < digest.size(); ++i) {
+    digest[i] = static_cast<uint8_t>(state[i / 4] >> (24 - 8 * (i % 4)));
+  }
+  return digest;
+}
+
+std::string hex(const Sha1Digest& digest) {
+  std::string text;
+  for (const uint8_t byte : digest) {
+    text += "0123456789abcdef"[byte >> 4];
+    text += "0123456789abcdef"[byte & 15];
+  }
+  return text;
+}
+
+}  // namespace respcask::server
