@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,8 +19,9 @@
 #include "server/log.h"
 #include "server/net/network.h"
 #include "server/process.h"
+#include "server/process_title.h"
 #include "server/server.h"
-#include "server/types/element_index.h"
+#include "server/store_settings.h"
 
 namespace respcask::server {
 namespace {
@@ -29,41 +31,6 @@ int refuse_to_start(const Config& config, std::string_view why) {
   if (!config.logfile.empty() || config.syslog_enabled) log_warning("{}", why);
   fmt::print(stderr, "{}\n", why);
   return 1;
-}
-
-engine::SyncMode sync_mode(AppendFsync appendfsync) {
-  switch (appendfsync) {
-    case AppendFsync::kAlways:
-      return engine::SyncMode::kAlways;
-    case AppendFsync::kEverysec:
-      return engine::SyncMode::kEverySecond;
-    case AppendFsync::kNo:
-      break;
-  }
-  return engine::SyncMode::kNo;
-}
-
-engine::Options store_options(const Config& config) {
-  engine::Options options;
-  options.dir = config.dir;
-  options.shards = config.shards;
-  options.databases = static_cast<uint32_t>(config.databases);
-  options.segment_bytes = config.segment_bytes;
-  options.sync = sync_mode(config.appendfsync);
-  options.element_index = make_element_index;
-  options.log = [](engine::LogLevel level, std::string_view message) {
-    switch (level) {
-      case engine::LogLevel::kDebug:
-        return log_debug("{}", message);
-      case engine::LogLevel::kVerbose:
-        return log_verbose("{}", message);
-      case engine::LogLevel::kNotice:
-        return log_notice("{}", message);
-      case engine::LogLevel::kWarning:
-        return log_warning("{}", message);
-    }
-  };
-  return options;
 }
 
 void log_start(const Startup& startup) {
@@ -78,6 +45,28 @@ void log_start(const Startup& startup) {
   }
 }
 
+// What the system shows of this process, and how it ranks it: now, and after each CONFIG SET.
+void follow_process_settings(ConfigStore& config) {
+  const auto initial = config.snapshot();
+  if (auto adjusted = adjust_oom_score(*initial); !adjusted) {
+    log_warning("{}", adjusted.error().message);
+  }
+  config.on_change({"oom-score-adj", "oom-score-adj-values"},
+                   [](const Config&, const Config& to) -> std::optional<std::string> {
+                     auto adjusted = adjust_oom_score(to);
+                     if (adjusted) return std::nullopt;
+                     log_warning("{}", adjusted.error().message);
+                     return "Failed to apply new oom_score_adj configuration, check server logs.";
+                   });
+  if (!initial->set_proc_title) return;
+  set_process_title(process_title(*initial, config.file()));
+  config.on_change({"proc-title-template", "port", "bind"},
+                   [&config](const Config&, const Config& to) {
+                     set_process_title(process_title(to, config.file()));
+                     return std::nullopt;
+                   });
+}
+
 // Runs the server over an open store until it is told to stop. Returns the exit code.
 int serve(engine::Store& store, ConfigStore& config) {
   Server server(store, config);
@@ -86,10 +75,8 @@ int serve(engine::Store& store, ConfigStore& config) {
   if (auto opened = network.open(); !opened) {
     return refuse_to_start(*initial, opened.error().message);
   }
-  config.on_change({"appendfsync"}, [&store](const Config&, const Config& to) {
-    store.set_sync_mode(sync_mode(to.appendfsync));
-    return std::nullopt;
-  });
+  follow_config(config, store);
+  follow_process_settings(config);
   if (!initial->pidfile.empty()) {
     if (auto written = write_pid_file(initial->pidfile); !written) {
       log_warning("{}", written.error().message);
@@ -112,7 +99,7 @@ int serve(engine::Store& store, ConfigStore& config) {
   return 0;
 }
 
-int run(std::span<const std::string_view> arguments) {
+int run(const std::vector<std::string_view>& arguments) {
   auto startup = parse_command_line(arguments, std::cin);
   if (!startup) {
     fmt::print(stderr, "{}\n", startup.error().message);
@@ -158,6 +145,7 @@ int run(std::span<const std::string_view> arguments) {
 }  // namespace respcask::server
 
 int main(int argc, char** argv) {
-  const std::vector<std::string_view> arguments(argv + 1, argv + argc);
-  return respcask::server::run(arguments);
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  respcask::server::prepare_process_title(argc, argv);
+  return respcask::server::run({arguments.begin(), arguments.end()});
 }

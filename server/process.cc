@@ -8,12 +8,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <optional>
 
 namespace respcask::server {
 namespace {
@@ -52,6 +55,26 @@ engine::Result<void> write_pid_file(const std::string& path) {
   const auto result = written ? engine::Result<void>() : failed("Could not write " + path);
   ::close(fd);
   return result;
+}
+
+engine::Result<void> adjust_oom_score(const Config& config) {
+  constexpr int kLeast = -1000, kMost = 1000;
+  static std::optional<int> inherited;  // what it was before the first change
+  if (config.oom_score_adj == OomScoreAdj::kNo && !inherited) return {};
+  std::fstream file("/proc/self/oom_score_adj");
+  if (!inherited) {
+    int score = 0;
+    if (!(file >> score)) return failed("Unable to read oom_score_adj");
+    inherited = score;
+    file.clear();
+    file.seekp(0);
+  }
+  int score = config.oom_score_adj == OomScoreAdj::kNo ? 0 : config.oom_score_adj_values[0];
+  if (config.oom_score_adj != OomScoreAdj::kAbsolute) score += *inherited;
+  if (!(file << std::clamp(score, kLeast, kMost) << std::flush)) {
+    return failed("Unable to write oom_score_adj");
+  }
+  return {};
 }
 
 void remove_pid_file(const std::string& path) {

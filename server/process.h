@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "engine/result.h"
+#include "server/config/config.h"
 
 namespace respcask::server {
 
@@ -18,6 +19,10 @@ engine::Result<void> daemonize();
 // Writes the process id to `path`; removes it.
 engine::Result<void> write_pid_file(const std::string& path);
 void remove_pid_file(const std::string& path);
+
+// Adjusts how likely the kernel is to kill this process when memory runs out, as oom-score-adj and
+// the first of its values say; "no" takes back what was done before. By one thread at a time.
+engine::Result<void> adjust_oom_score(const Config& config);
 
 // Sends `state` ("READY=1") to the service manager that started this process, if one did.
 void notify_service_manager(std::string_view state);

@@ -1,5 +1,6 @@
 #include "server/saving.h"
 
+#include <chrono>
 #include <ctime>
 #include <utility>
 
@@ -18,6 +19,16 @@ Saving::Saving(engine::Store& store, const Stats& stats, int64_t now_s)
     : store_(store), stats_(stats), last_save_s_(now_s) {}
 
 void Saving::stop() {
+  stopping_ = true;
+  join();
+  stopping_ = false;
+}
+
+void Saving::wait() {
+  join();
+}
+
+void Saving::join() {
   for (Job* job : {&save_job_, &rewrite_job_}) {
     std::thread thread;
     {
@@ -48,16 +59,19 @@ engine::Result<void> Saving::save_everything() {
   return synced;
 }
 
-engine::Result<void> Saving::rewrite_everything() {
-  const engine::Result<void> synced = store_.sync();
-  std::lock_guard guard(mutex_);
-  rewrite_failed_ = !synced;
-  if (synced) {
-    ++rewrites_;
-  } else {
-    log_warning("Rewriting failed: {}", synced.error().message);
+void Saving::rewrite_everything() {
+  using namespace std::chrono_literals;
+  const engine::MergeStats before = store_.merge_stats();
+  store_.request_merge();
+  engine::MergeStats now;
+  for (now = store_.merge_stats(); now.requests_done == before.requests_done && !stopping_;
+       now = store_.merge_stats()) {
+    std::this_thread::sleep_for(20ms);
   }
-  return synced;
+  std::lock_guard guard(mutex_);
+  if (now.requests_done == before.requests_done) return;
+  rewrite_failed_ = now.failed != before.failed;
+  if (!rewrite_failed_) ++rewrites_;
 }
 
 template <class Work>
@@ -68,7 +82,7 @@ bool Saving::start(Job& job, Work work) {
   job.running = true;
   job.started_s = unix_s();
   job.thread = std::thread([this, &job, work] {
-    (void)work();
+    work();
     std::lock_guard done(mutex_);
     job.running = false;
     job.duration_s = unix_s() - job.started_s;
@@ -77,11 +91,11 @@ bool Saving::start(Job& job, Work work) {
 }
 
 bool Saving::start_save() {
-  return start(save_job_, [this] { return save_everything(); });
+  return start(save_job_, [this] { (void)save_everything(); });
 }
 
 bool Saving::start_rewrite() {
-  return start(rewrite_job_, [this] { return rewrite_everything(); });
+  return start(rewrite_job_, [this] { rewrite_everything(); });
 }
 
 Saving::Report Saving::report() const {

@@ -2,7 +2,7 @@
 // last did it.
 //
 // To save is to have everything that was acknowledged on the device: a commit and a sync of all
-// shards. To rewrite is to give back the space of what is dead.
+// shards. To rewrite is to merge, so that the space of what is dead is given back.
 // At most one background save and one rewrite run at a time, each on a thread of its own. Any
 // thread may call everything here; no shard may be locked. The store and the stats outlive it.
 #pragma once
@@ -26,8 +26,10 @@ class Saving {
   Saving(const Saving&) = delete;
   Saving& operator=(const Saving&) = delete;
 
-  // Waits for what runs in the background.
+  // Waits for what runs in the background; a rewrite is left to itself.
   void stop();
+  // Waits until nothing runs in the background any more.
+  void wait();
 
   // SAVE: returns when everything is on the device.
   engine::Result<void> save();
@@ -58,12 +60,14 @@ class Saving {
     std::optional<int64_t> duration_s;
   };
   engine::Result<void> save_everything();
-  engine::Result<void> rewrite_everything();
+  void rewrite_everything();
   template <class Work>
   bool start(Job& job, Work work);
+  void join();
 
   engine::Store& store_;
   const Stats& stats_;
+  std::atomic<bool> stopping_{false};
   mutable std::mutex mutex_;  // guards what follows
   Job save_job_;
   Job rewrite_job_;

@@ -127,7 +127,7 @@ engine::Result<void> Network::open() {
     return refused;
   });
   server_.config.on_change({"port", "bind"},
-                           [this](const Config&, const Config& to) { return rebind(to); });
+                           [this](const Config& from, const Config& to) { return rebind(from, to); });
 
   if (config->port == 0 && config->unixsocket.empty()) {
     return engine::Error{engine::ErrorCode::kInvalid, "Configured to not listen anywhere."};
@@ -189,7 +189,7 @@ void Network::accepted(int fd, bool unix_socket) {
 
 // CONFIG SET port, bind: on the thread of whoever asked, and at once, so that it can be refused. It
 // must not wait for the first loop, which may be waiting to SET something itself.
-std::optional<std::string> Network::rebind(const Config& to) {
+std::optional<std::string> Network::rebind(const Config& from, const Config& to) {
   std::lock_guard guard(listening_mutex_);
   auto sockets = open_tcp_sockets(to);
   if (!sockets) {
@@ -204,7 +204,8 @@ std::optional<std::string> Network::rebind(const Config& to) {
         if (old.unix_path.empty()) ::listen(old.fd, to.tcp_backlog);
       }
       log_warning("{}", sockets.error().message);
-      return "Unable to listen on this port. Check server logs.";
+      return from.bind != to.bind ? "Failed to bind to specified addresses."
+                                  : "Unable to listen on this port. Check server logs.";
     }
   }
   std::erase_if(listening_, [](const ListeningSocket& old) { return old.unix_path.empty(); });

@@ -46,7 +46,7 @@ class Network {
 
  private:
   void accepted(int fd, bool unix_socket);
-  std::optional<std::string> rebind(const Config& to);
+  std::optional<std::string> rebind(const Config& from, const Config& to);
 
   Server& server_;
   std::vector<std::unique_ptr<Worker>> workers_;

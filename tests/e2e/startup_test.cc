@@ -143,5 +143,32 @@ TEST_CASE("CONFIG SET port moves the server, and a taken port leaves it where it
   CHECK(client.call({"PING"}) == "+PONG\r\n");
 }
 
+std::string proc_file(pid_t pid, const std::string& name) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/" + name);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+TEST_CASE("the process has the title and the rank that the configuration gives it") {
+  ServerProcess server;
+  server.start();
+  Client client(server.port());
+  const std::string port = std::to_string(server.port());
+  const auto title = [&] {
+    const std::string all = proc_file(server.pid(), "cmdline");
+    return all.substr(0, all.find('\0'));
+  };
+  CHECK(title() == "respcask-server 127.0.0.1:" + port);
+  client.call({"CONFIG", "SET", "proc-title-template", "{title}-{port}"});
+  CHECK(title() == "respcask-server-" + port);
+  CHECK(client.call({"CONFIG", "SET", "proc-title-template", "{nonsense}"})[0] == '-');
+  CHECK(title() == "respcask-server-" + port);
+
+  const int before = std::stoi(proc_file(server.pid(), "oom_score_adj"));
+  CHECK(client.call({"CONFIG", "SET", "oom-score-adj-values", "7 200 800"}) == "+OK\r\n");
+  CHECK(std::stoi(proc_file(server.pid(), "oom_score_adj")) == before);
+  CHECK(client.call({"CONFIG", "SET", "oom-score-adj", "yes"}) == "+OK\r\n");
+  CHECK(std::stoi(proc_file(server.pid(), "oom_score_adj")) == before + 7);
+}
+
 }  // namespace
 }  // namespace respcask::e2e

@@ -1,8 +1,11 @@
 #include <doctest/doctest.h>
 
-#include <fstream>
+#include <chrono>
 #include <string>
+#include <thread>
 
+#include "server/log.h"
+#include "server/store_settings.h"
 #include "tests/server/harness.h"
 
 namespace respcask::server::testing {
@@ -65,6 +68,34 @@ TEST_CASE("config: RESETSTAT forgets counts and errors") {
   CHECK(h.run("config resetstat") == "+OK\r\n");
   CHECK(!contains(h.run("info errorstats"), "errorstat"));
   CHECK(contains(h.run("info stats"), "total_error_replies:0\r\n"));
+}
+
+TEST_CASE("config: what is the store's and the log's follows a SET") {
+  Harness h;
+  follow_config(*h.config, *h.store);
+  CHECK(!log_enabled(LogLevel::kDebug));
+  CHECK(h.run("config set loglevel debug merge-stop-garbage 1 appendfsync always") == "+OK\r\n");
+  CHECK(log_enabled(LogLevel::kDebug));
+  CHECK(h.run("config set loglevel notice") == "+OK\r\n");
+  CHECK(!log_enabled(LogLevel::kDebug));
+  // In this mode what is written is synced at once.
+  h.run("set a b");
+  const auto point = h.store->commit(engine::ShardSet::first(h.store->shard_count()), {});
+  REQUIRE(point);
+  for (int i = 0; i < 1000 && !h.store->synced(*point); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  CHECK(h.store->synced(*point));
+}
+
+TEST_CASE("config: the defaults of merging are the engine's") {
+  const engine::MergeOptions defaults;
+  const engine::MergeOptions merge = store_options(Config()).merge;
+  CHECK(merge.trigger_garbage == defaults.trigger_garbage);
+  CHECK(merge.stop_garbage == defaults.stop_garbage);
+  CHECK(merge.bytes_per_second == defaults.bytes_per_second);
+  CHECK(merge.window_from_hour == defaults.window_from_hour);
+  CHECK(merge.window_to_hour == defaults.window_to_hour);
 }
 
 TEST_CASE("config: REWRITE needs a file") {

@@ -118,7 +118,7 @@ TEST_CASE("info: changes since the last save, and the save") {
   CHECK(value(h, "rdb_saves") == "1");
   CHECK(value(h, "rdb_last_bgsave_time_sec") == "-1");
   CHECK(h.run("bgsave") == "+Background saving started\r\n");
-  h.server->saving.stop();
+  h.server->saving.wait();
   CHECK(value(h, "rdb_saves") == "2");
   CHECK(value(h, "rdb_bgsave_in_progress") == "0");
   CHECK(value(h, "rdb_last_bgsave_time_sec") != "-1");

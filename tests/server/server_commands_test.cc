@@ -13,9 +13,11 @@ TEST_CASE("server: saving answers as Redis, and moves LASTSAVE") {
   CHECK(h.run("save") == "+OK\r\n");
   CHECK(h.run("bgsave schedule") == "+Background saving started\r\n");
   CHECK(h.run("bgsave nonsense") == "-ERR syntax error\r\n");
-  h.server->saving.stop();
+  h.server->saving.wait();
   CHECK(h.run("bgrewriteaof") == "+Background append only file rewriting started\r\n");
-  h.server->saving.stop();
+  CHECK(h.run("bgrewriteaof") ==
+        "-ERR Background append only file rewriting already in progress\r\n");
+  h.server->saving.wait();
   CHECK(h.server->saving.report().rewrites == 1);
   CHECK(h.run("lastsave") == ":" + std::to_string(h.server->saving.report().last_save_s) + "\r\n");
   h.run("multi");

@@ -1,0 +1,81 @@
+#include "server/store_settings.h"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "server/log.h"
+#include "server/types/element_index.h"
+
+namespace respcask::server {
+namespace {
+
+engine::SyncMode sync_mode(const Config& config) {
+  switch (config.appendfsync) {
+    case AppendFsync::kAlways:
+      return engine::SyncMode::kAlways;
+    case AppendFsync::kEverysec:
+      return engine::SyncMode::kEverySecond;
+    case AppendFsync::kNo:
+      break;
+  }
+  return engine::SyncMode::kNo;
+}
+
+engine::MergeOptions merge_options(const Config& config) {
+  engine::MergeOptions merge;
+  merge.trigger_garbage = config.merge_trigger_garbage_percent / 100.0;
+  merge.stop_garbage = config.merge_stop_garbage_percent / 100.0;
+  merge.bytes_per_second = config.merge_bytes_per_second;
+  merge.window_from_hour = static_cast<int>(config.merge_window.first);
+  merge.window_to_hour = static_cast<int>(config.merge_window.last);
+  return merge;
+}
+
+void log_of_store(engine::LogLevel level, std::string_view message) {
+  switch (level) {
+    case engine::LogLevel::kDebug:
+      return log_debug("{}", message);
+    case engine::LogLevel::kVerbose:
+      return log_verbose("{}", message);
+    case engine::LogLevel::kNotice:
+      return log_notice("{}", message);
+    case engine::LogLevel::kWarning:
+      return log_warning("{}", message);
+  }
+}
+
+}  // namespace
+
+engine::Options store_options(const Config& config) {
+  engine::Options options;
+  options.dir = config.dir;
+  options.shards = config.shards;
+  options.databases = static_cast<uint32_t>(config.databases);
+  options.segment_bytes = config.segment_bytes;
+  options.sync = sync_mode(config);
+  options.merge = merge_options(config);
+  options.element_index = make_element_index;
+  options.log = log_of_store;
+  return options;
+}
+
+void follow_config(ConfigStore& config, engine::Store& store) {
+  config.on_change({"appendfsync"}, [&store](const Config&, const Config& to) {
+    store.set_sync_mode(sync_mode(to));
+    return std::nullopt;
+  });
+  config.on_change(
+      {"merge-trigger-garbage", "merge-stop-garbage", "merge-bytes-per-second", "merge-window"},
+      [&store](const Config&, const Config& to) {
+        store.set_merge_options(merge_options(to));
+        return std::nullopt;
+      });
+  config.on_change({"loglevel"}, [](const Config&, const Config& to) -> std::optional<std::string> {
+    std::string refused = log_open(to);
+    if (refused.empty()) return std::nullopt;
+    return refused;
+  });
+}
+
+}  // namespace respcask::server
