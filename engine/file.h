@@ -158,6 +158,7 @@ struct FileInfo {
   bool is_directory = false;
   std::uint64_t size = 0;       // bytes
   std::uint64_t allocated = 0;  // bytes on the disk, reserved ones included
+  std::uint64_t names = 1;      // hard links; of a directory whatever the system says
 };
 
 struct Space {

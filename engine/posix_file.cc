@@ -260,7 +260,8 @@ class PosixFileSystem final : public FileSystem {
     }
     return std::optional(FileInfo{S_ISDIR(status.st_mode),
                                   static_cast<std::uint64_t>(status.st_size),
-                                  static_cast<std::uint64_t>(status.st_blocks) * 512});
+                                  static_cast<std::uint64_t>(status.st_blocks) * 512,
+                                  static_cast<std::uint64_t>(status.st_nlink)});
   }
 
   Result<void> rename(const std::string& from, const std::string& to) override {

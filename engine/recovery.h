@@ -10,6 +10,8 @@
 //   3. apply(): replays the log from oldest to newest up to the cut, the last record of a name
 //               winning, cuts the torn tail off and makes the shard ready. Bad bytes below the mark
 //               are damage: reported, counted, stepped over to the next valid batch.
+// A file with a second name is never written to, since the other one is a backup's (backup.h): the
+// shard goes on in a new segment, and where a tail has to be cut, with a copy.
 // Each shard is recovered by one thread; nobody else may touch the shard until then.
 #pragma once
 
@@ -86,6 +88,9 @@ class ShardRecovery {
   void drop_all(Shard::Namespace& dead);
   void drop_unreachable();
   Result<void> cut_tail();
+  Result<bool> has_other_name(const Segment& segment) const;
+  Result<void> replace_by_copy(uint64_t size);
+  Result<void> reopen_newest(uint64_t map_bytes);
   Result<void> adopt_active();
 
   Shard& shard_;

@@ -190,6 +190,7 @@ class Shard {
   friend class Store;
   friend class ShardRecovery;
   friend class Merge;
+  friend class Backup;
 
   // One database: its id in the log and its keys.
   struct Namespace {

@@ -21,6 +21,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/backup.h"
 #include "engine/crc32c.h"
 #include "engine/slot.h"
 
@@ -130,7 +131,21 @@ Result<void> Store::prepare_directory() {
     }
     if (auto made = create(); !made) return made;
   }
+  if (!options_.read_only) {
+    if (auto claimed = claim_backup(); !claimed) return claimed;
+  }
   return read_record();
+}
+
+// A backup that is written to is none any more, and must not be removed as one.
+Result<void> Store::claim_backup() {
+  FileSystem& files = *options_.files;
+  const std::string mark = fmt::format("{}/{}", options_.dir, kBackupMark);
+  auto there = files.stat(mark);
+  if (!there) return there.error();
+  if (!*there) return {};
+  if (auto removed = files.unlink(mark); !removed) return removed;
+  return files.sync_directory(options_.dir);
 }
 
 Result<void> Store::create() {

@@ -106,6 +106,8 @@ class Store {
   const OpenReport& open_report() const { return open_report_; }
 
  private:
+  friend class Backup;
+
   // Less than this in a shard is not worth merging unasked.
   static constexpr uint64_t kMergeLeastBytes = uint64_t{4} << 20;
 
@@ -125,6 +127,7 @@ class Store {
 
   explicit Store(Options options);
   Result<void> prepare_directory();
+  Result<void> claim_backup();
   Result<void> create();
   Result<void> read_record();
   Result<void> recover();

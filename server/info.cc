@@ -453,6 +453,7 @@ void Info::write_bitcask() {
   field("damaged_records", sum.damaged_records);
   field("parked_commands", server_.stats.sum().parked);
   const engine::MergeStats merges = server_.store.merge_stats();
+  field("last_backup", server_.saving.report().last_backup);
   field("merge_in_progress", merges.running ? 1 : 0);
   field("merges", merges.merges);
   field("merges_failed", merges.failed);

@@ -1,22 +1,33 @@
 #include "server/saving.h"
 
 #include <chrono>
-#include <ctime>
+#include <cstdint>
+#include <string>
 #include <utility>
 
+#include "engine/backup.h"
 #include "server/log.h"
 
 namespace respcask::server {
 namespace {
 
+int64_t unix_ms() {
+  using namespace std::chrono;
+  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+}
+
 int64_t unix_s() {
-  return static_cast<int64_t>(std::time(nullptr));
+  return unix_ms() / 1000;
+}
+
+std::string directory_of(const engine::Store& store, const Config& config) {
+  return config.backup_dir.empty() ? store.options().dir + "/backups" : config.backup_dir;
 }
 
 }  // namespace
 
-Saving::Saving(engine::Store& store, const Stats& stats, int64_t now_s)
-    : store_(store), stats_(stats), last_save_s_(now_s) {}
+Saving::Saving(engine::Store& store, const ConfigStore& config, const Stats& stats, int64_t now_s)
+    : store_(store), config_(config), stats_(stats), last_save_s_(now_s) {}
 
 void Saving::stop() {
   stopping_ = true;
@@ -39,24 +50,54 @@ void Saving::join() {
   }
 }
 
-engine::Result<void> Saving::save() {
-  return save_everything();
+void Saving::clean_up() {
+  const auto config = config_.snapshot();
+  const auto cleaned = engine::prune_backups(*store_.options().files, directory_of(store_, *config),
+                                             store_.id(), SIZE_MAX);
+  if (!cleaned) log_warning("Removing unfinished backups: {}", cleaned.error().message);
 }
 
-engine::Result<void> Saving::save_everything() {
-  // Counted before the sync: what is written while it runs may not be in it.
-  const uint64_t changes = stats_.sum().changes;
-  const engine::Result<void> synced = store_.sync();
-  std::lock_guard guard(mutex_);
-  save_failed_ = !synced;
-  if (synced) {
-    ++saves_;
-    changes_at_save_ = changes;
-    last_save_s_ = unix_s();
-  } else {
-    log_warning("Saving failed: {}", synced.error().message);
+std::optional<engine::Result<void>> Saving::save() {
+  {
+    std::lock_guard guard(mutex_);
+    if (save_job_.running) return std::nullopt;
+    save_job_.running = true;
+    save_job_.started_s = unix_s();
   }
-  return synced;
+  const engine::Result<void> saved = make_backup();
+  std::lock_guard guard(mutex_);
+  save_job_.running = false;
+  return saved;
+}
+
+engine::Result<void> Saving::make_backup() {
+  const auto config = config_.snapshot();
+  const std::string directory = directory_of(store_, *config);
+  // Counted before: what is written meanwhile may not be in it.
+  const uint64_t changes = stats_.sum().changes;
+  const auto made = engine::make_backup(store_, directory, unix_ms());
+  {
+    std::lock_guard guard(mutex_);
+    save_failed_ = !made;
+    if (made) {
+      ++saves_;
+      changes_at_save_ = changes;
+      last_save_s_ = unix_s();
+      last_backup_ = made->path;
+    }
+  }
+  if (!made) {
+    log_warning("Backup failed: {}", made.error().message);
+    return made.error();
+  }
+  log_notice("Backup {}: {} segments, {} bytes, of which {} were copied; shards locked for {} us",
+             made->path, made->segments, made->bytes, made->copied_bytes, made->locked_us);
+  if (config->backups_kept > 0) {
+    const auto pruned = engine::prune_backups(*store_.options().files, directory, store_.id(),
+                                              static_cast<size_t>(config->backups_kept));
+    if (!pruned) log_warning("Removing old backups: {}", pruned.error().message);
+  }
+  return {};
 }
 
 void Saving::rewrite_everything() {
@@ -91,7 +132,7 @@ bool Saving::start(Job& job, Work work) {
 }
 
 bool Saving::start_save() {
-  return start(save_job_, [this] { (void)save_everything(); });
+  return start(save_job_, [this] { (void)make_backup(); });
 }
 
 bool Saving::start_rewrite() {
@@ -106,6 +147,7 @@ Saving::Report Saving::report() const {
   report.saves = saves_;
   report.changes_since_save = changes - changes_at_save_;
   report.save_failed = save_failed_;
+  report.last_backup = last_backup_;
   report.save_duration_s = save_job_.duration_s;
   if (save_job_.running) report.save_running_s = unix_s() - save_job_.started_s;
   report.rewrites = rewrites_;

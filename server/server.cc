@@ -30,7 +30,7 @@ Server::Server(engine::Store& of, ConfigStore& with, std::span<const Command> mo
       commands(with.snapshot()->renamed_commands, more_commands),
       stats(commands.size()),
       started_ms(unix_ms()),
-      saving(of, stats, started_ms / 1000),
+      saving(of, with, stats, started_ms / 1000),
       shut_down([] { ::kill(::getpid(), SIGTERM); }),
       tables_(of.shard_count()) {}
 
@@ -39,6 +39,7 @@ Server::~Server() {
 }
 
 void Server::start() {
+  saving.clean_up();
   deadlines.start();
   readers.start(std::max(1, config.snapshot()->readers));
   stopping_ = false;

@@ -11,13 +11,11 @@ namespace {
 
 constexpr std::string_view kSaveRunning = "ERR Background save already in progress";
 
-// As in Redis, SAVE holds up the loop that runs it until the disk has everything. BGSAVE does not.
+// As in Redis, SAVE holds up the loop that runs it until the backup is whole. BGSAVE does not.
 void cmd_save(Context& c) {
-  Saving& saving = c.server().saving;
-  if (saving.report().save_running_s) return c.error(kSaveRunning);
-  if (const auto saved = saving.save(); !saved) {
-    return c.error(fmt::format("ERR saving failed: {}", saved.error().message));
-  }
+  const auto saved = c.server().saving.save();
+  if (!saved) return c.error(kSaveRunning);
+  if (!*saved) return c.error(fmt::format("ERR saving failed: {}", saved->error().message));
   c.ok();
 }
 

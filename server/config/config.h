@@ -136,7 +136,8 @@ struct Config {
   HourWindow merge_window;
   uint64_t scrub_bytes_per_second{};  // 0: no scrubbing
   uint64_t maxdisk{};                 // bytes; 0: no limit
-  int backups_kept{};
+  std::string backup_dir;             // "": `backups` in dir
+  int backups_kept{};                 // 0: all
   uint64_t string_chunk_threshold{};  // bytes; a longer string is kept in chunks
   uint64_t collection_split_bytes{};  // a larger collection is kept as one record an element
 

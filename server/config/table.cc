@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cctype>
+#include <filesystem>
 #include <thread>
 #include <unordered_map>
 
@@ -37,6 +38,17 @@ std::string_view check_bind(Value& value) {
   auto& words = std::get<std::vector<std::string>>(value);
   if (words.size() == 1 && words[0].empty()) words.clear();
   return words.size() > kMaxAddresses ? "Too many bind addresses specified." : "";
+}
+
+// The process may change its directory later.
+std::string_view make_absolute(Value& value) {
+  auto& path = std::get<std::string>(value);
+  if (path.empty()) return "";
+  std::error_code error;
+  const auto absolute = std::filesystem::absolute(path, error);
+  if (error) return "argument must be the path of a directory";
+  path = absolute.lexically_normal().string();
+  return "";
 }
 
 // Every {...} must be one that the process title knows, and something must be left when those that
@@ -154,8 +166,13 @@ constexpr Row kStorageRows[] = {
            "how fast stored data is read again to find damage; 0 for never"),
     memory("maxdisk", &Config::maxdisk, "0", 0, kUint64Max,
            "bound on the data's size on disk; 0 for none"),
+    string("backup-dir", &Config::backup_dir, "",
+           "directory of the backups, on the file system of dir; empty for backups in dir")
+        .guarded()
+        .checked(make_absolute)
+        .fixed(),
     integer("backups-kept", &Config::backups_kept, "1", 0, kIntMax,
-            "backups that are left in place when a new one is made"),
+            "newest backups that are kept when one has been made; 0 for all"),
     memory("string-chunk-threshold", &Config::string_chunk_threshold, "64kb", 1 << 10, 1 << 30,
            "a longer string is stored in chunks, so that changing a part of it writes that part"),
     memory("collection-split-bytes", &Config::collection_split_bytes, "2kb", 64, 1 << 20,

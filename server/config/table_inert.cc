@@ -102,7 +102,7 @@ constexpr Row kRows[] = {
     boolean("aof-rewrite-incremental-fsync", kInert, "yes", "syncing during a rewrite"),
     boolean("aof-disable-auto-gc", kInert, "no", "removal of old append-only files"),
     special("save", Kind::kSavePoints, kInert, "3600 1 300 100 60 10000",
-            "seconds changes: when to take a snapshot"),
+            "seconds changes: every write is in the log; BGSAVE makes a backup"),
     string("dbfilename", kInert, "dump.rdb", "name of the snapshot")
         .guarded()
         .checked(check_dbfilename),

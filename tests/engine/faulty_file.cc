@@ -443,9 +443,9 @@ Result<std::optional<FileInfo>> FaultyFileSystem::stat(const std::string& path) 
   const SimulatedTree::Place place = disk_->tree.look_up(path);
   if (place.error != 0 && place.error != ENOENT) return failure("look up", path, place.error);
   if (!place.node) return std::optional<FileInfo>();
-  if (place.node->is_directory()) return std::optional(FileInfo{true, 0, 0});
+  if (place.node->is_directory()) return std::optional(FileInfo{true, 0, 0, 1});
   const SimulatedFile& file = *place.node->file;
-  return std::optional(FileInfo{false, file.size(), file.allocated()});
+  return std::optional(FileInfo{false, file.size(), file.allocated(), disk_->tree.names_of(*place.node)});
 }
 
 Result<void> FaultyFileSystem::rename(const std::string& from, const std::string& to) {

@@ -49,6 +49,15 @@ class NodeCopier {
   std::unordered_map<const Node*, std::shared_ptr<Node>> copies_;
 };
 
+std::uint64_t names_below(const Node& directory, const Node& node) {
+  std::uint64_t names = 0;
+  for (const auto& [name, child] : directory.entries) {
+    if (child.get() == &node) ++names;
+    if (child->is_directory()) names += names_below(*child, node);
+  }
+  return names;
+}
+
 void count_names(const std::shared_ptr<Node>& directory) {
   for (const auto& [name, child] : directory->entries) {
     ++child->users;
@@ -81,6 +90,10 @@ SimulatedTree::Place SimulatedTree::look_up(std::string_view path) const {
     place = Place{place.node, std::string(name), std::move(child)};
   }
   return place;
+}
+
+std::uint64_t SimulatedTree::names_of(const Node& node) const {
+  return names_below(*root_, node);
 }
 
 void SimulatedTree::change(std::vector<Effect> effects) {

@@ -46,6 +46,8 @@ class SimulatedTree {
     int error = 0;  // ENOENT or ENOTDIR on the way; the rest is then empty
   };
   Place look_up(std::string_view path) const;
+  // How many visible names a node has.
+  std::uint64_t names_of(const Node& node) const;
 
   struct Effect {
     std::shared_ptr<Node> directory;

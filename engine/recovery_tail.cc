@@ -1,0 +1,92 @@
+// The end of a recovery: the torn tail is cut off, and the newest segment takes the next records.
+
+#include <fmt/format.h>
+
+#include "engine/file.h"
+#include "engine/recovery.h"
+
+namespace respcask::engine {
+
+Result<void> ShardRecovery::cut_tail() {
+  for (size_t i = cut_.segment + 1; i < segments_.size(); ++i) {
+    report_.torn_bytes += segments_[i]->size() - kSegmentHeaderSize;
+    segments_[i]->retire();
+  }
+  if (!segments_.empty()) {
+    Segment& last = *segments_[cut_.segment];
+    const uint64_t torn = last.size() - cut_.offset;
+    report_.torn_bytes += torn;
+    if (torn > 0) {
+      shard_.log(LogLevel::kNotice, fmt::format("{}: torn tail of {} bytes at offset {} cut off",
+                                                last.path(), torn, cut_.offset));
+      auto shared = has_other_name(last);
+      if (!shared) return shared.error();
+      auto cut = *shared ? replace_by_copy(cut_.offset) : last.cut(cut_.offset);
+      if (!cut) return cut;
+    }
+  }
+  segments_.clear();
+  for (size_t i = 0; i < shard_.order_.size(); ++i) {
+    shard_.order_[i]->sealed = true;
+    if (i < mark_.segment || shard_.order_[i]->header().generation > 0) {
+      shard_.order_[i]->synced_bytes = shard_.order_[i]->size();
+    } else {
+      shard_.sealed_unsynced_.push_back(shard_.order_[i]);
+    }
+  }
+  return adopt_active();
+}
+
+// Whether a backup holds the segment's file too.
+Result<bool> ShardRecovery::has_other_name(const Segment& segment) const {
+  auto info = shard_.options_.files->stat(segment.path());
+  if (!info) return info.error();
+  return *info && (*info)->names > 1;
+}
+
+// Cuts the newest segment without writing to its file: the shard gets a copy of its own.
+Result<void> ShardRecovery::replace_by_copy(uint64_t size) {
+  FileSystem& files = *shard_.options_.files;
+  const std::string path = shard_.order_.back()->path();
+  const std::string temporary = path + ".tmp";  // left behind, it is removed by the next start
+  auto copy = files.create(temporary);
+  if (!copy) return copy.error();
+  const std::string_view kept = shard_.order_.back()->bytes().substr(0, size);
+  if (auto written = (*copy)->write_at(0, kept); !written) return written;
+  if (auto synced = (*copy)->sync_all(); !synced) return synced;
+  if (auto renamed = files.rename(temporary, path); !renamed) return renamed;
+  if (auto synced = files.sync_directory(path.substr(0, path.rfind('/'))); !synced) return synced;
+  return reopen_newest(kSegmentHeaderSize);
+}
+
+// Maps at least `map_bytes` of it.
+Result<void> ShardRecovery::reopen_newest(uint64_t map_bytes) {
+  std::shared_ptr<Segment>& newest = shard_.order_.back();
+  auto again = Segment::open(*shard_.options_.files, newest->path(), true, map_bytes);
+  if (!again) return again.error();
+  (*again)->live_bytes = newest->live_bytes;
+  (*again)->mark_bytes = newest->mark_bytes;
+  (*again)->slot = newest->slot;
+  (*again)->damaged = newest->damaged;
+  newest = *again;
+  shard_.segments_[newest->slot] = std::move(*again);
+  return {};
+}
+
+Result<void> ShardRecovery::adopt_active() {
+  if (shard_.order_.empty()) return shard_.roll();
+  const Segment& newest = *shard_.order_.back();
+  auto shared = has_other_name(newest);
+  if (!shared) return shared.error();
+  if (*shared || newest.header().generation > 0 || newest.size() >= shard_.options_.segment_bytes) {
+    return shard_.roll();
+  }
+  // Once more, with room to grow.
+  auto wide = reopen_newest(shard_.options_.segment_bytes + (uint64_t{4} << 30));
+  if (!wide) return wide;
+  if (!shard_.sealed_unsynced_.empty()) shard_.sealed_unsynced_.pop_back();
+  shard_.active_ = shard_.order_.back();
+  return {};
+}
+
+}  // namespace respcask::engine

@@ -1,0 +1,321 @@
+#include "engine/backup.h"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/store.h"
+#include "tests/engine/store_fixture.h"
+
+using namespace respcask::engine;
+
+namespace {
+
+using Contents = std::map<std::string, std::string>;
+
+constexpr int64_t kTime = 1'790'000'000'123;
+const std::string kDirectory = "/store/backups";
+
+Options small_segments() {
+  Options options;
+  options.dir = "/store";
+  options.shards = 2;
+  options.segment_bytes = 8 * 1024;
+  options.merge.bytes_per_second = 0;
+  return options;
+}
+
+// What a store in `directory` holds. The disk stays the caller's.
+Contents contents_of(FaultyFileSystem& disk, const std::string& directory, bool read_only = true) {
+  Options options = small_segments();
+  options.dir = directory;
+  options.read_only = read_only;
+  options.files = &disk;
+  auto store = Store::open(options);
+  if (!store) FAIL(store.error().message);
+  Contents contents;
+  for (uint32_t i = 0; i < (*store)->shard_count(); ++i) {
+    Shard& shard = (*store)->shard(i);
+    uint64_t cursor = 0;
+    do {
+      cursor = shard.keydir(0).scan(cursor, [&](std::string_view key, const KeydirEntry& entry) {
+        auto value = fetch(shard.cold_read(entry.where, entry.value_size));
+        if (!value) FAIL(value.error().message);
+        contents[std::string(key)] = *value;
+      });
+    } while (cursor != 0);
+    CHECK((*store)->open_report().found.damaged_ranges == 0);
+    CHECK((*store)->open_report().found.torn_bytes == 0);
+  }
+  return contents;
+}
+
+std::vector<std::string> names_in(FaultyFileSystem& disk, const std::string& directory) {
+  auto there = disk.stat(directory);
+  if (!there || !*there) return {};
+  return *disk.list(directory);
+}
+
+std::string backup(StoreFixture& fixture, int64_t now_ms = kTime) {
+  auto made = make_backup(*fixture.store, kDirectory, now_ms);
+  if (!made) FAIL(made.error().message);
+  return made->path;
+}
+
+void merge_now(Store& store) {
+  const uint64_t before = store.merge_stats().requests_done;
+  store.request_merge();
+  while (store.merge_stats().requests_done == before) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+Contents fill(StoreFixture& fixture, int from, int to, char letter = 'v') {
+  for (int i = from; i < to; ++i) {
+    fixture.put(fmt::format("key{}", i), std::string(static_cast<size_t>(100 + i), letter));
+  }
+  return fixture.contents();
+}
+
+}  // namespace
+
+TEST_CASE("a backup holds what was there when it was made, and nothing later") {
+  StoreFixture fixture(FaultyFileSystem(), small_segments());
+  const Contents then = fill(fixture, 0, 100);
+  CHECK(backup(fixture) == "/store/backups/2026-09-21T14-13-20.123Z");
+  fill(fixture, 50, 150, 'n');
+  for (int i = 0; i < 30; ++i) fixture.remove(fmt::format("key{}", i));
+  merge_now(*fixture.store);
+  fixture.flush(0);
+  merge_now(*fixture.store);
+  CHECK(contents_of(*fixture.disk, "/store/backups/2026-09-21T14-13-20.123Z") == then);
+}
+
+TEST_CASE("a backup of an empty store is an empty store") {
+  StoreFixture fixture(FaultyFileSystem(), small_segments());
+  CHECK(contents_of(*fixture.disk, backup(fixture)).empty());
+}
+
+TEST_CASE("sealed segments are linked, small active ones copied, large ones rolled") {
+  StoreFixture fixture(FaultyFileSystem(), small_segments());
+  fixture.put("small", "1");
+  auto first = make_backup(*fixture.store, kDirectory, kTime);
+  REQUIRE(first);
+  CHECK(first->segments == 1);
+  CHECK(first->copied_bytes == first->bytes);
+  const uint64_t segments = fixture.sum(&ShardStats::segments);
+  CHECK(segments == 2);
+  fixture.put("small", std::string(6000, 'x'));
+  auto second = make_backup(*fixture.store, kDirectory, kTime + 1);
+  REQUIRE(second);
+  CHECK(second->copied_bytes == 0);
+  CHECK(fixture.sum(&ShardStats::segments) == segments + 1);
+}
+
+TEST_CASE("neither store writes to the files of the other") {
+  StoreFixture fixture(FaultyFileSystem(), small_segments());
+  const Contents then = fill(fixture, 0, 60);
+  const std::string path = backup(fixture);
+  SUBCASE("the store, after a restart right after the backup") {
+    fixture.crash_process();
+    fill(fixture, 0, 60, 'n');
+    CHECK(contents_of(*fixture.disk, path) == then);
+  }
+  SUBCASE("the backup, when it is opened and written to") {
+    {
+      Options options = small_segments();
+      options.dir = path;
+      options.files = fixture.disk.get();
+      auto restored = Store::open(options);
+      REQUIRE(restored);
+      StoreFixture other{FaultyFileSystem(), small_segments()};
+      std::swap(other.store, *restored);
+      fill(other, 0, 60, 'r');
+      fill(other, 0, 60, 'q');
+      merge_now(*other.store);
+      REQUIRE(other.store->close());
+      std::swap(other.store, *restored);
+    }
+    fixture.reopen();
+    CHECK(fixture.contents() == then);
+    fixture.crash_process();
+    CHECK(fixture.contents() == then);
+  }
+}
+
+TEST_CASE("a tail is cut in a copy where a backup has the file too") {
+  StoreFixture fixture(FaultyFileSystem(), small_segments());
+  fill(fixture, 0, 30);
+  fixture.put("{a}last", std::string(200, 'l'));
+  const uint32_t shard = fixture.store->shard_of("{a}last");
+  REQUIRE(fixture.store->close());
+  // The last value of the newest segment rots; nothing says that it had been synced.
+  const std::string directory = fmt::format("/store/shard-{:02}", shard);
+  std::string newest;
+  for (const std::string& name : names_in(*fixture.disk, directory)) {
+    if (name.ends_with(".seg")) newest = directory + "/" + name;
+    if (name.ends_with(".hint")) REQUIRE(fixture.disk->unlink(directory + "/" + name));
+  }
+  const std::string whole = fixture.disk->contents(newest);
+  fixture.disk->flip_bit(newest, whole.size() * 8 - 1);
+  REQUIRE(fixture.disk->link(newest, "/other"));
+  const std::string rotten = fixture.disk->contents(newest);
+  fixture.reopen();
+  CHECK(fixture.get("{a}last") == std::nullopt);
+  fill(fixture, 0, 30, 'n');
+  CHECK(fixture.disk->contents("/other") == rotten);
+}
+
+TEST_CASE("a transaction over all shards is in a backup whole or not at all") {
+  StoreFixture fixture(FaultyFileSystem(), small_segments());
+  std::atomic<bool> stop{false};
+  std::vector<std::string> keys;
+  for (uint32_t shard = 0; shard < 2; ++shard) {
+    for (int i = 0;; ++i) {
+      const std::string key = fmt::format("k{}", i);
+      if (fixture.store->shard_of(key) != shard) continue;
+      keys.push_back(key);
+      break;
+    }
+  }
+  std::thread writer([&] {
+    constexpr int kMostRounds = 3000;
+    for (int round = 0; !stop && round < kMostRounds; ++round) {
+      const std::string value = std::to_string(round) + std::string(100, '.');
+      fixture.in_all_shards([&](Shard& shard) {
+        const std::string& key = keys[shard.index()];
+        const std::string_view piece = value;
+        shard.put(0, key, shard.hash(key), 0, 0, {&piece, 1});
+      });
+    }
+  });
+  for (int i = 0; i < 12; ++i) {
+    if (i % 3 == 0) fixture.store->request_merge();
+    const Contents got = contents_of(*fixture.disk, backup(fixture, kTime + i));
+    if (got.empty()) continue;
+    REQUIRE(got.size() == 2);
+    CHECK(got.at(keys[0]) == got.at(keys[1]));
+  }
+  stop = true;
+  writer.join();
+}
+
+TEST_CASE("old backups go by count; what is used, changed or somebody else's stays") {
+  StoreFixture fixture(FaultyFileSystem(), small_segments());
+  fill(fixture, 0, 20);
+  FaultyFileSystem& disk = *fixture.disk;
+  const uint64_t id = fixture.store->id();
+  std::vector<std::string> paths;
+  for (int i = 0; i < 5; ++i) paths.push_back(backup(fixture, kTime + i));
+  CHECK(backup(fixture, kTime) == "/store/backups/2026-09-21T14-13-20.128Z");  // the name was taken
+  paths.push_back("/store/backups/2026-09-21T14-13-20.128Z");
+  disk.set_contents("/store/backups/notes", "a user's own");
+  REQUIRE(disk.create_directory("/store/backups/mine.tmp"));
+  contents_of(disk, paths[0], false);  // written to
+  Options options = small_segments();
+  options.dir = paths[1];
+  options.read_only = true;
+  options.files = &disk;
+  auto reader = Store::open(options);
+  REQUIRE(reader);
+  CHECK(list_backups(disk, kDirectory, id)->size() == 5);
+  CHECK(list_backups(disk, kDirectory, id + 1)->empty());
+  REQUIRE(prune_backups(disk, kDirectory, id + 1, 0));
+  REQUIRE(prune_backups(disk, kDirectory, id, 2));
+  const auto base = [](const std::string& path) { return path.substr(path.rfind('/') + 1); };
+  CHECK(names_in(disk, kDirectory) == std::vector<std::string>{base(paths[0]), base(paths[1]),
+                                                               base(paths[4]), base(paths[5]),
+                                                               "mine.tmp", "notes"});
+  CHECK(contents_of(disk, paths[4]) == fixture.contents());
+  REQUIRE((*reader)->close());
+  REQUIRE(prune_backups(disk, kDirectory, id, 0));
+  CHECK(names_in(disk, kDirectory) ==
+        std::vector<std::string>{base(paths[0]), "mine.tmp", "notes"});
+  CHECK(list_backups(disk, "/nowhere", id)->empty());
+  REQUIRE(prune_backups(disk, "/nowhere", id, 0));
+}
+
+namespace {
+
+// A store with two backups, the first of which is then pruned; every call is made to fail once.
+struct Sweep {
+  explicit Sweep(FaultRule rule) : fixture(FaultyFileSystem(), small_segments()) {
+    then = fill(fixture, 0, 45);
+    backup(fixture, kTime);
+    now = fill(fixture, 20, 60, 'n');
+    before = fixture.disk->calls();
+    if (rule.times > 0) fixture.disk->inject(rule);
+    made = bool(make_backup(*fixture.store, kDirectory, kTime + 1));
+    pruned = made && prune_backups(*fixture.disk, kDirectory, fixture.store->id(), 1);
+    calls = fixture.disk->calls() - before;
+  }
+
+  StoreFixture fixture;
+  Contents then, now;
+  uint64_t before = 0, calls = 0;
+  bool made = false, pruned = false;
+};
+
+void check_backups(Sweep& sweep, FaultyFileSystem& disk) {
+  for (const std::string& name : names_in(disk, kDirectory)) {
+    if (name.ends_with(".tmp")) continue;
+    const bool first = name == "2026-09-21T14-13-20.123Z";
+    CHECK(contents_of(disk, kDirectory + "/" + name) == (first ? sweep.then : sweep.now));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("power lost at any call of a backup or a pruning leaves no half of one") {
+  const uint64_t calls = Sweep(FaultRule{.times = 0}).calls;
+  REQUIRE(calls > 50);
+  for (uint64_t k = 0; k < calls; ++k) {
+    Sweep sweep({.fault = Fault::kPowerOff, .skip = k, .times = kForever});
+    for (const PowerLoss mode : kPowerLosses) {
+      CAPTURE(k);
+      CAPTURE(int(mode));
+      FaultyFileSystem after = sweep.fixture.disk->crash(k, mode);
+      check_backups(sweep, after);
+      const auto names = names_in(after, kDirectory);
+      // Once the new one is said to be made, it is there; the old one goes after that.
+      const bool has_new =
+          std::find(names.begin(), names.end(), "2026-09-21T14-13-20.124Z") != names.end();
+      const bool has_old =
+          std::find(names.begin(), names.end(), "2026-09-21T14-13-20.123Z") != names.end();
+      CHECK((has_new || !sweep.made));
+      CHECK((has_new || has_old));
+      CHECK((!has_old || !sweep.pruned));
+      // The store itself has lost nothing of what was synced, and the leftovers go.
+      StoreFixture again(std::move(after), small_segments());
+      REQUIRE(prune_backups(*again.disk, kDirectory, again.store->id(), 1));
+      CHECK(names_in(*again.disk, kDirectory).size() == 1);
+      if (sweep.made) CHECK(again.contents() == sweep.now);
+      check_backups(sweep, *again.disk);
+    }
+  }
+}
+
+TEST_CASE("an error at any call of a backup leaves the store as it is and no half of a backup") {
+  const uint64_t calls = Sweep(FaultRule{.times = 0}).calls;
+  for (const Fault fault : {Fault::kIo, Fault::kNoSpace}) {
+    for (uint64_t k = 0; k < calls; ++k) {
+      CAPTURE(k);
+      Sweep sweep({.fault = fault, .skip = k, .times = 1});
+      sweep.fixture.disk->clear_faults();
+      check_backups(sweep, *sweep.fixture.disk);
+      CHECK(sweep.fixture.contents() == sweep.now);
+      if (sweep.fixture.store->sync_failed()) continue;
+      REQUIRE(prune_backups(*sweep.fixture.disk, kDirectory, sweep.fixture.store->id(), 1));
+      CHECK(names_in(*sweep.fixture.disk, kDirectory).size() == 1);
+      const std::string path = backup(sweep.fixture, kTime + 2);
+      CHECK(contents_of(*sweep.fixture.disk, path) == sweep.now);
+    }
+  }
+}
