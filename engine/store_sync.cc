@@ -30,10 +30,17 @@ Result<void> Store::sync() {
   return run_sync();
 }
 
-// Taken under all locks, so that it cuts no transaction in two.
+// Taken under all locks, so that it cuts no transaction in two. Transactions that are still pending
+// are written first: ids are given out across the shards, and a plan that covers one transaction
+// but cannot call it complete, because one with a lower id is pending elsewhere, would let a
+// recovery miss the part that lies below a mark.
 Store::SyncPlan Store::plan_sync() {
   SyncPlan plan;
   for (auto& shard : shards_) shard->lock();
+  for (auto& shard : shards_) {
+    // A failure closes the shard, which the plan then skips.
+    if (!shard->pending_shards_.empty()) (void)commit_shard(*shard, ShardSet());
+  }
   plan.point = committed_.load(std::memory_order_acquire);
   plan.completed = last_transaction_.load();
   for (auto& shard : shards_) {
@@ -44,10 +51,6 @@ Store::SyncPlan Store::plan_sync() {
     part.active_size = shard->active_->size();
     part.directory = std::exchange(shard->directory_unsynced_, false);
     plan.parts.push_back(std::move(part));
-    // A transaction whose part here is still pending is not covered yet.
-    if (!shard->pending_shards_.empty()) {
-      plan.completed = std::min(plan.completed, shard->completed_);
-    }
   }
   for (auto& shard : shards_) shard->unlock();
   return plan;
@@ -100,6 +103,9 @@ Result<void> Store::run_sync() {
     synced_.store(plan.point, std::memory_order_release);
   }
   if (on_sync_) on_sync_();
+  if (!failure && sync_failed()) {
+    failure = Error{ErrorCode::kReadOnly, "an earlier write or sync has failed"};
+  }
   if (failure) return *failure;
   return {};
 }

@@ -2,9 +2,11 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <random>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -162,6 +164,52 @@ TEST_CASE(
       if (survived) break;
     }
   }
+}
+
+TEST_CASE("a transaction outlives the process when a sync ran while another one was pending") {
+  StoreFixture fixture;
+  fixture.options.sync = SyncMode::kAlways;
+  fixture.reopen();
+  Store& store = *fixture.store;
+  std::vector<std::string> keys(4);  // one in each shard
+  for (int i = 0; i < 100; ++i) keys[store.shard_of(std::to_string(i))] = std::to_string(i);
+  REQUIRE(put_together(store, {{keys[0], "whole"}, {keys[1], "whole"}}));
+
+  // A second transaction that nobody has committed yet, as between two turns of a loop.
+  ShardSet pending;
+  for (uint32_t i : {2, 3}) pending.add(i);
+  for (uint32_t i : pending) store.shard(i).lock();
+  const TransactionMark mark = store.begin_transaction(pending);
+  for (uint32_t i : pending) {
+    Shard& shard = store.shard(i);
+    REQUIRE(shard.reserve(1024, Growth::kGrows));
+    shard.begin_batch();
+    const std::string_view piece = "pending";
+    shard.put(0, keys[i], shard.hash(keys[i]), 0, 0, {&piece, 1});
+    shard.end_batch(&mark);
+  }
+  for (uint32_t i : pending) store.shard(i).unlock();
+
+  // A sync of all shards, and a batch of the first one that says so.
+  for (int round = 0; round < 2; ++round) {
+    ShardSet first;
+    first.add(0);
+    {
+      std::lock_guard guard(store.shard(0));
+      REQUIRE(store.shard(0).reserve(1024, Growth::kGrows));
+      store.shard(0).begin_batch();
+      const std::string_view piece = "later";
+      store.shard(0).put(1, keys[0], store.shard(0).hash(keys[0]), 0, 0, {&piece, 1});
+      store.shard(0).end_batch(nullptr);
+    }
+    auto point = store.commit(first, first);
+    REQUIRE(point);
+    while (!store.synced(*point)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  fixture.crash_process();
+  CHECK(fixture.get(keys[0]) == "whole");
+  CHECK(fixture.get(keys[1]) == "whole");
+  CHECK(fixture.get(keys[0], 1) == "later");
 }
 
 TEST_CASE("an empty newest segment does not keep the store from opening") {
