@@ -48,6 +48,7 @@ std::string encode_segment_header(const SegmentHeader& header) {
   store(&bytes[48], header.first_sequence);
   store(&bytes[56], header.completed);
   store(&bytes[64], header.previous_id);
+  store(&bytes[72], header.previous_size);
   store(&bytes[76], crc32c(std::string_view(bytes).substr(0, 76)));
   return bytes;
 }
@@ -65,6 +66,7 @@ std::optional<SegmentHeader> decode_segment_header(std::string_view bytes) {
   header.first_sequence = load<uint64_t>(&bytes[48]);
   header.completed = load<uint64_t>(&bytes[56]);
   header.previous_id = load<uint64_t>(&bytes[64]);
+  header.previous_size = load<uint32_t>(&bytes[72]);
   if (header.last_id < header.first_id) return std::nullopt;
   return header;
 }

@@ -16,7 +16,7 @@
 //       48    8  first sequence: no batch in this or a later segment has a lower one
 //       56    8  completed, as in a batch
 //       64    8  the last id covered by the segment before this one, 0: it is the first
-//       72    4  reserved, 0
+//       72    4  the size of that segment in bytes, modulo 2^32; 0: not known
 //       76    4  CRC32C of the 76 bytes before
 //
 //   batch
@@ -98,6 +98,7 @@ struct SegmentHeader {
   uint64_t first_sequence = 0;
   uint64_t completed = 0;
   uint64_t previous_id = 0;
+  uint32_t previous_size = 0;
 };
 
 std::string encode_segment_header(const SegmentHeader& header);

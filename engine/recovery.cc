@@ -178,12 +178,21 @@ LogPosition ShardRecovery::find_synced_mark() {
   return mark;
 }
 
+// True if the segment before this one is all there: the one that it was made after, and as long as
+// it was then. A merge changes a segment's size, but only of what is synced.
+bool ShardRecovery::follows_whole(size_t index) const {
+  const SegmentHeader& header = segments_[index]->header();
+  const Segment& previous = *segments_[index - 1];
+  if (header.previous_id != previous.header().last_id) return false;
+  return header.previous_size == 0 || previous.header().generation > 0 ||
+         header.previous_size == static_cast<uint32_t>(previous.size());
+}
+
 void ShardRecovery::scan_tail(LogPosition from) {
   for (size_t i = from.segment; i < segments_.size(); ++i) {
     const Segment& segment = *segments_[i];
-    // A segment whose predecessor did not make it to the disk is past the end of the log.
-    if (i > from.segment && segment.header().previous_id != segments_[i - 1]->header().last_id)
-      return;
+    // A segment whose predecessor did not make it to the disk whole is past the end of the log.
+    if (i > from.segment && !follows_whole(i)) return;
     uint64_t at = i == from.segment ? from.offset : kSegmentHeaderSize;
     while (at < segment.size()) {
       auto batch = BatchReader::open(segment.bytes(), at);
@@ -247,6 +256,8 @@ Result<void> ShardRecovery::apply() {
   drop_unreachable();
   shard_.sequence_ = std::max(shard_.sequence_, kFirstSequence);
   shard_.completed_ = completed_;
+  // The process that made or removed these names may have died before it synced them.
+  shard_.directory_unsynced_ = true;
   return all ? Result<void>() : cut_tail();
 }
 

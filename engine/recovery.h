@@ -76,6 +76,7 @@ class ShardRecovery {
   HintReader* hint_of(size_t index);
   LogPosition find_synced_mark();
   void judge_headless();
+  bool follows_whole(size_t index) const;
   void scan_tail(LogPosition from);
   void replay_segment(size_t index, uint64_t end);
   void replay(const PlacedRecord& placed, Segment& segment);

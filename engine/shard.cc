@@ -137,7 +137,10 @@ Result<void> Shard::roll() {
   header.store_id = store_id_;
   header.first_sequence = sequence_ + 1;
   header.completed = completed_;
-  if (active_) header.previous_id = active_->header().last_id;
+  if (!order_.empty()) {
+    header.previous_id = order_.back()->header().last_id;
+    header.previous_size = static_cast<uint32_t>(order_.back()->size());
+  }
   auto made = Segment::create(*options_.files, segment_path(next_segment_id_, 0), header,
                               options_.segment_bytes + (uint64_t{4} << 30));
   if (!made) return made.error();

@@ -130,6 +130,9 @@ Result<void> Store::prepare_directory() {
       return Error{ErrorCode::kFormat, fmt::format("{}: no store is here", options_.dir)};
     }
     if (auto made = create(); !made) return made;
+  } else if (!options_.read_only) {
+    // Who made the record may have been killed before its name was on the device.
+    if (auto synced = files.sync_directory(options_.dir); !synced) return synced;
   }
   if (!options_.read_only) {
     if (auto claimed = claim_backup(); !claimed) return claimed;

@@ -212,6 +212,42 @@ TEST_CASE("a transaction outlives the process when a sync ran while another one 
   CHECK(fixture.get(keys[0], 1) == "later");
 }
 
+TEST_CASE("after a power cut no write stands that follows a lost one, across segments too") {
+  StoreFixture fixture;
+  fixture.options.shards = 1;
+  fixture.options.sync = SyncMode::kNo;
+  fixture.options.segment_bytes = 4096;
+  fixture.options.dir = "/single";
+  fixture.reopen();
+  std::vector<uint64_t> ends;  // of each put, while it went to the first segment
+  const std::string path = "/single/shard-00/00000001.seg";
+  for (int i = 0; i < 60; ++i) {
+    fixture.put("key" + std::to_string(i), std::string(100, 'v'));
+    if (fixture.sum(&ShardStats::segments) == 1) ends.push_back(fixture.total_bytes());
+  }
+  REQUIRE(ends.size() < 50);
+  for (size_t kept = 1; kept < ends.size(); kept += 5) {
+    CAPTURE(kept);
+    FaultyFileSystem disk = fixture.disk->crash_process();
+    disk.cut(path, ends[kept - 1]);
+    StoreFixture other(std::move(disk), fixture.options);
+    CHECK(other.contents().size() == kept);
+    CHECK(other.get("key" + std::to_string(kept - 1)));
+  }
+}
+
+TEST_CASE("what a start found is on the device, names included, once it is open") {
+  StoreFixture fixture;
+  fixture.options.sync = SyncMode::kNo;
+  fixture.options.segment_bytes = 4096;
+  fixture.reopen();
+  for (int i = 0; i < 200; ++i) fixture.put("key" + std::to_string(i), std::string(100, 'v'));
+  const auto before = fixture.contents();
+  fixture.crash_process();  // before any sync of the newest files' names
+  fixture.lose_power(1, PowerLoss::kDrop);
+  CHECK(fixture.contents() == before);
+}
+
 TEST_CASE("an empty newest segment does not keep the store from opening") {
   StoreFixture fixture;
   fixture.put("a", "1");
