@@ -6,14 +6,14 @@
 
 namespace respcask::engine {
 
-void BatchBuilder::begin(uint64_t sequence) {
+void BatchBuilder::begin(uint64_t sequence, uint32_t seed) {
   assert(!open_);
   open_ = true;
   start_ = log_.size();
   header_bytes_ = log_.extend(kBatchHeaderSize);
   header_ = BatchHeader{};
   header_.sequence = sequence;
-  checksum_ = 0;
+  checksum_ = seed;
 }
 
 BatchBuilder::Place BatchBuilder::append(const Record& record) {

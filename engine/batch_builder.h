@@ -17,7 +17,7 @@ class BatchBuilder {
   // Where a record went: offsets from the front of the log.
   struct Place {
     uint64_t value_offset = 0;  // of the value's checksum; the record's end if it has none
-    char* value = nullptr;      // room for the checksum and the value, to be filled in by the caller
+    char* value = nullptr;  // room for the checksum and the value, to be filled in by the caller
   };
 
   explicit BatchBuilder(PendingLog& log) : log_(log) {}
@@ -26,7 +26,8 @@ class BatchBuilder {
   // Bytes of the open batch so far; 0 if none is open.
   uint64_t size() const { return open_ ? log_.size() - start_ : 0; }
 
-  void begin(uint64_t sequence);
+  // `seed`: batch_seed() of where the batch is going to stand.
+  void begin(uint64_t sequence, uint32_t seed);
   Place append(const Record& record);
   // `synced` and `completed` as in the batch header; `transaction` may be null.
   void end(uint64_t synced, uint64_t completed, const TransactionMark* transaction);

@@ -29,6 +29,14 @@ T load(const char* from) {
   return value;
 }
 
+// The identity that a segment's own header gives it.
+uint32_t identity_in(std::string_view segment) {
+  assert(segment.size() >= kSegmentHeaderSize);
+  uint32_t identity = crc32c(segment.substr(12, 12));
+  identity = crc32c(segment.substr(32, 4), identity);
+  return crc32c(segment.substr(40, 8), identity);
+}
+
 bool known_kind(uint8_t kind) {
   return kind >= static_cast<uint8_t>(RecordKind::kPut) &&
          kind <= static_cast<uint8_t>(RecordKind::kNamespace);
@@ -69,6 +77,16 @@ std::optional<SegmentHeader> decode_segment_header(std::string_view bytes) {
   header.previous_size = load<uint32_t>(&bytes[72]);
   if (header.last_id < header.first_id) return std::nullopt;
   return header;
+}
+
+uint32_t segment_identity(const SegmentHeader& header) {
+  return identity_in(encode_segment_header(header));
+}
+
+uint32_t batch_seed(uint32_t identity, uint64_t offset) {
+  std::array<char, 8> bytes{};
+  store(bytes.data(), offset);
+  return crc32c({bytes.data(), bytes.size()}, identity);
 }
 
 size_t encode_record(const Record& record, char* out) {
@@ -155,8 +173,9 @@ TransactionMark decode_transaction(std::string_view bytes) {
   return mark;
 }
 
-std::optional<BatchReader> BatchReader::open(std::string_view segment, uint64_t offset) {
-  if (offset > segment.size()) return std::nullopt;
+std::optional<BatchReader> BatchReader::open(std::string_view segment, uint64_t offset,
+                                             std::optional<uint32_t> identity) {
+  if (offset < kSegmentHeaderSize || offset > segment.size()) return std::nullopt;
   std::string_view rest = segment.substr(offset);
   auto header = decode_batch_header(rest);
   if (!header || header->size < kBatchHeaderSize || header->size > rest.size()) return std::nullopt;
@@ -166,7 +185,7 @@ std::optional<BatchReader> BatchReader::open(std::string_view segment, uint64_t 
   std::string_view batch = rest.substr(0, header->size);
   const size_t records_end = batch.size() - trailer;
 
-  uint32_t checksum = 0;
+  uint32_t checksum = batch_seed(identity ? *identity : identity_in(segment), offset);
   size_t at = kBatchHeaderSize;
   for (uint32_t i = 0; i < header->records; ++i) {
     size_t head = 0;
@@ -229,13 +248,14 @@ bool BatchReader::values_intact() const {
   return true;
 }
 
-std::optional<uint64_t> find_batch(std::string_view segment, uint64_t from) {
+std::optional<uint64_t> find_batch(std::string_view segment, uint64_t from,
+                                   std::optional<uint32_t> identity) {
   std::array<char, 4> marker{};
   store(marker.data(), kBatchMarker);
   const std::string_view wanted(marker.data(), marker.size());
   size_t at = static_cast<size_t>(from) + 4;
   while ((at = segment.find(wanted, at)) != std::string_view::npos) {
-    if (BatchReader::open(segment, at - 4)) return at - 4;
+    if (BatchReader::open(segment, at - 4, identity)) return at - 4;
     ++at;
   }
   return std::nullopt;

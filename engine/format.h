@@ -20,7 +20,9 @@
 //       76    4  CRC32C of the 76 bytes before
 //
 //   batch
-//        0    4  CRC32C over each record's header and name, the trailer, then bytes 4..40
+//        0    4  CRC32C over the batch's place, each record's header and name, the trailer, then
+//                bytes 4..40. The place: bytes 12..24, 32..36 and 40..48 of the segment header,
+//                then the offset of the batch (8)
 //        4    4  marker 0xB17CA5C0, what a search for the next valid batch looks for
 //        8    8  sequence, rising within the shard
 //       16    8  synced: all bytes of this segment before this offset, and all earlier segments of
@@ -48,7 +50,9 @@
 // numbers start with; further ids are sequences, which begin at 65536.
 //
 // A batch is valid if and only if its marker stands, its size fits the segment, its checksum
-// matches and its records fill its size exactly. A value is valid if and only if its own checksum
+// matches and its records fill its size exactly. So it is valid only where it was written: neither
+// an old segment's bytes in a new file nor a batch that a client put inside a value is taken for
+// one. A value is valid if and only if its own checksum
 // matches; names can be trusted where a value is damaged. A value's location is the offset of its
 // checksum.
 //
@@ -104,6 +108,11 @@ struct SegmentHeader {
 std::string encode_segment_header(const SegmentHeader& header);
 // Nothing if the bytes are no valid header of this format version.
 std::optional<SegmentHeader> decode_segment_header(std::string_view bytes);
+
+// What the checksums of a segment's batches begin with.
+uint32_t segment_identity(const SegmentHeader& header);
+// The same for the batch at `offset`.
+uint32_t batch_seed(uint32_t identity, uint64_t offset);
 
 // A transaction over several shards: applied at recovery only if each of them has its part. Ids
 // rise in the order in which the parts stand in each log.
@@ -179,8 +188,9 @@ struct PlacedRecord {
 class BatchReader {
  public:
   // Reads the batch at `offset` of `segment` (the segment's bytes up to its end). Nothing if no
-  // valid batch stands there.
-  static std::optional<BatchReader> open(std::string_view segment, uint64_t offset);
+  // valid batch stands there. `identity`: the segment's, where its header cannot be relied on.
+  static std::optional<BatchReader> open(std::string_view segment, uint64_t offset,
+                                         std::optional<uint32_t> identity = std::nullopt);
 
   const BatchHeader& header() const { return header_; }
   const std::optional<TransactionMark>& transaction() const { return transaction_; }
@@ -208,6 +218,7 @@ std::optional<std::string_view> checked_value(std::string_view segment, uint64_t
                                               uint32_t value_size);
 
 // The offset of the next valid batch at or after `from`, by searching for the marker.
-std::optional<uint64_t> find_batch(std::string_view segment, uint64_t from);
+std::optional<uint64_t> find_batch(std::string_view segment, uint64_t from,
+                                   std::optional<uint32_t> identity = std::nullopt);
 
 }  // namespace respcask::engine

@@ -112,7 +112,7 @@ Result<void> Merge::copy_slice(const Segment& input, std::span<Candidate> slice)
     copied_.push_back(candidate.keep);
     moved += accounted_size(placed.record);
     if (!candidate.keep) continue;
-    if (!batch_.is_open()) batch_.begin(sequence_);
+    if (!batch_.is_open()) begin_batch();
     const BatchBuilder::Place place = batch_.append(placed.record);
     if (has_value(placed.record.kind)) {
       std::memcpy(place.value, input.bytes().data() + placed.value_offset,
@@ -131,10 +131,14 @@ Result<void> Merge::copy_slice(const Segment& input, std::span<Candidate> slice)
   return {};
 }
 
+void Merge::begin_batch() {
+  batch_.begin(sequence_, batch_seed(output_->identity(), output_->size() + pending_.size()));
+}
+
 Result<void> Merge::flush_batch(bool last) {
   // The last batch, empty if need be, keeps the sequence from being given out again when all
   // batches that carried it are gone.
-  if (last && !batch_.is_open()) batch_.begin(sequence_);
+  if (last && !batch_.is_open()) begin_batch();
   if (batch_.is_open()) batch_.end(0, completed_, nullptr);
   if (!last && pending_.size() < kWriteBytes) return {};
   if (auto reserved = output_->reserve(output_->size() + pending_.size(), kWriteBytes * 8);

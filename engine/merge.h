@@ -63,6 +63,7 @@ class Merge {
 
   Result<void> copy();
   Result<void> copy_slice(const Segment& input, std::span<Candidate> slice);
+  void begin_batch();
   Result<void> flush_batch(bool last);
   Result<void> settle();
   void switch_over();

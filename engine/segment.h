@@ -47,6 +47,7 @@ class Segment {
                                                bool writable, uint64_t map_bytes);
 
   const SegmentHeader& header() const { return header_; }
+  uint32_t identity() const { return identity_; }  // segment_identity() of the header
   const std::string& path() const { return path_; }
   File& file() { return *file_; }
 
@@ -99,6 +100,7 @@ class Segment {
   FileSystem& files_;
   std::string path_;
   const SegmentHeader header_;
+  const uint32_t identity_;
   std::unique_ptr<File> file_;
   Mapping mapping_;
   ResidencyMap residency_;

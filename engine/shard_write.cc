@@ -39,7 +39,8 @@ bool Shard::may_roll() const {
 }
 
 void Shard::begin_batch() {
-  if (!batch_.is_open()) batch_.begin(++sequence_);
+  if (batch_.is_open()) return;
+  batch_.begin(++sequence_, batch_seed(active_->identity(), append_offset()));
 }
 
 void Shard::end_batch(const TransactionMark* transaction) {

@@ -236,6 +236,27 @@ TEST_CASE("after a power cut no write stands that follows a lost one, across seg
   }
 }
 
+TEST_CASE("an older segment's bytes past the end of a newer file are no batches") {
+  StoreFixture fixture;
+  fixture.options.shards = 1;
+  fixture.options.segment_bytes = 4096;
+  fixture.options.dir = "/single";
+  fixture.reopen();
+  for (int i = 0; i < 40; ++i) fixture.put("key" + std::to_string(i % 10), std::to_string(i));
+  for (int i = 0; i < 40; ++i) fixture.put("fill", std::string(100, 'v'));
+  REQUIRE(fixture.sum(&ShardStats::segments) > 1);
+  const auto before = fixture.contents();
+  const std::string old = fixture.disk->contents("/single/shard-00/00000001.seg");
+  for (uint64_t from : {kSegmentHeaderSize, size_t{0}}) {
+    FaultyFileSystem disk = fixture.disk->crash_process();
+    const std::string path = "/single/shard-00/00000002.seg";
+    disk.set_contents(path, disk.contents(path) + old.substr(from));
+    StoreFixture other(std::move(disk), fixture.options);
+    CHECK(other.contents() == before);
+    CHECK(other.store->open_report().found.torn_bytes > 0);
+  }
+}
+
 TEST_CASE("what a start found is on the device, names included, once it is open") {
   StoreFixture fixture;
   fixture.options.sync = SyncMode::kNo;

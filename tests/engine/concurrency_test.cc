@@ -1,0 +1,122 @@
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <atomic>
+#include <chrono>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/store.h"
+#include "tests/engine/map_index.h"
+#include "tests/engine/store_fixture.h"
+
+using namespace respcask::engine;
+
+namespace {
+
+// What one client does to keys that are its own: it knows what each of them must hold.
+class Client {
+ public:
+  Client(Store& store, uint64_t seed, int number) : store_(store), random_(seed), number_(number) {}
+
+  void run(int turns) {
+    for (int turn = 0; turn < turns; ++turn) {
+      const std::string key = fmt::format("c{}k{}", number_, below(random_, 40));
+      Shard& shard = store_.shard(store_.shard_of(key));
+      ShardSet set;
+      set.add(shard.index());
+      {
+        std::lock_guard guard(shard);
+        if (!matches(shard, key)) ++wrong;
+        if (!shard.reserve(64 * 1024, Growth::kGrows)) ++wrong;
+        shard.begin_batch();
+        change(shard, key);
+        shard.end_batch(nullptr);
+      }
+      if (!store_.commit(set, set)) ++wrong;
+    }
+  }
+
+  int wrong = 0;
+
+ private:
+  bool matches(Shard& shard, const std::string& key) {
+    const auto entry = shard.find(0, key, shard.hash(key));
+    const auto expected = values_.find(key);
+    if (expected == values_.end()) return !entry;
+    if (!entry) return false;
+    const ValueRead value = shard.read(entry->where, entry->value_size);
+    if (value.state == ValueRead::State::kReady) return value.bytes == expected->second;
+    if (value.state == ValueRead::State::kDamaged) return false;
+    const auto fetched = fetch(shard.cold_read(entry->where, entry->value_size));
+    return fetched && *fetched == expected->second;
+  }
+
+  void change(Shard& shard, const std::string& key) {
+    const uint64_t hash = shard.hash(key);
+    const std::string value(below(random_, 200), static_cast<char>('a' + below(random_, 26)));
+    const std::string_view piece = value;
+    switch (below(random_, 5)) {
+      case 0:
+        shard.remove(0, key, hash);
+        values_.erase(key);
+        return;
+      case 1: {
+        const KeydirEntry entry = shard.put_split(0, key, hash, 1, 0, value);
+        auto& index = static_cast<MapIndex&>(shard.collection(entry.collection));
+        index.set("e", shard.put_element(entry.collection, 1, "e", {&piece, 1}));
+        break;
+      }
+      default:
+        shard.put(0, key, hash, 0, 0, {&piece, 1});
+    }
+    values_[key] = value;
+  }
+
+  Store& store_;
+  Random random_;
+  int number_;
+  std::map<std::string, std::string> values_;
+};
+
+}  // namespace
+
+// For the thread sanitizer above all: everything that runs in the background runs here.
+TEST_CASE("clients see their own writes while the store merges, syncs, settles and is asked") {
+  const uint64_t seed = std::random_device{}();
+  CAPTURE(seed);
+  Options options;
+  options.dir = "/store";
+  options.shards = 2;
+  options.segment_bytes = 16 * 1024;
+  options.merge.bytes_per_second = 0;
+  options.sync = SyncMode::kAlways;
+  options.element_index = MapIndex::make;
+  StoreFixture fixture(FaultyFileSystem(), options);
+  std::vector<Client> clients;
+  for (int i = 0; i < 3; ++i) {
+    clients.emplace_back(*fixture.store, seed + static_cast<uint64_t>(i), i);
+  }
+  std::atomic<bool> done{false};
+  std::thread asker([&] {
+    while (!done) {
+      fixture.store->request_merge();
+      (void)fixture.live_bytes();
+      (void)fixture.store->merge_stats();
+      (void)fixture.store->sync();
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  });
+  std::vector<std::thread> threads;
+  for (Client& client : clients) threads.emplace_back([&client] { client.run(2000); });
+  for (std::thread& thread : threads) thread.join();
+  done = true;
+  asker.join();
+  for (const Client& client : clients) CHECK(client.wrong == 0);
+  CHECK(fixture.store->merge_stats().merges > 0);
+  const auto before = fixture.contents();
+  fixture.crash_process();
+  CHECK(fixture.contents() == before);
+}
