@@ -113,8 +113,9 @@ Result<void> HintWriter::finish(const HintSummary& summary) {
   return files_.rename(path_ + ".tmp", path_);
 }
 
-std::optional<HintReader> HintReader::open(FileSystem& files, const Segment& segment) {
-  const std::string path = hint_path_of(segment.path());
+std::optional<HintReader> HintReader::open(FileSystem& files, const std::string& segment_path,
+                                           const SegmentHeader& segment) {
+  const std::string path = hint_path_of(segment_path);
   auto info = files.stat(path);
   if (!info || !*info || (*info)->size < kHeaderSize) return std::nullopt;
   auto file = files.open_read_only(path);
@@ -128,12 +129,14 @@ std::optional<HintReader> HintReader::open(FileSystem& files, const Segment& seg
   hint.summary_.sequence = load<uint64_t>(&bytes[56]);
   hint.summary_.completed = load<uint64_t>(&bytes[64]);
   hint.summary_.records = load<uint64_t>(&bytes[72]);
+  hint.segment_ = segment;
+  hint.segment_.last_id = load<uint64_t>(&bytes[24]);
   // Compared as a whole: a header of this segment, with this summary, has no other bytes.
   const auto blocks = load<uint32_t>(&bytes[36]);
-  if (bytes.substr(0, kHeaderSize) != encode_header(segment.header(), hint.summary_, blocks)) {
+  if (bytes.substr(0, kHeaderSize) != encode_header(hint.segment_, hint.summary_, blocks)) {
     return std::nullopt;
   }
-  if (hint.summary_.covered > segment.size() || !blocks_valid(bytes, blocks)) return std::nullopt;
+  if (!blocks_valid(bytes, blocks)) return std::nullopt;
   hint.at_ = hint.block_end_ = kHeaderSize;
   return hint;
 }

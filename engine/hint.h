@@ -82,10 +82,15 @@ class HintWriter {
 // A hint that was read and found valid. Owns its bytes; records are views into them. One thread.
 class HintReader {
  public:
-  // Nothing if there is none, or it is damaged, or another segment's.
-  static std::optional<HintReader> open(FileSystem& files, const Segment& segment);
+  // The hint beside the segment at `segment_path`. Nothing if there is none, or it is damaged, or
+  // the hint of a segment with another shard, store, first id or generation. It may cover more than
+  // the segment still holds.
+  static std::optional<HintReader> open(FileSystem& files, const std::string& segment_path,
+                                        const SegmentHeader& segment);
 
   const HintSummary& summary() const { return summary_; }
+  // Of the segment's header what a hint repeats.
+  const SegmentHeader& segment() const { return segment_; }
   std::optional<PlacedRecord> next();
 
  private:
@@ -93,6 +98,7 @@ class HintReader {
   size_t at_ = 0;
   size_t block_end_ = 0;
   HintSummary summary_;
+  SegmentHeader segment_;
 };
 
 // Scans the first `covered` bytes of a segment, which are synced, and writes its hint to `path`.

@@ -47,12 +47,16 @@ Result<Merge::Report> Merge::run() {
     oldest_ = shard_.order_.front() == inputs_.front();
     completed_ = shard_.completed_;
     sequence_ = shard_.sequence_;
+    for (const auto& input : inputs_) needed_bytes_ += input->live_bytes + input->mark_bytes;
   }
   Result<void> done = copy();
   if (done && !report_.given_up) done = settle();
   if (!done || report_.given_up) {
-    // The name, if it has one, is the temporary one still; the next start removes what is left.
+    // A name that could not be removed is of no consequence: a temporary one goes with the next
+    // start, and what has its final one holds nothing but what the inputs held and newer segments
+    // did not replace.
     if (output_) output_->retire();
+    if (!final_path_.empty()) (void)shard_.options_.files->unlink(hint_path_of(final_path_));
     if (!done) return done.error();
     return report_;
   }
@@ -80,6 +84,10 @@ Result<void> Merge::copy() {
   auto output = Segment::create(files, temporary, header, report_.bytes_before * 2 + (1 << 20));
   if (!output) return output.error();
   output_ = std::move(*output);
+  // A disk without room says so now, not after most has been copied.
+  if (auto reserved = output_->reserve(kSegmentHeaderSize + needed_bytes_, 0); !reserved) {
+    return reserved;
+  }
 
   Result<void> result;
   std::vector<Candidate> candidates;
@@ -214,8 +222,11 @@ Result<void> Merge::settle() {
   auto hint = write_hint(files, *output_, hint_path_of(final_path_), output_->size(), completed_);
   if (!hint) return hint;
   output_->has_hint = true;
-  if (auto renamed = output_->rename(final_path_); !renamed) return renamed;
+  // The hint's name comes first: a merge of the same segments that was given up may have left
+  // another hint by this name on the device, and it must not be found beside the segment.
   const std::string dir = final_path_.substr(0, final_path_.rfind('/'));
+  if (auto synced = files.sync_directory(dir); !synced) return synced;
+  if (auto renamed = output_->rename(final_path_); !renamed) return renamed;
   return files.sync_directory(dir);
 }
 

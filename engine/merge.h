@@ -88,6 +88,7 @@ class Merge {
   // inputs, so that it is not given out again when all batches that carried it are gone.
   uint64_t sequence_ = 0;
   uint64_t completed_ = 0;
+  uint64_t needed_bytes_ = 0;  // what is likely to be copied
   Report report_;
 };
 

@@ -1,10 +1,10 @@
+// The second half of a recovery: which transactions are cut, and the replay.
+
 #include "engine/recovery.h"
 
 #include <algorithm>
 #include <cassert>
-#include <charconv>
 #include <map>
-#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -15,198 +15,12 @@
 namespace respcask::engine {
 namespace {
 
-bool is_segment_name(std::string_view name) {
-  return name.ends_with(".seg");
-}
-
-std::string segment_of_hint(std::string_view name) {
-  return std::string(name.substr(0, name.rfind('.'))) + ".seg";
-}
-
 bool is_of_collection(const Record& record) {
   return record.kind == RecordKind::kSplitRoot || record.kind == RecordKind::kElement ||
          record.kind == RecordKind::kElementTombstone;
 }
 
-// The segment id that a file's name begins with.
-uint64_t id_in_name(std::string_view name) {
-  uint64_t id = 0;
-  std::from_chars(name.data(), name.data() + name.size(), id);
-  return id;
-}
-
-// Damage below the mark is stepped over; this is where the next valid batch begins, or the end.
-uint64_t next_batch(std::string_view bytes, uint64_t from) {
-  return find_batch(bytes, from).value_or(bytes.size());
-}
-
 }  // namespace
-
-Result<void> ShardRecovery::open() {
-  if (auto opened = open_segments(); !opened) return opened;
-  drop_covered();
-  drop_empty_newest();
-  report_.segments = segments_.size();
-  mark_ = find_synced_mark();
-  judge_headless();
-  scan_tail(mark_);
-  return {};
-}
-
-Result<void> ShardRecovery::open_segments() {
-  FileSystem& files = *shard_.options_.files;
-  const std::string dir = fmt::format("{}/shard-{:02}", shard_.options_.dir, shard_.index_);
-  auto names = files.list(dir);
-  if (!names) return names.error();
-  for (const std::string& name : *names) {
-    const std::string path = dir + "/" + name;
-    if (name.ends_with(".tmp") && !shard_.options_.read_only) (void)files.unlink(path);
-    if (name.ends_with(".hint") && !shard_.options_.read_only &&
-        !std::binary_search(names->begin(), names->end(), segment_of_hint(name))) {
-      (void)files.unlink(path);
-    }
-    if (!is_segment_name(name)) continue;
-    const uint64_t id = id_in_name(name);
-    shard_.next_segment_id_ = std::max(shard_.next_segment_id_, id + 1);
-    auto segment = Segment::open(files, path, !shard_.options_.read_only, kSegmentHeaderSize);
-    if (!segment && segment.error().code != ErrorCode::kFormat) return segment.error();
-    if (!segment || (*segment)->header().shard != shard_.index_ ||
-        (*segment)->header().store_id != shard_.store_id_) {
-      headless_.push_back({path, id});
-      continue;
-    }
-    segments_.push_back(std::move(*segment));
-  }
-  std::sort(segments_.begin(), segments_.end(), [](const auto& a, const auto& b) {
-    const SegmentHeader& x = a->header();
-    const SegmentHeader& y = b->header();
-    return std::tie(x.first_id, y.generation) < std::tie(y.first_id, x.generation);
-  });
-  return {};
-}
-
-void ShardRecovery::drop_covered() {
-  // Sorted by first id, later generations first: whatever begins inside what was covered already is
-  // the input of a merge that was completed but not cleaned up.
-  std::vector<std::shared_ptr<Segment>> kept;
-  uint64_t covered = 0;
-  for (auto& segment : segments_) {
-    if (segment->header().last_id <= covered) {
-      shard_.log(LogLevel::kNotice, fmt::format("{}: merged already, removed", segment->path()));
-      if (!shard_.options_.read_only) segment->retire();
-      continue;
-    }
-    covered = segment->header().last_id;
-    shard_.next_segment_id_ = std::max(shard_.next_segment_id_, covered + 1);
-    kept.push_back(segment);
-  }
-  segments_ = std::move(kept);
-}
-
-void ShardRecovery::drop_empty_newest() {
-  // Made by a roll, never written: the segment before it may still take more.
-  while (segments_.size() > 1 && segments_.back()->size() <= kSegmentHeaderSize) {
-    if (!shard_.options_.read_only) segments_.back()->retire();
-    segments_.pop_back();
-  }
-}
-
-// A file without a valid header: made, and cut off before the header was on the disk, if it is
-// newer than the mark; damaged if it is older.
-void ShardRecovery::judge_headless() {
-  FileSystem& files = *shard_.options_.files;
-  const uint64_t synced_id = segments_.empty() ? 0 : segments_[mark_.segment]->header().last_id;
-  for (const Headless& file : headless_) {
-    auto info = files.stat(file.path);
-    const uint64_t size = info && *info ? (*info)->size : 0;
-    if (file.id > synced_id) {
-      report_.torn_bytes += size;
-      if (!shard_.options_.read_only) (void)files.unlink(file.path);
-      continue;
-    }
-    ++report_.damaged_ranges;
-    report_.damaged_bytes += size;
-    shard_.log(LogLevel::kWarning,
-               fmt::format("{}: its header is damaged or another store's; left aside", file.path));
-  }
-  for (size_t i = 1; i <= mark_.segment && i < segments_.size(); ++i) {
-    const uint64_t previous = segments_[i]->header().previous_id;
-    if (previous <= segments_[i - 1]->header().last_id) continue;
-    ++report_.damaged_ranges;
-    shard_.log(LogLevel::kWarning, fmt::format("{}: the segment {} that it follows is missing",
-                                               segments_[i]->path(), previous));
-  }
-}
-
-// The hint of a segment, read once; null if it has none that can be trusted.
-HintReader* ShardRecovery::hint_of(size_t index) {
-  if (hints_.size() <= index) {
-    hints_.resize(segments_.size());
-    looked_for_hint_.resize(segments_.size());
-  }
-  if (!looked_for_hint_[index]) {
-    looked_for_hint_[index] = true;
-    hints_[index] = HintReader::open(*shard_.options_.files, *segments_[index]);
-  }
-  return hints_[index] ? &*hints_[index] : nullptr;
-}
-
-LogPosition ShardRecovery::find_synced_mark() {
-  LogPosition mark{0, kSegmentHeaderSize};
-  for (auto& segment : segments_) completed_ = std::max(completed_, segment->header().completed);
-  for (size_t i = segments_.size(); i-- > 0;) {
-    const Segment& segment = *segments_[i];
-    if (segment.header().generation > 0) return {i, segment.size()};  // synced before it had a name
-    uint64_t synced = 0;
-    uint64_t at = kSegmentHeaderSize;
-    if (const HintReader* hint = hint_of(i)) {
-      synced = at = hint->summary().covered;
-      completed_ = std::max(completed_, hint->summary().completed);
-    }
-    while (at < segment.size()) {
-      auto batch = BatchReader::open(segment.bytes(), at);
-      if (!batch) {
-        at = next_batch(segment.bytes(), at + 1);
-        continue;
-      }
-      synced = std::max(synced, batch->header().synced);
-      completed_ = std::max(completed_, batch->header().completed);
-      at = batch->end();
-    }
-    if (synced > 0) return {i, std::min(synced, segment.size())};
-  }
-  return mark;
-}
-
-// True if the segment before this one is all there: the one that it was made after, and as long as
-// it was then. A merge changes a segment's size, but only of what is synced.
-bool ShardRecovery::follows_whole(size_t index) const {
-  const SegmentHeader& header = segments_[index]->header();
-  const Segment& previous = *segments_[index - 1];
-  if (header.previous_id != previous.header().last_id) return false;
-  return header.previous_size == 0 || previous.header().generation > 0 ||
-         header.previous_size == static_cast<uint32_t>(previous.size());
-}
-
-void ShardRecovery::scan_tail(LogPosition from) {
-  for (size_t i = from.segment; i < segments_.size(); ++i) {
-    const Segment& segment = *segments_[i];
-    // A segment whose predecessor did not make it to the disk whole is past the end of the log.
-    if (i > from.segment && !follows_whole(i)) return;
-    uint64_t at = i == from.segment ? from.offset : kSegmentHeaderSize;
-    while (at < segment.size()) {
-      auto batch = BatchReader::open(segment.bytes(), at);
-      // Above the mark nothing vouches for the values either.
-      if (!batch || !batch->values_intact()) {
-        cut_ = {i, at};
-        return;
-      }
-      if (const auto& mark = batch->transaction()) transactions_.push_back({{i, at}, *mark});
-      at = batch->end();
-    }
-    cut_ = {i, segment.size()};
-  }
-}
 
 uint64_t cut_incomplete_transactions(std::span<const std::unique_ptr<ShardRecovery>> shards) {
   uint64_t completed = 0;
@@ -267,11 +81,11 @@ void ShardRecovery::replay_segment(size_t index, uint64_t end) {
   const std::string_view bytes = segment.bytes().substr(0, end);
   accounted_ = 0;
   uint64_t at = kSegmentHeaderSize;
-  if (HintReader* hint = hint_of(index); hint != nullptr && hint->summary().covered <= end) {
+  if (HintReader* hint = hint_of(index)) {
     while (auto placed = hint->next()) replay(*placed, segment);
-    at = hint->summary().covered;
+    at = std::min(hint->summary().covered, end);
     shard_.sequence_ = std::max(shard_.sequence_, hint->summary().sequence);
-    segment.has_hint = at == end;
+    segment.has_hint = at == end && !segment.damaged;
     ++report_.hints;
   }
   hints_[index].reset();
@@ -280,7 +94,7 @@ void ShardRecovery::replay_segment(size_t index, uint64_t end) {
     auto batch = BatchReader::open(bytes, at);
     if (!batch) {
       segment.damaged = true;
-      const uint64_t next = next_batch(bytes, at + 1);
+      const uint64_t next = find_batch(bytes, at + 1).value_or(bytes.size());
       ++report_.damaged_ranges;
       report_.damaged_bytes += next - at;
       shard_.log(LogLevel::kWarning, fmt::format("{}: damaged from offset {} to {}, stepped over",

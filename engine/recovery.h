@@ -67,12 +67,19 @@ class ShardRecovery {
 
   struct Headless {
     std::string path;
-    uint64_t id = 0;
+    uint64_t id = 0;  // by its name
+    uint32_t generation = 0;
+    bool foreign = false;  // a valid header, of another shard or store
   };
 
   Result<void> open_segments();
+  void sort_segments();
+  Result<void> mend_headers();
+  Result<bool> is_damaged(const Headless& file, SegmentHeader& header);
   void drop_covered();
-  void drop_empty_newest();
+  void drop_orphans();
+  void drop_empty();
+  void report_cut_short(Segment& segment);
   HintReader* hint_of(size_t index);
   LogPosition find_synced_mark();
   void judge_headless();
@@ -100,6 +107,7 @@ class ShardRecovery {
   std::vector<std::optional<HintReader>> hints_;    // of segments_, where looked for
   std::vector<bool> looked_for_hint_;
   std::vector<Headless> headless_;             // files without a valid header
+  std::vector<std::string> orphans_;           // hints without a segment
   LogPosition mark_;                           // the log is known to be synced up to here,
   LogPosition cut_;                            // and ends here
   std::vector<TailTransaction> transactions_;  // in the tail, in order

@@ -78,7 +78,8 @@ Result<void> ShardRecovery::adopt_active() {
   const Segment& newest = *shard_.order_.back();
   auto shared = has_other_name(newest);
   if (!shared) return shared.error();
-  if (*shared || newest.header().generation > 0 || newest.size() >= shard_.options_.segment_bytes) {
+  if (*shared || newest.damaged || newest.header().generation > 0 ||
+      newest.size() >= shard_.options_.segment_bytes) {
     return shard_.roll();
   }
   // Once more, with room to grow.

@@ -38,7 +38,11 @@ std::optional<KeydirEntry> Shard::find(uint32_t db, std::string_view key, uint64
 ValueRead Shard::read(Location where, uint32_t value_size) {
   Segment& segment = segment_at(where);
   const uint64_t offset = where.offset();
-  if (offset >= segment.size()) {
+  if (offset + kValueChecksumSize + value_size > segment.size()) {
+    if (&segment != active_.get() || offset < segment.size()) {
+      report_damage(segment, offset);  // the file was cut short
+      return {ValueRead::State::kDamaged, {}};
+    }
     // Not in the file yet, so no damage of the disk's is possible.
     std::string_view value = pending_.at(offset - segment.size(), kValueChecksumSize + value_size);
     return {ValueRead::State::kReady, value.substr(kValueChecksumSize)};
@@ -133,7 +137,9 @@ Result<void> Shard::roll() {
   if (auto written = write_pending(); !written) return written;
   SegmentHeader header;
   header.shard = index_;
-  header.first_id = header.last_id = next_segment_id_;
+  // Taken for good: a name that was made and could not be removed again is in nobody's way.
+  const uint64_t id = next_segment_id_++;
+  header.first_id = header.last_id = id;
   header.store_id = store_id_;
   header.first_sequence = sequence_ + 1;
   header.completed = completed_;
@@ -141,7 +147,7 @@ Result<void> Shard::roll() {
     header.previous_id = order_.back()->header().last_id;
     header.previous_size = static_cast<uint32_t>(order_.back()->size());
   }
-  auto made = Segment::create(*options_.files, segment_path(next_segment_id_, 0), header,
+  auto made = Segment::create(*options_.files, segment_path(id, 0), header,
                               options_.segment_bytes + (uint64_t{4} << 30));
   if (!made) return made.error();
   if (active_) {
@@ -151,7 +157,6 @@ Result<void> Shard::roll() {
   } else {
     synced_ = kSegmentHeaderSize;
   }
-  ++next_segment_id_;
   active_ = std::move(*made);
   take_slot(active_);
   order_.push_back(active_);

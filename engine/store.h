@@ -15,6 +15,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -177,6 +178,12 @@ class Store {
   MergeStats merge_stats_;
   std::condition_variable merge_wanted_;
   std::condition_variable merge_done_;
+  // A shard whose merge failed is left alone for a while, unless a merge is asked for.
+  struct MergePause {
+    std::chrono::steady_clock::time_point until;
+    int failures = 0;
+  };
+  std::vector<MergePause> merge_pauses_;  // one a shard; the merge thread's own
   uint64_t merge_debt_ = 0;  // bytes moved since the last pause; the merge thread's own
   std::mutex merge_run_;     // held while one segment is made of others
   std::mutex settle_run_;    // one settling at a time

@@ -166,6 +166,9 @@ std::vector<MergeCandidate> Store::merge_candidates(Shard& shard) {
 }
 
 void Store::merge_shard(Shard& shard, bool requested) {
+  // No merge could be completed.
+  if (sync_failed()) return;
+  if (!requested && std::chrono::steady_clock::now() < merge_pauses_[shard.index()].until) return;
   MergeLimits limits;
   {
     std::lock_guard guard(threads_mutex_);
@@ -221,13 +224,20 @@ bool Store::merge_run(Shard& shard, std::vector<std::shared_ptr<Segment>> inputs
     std::lock_guard one_at_a_time(merge_run_);
     return Merge(shard, std::move(inputs), hooks).run();
   }();
+  MergePause& pause = merge_pauses_[shard.index()];
   std::lock_guard guard(threads_mutex_);
   if (!report) {
+    // Whatever the reason is, it is likely to stand for a while.
+    constexpr int kMostDoublings = 6;
+    pause.until =
+        std::chrono::steady_clock::now() + 1s * (1 << std::min(pause.failures, kMostDoublings));
+    ++pause.failures;
     ++merge_stats_.failed;
     shard.log(LogLevel::kWarning,
               fmt::format("Merge of shard {} given up: {}", shard.index(), report.error().message));
     return false;
   }
+  pause = {};
   if (report->given_up) return false;
   ++merge_stats_.merges;
   merge_stats_.bytes_read += report->bytes_before;

@@ -6,6 +6,7 @@
 #include <map>
 #include <random>
 #include <string>
+#include <thread>
 
 #include "tests/engine/store_fixture.h"
 
@@ -150,4 +151,28 @@ TEST_CASE("live bytes are no more than all bytes, however small the records") {
   });
   CHECK(fixture.live_bytes() > 0);
   CHECK(fixture.live_bytes() <= fixture.total_bytes());
+}
+
+TEST_CASE("databases that are not asked for are kept for who asks again") {
+  Options options;
+  options.dir = "/store";
+  options.shards = 2;
+  options.segment_bytes = 4096;
+  StoreFixture fixture(FaultyFileSystem(), options);
+  for (int i = 0; i < 100; ++i) fixture.put("key" + std::to_string(i), "twelve", 12);
+  fixture.swap(3, 13);
+  fixture.put("a", "three", 3);
+  fixture.options.databases = 2;
+  fixture.reopen();
+  for (int i = 0; i < 400; ++i) fixture.put("fill", std::string(100, 'f'));
+  const uint64_t before = fixture.store->merge_stats().requests_done;
+  fixture.store->request_merge();
+  while (fixture.store->merge_stats().requests_done == before) std::this_thread::yield();
+  CHECK(fixture.store->merge_stats().merges > 0);
+  fixture.options.databases = 16;
+  fixture.reopen();
+  CHECK(fixture.contents(12).size() == 100);
+  CHECK(fixture.get("a", 3) == "three");
+  fixture.swap(3, 13);
+  CHECK(fixture.get("a", 13) == "three");
 }

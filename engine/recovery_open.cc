@@ -1,0 +1,359 @@
+// The first half of a recovery: which files there are, what of them is known to be synced, and how
+// far the log reaches.
+
+#include <algorithm>
+#include <charconv>
+#include <tuple>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "engine/file.h"
+#include "engine/recovery.h"
+
+namespace respcask::engine {
+namespace {
+
+bool is_segment_name(std::string_view name) {
+  return name.ends_with(".seg");
+}
+
+std::string segment_of_hint(std::string_view name) {
+  return std::string(name.substr(0, name.rfind('.'))) + ".seg";
+}
+
+// The segment id that a file's name begins with.
+uint64_t id_in_name(std::string_view name) {
+  uint64_t id = 0;
+  std::from_chars(name.data(), name.data() + name.size(), id);
+  return id;
+}
+
+// The generation in a segment file's name: "00000007.2.seg" is of the second.
+uint32_t generation_in_name(std::string_view name) {
+  const size_t first = name.find('.');
+  const size_t last = name.rfind('.');
+  uint32_t generation = 0;
+  if (first < last) std::from_chars(name.data() + first + 1, name.data() + last, generation);
+  return generation;
+}
+
+}  // namespace
+
+Result<void> ShardRecovery::open() {
+  if (auto opened = open_segments(); !opened) return opened;
+  if (auto mended = mend_headers(); !mended) return mended;
+  drop_covered();
+  drop_orphans();
+  drop_empty();
+  report_.segments = segments_.size();
+  mark_ = find_synced_mark();
+  judge_headless();
+  scan_tail(mark_);
+  return {};
+}
+
+Result<void> ShardRecovery::open_segments() {
+  FileSystem& files = *shard_.options_.files;
+  const std::string dir = fmt::format("{}/shard-{:02}", shard_.options_.dir, shard_.index_);
+  auto names = files.list(dir);
+  if (!names) return names.error();
+  for (const std::string& name : *names) {
+    const std::string path = dir + "/" + name;
+    if (name.ends_with(".tmp") && !shard_.options_.read_only) (void)files.unlink(path);
+    if (name.ends_with(".hint") &&
+        !std::binary_search(names->begin(), names->end(), segment_of_hint(name))) {
+      orphans_.push_back(path);
+    }
+    if (!is_segment_name(name)) continue;
+    const uint64_t id = id_in_name(name);
+    shard_.next_segment_id_ = std::max(shard_.next_segment_id_, id + 1);
+    auto segment = Segment::open(files, path, !shard_.options_.read_only, kSegmentHeaderSize);
+    if (!segment && segment.error().code != ErrorCode::kFormat) return segment.error();
+    if (!segment) {
+      headless_.push_back({path, id, generation_in_name(name), false});
+      continue;
+    }
+    if ((*segment)->header().shard != shard_.index_ ||
+        (*segment)->header().store_id != shard_.store_id_) {
+      headless_.push_back({path, id, 0, true});
+      continue;
+    }
+    segments_.push_back(std::move(*segment));
+  }
+  sort_segments();
+  return {};
+}
+
+void ShardRecovery::sort_segments() {
+  std::sort(segments_.begin(), segments_.end(), [](const auto& a, const auto& b) {
+    const SegmentHeader& x = a->header();
+    const SegmentHeader& y = b->header();
+    return std::tie(x.first_id, y.generation) < std::tie(y.first_id, x.generation);
+  });
+}
+
+// A header that is damaged says nothing that the file's name, its neighbours and its hint do not
+// say as well, so it is written anew: nothing else in the segment need be lost with it. A file
+// that may never have had a header is left to judge_headless.
+Result<void> ShardRecovery::mend_headers() {
+  if (shard_.options_.read_only) return {};
+  FileSystem& files = *shard_.options_.files;
+  std::vector<Headless> left;
+  for (const Headless& file : headless_) {
+    SegmentHeader header;
+    header.shard = shard_.index_;
+    header.first_id = header.last_id = file.id;
+    header.generation = file.generation;
+    header.store_id = shard_.store_id_;
+    auto damaged = file.foreign ? false : is_damaged(file, header);
+    if (!damaged) return damaged.error();
+    if (!*damaged) {
+      left.push_back(file);
+      continue;
+    }
+    for (const auto& segment : segments_) {
+      const SegmentHeader& other = segment->header();
+      if (other.first_id < file.id) header.previous_id = other.last_id;
+    }
+    auto opened = files.open(file.path);
+    if (!opened) return opened.error();
+    if (auto written = (*opened)->write_at(0, encode_segment_header(header)); !written) {
+      return written;
+    }
+    if (auto done = (*opened)->sync_data(); !done) return done;
+    auto segment = Segment::open(files, file.path, true, kSegmentHeaderSize);
+    if (!segment) return segment.error();
+    ++report_.damaged_ranges;
+    report_.damaged_bytes += kSegmentHeaderSize;
+    shard_.log(LogLevel::kWarning,
+               fmt::format("{}: its header was damaged, and is written anew", file.path));
+    segments_.push_back(std::move(*segment));
+    sort_segments();
+  }
+  headless_ = std::move(left);
+  return {};
+}
+
+// True if a file once had a header on the device, as its hint or its batches say. Completes what
+// the name does not say of the header.
+Result<bool> ShardRecovery::is_damaged(const Headless& file, SegmentHeader& header) {
+  FileSystem& files = *shard_.options_.files;
+  if (auto hint = HintReader::open(files, file.path, header)) {
+    header.last_id = hint->segment().last_id;
+    return true;
+  }
+  if (file.generation > 0) {
+    auto next = std::find_if(segments_.begin(), segments_.end(), [&](const auto& segment) {
+      return segment->header().first_id > file.id;
+    });
+    if (next == segments_.end()) return false;
+    header.last_id = std::max(file.id, (*next)->header().previous_id);
+  }
+  auto opened = files.open_read_only(file.path);
+  if (!opened) return opened.error();
+  auto size = (*opened)->size();
+  if (!size) return size.error();
+  if (*size <= kSegmentHeaderSize) return false;
+  auto mapping = (*opened)->map(*size);
+  if (!mapping) return mapping.error();
+  const std::string_view bytes(mapping->data(), *size);
+  const uint32_t identity = segment_identity(header);
+  // No power cut takes the header and leaves what shares a sector with it.
+  if (BatchReader::open(bytes, kSegmentHeaderSize, identity)) return true;
+  auto at = find_batch(bytes, kSegmentHeaderSize, identity);
+  while (at) {
+    const auto batch = BatchReader::open(bytes, *at, identity);
+    if (file.generation > 0 || batch->header().synced > 0) return true;
+    at = find_batch(bytes, batch->end(), identity);
+  }
+  return false;
+}
+
+void ShardRecovery::drop_covered() {
+  // Sorted by first id, later generations first: whatever begins inside what was covered already is
+  // the input of a merge that was completed but not cleaned up.
+  std::vector<std::shared_ptr<Segment>> kept;
+  uint64_t covered = 0;
+  for (auto& segment : segments_) {
+    if (segment->header().last_id <= covered) {
+      shard_.log(LogLevel::kNotice, fmt::format("{}: merged already, removed", segment->path()));
+      if (!shard_.options_.read_only) segment->retire();
+      continue;
+    }
+    covered = segment->header().last_id;
+    shard_.next_segment_id_ = std::max(shard_.next_segment_id_, covered + 1);
+    kept.push_back(segment);
+  }
+  segments_ = std::move(kept);
+}
+
+// A hint without its segment: what a merge left behind when it removed its inputs, or all that is
+// left of a segment that is lost.
+void ShardRecovery::drop_orphans() {
+  FileSystem& files = *shard_.options_.files;
+  const uint64_t covered = segments_.empty() ? 0 : segments_.back()->header().last_id;
+  for (const std::string& path : orphans_) {
+    const std::string name = path.substr(path.rfind('/') + 1);
+    SegmentHeader header;
+    header.shard = shard_.index_;
+    header.first_id = id_in_name(name);
+    header.generation = generation_in_name(name);
+    header.store_id = shard_.store_id_;
+    // The output of a merge that was not completed has its inputs still.
+    if (header.first_id > covered && HintReader::open(files, segment_of_hint(path), header)) {
+      ++report_.damaged_ranges;
+      shard_.log(LogLevel::kWarning,
+                 fmt::format("{}: the segment that it speaks of is missing", path));
+    }
+    if (!shard_.options_.read_only) (void)files.unlink(path);
+  }
+  orphans_.clear();
+}
+
+void ShardRecovery::drop_empty() {
+  // Made by a roll, never written, or by one that failed half way: the segment before it may still
+  // take more.
+  std::vector<std::shared_ptr<Segment>> kept;
+  for (size_t i = 0; i < segments_.size(); ++i) {
+    Segment& segment = *segments_[i];
+    const bool only_one = kept.empty() && i + 1 == segments_.size();
+    const bool empty = segment.size() <= kSegmentHeaderSize;
+    // A merge writes a batch at least, and a hint is of something.
+    const bool emptied =
+        empty && (segment.header().generation > 0 ||
+                  HintReader::open(*shard_.options_.files, segment.path(), segment.header()));
+    if (emptied) report_cut_short(segment);
+    if (!empty || emptied || only_one) {
+      kept.push_back(segments_[i]);
+    } else if (!shard_.options_.read_only) {
+      segments_[i]->retire();
+    }
+  }
+  segments_ = std::move(kept);
+}
+
+// A file without a valid header: made, and cut off before the header was on the disk, if it is
+// newer than the mark; damaged if it is older.
+void ShardRecovery::judge_headless() {
+  FileSystem& files = *shard_.options_.files;
+  const uint64_t synced_id = segments_.empty() ? 0 : segments_[mark_.segment]->header().last_id;
+  for (const Headless& file : headless_) {
+    auto info = files.stat(file.path);
+    const uint64_t size = info && *info ? (*info)->size : 0;
+    if (file.id > synced_id && !file.foreign) {
+      report_.torn_bytes += size;
+      if (!shard_.options_.read_only) (void)files.unlink(file.path);
+      continue;
+    }
+    ++report_.damaged_ranges;
+    report_.damaged_bytes += size;
+    shard_.log(LogLevel::kWarning,
+               fmt::format("{}: its header is damaged or another store's; left aside", file.path));
+  }
+  if (!segments_.empty() && segments_.front()->header().previous_id > 0) {
+    ++report_.damaged_ranges;
+    shard_.log(LogLevel::kWarning,
+               fmt::format("{}: the segments before it are missing", segments_.front()->path()));
+  }
+  for (size_t i = 1; i <= mark_.segment && i < segments_.size(); ++i) {
+    if (follows_whole(i)) continue;
+    const uint64_t previous = segments_[i]->header().previous_id;
+    if (previous > segments_[i - 1]->header().last_id) {
+      ++report_.damaged_ranges;
+      shard_.log(LogLevel::kWarning, fmt::format("{}: the segment {} that it follows is missing",
+                                                 segments_[i]->path(), previous));
+    } else if (previous == segments_[i - 1]->header().last_id) {
+      report_cut_short(*segments_[i - 1]);
+    }
+  }
+}
+
+void ShardRecovery::report_cut_short(Segment& segment) {
+  if (segment.damaged) return;
+  segment.damaged = true;
+  ++report_.damaged_ranges;
+  shard_.log(LogLevel::kWarning,
+             fmt::format("{}: is not as long as it was, bytes from offset {} on are missing",
+                         segment.path(), segment.size()));
+}
+
+// The hint of a segment, read once; null if it has none that can be trusted.
+HintReader* ShardRecovery::hint_of(size_t index) {
+  if (hints_.size() <= index) {
+    hints_.resize(segments_.size());
+    looked_for_hint_.resize(segments_.size());
+  }
+  if (!looked_for_hint_[index]) {
+    looked_for_hint_[index] = true;
+    Segment& segment = *segments_[index];
+    hints_[index] = HintReader::open(*shard_.options_.files, segment.path(), segment.header());
+    if (hints_[index] && hints_[index]->segment().last_id != segment.header().last_id) {
+      hints_[index].reset();
+    }
+    // The names that the hint knows are still good: reads of the values that are gone will say so.
+    if (hints_[index] && hints_[index]->summary().covered > segment.size()) {
+      report_cut_short(segment);
+    }
+  }
+  return hints_[index] ? &*hints_[index] : nullptr;
+}
+
+LogPosition ShardRecovery::find_synced_mark() {
+  LogPosition mark{0, kSegmentHeaderSize};
+  for (auto& segment : segments_) completed_ = std::max(completed_, segment->header().completed);
+  for (size_t i = segments_.size(); i-- > 0;) {
+    const Segment& segment = *segments_[i];
+    if (segment.header().generation > 0) return {i, segment.size()};  // synced before it had a name
+    uint64_t synced = 0;
+    uint64_t at = kSegmentHeaderSize;
+    if (const HintReader* hint = hint_of(i)) {
+      synced = at = std::min(hint->summary().covered, segment.size());
+      completed_ = std::max(completed_, hint->summary().completed);
+    }
+    while (at < segment.size()) {
+      auto batch = BatchReader::open(segment.bytes(), at);
+      if (!batch) {
+        at = find_batch(segment.bytes(), at + 1).value_or(segment.size());
+        continue;
+      }
+      synced = std::max(synced, batch->header().synced);
+      completed_ = std::max(completed_, batch->header().completed);
+      at = batch->end();
+    }
+    if (synced > 0) return {i, std::min(synced, segment.size())};
+  }
+  return mark;
+}
+
+// True if the segment before this one is all there: the one that it was made after, and as long as
+// it was then. A merge changes a segment's size, but only of what is synced.
+bool ShardRecovery::follows_whole(size_t index) const {
+  const SegmentHeader& header = segments_[index]->header();
+  const Segment& previous = *segments_[index - 1];
+  if (header.previous_id != previous.header().last_id) return false;
+  return header.previous_size == 0 || previous.header().generation > 0 ||
+         header.previous_size == static_cast<uint32_t>(previous.size());
+}
+
+void ShardRecovery::scan_tail(LogPosition from) {
+  for (size_t i = from.segment; i < segments_.size(); ++i) {
+    const Segment& segment = *segments_[i];
+    // A segment whose predecessor did not make it to the disk whole is past the end of the log.
+    if (i > from.segment && !follows_whole(i)) return;
+    uint64_t at = i == from.segment ? from.offset : kSegmentHeaderSize;
+    while (at < segment.size()) {
+      auto batch = BatchReader::open(segment.bytes(), at);
+      // Above the mark nothing vouches for the values either.
+      if (!batch || !batch->values_intact()) {
+        cut_ = {i, at};
+        return;
+      }
+      if (const auto& mark = batch->transaction()) transactions_.push_back({{i, at}, *mark});
+      at = batch->end();
+    }
+    cut_ = {i, segment.size()};
+  }
+}
+
+}  // namespace respcask::engine

@@ -1,0 +1,253 @@
+// Bytes that rot, files that are cut, swapped, lost or foreign: never wrong data, never a start
+// refused, and nothing lost or stale that is not reported.
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <map>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/store.h"
+#include "tests/engine/map_index.h"
+#include "tests/engine/store_fixture.h"
+
+using namespace respcask::engine;
+
+namespace {
+
+// What keys hold, and every value that each of them ever held.
+struct History {
+  std::map<std::string, std::string> now;
+  std::map<std::string, std::set<std::string>> ever;
+};
+
+Options options_of(uint32_t shards) {
+  Options options;
+  options.dir = "/store";
+  options.shards = shards;
+  options.segment_bytes = 4096;
+  options.sync = SyncMode::kNo;
+  options.merge.bytes_per_second = 0;
+  options.element_index = MapIndex::make;
+  return options;
+}
+
+void merge_now(Store& store) {
+  const uint64_t before = store.merge_stats().requests_done;
+  store.request_merge();
+  while (store.merge_stats().requests_done == before) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+void write_some(StoreFixture& fixture, History& history, Random& random, int changes) {
+  for (int i = 0; i < changes; ++i) {
+    const std::string key = fmt::format("key{}", below(random, 60));
+    if (below(random, 5) == 0) {
+      fixture.remove(key);
+      history.now.erase(key);
+      continue;
+    }
+    const std::string value = fmt::format("{}.{}.{}", key, i, std::string(below(random, 120), 'v'));
+    fixture.put(key, value, 0, below(random, 4) == 0 ? 5'000'000'000'000 : 0);
+    history.now[key] = value;
+    history.ever[key].insert(value);
+  }
+}
+
+std::vector<std::string> files_of(const FaultyFileSystem& disk, uint32_t shards,
+                                  std::string_view ending = {}) {
+  std::vector<std::string> all;
+  for (uint32_t shard = 0; shard < shards; ++shard) {
+    const std::string dir = fmt::format("/store/shard-{:02}", shard);
+    for (const std::string& name : *disk.list(dir)) {
+      if (name.ends_with(ending)) all.push_back(dir + "/" + name);
+    }
+  }
+  return all;
+}
+
+bool reported(const Store& store) {
+  const auto& found = store.open_report().found;
+  return found.damaged_ranges > 0 || found.torn_bytes > 0;
+}
+
+// Reads every key that ever was. `said`: a start has reported damage or a torn tail. Returns how
+// many keys were not as they should be.
+int check_values(StoreFixture& fixture, const History& history, bool said) {
+  int other = 0;
+  for (const auto& [key, values] : history.ever) {
+    CAPTURE(key);
+    const auto found = fixture.try_get(key);
+    const auto expected = history.now.find(key);
+    if (expected == history.now.end() ? !found : found == expected->second) continue;
+    ++other;
+    if (found == "DAMAGED") continue;
+    CHECK(said);
+    if (found) CHECK(values.contains(*found));
+  }
+  return other;
+}
+
+int rounds(int usual) {
+  const char* asked = std::getenv("RESPCASK_DAMAGE_ROUNDS");
+  return asked != nullptr ? std::atoi(asked) : usual;
+}
+
+uint64_t first_seed() {
+  const char* asked = std::getenv("RESPCASK_DAMAGE_SEED");
+  return asked != nullptr ? std::stoull(asked) : std::random_device{}();
+}
+
+// A store in which everything there is lies on the disk: merged segments, plain ones, an active
+// one, hints, overwritten and deleted keys.
+struct Damageable {
+  explicit Damageable(uint64_t seed, uint32_t shards = 2)
+      : fixture(FaultyFileSystem(), options_of(shards)) {
+    Random random(seed);
+    write_some(fixture, history, random, 250);
+    merge_now(*fixture.store);
+    write_some(fixture, history, random, 100);
+    REQUIRE(fixture.store->sync());
+    crashed.emplace(fixture.disk->crash_process());
+    REQUIRE(fixture.store->close());
+    closed.emplace(fixture.disk->crash_process());
+  }
+  StoreFixture fixture;
+  History history;
+  std::optional<FaultyFileSystem> crashed;
+  std::optional<FaultyFileSystem> closed;
+};
+
+}  // namespace
+
+// RESPCASK_DAMAGE_ROUNDS: how often, RESPCASK_DAMAGE_SEED: from which seed on. A failure prints the
+// seed that repeats it.
+TEST_CASE("flipped bits and zeroed sectors are never served, nor do they refuse a start") {
+  const uint64_t first = first_seed();
+  std::optional<Damageable> base;
+  const int count = rounds(600);
+  for (int round = 0; round < count; ++round) {
+    const uint64_t seed = first + static_cast<uint64_t>(round);
+    INFO("RESPCASK_DAMAGE_SEED=", seed, " RESPCASK_DAMAGE_ROUNDS=1");
+    // The same damage falls on the same store whichever round is the first.
+    if (!base || seed % 500 == 0) base.emplace(seed / 500);
+    Random random(seed);
+    FaultyFileSystem disk =
+        (below(random, 2) == 0 ? *base->closed : *base->crashed).crash_process();
+    const auto files = files_of(disk, 2);
+    const std::string& file = files[below(random, files.size())];
+    const uint64_t size = disk.contents(file).size();
+    CAPTURE(file);
+    if (below(random, 3) > 0) {
+      const uint64_t bit = below(random, size * 8);
+      CAPTURE(bit);
+      disk.flip_bit(file, bit);
+    } else {
+      const uint64_t sector = below(random, (size + 511) / 512) * 512;
+      disk.zero(file, sector, std::min<uint64_t>(512, size - sector));
+    }
+    StoreFixture other(std::move(disk), base->fixture.options);
+    bool said = reported(*other.store);
+    check_values(other, base->history, said);
+    if (seed % 8 == 0) {
+      // Life goes on over the damage.
+      other.put("new", "1");
+      merge_now(*other.store);
+      check_values(other, base->history, said);
+      other.reopen();
+      said = said || reported(*other.store);
+      check_values(other, base->history, said);
+      CHECK(other.get("new") == "1");
+    }
+  }
+}
+
+TEST_CASE("a segment cut at any byte is reported unless a power cut could have done it") {
+  Damageable base(3, 1);
+  for (const std::string& file : files_of(*base.closed, 1, ".seg")) {
+    CAPTURE(file);
+    const uint64_t whole = base.closed->contents(file).size();
+    for (uint64_t size = 0; size < whole; size += size < 100 ? 1 : 19) {
+      CAPTURE(size);
+      FaultyFileSystem disk = base.closed->crash_process();
+      disk.cut(file, size);
+      StoreFixture other(std::move(disk), base.fixture.options);
+      CHECK(reported(*other.store));
+      check_values(other, base.history, reported(*other.store));
+    }
+  }
+}
+
+TEST_CASE("a damaged segment header costs nothing but itself") {
+  Damageable base(4, 1);
+  for (const FaultyFileSystem* disk : {&*base.closed, &*base.crashed}) {
+    for (const std::string& file : files_of(*disk, 1, ".seg")) {
+      for (uint64_t bit = 0; bit < kSegmentHeaderSize * 8; bit += 37) {
+        CAPTURE(file);
+        CAPTURE(bit);
+        FaultyFileSystem damaged = disk->crash_process();
+        damaged.flip_bit(file, bit);
+        StoreFixture other(std::move(damaged), base.fixture.options);
+        CHECK(other.store->open_report().found.damaged_ranges == 1);
+        CHECK(check_values(other, base.history, true) == 0);
+        other.put("new", "1");
+        merge_now(*other.store);
+        other.reopen();
+        CHECK(other.store->open_report().found.damaged_ranges == 0);
+        CHECK(check_values(other, base.history, true) == 0);
+      }
+    }
+  }
+}
+
+TEST_CASE("files that are missing or exchanged are reported, and nothing of them is made up") {
+  Damageable base(5, 2);
+  const auto segments = files_of(*base.closed, 2, ".seg");
+  for (const std::string& file : segments) {
+    CAPTURE(file);
+    {
+      FaultyFileSystem disk = base.closed->crash_process();
+      REQUIRE(disk.unlink(file));
+      // Its hint goes with the start that finds it alone, and so does the proof.
+      StoreFixture other(std::move(disk), base.fixture.options);
+      CHECK(reported(*other.store));
+      check_values(other, base.history, true);
+    }
+    for (const std::string& with : segments) {
+      if (with <= file) continue;
+      CAPTURE(with);
+      FaultyFileSystem disk = base.closed->crash_process();
+      const std::string first = disk.contents(file);
+      disk.set_contents(file, disk.contents(with));
+      disk.set_contents(with, first);
+      StoreFixture other(std::move(disk), base.fixture.options);
+      const int wrong = check_values(other, base.history, reported(*other.store));
+      // In one shard the headers say which is which.
+      if (file.substr(0, 15) == with.substr(0, 15)) CHECK(wrong == 0);
+      other.reopen();
+      CHECK(check_values(other, base.history, reported(*other.store)) == wrong);
+    }
+  }
+}
+
+TEST_CASE("another store's segments are left where they are") {
+  Damageable base(6, 1);
+  Damageable foreign(7, 1);
+  FaultyFileSystem disk = base.closed->crash_process();
+  const std::string path = "/store/shard-00/00000999.seg";
+  const std::string bytes = foreign.closed->contents(files_of(*foreign.closed, 1, ".seg").back());
+  disk.set_contents(path, bytes);
+  StoreFixture other(std::move(disk), base.fixture.options);
+  CHECK(other.store->open_report().found.damaged_ranges == 1);
+  CHECK(check_values(other, base.history, false) == 0);
+  CHECK(other.disk->contents(path) == bytes);
+}
