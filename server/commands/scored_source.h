@@ -12,6 +12,7 @@
 
 #include "engine/function_ref.h"
 #include "server/context.h"
+#include "server/types/members.h"
 #include "server/types/sorted_set.h"
 
 namespace respcask::server {
@@ -19,24 +20,26 @@ namespace respcask::server {
 class ScoredSource {
  public:
   // Whether there can be such a source of what a key holds.
-  static bool takes(Type type) { return type == Type::kSortedSet; }
+  static bool takes(Type type) { return type == Type::kSortedSet || type == Type::kSet; }
 
   // `entry` is that of a type it takes, or nothing. Reads it if it is packed: whoever uses what
   // follows checks ready() before.
-  ScoredSource(Context& c, const KeyRef& key, const std::optional<engine::KeydirEntry>& entry)
-      : members_(c, key, entry) {}
+  ScoredSource(Context& c, const KeyRef& key, const std::optional<engine::KeydirEntry>& entry);
+  ScoredSource(ScoredSource&&) = delete;
 
-  uint64_t size() const { return members_.size(); }
-  void for_each(engine::FunctionRef<void(const ScoredMember&)> visit) const {
-    members_.visit(0, members_.size(), Order::kAscending, visit);
-  }
+  uint64_t size() const { return set_ ? set_->size() : sorted_set_->size(); }
+  void for_each(engine::FunctionRef<void(const ScoredMember&)> visit) const;
   // Prepares for many look-ups.
   void index();
   // After index().
   std::optional<double> find(std::string_view member) const;
 
  private:
-  SortedSet members_;
+  bool is_split() const { return set_ ? set_->is_split() : sorted_set_->is_split(); }
+
+  const KeyRef key_;                     // which those below refer to
+  std::optional<SortedSet> sorted_set_;  // one of the two is there
+  std::optional<Members> set_;
   std::vector<ScoredMember> by_name_;  // of a packed source
 };
 

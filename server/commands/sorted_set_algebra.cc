@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,8 +18,26 @@
 
 namespace respcask::server {
 
+ScoredSource::ScoredSource(Context& c, const KeyRef& key,
+                           const std::optional<engine::KeydirEntry>& entry)
+    : key_(key) {
+  if (entry && TypeTag{entry->type}.type() == Type::kSet) {
+    set_.emplace(c, key_, *entry);
+  } else {
+    sorted_set_.emplace(c, key_, entry);
+  }
+}
+
+void ScoredSource::for_each(engine::FunctionRef<void(const ScoredMember&)> visit) const {
+  if (set_) {
+    set_->for_each([&](const Members::Member& m) { visit({m.name, 1}); });
+  } else {
+    sorted_set_->visit(0, sorted_set_->size(), Order::kAscending, visit);
+  }
+}
+
 void ScoredSource::index() {
-  if (members_.is_split()) return;
+  if (is_split()) return;
   by_name_.reserve(size());
   for_each([&](const ScoredMember& m) { by_name_.push_back(m); });
   std::sort(by_name_.begin(), by_name_.end(),
@@ -26,7 +45,10 @@ void ScoredSource::index() {
 }
 
 std::optional<double> ScoredSource::find(std::string_view member) const {
-  if (members_.is_split()) return members_.score(member);
+  if (is_split()) {
+    if (!set_) return sorted_set_->score(member);
+    return set_->contains(member) ? std::optional<double>(1) : std::nullopt;
+  }
   const auto at = std::lower_bound(
       by_name_.begin(), by_name_.end(), member,
       [](const ScoredMember& m, std::string_view wanted) { return m.member < wanted; });
@@ -43,7 +65,7 @@ enum class Aggregate : uint8_t { kSum, kMin, kMax };
 enum class Purpose : uint8_t { kReply, kStore, kCount };
 
 struct Input {
-  ScoredSource source;
+  std::unique_ptr<ScoredSource> source;
   double weight = 1;
 };
 
@@ -95,7 +117,7 @@ bool parse_inputs(Context& c, size_t numkeys_arg, Request& request) {
       c.wrong_type();
       return false;
     }
-    request.inputs.push_back({ScoredSource(c, key, entry)});
+    request.inputs.push_back({std::make_unique<ScoredSource>(c, key, entry)});
   }
   return true;
 }
@@ -150,7 +172,7 @@ bool parse_options(Context& c, size_t first, Request& request) {
 // The smallest first: fewest look-ups, and the order in which Redis adds scores up.
 void sort_inputs(std::vector<Input>& inputs) {
   std::stable_sort(inputs.begin(), inputs.end(), [](const Input& a, const Input& b) {
-    return a.source.size() < b.source.size();
+    return a.source->size() < b.source->size();
   });
 }
 
@@ -158,7 +180,7 @@ std::vector<ScoredMember> unite(Request& request) {
   sort_inputs(request.inputs);
   std::vector<ScoredMember> members;
   for (const Input& input : request.inputs) {
-    input.source.for_each([&](const ScoredMember& m) {
+    input.source->for_each([&](const ScoredMember& m) {
       members.push_back({m.member, weighted(input.weight, m.score)});
     });
   }
@@ -182,13 +204,13 @@ std::vector<ScoredMember> intersect(Request& request) {
   sort_inputs(request.inputs);
   const Input& smallest = request.inputs.front();
   std::vector<ScoredMember> members;
-  if (smallest.source.size() == 0) return members;
-  for (Input& input : request.inputs) input.source.index();
-  smallest.source.for_each([&](const ScoredMember& m) {
+  if (smallest.source->size() == 0) return members;
+  for (Input& input : request.inputs) input.source->index();
+  smallest.source->for_each([&](const ScoredMember& m) {
     if (request.limit != 0 && members.size() == request.limit) return;
     double score = weighted(smallest.weight, m.score);
     for (size_t i = 1; i < request.inputs.size(); ++i) {
-      const auto other = request.inputs[i].source.find(m.member);
+      const auto other = request.inputs[i].source->find(m.member);
       if (!other) return;
       score = aggregated(request.aggregate, score, *other * request.inputs[i].weight);
     }
@@ -199,10 +221,10 @@ std::vector<ScoredMember> intersect(Request& request) {
 
 std::vector<ScoredMember> subtract(Request& request) {
   std::vector<ScoredMember> members;
-  for (Input& input : request.inputs) input.source.index();
-  request.inputs.front().source.for_each([&](const ScoredMember& m) {
+  for (Input& input : request.inputs) input.source->index();
+  request.inputs.front().source->for_each([&](const ScoredMember& m) {
     for (size_t i = 1; i < request.inputs.size(); ++i) {
-      if (request.inputs[i].source.find(m.member)) return;
+      if (request.inputs[i].source->find(m.member)) return;
     }
     members.push_back(m);
   });

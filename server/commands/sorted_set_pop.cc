@@ -1,4 +1,5 @@
-// Commands that take members from an end of a sorted set: ZPOPMIN, ZPOPMAX, ZMPOP.
+// Commands that take members from an end of a sorted set, at once or when there is one: ZPOPMIN,
+// ZPOPMAX, ZMPOP and those that wait.
 
 #include <algorithm>
 #include <cstdint>
@@ -10,6 +11,7 @@
 
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/list.h"
 #include "server/commands/sorted_set.h"
 
 namespace respcask::server {
@@ -21,8 +23,8 @@ constexpr int64_t kInt64Max = std::numeric_limits<int64_t>::max();
 enum class End : uint8_t { kMin, kMax };
 
 // How members leave: as ZPOPMIN's flat list, as the same with a pair for each (RESP3 with a count),
-// or as ZMPOP's key and list of pairs.
-enum class PopReply : uint8_t { kFlat, kPairs, kKeyPairs };
+// behind the key's name (BZPOPMIN), or as ZMPOP's key and list of pairs.
+enum class PopReply : uint8_t { kFlat, kPairs, kKeyFlat, kKeyPairs };
 
 void reply_pop_header(Context& c, const KeyRef& key, uint64_t count, PopReply kind) {
   switch (kind) {
@@ -31,6 +33,10 @@ void reply_pop_header(Context& c, const KeyRef& key, uint64_t count, PopReply ki
       return;
     case PopReply::kPairs:
       c.reply().array(count);
+      return;
+    case PopReply::kKeyFlat:
+      c.reply().array(2 * count + 1);
+      c.reply().bulk(key.name);
       return;
     case PopReply::kKeyPairs:
       c.reply().array(2);
@@ -147,6 +153,67 @@ void cmd_zmpop(Context& c) {
   }
 }
 
+void cmd_bzmpop(Context& c) {
+  const auto what = parse_many_keys(c, 2);
+  if (!what) return;
+  const auto deadline = deadline_arg(c, 1);
+  if (!deadline) return;
+  if (!pop_first(c, what->keys, what->end, what->count, PopReply::kKeyPairs)) {
+    c.block_on(what->keys, Type::kSortedSet, *deadline, TimeoutReply::kNullArray);
+  }
+}
+
+void pop_or_wait(Context& c, End end) {
+  const auto deadline = deadline_arg(c, c.argc() - 1);
+  if (!deadline) return;
+  std::vector<KeyRef> keys;
+  for (size_t i = 1; i + 1 < c.argc(); ++i) keys.push_back(c.key(i));
+  if (!pop_first(c, keys, end, 1, PopReply::kKeyFlat)) {
+    c.block_on(keys, Type::kSortedSet, *deadline, TimeoutReply::kNullArray);
+  }
+}
+
+void cmd_bzpopmin(Context& c) {
+  pop_or_wait(c, End::kMin);
+}
+void cmd_bzpopmax(Context& c) {
+  pop_or_wait(c, End::kMax);
+}
+
+constexpr KeySpec kBzmpopKeys[] = {
+    {.flags = kRW | kAccess | kDelete, .index = 2, .find = KeySpec::Find::kKeynum, .first = 1},
+};
+constexpr Argument kBzmpopArgsWhere[] = {
+    {.name = "min", .type = ArgType::kPureToken, .token = "MIN"},
+    {.name = "max", .type = ArgType::kPureToken, .token = "MAX"},
+};
+constexpr Argument kBzmpopArgs[] = {
+    {.name = "timeout", .type = ArgType::kDouble},
+    {.name = "numkeys", .type = ArgType::kInteger},
+    {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
+    {.name = "where", .type = ArgType::kOneof, .sub = kBzmpopArgsWhere},
+    {.name = "count", .type = ArgType::kInteger, .token = "COUNT", .flags = kOptional},
+};
+constexpr KeySpec kBzpopmaxKeys[] = {
+    {.flags = kRW | kAccess | kDelete, .index = 1, .last = -2},
+};
+constexpr Argument kBzpopmaxArgs[] = {
+    {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
+    {.name = "timeout", .type = ArgType::kDouble},
+};
+constexpr HistoryEntry kBzpopmaxHistory[] = {
+    {"6.0.0", "`timeout` is interpreted as a double instead of an integer."},
+};
+constexpr KeySpec kBzpopminKeys[] = {
+    {.flags = kRW | kAccess | kDelete, .index = 1, .last = -2},
+};
+constexpr Argument kBzpopminArgs[] = {
+    {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
+    {.name = "timeout", .type = ArgType::kDouble},
+};
+constexpr HistoryEntry kBzpopminHistory[] = {
+    {"6.0.0", "`timeout` is interpreted as a double instead of an integer."},
+};
 constexpr KeySpec kZmpopKeys[] = {
     {.flags = kRW | kAccess | kDelete, .index = 1, .find = KeySpec::Find::kKeynum, .first = 1},
 };
@@ -175,6 +242,46 @@ constexpr Argument kZpopminArgs[] = {
     {.name = "count", .type = ArgType::kInteger, .flags = kOptional},
 };
 constexpr Command kSortedSetPopRows[] = {
+    {.name = "bzmpop",
+     .handler = cmd_bzmpop,
+     .arity = -5,
+     .flags = kWrite | kBlocking,
+     .keys = kBzmpopKeys,
+     .group = Group::kSortedSet,
+     .since = "7.0.0",
+     .complexity = "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number "
+                   "of elements in the sorted set, and M being the number of elements popped.",
+     .summary =
+         "Remove and return members with scores in a sorted set or block until one is available",
+     .arguments = kBzmpopArgs,
+     .categories = kCatSortedSet,
+     /* movablekeys in Redis: .find_keys may be needed */},
+    {.name = "bzpopmax",
+     .handler = cmd_bzpopmax,
+     .arity = -3,
+     .flags = kWrite | kNoscript | kBlocking | kFast,
+     .keys = kBzpopmaxKeys,
+     .group = Group::kSortedSet,
+     .since = "5.0.0",
+     .complexity = "O(log(N)) with N being the number of elements in the sorted set.",
+     .summary = "Remove and return the member with the highest score from one or more sorted sets, "
+                "or block until one is available",
+     .arguments = kBzpopmaxArgs,
+     .history = kBzpopmaxHistory,
+     .categories = kCatSortedSet},
+    {.name = "bzpopmin",
+     .handler = cmd_bzpopmin,
+     .arity = -3,
+     .flags = kWrite | kNoscript | kBlocking | kFast,
+     .keys = kBzpopminKeys,
+     .group = Group::kSortedSet,
+     .since = "5.0.0",
+     .complexity = "O(log(N)) with N being the number of elements in the sorted set.",
+     .summary = "Remove and return the member with the lowest score from one or more sorted sets, "
+                "or block until one is available",
+     .arguments = kBzpopminArgs,
+     .history = kBzpopminHistory,
+     .categories = kCatSortedSet},
     {.name = "zmpop",
      .handler = cmd_zmpop,
      .arity = -4,

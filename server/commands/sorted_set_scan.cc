@@ -2,6 +2,7 @@
 // ZRANDMEMBER.
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <random>
@@ -19,6 +20,17 @@ namespace respcask::server {
 namespace {
 
 constexpr int64_t kInt64Max = std::numeric_limits<int64_t>::max();
+
+// As ZSCAN shows a score in Redis: whole numbers in a listpack with all their digits.
+void reply_score_text(Context& c, double score, Encoding encoding) {
+  constexpr double kHalf = 4611686018427387904;  // of 2^63: the most that a listpack takes as whole
+  if (encoding == Encoding::kCompact && std::abs(score) <= kHalf && score == std::trunc(score)) {
+    return c.reply().bulk_integer(static_cast<int64_t>(score));
+  }
+  char text[resp::kMaxDoubleChars];
+  const char* end = resp::format_double(text, score);
+  c.reply().bulk({text, static_cast<size_t>(end - text)});
+}
 
 void cmd_zscan(Context& c) {
   const auto cursor = scan_cursor_arg(c, 2);
@@ -42,7 +54,8 @@ void cmd_zscan(Context& c) {
     if (options->matches(m.member)) members.push_back(m);
   };
   uint64_t position = 0;
-  if (TypeTag{found.entry->type}.encoding() == Encoding::kPlain) {
+  const Encoding encoding = TypeTag{found.entry->type}.encoding();
+  if (encoding == Encoding::kPlain) {
     position = *cursor;
     do {
       position = set.scan(position, take);
@@ -52,11 +65,9 @@ void cmd_zscan(Context& c) {
   }
   reply_scan_cursor(c, position);
   c.reply().array(2 * members.size());
-  char text[resp::kMaxDoubleChars];
   for (const ScoredMember& m : members) {
     c.reply().bulk(m.member);
-    const char* end = resp::format_double(text, m.score);
-    c.reply().bulk({text, static_cast<size_t>(end - text)});
+    reply_score_text(c, m.score, encoding);
   }
 }
 

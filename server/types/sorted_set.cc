@@ -38,11 +38,16 @@ uint64_t packed_element_bytes(std::string_view member) {
   return PackedWriter::element_bytes(kScoreBytes + member.size());
 }
 
-PackedWriter pack(std::span<const ScoredMember> members, uint64_t bytes) {
+// The score as a set of this encoding keeps it: Redis's listpacks have no -0.
+double kept_score(TypeTag tag, double score) {
+  return tag.encoding() == Encoding::kPlain || score != 0 ? score : 0;
+}
+
+PackedWriter pack(std::span<const ScoredMember> members, TypeTag tag, uint64_t bytes) {
   PackedWriter writer(bytes);
   std::string scratch;
   for (const ScoredMember& m : members) {
-    writer.append(SortedSetIndex::name(m.member, m.score, scratch));
+    writer.append(SortedSetIndex::name(m.member, kept_score(tag, m.score), scratch));
   }
   return writer;
 }
@@ -66,7 +71,8 @@ uint64_t records_bound(uint64_t records, uint64_t member_bytes) {
 
 // Enters a member that a split set does not hold.
 void put_new(engine::Shard& shard, const engine::KeydirEntry& root, SortedSetIndex& index,
-             const ScoredMember& m, std::string& scratch) {
+             ScoredMember m, std::string& scratch) {
+  m.score = kept_score(TypeTag{root.type}, m.score);
   const std::string_view name = SortedSetIndex::name(m.member, m.score, scratch);
   index.insert(m.member, m.score, shard.put_element(root.collection, root.type, name, {}).where);
 }
@@ -226,7 +232,7 @@ void SortedSetEdit::put_packed(std::string_view member, double score) {
     packed_bytes_ += packed_element_bytes(member);
     if (passes_limits(c_.config(), packed_.size() + 1, member)) tag_ = skiplist_tag();
   }
-  const ScoredMember m{member, score};
+  const ScoredMember m{member, kept_score(tag_, score)};
   packed_.insert(std::lower_bound(packed_.begin(), packed_.end(), m, Before{}), m);
 }
 
@@ -236,9 +242,13 @@ void SortedSetEdit::put_split(std::string_view member, double score) {
   const SortedSetTree::Place place = tree_->find(member);
   if (!place.valid()) {
     if (passes_limits(c_.config(), size() + 1, member)) tag_ = skiplist_tag();
-    put_new(shard, *entry_, index, {member, score}, name_);
+    score = kept_score(tag_, score);
+    const std::string_view name = SortedSetIndex::name(member, score, name_);
+    index.insert(member, score,
+                 shard.put_element(entry_->collection, entry_->type, name, {}).where);
     return;
   }
+  score = kept_score(tag_, score);
   const engine::ElementLocation old = SortedSetIndex::location(tree_->element(place));
   const std::string_view name = SortedSetIndex::name(member, score, name_);
   index.update(place, member, score,
@@ -305,8 +315,8 @@ void SortedSetEdit::finish() {
   if (size() == 0) {
     c_.remove(key_);
   } else if (tree_ == nullptr) {
-    entry_ =
-        c_.put(key_, tag_, entry_ ? entry_->expiry_ms : 0, pack(packed_, packed_bytes_).pieces());
+    entry_ = c_.put(key_, tag_, entry_ ? entry_->expiry_ms : 0,
+                    pack(packed_, tag_, packed_bytes_).pieces());
   } else {
     if (tag_.byte != entry_->type) {
       entry_ =
@@ -330,7 +340,7 @@ bool write_sorted_set(Context& c, const KeyRef& key, TypeTag tag, int64_t expiry
     if (!c.reserve(key, engine::record_size_bound(key.name.size(), packed_bytes + 16))) {
       return false;
     }
-    c.put(key, tag, expiry_ms, pack(members, packed_bytes).pieces());
+    c.put(key, tag, expiry_ms, pack(members, tag, packed_bytes).pieces());
     return true;
   }
   if (!c.reserve(key, engine::record_size_bound(key.name.size(), kHeader.size()) +

@@ -105,8 +105,22 @@ TEST_CASE("ZINCRBY adds, and refuses what is no number") {
   CHECK(h.run("ZINCRBY z +inf a") == "$3\r\ninf\r\n");
   CHECK(h.run("ZINCRBY z -inf a") == "-ERR resulting score is not a number (NaN)\r\n");
   CHECK(h.run("ZSCORE z a") == "$3\r\ninf\r\n");
-  CHECK(h.run("ZADD z -0 n") == ":1\r\n");
-  CHECK(h.run("ZSCORE z n") == "$2\r\n-0\r\n");
+}
+
+TEST_CASE("a score of -0 is kept by a skiplist, and not by a listpack") {
+  Harness h;
+  h.run("ZADD z -0 a 1e17 b");
+  CHECK(h.run("ZSCORE z a") == "$1\r\n0\r\n");
+  CHECK(said(h, "ZRANGE z 0 -1 WITHSCORES") == "a 0 b 1e+17");
+  CHECK(said(h, "ZSCAN z 0") == "0 a 0 b 100000000000000000");
+  h.run("CONFIG SET zset-max-listpack-entries 0");
+  h.run("ZADD y -0 a 1e17 b");
+  CHECK(h.run("ZSCORE y a") == "$2\r\n-0\r\n");
+  CHECK(said(h, "ZUNION 1 y WITHSCORES") == "a -0 b 1e+17");
+  CHECK(said(h, "ZSCAN y 0") == "0 a -0 b 1e+17");
+  h.run("CONFIG SET zset-max-listpack-entries 128");
+  h.run("ZUNIONSTORE x 1 y");
+  CHECK(h.run("ZSCORE x a") == "$1\r\n0\r\n");
 }
 
 TEST_CASE("scores are doubles in RESP3, and pairs come as such") {
@@ -345,6 +359,121 @@ TEST_CASE("ZRANDMEMBER shows as many different members as there are, or any") {
   h.run("ZADD z 1 a 2 b 3 c");
   CHECK(said(h, "ZRANDMEMBER z 9 WITHSCORES") == "c 3 b 2 a 1");
   CHECK(h.run("ZRANDMEMBER z 4611686018427387904 WITHSCORES") == "-ERR value is out of range\r\n");
+}
+
+TEST_CASE("sets are inputs whose members have the score 1") {
+  for (const int count : {5, 2000}) {
+    CAPTURE(count);
+    Harness h;
+    for (int i = 0; i < count; ++i) h.run({"SADD", "s", "m" + std::to_string(i)});
+    h.run("ZADD z 3 m1 4 m3 5 other");
+    CHECK(said(h, "ZINTER 2 s z WITHSCORES") == "m1 4 m3 5");
+    CHECK(said(h, "ZINTER 2 s z WEIGHTS 10 1 AGGREGATE MAX WITHSCORES") == "m1 10 m3 10");
+    CHECK(said(h, "ZDIFF 2 z s WITHSCORES") == "other 5");
+    CHECK(h.run("ZUNIONSTORE u 2 s z") == ":" + std::to_string(count + 1) + "\r\n");
+    CHECK(h.run("ZSCORE u m0") == "$1\r\n1\r\n");
+    CHECK(h.run("ZINTERCARD 2 z s") == ":2\r\n");
+    CHECK(h.run("ZUNIONSTORE s 1 s") == ":" + std::to_string(count) + "\r\n");
+    CHECK(h.run("TYPE s") == "+zset\r\n");
+  }
+}
+
+TEST_CASE("who waits for a sorted set gets its first member, in turn") {
+  Harness h;
+  Client first(h), second(h), third(h);
+  CHECK(first.run("BZPOPMIN none z 0").empty());
+  CHECK(second.run("BZPOPMAX z 0").empty());
+  third.use_protocol(3);
+  CHECK(third.run("BZMPOP 0 2 none z MAX COUNT 2").empty());
+  CHECK(h.run("ZADD z 1 a 2 b 3 c 4 d 5 e") == ":5\r\n");
+  CHECK(words(first.resumed()) == "z a 1");
+  CHECK(words(second.resumed()) == "z e 5");
+  CHECK(third.resumed() == "*2\r\n$1\r\nz\r\n*2\r\n*2\r\n$1\r\nd\r\n,4\r\n*2\r\n$1\r\nc\r\n,3\r\n");
+  CHECK(said(h, "ZRANGE z 0 -1") == "b");
+  CHECK(words(first.run("BZPOPMIN z 0")) == "z b 2");
+  CHECK(h.run("EXISTS z") == ":0\r\n");
+
+  // Whatever makes the key serves it.
+  first.run("BZPOPMIN z 0");
+  h.run("ZADD y 7 x");
+  h.run("ZUNIONSTORE z 1 y");
+  CHECK(words(first.resumed()) == "z x 7");
+  first.run("BZPOPMIN z 0");
+  h.run("RENAME y z");
+  CHECK(words(first.resumed()) == "z x 7");
+  first.run("BZPOPMIN z 0");
+  h.run("ZINCRBY z 2 i");
+  CHECK(words(first.resumed()) == "z i 2");
+  first.run("BZPOPMIN z 0");
+  h.run("SET z 1");
+  CHECK(first.blocked());
+  h.run("DEL z");
+  h.run("ZADD z 1 a");
+  CHECK(words(first.resumed()) == "z a 1");
+
+  h.run("MULTI");
+  h.run("BZPOPMIN z 0");
+  CHECK(h.run("EXEC") == "*1\r\n*-1\r\n");
+  CHECK(h.run("BZPOPMIN z -1") == "-ERR timeout is negative\r\n");
+  CHECK(h.run("BZPOPMIN z x") == "-ERR timeout is not a float or out of range\r\n");
+  CHECK(h.run("BZMPOP 0 0 z MIN") == "-ERR numkeys should be greater than 0\r\n");
+  h.run("SET s 1");
+  CHECK(h.run("BZPOPMIN z s 0") == kWrongType);
+}
+
+TEST_CASE("a sorted set survives DUMP and RESTORE, packed and split") {
+  for (const int count : {7, 700}) {
+    CAPTURE(count);
+    Harness h;
+    fill(h, "z", count);
+    h.run("ZADD z -0 minus inf top -inf bottom 0.1 tenth 1e300 large");
+    const std::string all = h.run("ZRANGE z 0 -1 WITHSCORES");
+    std::string dump = h.run("DUMP z");
+    dump = dump.substr(dump.find('\n') + 1);
+    dump.resize(dump.size() - 2);
+    CHECK(h.run({"RESTORE", "y", "0", dump}) == "+OK\r\n");
+    CHECK(h.run("ZRANGE y 0 -1 WITHSCORES") == all);
+    CHECK(h.run("OBJECT ENCODING y") == h.run("OBJECT ENCODING z"));
+  }
+}
+
+TEST_CASE("changes of sorted sets are announced as Redis announces them") {
+  Harness h{"notify-keyspace-events", "KEA"};
+  Client listener(h);
+  listener.run("PSUBSCRIBE __keyspace@0__:*");
+  const auto heard = [&] {
+    std::string events;
+    std::istringstream in(words(listener.pushed()));
+    std::string word, last;
+    while (in >> word) {
+      if (last.starts_with("__keyspace@0__:") && last != "__keyspace@0__:*") events += word + " ";
+      last = word;
+    }
+    return events;
+  };
+  heard();
+  h.run("ZADD z 1 a 2 b 3 c 4 d 5 e");
+  CHECK(heard() == "zadd ");
+  h.run("ZADD z 1 a");
+  CHECK(heard() == "");
+  h.run("ZINCRBY z 1 a");
+  CHECK(heard() == "zincr ");
+  h.run("ZREM z b none");
+  CHECK(heard() == "zrem ");
+  h.run("ZPOPMIN z");
+  CHECK(heard() == "zpopmin ");
+  h.run("ZPOPMAX z");
+  CHECK(heard() == "zpopmax ");
+  h.run("ZREMRANGEBYSCORE z 3 3");
+  CHECK(heard() == "zremrangebyscore ");
+  h.run("ZUNIONSTORE y 1 z");
+  CHECK(heard() == "zunionstore ");
+  h.run("ZINTERSTORE y 2 z none");
+  CHECK(heard() == "del ");
+  h.run("ZRANGESTORE y z 0 -1");
+  CHECK(heard() == "zrangestore ");
+  h.run("ZREMRANGEBYRANK z 0 -1");
+  CHECK(heard() == "zremrangebyrank del ");
 }
 
 }  // namespace
