@@ -57,6 +57,30 @@ TEST_CASE("the last block of a size moves to where one is freed") {
   CHECK(heap.allocate(3) == a);
 }
 
+TEST_CASE("a heap of kind kMalloc moves nothing, has no chunks and counts what it holds") {
+  CompactHeap heap(CompactHeap::Kind::kMalloc);
+  CHECK(heap.memory_bytes() == 0);
+  std::vector<Owner> owners;
+  for (uint64_t id = 0; id < 100; ++id) {
+    owners.push_back({heap.allocate(id % 7 + 1), id % 7 + 1});
+    mark(owners.back(), id);
+  }
+  size_t bytes = 0;
+  for (const Owner& owner : owners) bytes += owner.quanta * CompactHeap::kQuantum;
+  CHECK(heap.memory_bytes() >= bytes);
+  CHECK(heap.memory_bytes() <= bytes + 100 * 32);
+  CompactHeap other;
+  other.swap(heap);
+  CHECK(heap.memory_bytes() == 0);
+  for (uint64_t id = 0; id < 50; ++id) {
+    CHECK_FALSE(other.free(owners[id].block, owners[id].quanta));
+  }
+  for (uint64_t id = 50; id < 100; ++id) CHECK(id_of(owners[id]) == id);
+  for (uint64_t id = 50; id < 100; ++id) other.release_block(owners[id].block, owners[id].quanta);
+  CHECK(other.memory_bytes() == 0);
+  CHECK_FALSE(other.release_region());
+}
+
 TEST_CASE("blocks keep what is in them while others come and go") {
   const unsigned seed = std::random_device{}();
   INFO("seed ", seed);
