@@ -40,6 +40,7 @@ struct Options {
   bool read_only = false;  // shared lock; refuses writes; works while no one writes
   bool create_if_missing = true;
   MergeOptions merge;
+  uint64_t scrub_bytes_per_second = 0;  // 0: no scrubbing
   ElementIndexFactory element_index;  // needed if the store holds split collections
   std::function<void(LogLevel, std::string_view)> log;  // may be empty; any thread
 };

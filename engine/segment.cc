@@ -138,4 +138,10 @@ void Segment::refresh_residency() {
   }
 }
 
+std::vector<uint8_t> Segment::ask_residency() const {
+  std::vector<uint8_t> pages;
+  if (!mapping_.resident(0, std::min<uint64_t>(size(), mapping_.size()), pages)) pages.clear();
+  return pages;
+}
+
 }  // namespace respcask::engine

@@ -17,6 +17,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/file.h"
 #include "engine/format.h"
@@ -71,6 +72,8 @@ class Segment {
   void set_resident(uint64_t offset, uint64_t size) { residency_.set(offset, size); }
   // Asks the system about every page.
   void refresh_residency();
+  // What it says: a byte for each page, 1 for one that is in memory. Empty if it does not say.
+  std::vector<uint8_t> ask_residency() const;
 
   // Gives the file another name. Before anybody else knows of the segment.
   Result<void> rename(const std::string& path);
@@ -87,6 +90,7 @@ class Segment {
   uint64_t framing_bytes = 0;
   bool has_hint = false;      // one that covers all of it
   bool damaged = false;       // a batch is unreadable; merge leaves the segment alone
+  uint64_t scrub_damage = 0;  // places that the last scrub found; the scrub thread's own
   uint64_t synced_bytes = 0;  // guarded by the store's one-sync-at-a-time lock
   bool sealed = false;
   bool settled =

@@ -71,6 +71,7 @@ Store::Store(Options options) : options_(std::move(options)), seed_(HashSeed::ra
   if (options_.files == nullptr) options_.files = &posix_file_system();
   sync_mode_ = options_.sync;
   merge_ = options_.merge;
+  scrub_rate_ = options_.scrub_bytes_per_second;
 }
 
 Result<std::unique_ptr<Store>> Store::open(Options options) {
@@ -92,6 +93,7 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
     if (auto synced = store->run_sync(); !synced) return synced.error();
     store->sync_thread_ = std::thread([raw = store.get()] { raw->sync_loop(); });
     store->merge_thread_ = std::thread([raw = store.get()] { raw->merge_loop(); });
+    store->scrub_thread_ = std::thread([raw = store.get()] { raw->scrub_loop(); });
   }
   store->maintenance_thread_ = std::thread([raw = store.get()] { raw->maintenance_loop(); });
   store->open_ = true;
@@ -276,8 +278,10 @@ Result<void> Store::close() {
   maintenance_wanted_.notify_all();
   merge_wanted_.notify_all();
   merge_done_.notify_all();
+  scrub_wanted_.notify_all();
   maintenance_thread_.join();
   if (!options_.read_only) {
+    scrub_thread_.join();
     merge_thread_.join();
     sync_thread_.join();
     result = sync();

@@ -46,6 +46,14 @@ struct MergeStats {
   bool running = false;
 };
 
+// What scrubbing has done since the store was opened.
+struct ScrubStats {
+  uint64_t passes = 0;  // over all sealed segments
+  uint64_t bytes_read = 0;
+  uint64_t damaged_places = 0;  // each counted once
+  bool running = false;
+};
+
 // A point in the store's life that a sync can reach; 0 has always been reached.
 using SyncPoint = uint64_t;
 
@@ -94,9 +102,12 @@ class Store {
   void set_merge_options(const MergeOptions& merge);
   MergeStats merge_stats();
   // Waits for the merge under way; none begins while it is held.
-  [[nodiscard]] std::unique_lock<std::mutex> hold_merges() {
-    return std::unique_lock(merge_run_);
-  }
+  [[nodiscard]] std::unique_lock<std::mutex> hold_merges() { return std::unique_lock(merge_run_); }
+
+  // How fast sealed segments are read again, one after the other, to find damage (scrub.h); 0: not
+  // at all.
+  void set_scrub_rate(uint64_t bytes_per_second);
+  ScrubStats scrub_stats();
 
   // What the start found; sums over the shards.
   struct OpenReport {
@@ -150,6 +161,9 @@ class Store {
   void merge_shard(Shard& shard, bool requested);
   bool merge_run(Shard& shard, std::vector<std::shared_ptr<Segment>> inputs);
   bool pace_merge(uint64_t bytes);
+  void scrub_loop();
+  bool scrub_shard(Shard& shard);
+  bool pace_scrub(uint64_t bytes);
   std::string shard_directory(uint32_t index) const;
 
   Options options_;
@@ -187,7 +201,11 @@ class Store {
   uint64_t merge_debt_ = 0;  // bytes moved since the last pause; the merge thread's own
   std::mutex merge_run_;     // held while one segment is made of others
   std::mutex settle_run_;    // one settling at a time
+  uint64_t scrub_rate_ = 0;
+  ScrubStats scrub_stats_;
+  std::condition_variable scrub_wanted_;
   std::thread sync_thread_;
+  std::thread scrub_thread_;
   std::thread merge_thread_;
   std::thread maintenance_thread_;
 };

@@ -459,6 +459,11 @@ void Info::write_bitcask() {
   field("merges_failed", merges.failed);
   field("merge_bytes_read", merges.bytes_read);
   field("merge_bytes_written", merges.bytes_written);
+  const engine::ScrubStats scrubs = server_.store.scrub_stats();
+  field("scrub_in_progress", scrubs.running ? 1 : 0);
+  field("scrub_passes", scrubs.passes);
+  field("scrub_bytes_read", scrubs.bytes_read);
+  field("scrub_damaged_places", scrubs.damaged_places);
   field("recovery_time_ms", opened.duration_ms);
   field("recovery_segments", opened.found.segments);
   field("recovery_hints", opened.found.hints);
@@ -471,11 +476,11 @@ void Info::write_bitcask() {
   for (size_t i = 0; i < store().shards.size(); ++i) {
     const engine::ShardStats& shard = store().shards[i];
     line(
-        "shard{}:keys={},segments={},hints={},total_bytes={},live_bytes={},dead_bytes={},pending_bytes={},"
-        "keydir_bytes={},collections={},damaged_records={},writable={}",
-        i, shard.keys, shard.segments, shard.hints, shard.total_bytes, shard.live_bytes, dead(shard),
-        shard.pending_bytes, shard.keydir_bytes, shard.collections, shard.damaged_records,
-        store().writable[i] ? 1 : 0);
+        "shard{}:keys={},segments={},hints={},total_bytes={},live_bytes={},dead_bytes={},"
+        "pending_bytes={},keydir_bytes={},collections={},damaged_records={},writable={}",
+        i, shard.keys, shard.segments, shard.hints, shard.total_bytes, shard.live_bytes,
+        dead(shard), shard.pending_bytes, shard.keydir_bytes, shard.collections,
+        shard.damaged_records, store().writable[i] ? 1 : 0);
   }
 }
 

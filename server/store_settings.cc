@@ -55,6 +55,7 @@ engine::Options store_options(const Config& config) {
   options.segment_bytes = config.segment_bytes;
   options.sync = sync_mode(config);
   options.merge = merge_options(config);
+  options.scrub_bytes_per_second = config.scrub_bytes_per_second;
   options.element_index = make_element_index;
   options.log = log_of_store;
   return options;
@@ -71,6 +72,10 @@ void follow_config(ConfigStore& config, engine::Store& store) {
         store.set_merge_options(merge_options(to));
         return std::nullopt;
       });
+  config.on_change({"scrub-bytes-per-second"}, [&store](const Config&, const Config& to) {
+    store.set_scrub_rate(to.scrub_bytes_per_second);
+    return std::nullopt;
+  });
   config.on_change({"loglevel"}, [](const Config&, const Config& to) -> std::optional<std::string> {
     std::string refused = log_open(to);
     if (refused.empty()) return std::nullopt;
