@@ -48,6 +48,7 @@ constexpr std::span<const Command> (*kFamilies[])() = {
     set_algebra_commands,
     set_commands,
     slowlog_commands,
+    sort_commands,
     sorted_set_algebra_commands,
     sorted_set_commands,
     sorted_set_pop_commands,

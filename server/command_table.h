@@ -118,6 +118,7 @@ std::span<const Command> server_commands();
 std::span<const Command> set_algebra_commands();
 std::span<const Command> set_commands();
 std::span<const Command> slowlog_commands();
+std::span<const Command> sort_commands();
 std::span<const Command> sorted_set_algebra_commands();
 std::span<const Command> sorted_set_commands();
 std::span<const Command> sorted_set_pop_commands();

@@ -211,7 +211,10 @@ void serve_line(Scope& scope, Turn& turn, const OwnedKey& key, uint64_t after) {
       scope.lock(shards);
       continue;
     }
-    if (!serve(scope, turn, *waiter)) return;
+    scope.serving = &key;
+    const bool served = serve(scope, turn, *waiter);
+    scope.serving = nullptr;
+    if (!served) return;
     after = waiter->order;
   }
 }

@@ -99,6 +99,9 @@ class Scope {
   // Bytes reserved on every locked shard for what a transaction is still to run, or more: who
   // reserves meanwhile asks for as much on top.
   uint64_t promised_bytes = 0;
+  // A waiter is being served with what this key, which was made ready, holds; null: nobody is. Of
+  // several keys it takes from this one, whichever it named first.
+  const OwnedKey* serving = nullptr;
   bool shown = false;  // the command was shown to MONITOR when it began to wait
 
  private:

@@ -15,6 +15,7 @@
 #include "server/command_table.h"
 #include "server/commands/list.h"
 #include "server/context.h"
+#include "server/scope.h"
 #include "server/types/list.h"
 
 namespace respcask::server {
@@ -53,7 +54,9 @@ enum class PopReply : uint8_t { kPair, kArray };
 // Takes from the first of the keys that holds a list. False, with nothing replied, if none does.
 bool pop_first(Context& c, std::span<const KeyRef> keys, ListEnd end, uint64_t count,
                PopReply kind) {
+  const OwnedKey* serving = c.scope().serving;
   for (const KeyRef& key : keys) {
+    if (serving != nullptr && !KeyEqual{}(*serving, key)) continue;
     const auto found = c.find_typed_for_write(key, Type::kList);
     if (found.wrong) return true;
     if (!found.entry) continue;
@@ -339,8 +342,7 @@ constexpr Command kListMoveRows[] = {
          "O(N+M) where N is the number of provided keys and M is the number of elements returned.",
      .summary = "Pop elements from a list, or block until one is available",
      .arguments = kBlmpopArgs,
-     .categories = kCatList,
-     /* movablekeys in Redis: .find_keys may be needed */},
+     .categories = kCatList},
     {.name = "blpop",
      .handler = cmd_blpop,
      .arity = -3,
@@ -402,8 +404,7 @@ constexpr Command kListMoveRows[] = {
          "O(N+M) where N is the number of provided keys and M is the number of elements returned.",
      .summary = "Pop elements from a list",
      .arguments = kLmpopArgs,
-     .categories = kCatList,
-     /* movablekeys in Redis: .find_keys may be needed */},
+     .categories = kCatList},
     {.name = "rpoplpush",
      .handler = cmd_rpoplpush,
      .arity = 3,

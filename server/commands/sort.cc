@@ -1,0 +1,411 @@
+// SORT and SORT_RO: the elements of a list, set or sorted set in the order of their own values or
+// of those of other keys.
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "server/command.h"
+#include "server/command_table.h"
+#include "server/context.h"
+#include "server/types/members.h"
+#include "server/types/object.h"
+#include "server/types/string.h"
+
+namespace respcask::server {
+
+namespace {
+
+struct Options {
+  bool descending = false;
+  bool alphabetic = false;
+  int64_t start = 0;
+  int64_t count = -1;                  // negative: all
+  std::optional<std::string_view> by;  // a pattern to sort by
+  bool unsorted = false;               // BY something that is no pattern
+  std::vector<std::string_view> get;
+  std::optional<size_t> store;  // the argument
+};
+
+enum class Variant : uint8_t { kSort, kReadonly };
+
+// Nothing, and the error replied, if they make no sense.
+std::optional<Options> parse_options(Context& c, Variant variant) {
+  Options options;
+  for (size_t i = 2; i < c.argc(); ++i) {
+    const size_t left = c.argc() - i - 1;
+    if (c.arg_is(i, "ASC")) {
+      options.descending = false;
+    } else if (c.arg_is(i, "DESC")) {
+      options.descending = true;
+    } else if (c.arg_is(i, "ALPHA")) {
+      options.alphabetic = true;
+    } else if (left >= 2 && c.arg_is(i, "LIMIT")) {
+      const auto start = c.integer_arg(i + 1);
+      if (!start) return std::nullopt;
+      const auto count = c.integer_arg(i + 2);
+      if (!count) return std::nullopt;
+      options.start = *start;
+      options.count = *count;
+      i += 2;
+    } else if (variant == Variant::kSort && left >= 1 && c.arg_is(i, "STORE")) {
+      options.store = ++i;
+    } else if (left >= 1 && c.arg_is(i, "BY")) {
+      options.by = c.arg(++i);
+      if (options.by->find('*') == std::string_view::npos) options.unsorted = true;
+    } else if (left >= 1 && c.arg_is(i, "GET")) {
+      options.get.push_back(c.arg(++i));
+    } else {
+      c.syntax_error();
+      return std::nullopt;
+    }
+  }
+  return options;
+}
+
+// The elements in the order in which the object has them.
+std::vector<std::string> elements_of(rdb::Value value) {
+  if (auto* list = std::get_if<rdb::List>(&value)) return std::move(list->elements);
+  if (auto* set = std::get_if<rdb::Set>(&value)) return std::move(set->members);
+  std::vector<std::string> elements;
+  for (auto& [member, score] : std::get<rdb::SortedSet>(value).members) {
+    elements.push_back(std::move(member));
+  }
+  return elements;
+}
+
+// What `pattern` says of `element`: the element itself for "#", else what the key holds that comes
+// of putting the element in the place of the first '*', or the field of that hash that follows
+// "->". Nothing if that is not there, or not ready.
+std::optional<std::string> look_up(Context& c, std::string_view pattern, std::string_view element) {
+  if (pattern == "#") return std::string(element);
+  const size_t star = pattern.find('*');
+  if (star == std::string_view::npos) return std::nullopt;
+  std::string_view behind = pattern.substr(star + 1);
+  std::optional<std::string_view> field;
+  if (const size_t arrow = behind.find("->");
+      arrow != std::string_view::npos && arrow + 2 < behind.size()) {
+    field = behind.substr(arrow + 2);
+    behind = behind.substr(0, arrow);
+  }
+  std::string name(pattern.substr(0, star));
+  name.append(element).append(behind);
+  const KeyRef key = c.key_named(name, c.db());
+  const auto entry = c.find(key);
+  if (!entry) return std::nullopt;
+  const Type type = TypeTag{entry->type}.type();
+  if (!field) {
+    if (type != Type::kString) return std::nullopt;
+    std::string scratch;
+    return std::string(read_string(c, key, *entry, scratch));
+  }
+  if (type != Type::kHash) return std::nullopt;
+  const Members hash(c, key, *entry);
+  if (!c.ready()) return std::nullopt;
+  const auto member = hash.find(*field);
+  if (!member) return std::nullopt;
+  return std::string(hash.value(*member));
+}
+
+struct Item {
+  std::string element;
+  double score = 0;
+  std::optional<std::string> weight;  // where the order is alphabetic by a pattern
+};
+
+// As C's strtod over the whole text; nothing if it is no number.
+std::optional<double> parse_score(const std::string& text) {
+  char* end = nullptr;
+  errno = 0;
+  const double score = std::strtod(text.c_str(), &end);
+  if (*end != '\0' || errno == ERANGE || std::isnan(score)) return std::nullopt;
+  return score;
+}
+
+// As C's strcoll in the C locale, which ends at a NUL: what Redis compares by unless it stores.
+int collate(std::string_view a, std::string_view b) {
+  return a.substr(0, a.find('\0')).compare(b.substr(0, b.find('\0')));
+}
+
+class Order {
+ public:
+  explicit Order(const Options& options) : options_(options) {}
+  bool operator()(const Item& a, const Item& b) const {
+    return options_.descending ? compare(b, a) < 0 : compare(a, b) < 0;
+  }
+
+ private:
+  int compare(const Item& a, const Item& b) const {
+    if (!options_.alphabetic) {
+      if (a.score != b.score) return a.score < b.score ? -1 : 1;
+      return a.element.compare(b.element);
+    }
+    if (!options_.by) return compare_text(a.element, b.element);
+    if (!a.weight || !b.weight) return int{a.weight.has_value()} - int{b.weight.has_value()};
+    return compare_text(*a.weight, *b.weight);
+  }
+  int compare_text(std::string_view a, std::string_view b) const {
+    return options_.store ? a.compare(b) : collate(a, b);
+  }
+
+  const Options& options_;
+};
+
+// What each item is to be sorted by. False if one has no number.
+bool weigh(Context& c, const Options& options, std::vector<Item>& items) {
+  bool good = true;
+  for (Item& item : items) {
+    if (options.alphabetic && !options.by) continue;
+    std::optional<std::string> found;
+    if (options.by) {
+      found = look_up(c, *options.by, item.element);
+      if (!found) continue;
+    }
+    if (options.alphabetic) {
+      item.weight = std::move(found);
+    } else if (const auto score = parse_score(found ? *found : item.element)) {
+      item.score = *score;
+    } else {
+      good = false;
+    }
+  }
+  return good;
+}
+
+// Of `length` items those that LIMIT leaves.
+std::pair<size_t, size_t> limit(const Options& options, size_t length) {
+  const auto signed_length = static_cast<int64_t>(length);
+  const int64_t start = std::clamp<int64_t>(options.start, 0, signed_length);
+  const int64_t most = signed_length - start;
+  const int64_t count = options.count < 0 ? most : std::min(options.count, most);
+  return {static_cast<size_t>(start), static_cast<size_t>(start + count)};
+}
+
+// What is asked for of the items, in order; nothing stands for what is not there.
+std::vector<std::optional<std::string>> results_of(Context& c, const Options& options,
+                                                   std::span<Item> items) {
+  std::vector<std::optional<std::string>> results;
+  for (Item& item : items) {
+    if (options.get.empty()) results.emplace_back(std::move(item.element));
+    for (std::string_view pattern : options.get) {
+      results.push_back(look_up(c, pattern, item.element));
+    }
+  }
+  return results;
+}
+
+void store(Context& c, const KeyRef& key, std::vector<std::optional<std::string>>& results) {
+  if (results.empty()) {
+    if (c.remove(key)) c.notify(EventClass::kGeneric, "del", key);
+    return c.reply().integer(0);
+  }
+  rdb::List list;
+  for (auto& result : results) list.elements.push_back(std::move(result).value_or(std::string()));
+  const auto count = static_cast<int64_t>(list.elements.size());
+  if (!write_object(c, key, 0, list)) return;
+  c.notify(EventClass::kList, "sortstore", key);
+  c.reply().integer(count);
+}
+
+void sort(Context& c, Variant variant) {
+  std::optional<Options> options = parse_options(c, variant);
+  if (!options) return;
+  const KeyRef key = c.key(1);
+  const auto entry = c.find(key);
+  const Type type = entry ? TypeTag{entry->type}.type() : Type::kList;
+  if (type != Type::kList && type != Type::kSet && type != Type::kSortedSet) return c.wrong_type();
+  std::vector<Item> items;
+  if (entry) {
+    std::vector<std::string> elements = elements_of(object_type(*entry).read(c, key, *entry));
+    if (!c.ready()) return;
+    items.reserve(elements.size());
+    for (std::string& element : elements) items.push_back({std::move(element), 0, std::nullopt});
+  }
+  // A set has no order to be kept: what is stored of it is sorted all the same, so that it is
+  // always stored alike.
+  if (options->unsorted && type == Type::kSet && options->store) {
+    options->unsorted = false;
+    options->alphabetic = true;
+    options->by.reset();
+  }
+  bool good = true;
+  if (!options->unsorted) {
+    good = weigh(c, *options, items);
+    if (!c.ready()) return;
+    if (good) std::stable_sort(items.begin(), items.end(), Order(*options));
+  } else if (type == Type::kSortedSet && options->descending) {
+    std::reverse(items.begin(), items.end());
+  }
+  if (!good) return c.error("ERR One or more scores can't be converted into double");
+  const auto [begin, end] = limit(*options, items.size());
+  auto results = results_of(c, *options, std::span(items).subspan(begin, end - begin));
+  if (!c.ready()) return;
+  if (options->store) return store(c, c.key(*options->store), results);
+  c.reply().array(results.size());
+  for (const auto& result : results) {
+    if (result) {
+      c.reply().bulk(*result);
+    } else {
+      c.reply().bulk_null();
+    }
+  }
+}
+
+void cmd_sort(Context& c) {
+  sort(c, Variant::kSort);
+}
+void cmd_sort_ro(Context& c) {
+  sort(c, Variant::kReadonly);
+}
+
+// The key, and that behind the last STORE. What the patterns stand for is known only when the key
+// has been read; that is why SORT runs with every shard locked.
+bool find_sort_keys(std::span<const std::string_view> args, std::vector<KeyPosition>& keys) {
+  keys.push_back({1, kRO | kAccess});
+  int target = 0;
+  for (size_t i = 2; i < args.size(); ++i) {
+    const size_t left = args.size() - i - 1;
+    if (equal_ignoring_case(args[i], "limit")) {
+      i += 2;
+    } else if (equal_ignoring_case(args[i], "get") || equal_ignoring_case(args[i], "by")) {
+      ++i;
+    } else if (left >= 1 && equal_ignoring_case(args[i], "store")) {
+      target = static_cast<int>(++i);
+    }
+  }
+  if (target != 0) keys.push_back({target, kOW | kUpdate});
+  return true;
+}
+
+bool find_sort_ro_keys(std::span<const std::string_view>, std::vector<KeyPosition>& keys) {
+  keys.push_back({1, kRO | kAccess});
+  return true;
+}
+
+constexpr KeySpec kSortKeys[] = {
+    {.flags = kRO | kAccess, .index = 1},
+    {.flags = kRO | kAccess,
+     .notes = "For the optional BY/GET keyword. It is marked 'unknown' because the key names "
+              "derive from the content of the key we sort",
+     .find = KeySpec::Find::kUnknown},
+    {.flags = kOW | kUpdate,
+     .notes = "For the optional STORE keyword. It is marked 'unknown' because the keyword can "
+              "appear anywhere in the argument array",
+     .find = KeySpec::Find::kUnknown},
+};
+constexpr Argument kSortArgsOffsetCount[] = {
+    {.name = "offset", .type = ArgType::kInteger},
+    {.name = "count", .type = ArgType::kInteger},
+};
+constexpr Argument kSortArgsOrder[] = {
+    {.name = "asc", .type = ArgType::kPureToken, .token = "ASC"},
+    {.name = "desc", .type = ArgType::kPureToken, .token = "DESC"},
+};
+constexpr Argument kSortArgs[] = {
+    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
+    {.name = "pattern",
+     .type = ArgType::kPattern,
+     .key_spec = 1,
+     .token = "BY",
+     .flags = kOptional},
+    {.name = "offset_count",
+     .type = ArgType::kBlock,
+     .token = "LIMIT",
+     .flags = kOptional,
+     .sub = kSortArgsOffsetCount},
+    {.name = "pattern",
+     .type = ArgType::kPattern,
+     .key_spec = 1,
+     .token = "GET",
+     .flags = kOptional | kMultiple | kMultipleToken},
+    {.name = "order", .type = ArgType::kOneof, .flags = kOptional, .sub = kSortArgsOrder},
+    {.name = "sorting", .type = ArgType::kPureToken, .token = "ALPHA", .flags = kOptional},
+    {.name = "destination",
+     .type = ArgType::kKey,
+     .key_spec = 2,
+     .token = "STORE",
+     .flags = kOptional},
+};
+constexpr KeySpec kSortRoKeys[] = {
+    {.flags = kRO | kAccess, .index = 1},
+    {.flags = kRO | kAccess,
+     .notes = "For the optional BY/GET keyword. It is marked 'unknown' because the key names "
+              "derive from the content of the key we sort",
+     .find = KeySpec::Find::kUnknown},
+};
+constexpr Argument kSortRoArgsOffsetCount[] = {
+    {.name = "offset", .type = ArgType::kInteger},
+    {.name = "count", .type = ArgType::kInteger},
+};
+constexpr Argument kSortRoArgsOrder[] = {
+    {.name = "asc", .type = ArgType::kPureToken, .token = "ASC"},
+    {.name = "desc", .type = ArgType::kPureToken, .token = "DESC"},
+};
+constexpr Argument kSortRoArgs[] = {
+    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
+    {.name = "pattern",
+     .type = ArgType::kPattern,
+     .key_spec = 1,
+     .token = "BY",
+     .flags = kOptional},
+    {.name = "offset_count",
+     .type = ArgType::kBlock,
+     .token = "LIMIT",
+     .flags = kOptional,
+     .sub = kSortRoArgsOffsetCount},
+    {.name = "pattern",
+     .type = ArgType::kPattern,
+     .key_spec = 1,
+     .token = "GET",
+     .flags = kOptional | kMultiple | kMultipleToken},
+    {.name = "order", .type = ArgType::kOneof, .flags = kOptional, .sub = kSortRoArgsOrder},
+    {.name = "sorting", .type = ArgType::kPureToken, .token = "ALPHA", .flags = kOptional},
+};
+constexpr Command kSortRows[] = {
+    {.name = "sort",
+     .handler = cmd_sort,
+     .arity = -2,
+     .flags = kWrite | kDenyOom | kAllShards,
+     .keys = kSortKeys,
+     .group = Group::kGeneric,
+     .since = "1.0.0",
+     .complexity =
+         "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the "
+         "number of returned elements. When the elements are not sorted, complexity is O(N).",
+     .summary = "Sort the elements in a list, set or sorted set",
+     .arguments = kSortArgs,
+     .categories = kCatSet | kCatSortedSet | kCatList | kCatDangerous,
+     .find_keys = find_sort_keys},
+    {.name = "sort_ro",
+     .handler = cmd_sort_ro,
+     .arity = -2,
+     .flags = kReadonly | kAllShards,
+     .keys = kSortRoKeys,
+     .group = Group::kGeneric,
+     .since = "7.0.0",
+     .complexity =
+         "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the "
+         "number of returned elements. When the elements are not sorted, complexity is O(N).",
+     .summary = "Sort the elements in a list, set or sorted set. Read-only variant of SORT.",
+     .arguments = kSortRoArgs,
+     .categories = kCatSet | kCatSortedSet | kCatList | kCatDangerous,
+     .find_keys = find_sort_ro_keys},
+};
+static_assert(check_rows(kSortRows));
+
+}  // namespace
+
+std::span<const Command> sort_commands() {
+  return kSortRows;
+}
+
+}  // namespace respcask::server

@@ -1,0 +1,95 @@
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/server/harness.h"
+
+namespace respcask::server::testing {
+namespace {
+
+std::string array(const std::vector<std::string>& elements) {
+  std::string reply = "*" + std::to_string(elements.size()) + "\r\n";
+  for (const std::string& element : elements) {
+    reply += "$" + std::to_string(element.size()) + "\r\n" + element + "\r\n";
+  }
+  return reply;
+}
+
+TEST_CASE("sort: by number, by text, both ways, limited") {
+  Harness h;
+  h.run("rpush l 10 9 2 33 1");
+  CHECK(h.run("sort l") == array({"1", "2", "9", "10", "33"}));
+  CHECK(h.run("sort l desc") == array({"33", "10", "9", "2", "1"}));
+  CHECK(h.run("sort l alpha") == array({"1", "10", "2", "33", "9"}));
+  CHECK(h.run("sort l limit 1 2") == array({"2", "9"}));
+  CHECK(h.run("sort l limit -5 1") == array({"1"}));
+  CHECK(h.run("sort l limit 3 -1") == array({"10", "33"}));
+  CHECK(h.run("sort l limit 5 1") == "*0\r\n");
+  CHECK(h.run("sort l limit 9223372036854775807 9223372036854775807") == "*0\r\n");
+  CHECK(h.run("sort_ro l desc limit 0 1") == array({"33"}));
+  CHECK(h.run("sort nothing") == "*0\r\n");
+  h.run("rpush texts a 1 b");
+  CHECK(h.run("sort texts") == "-ERR One or more scores can't be converted into double\r\n");
+  CHECK(h.run("sort texts desc alpha") == array({"b", "a", "1"}));
+}
+
+TEST_CASE("sort: by and with the values of other keys") {
+  Harness h;
+  h.run("rpush l a b c");
+  h.run("mset w_a 3 w_b 1 w_c 2 v_a A v_c C");
+  CHECK(h.run("sort l by w_*") == array({"b", "c", "a"}));
+  CHECK(h.run("sort l by w_* desc limit 0 2") == array({"a", "c"}));
+  CHECK(
+      h.run("sort l by w_* get v_* get # get none") ==
+      "*9\r\n$-1\r\n$1\r\nb\r\n$-1\r\n$1\r\nC\r\n$1\r\nc\r\n$-1\r\n$1\r\nA\r\n$1\r\na\r\n$-1\r\n");
+  CHECK(h.run("sort l by nothing desc") == array({"a", "b", "c"}));
+  CHECK(h.run("sort l by absent_* alpha") == array({"a", "b", "c"}));
+  CHECK(h.run("sort l by v_* alpha") == array({"b", "a", "c"}));
+  h.run("set w_b x");
+  CHECK(h.run("sort l by w_*") == "-ERR One or more scores can't be converted into double\r\n");
+}
+
+TEST_CASE("sort: the result is stored as a list, or the target goes") {
+  Harness h;
+  h.run("rpush l 3 1 2");
+  h.run("set v_1 one");
+  h.run("set target x ex 100");
+  CHECK(h.run("sort l get v_* get # store target") == ":6\r\n");
+  CHECK(h.run("lrange target 0 -1") == array({"one", "1", "", "2", "", "3"}));
+  CHECK(h.run("ttl target") == ":-1\r\n");
+  CHECK(h.run("sort nothing store target") == ":0\r\n");
+  CHECK(h.run("exists target") == ":0\r\n");
+  CHECK(h.run("sort l store l") == ":3\r\n");
+  CHECK(h.run("lrange l 0 -1") == array({"1", "2", "3"}));
+}
+
+TEST_CASE("sort: what makes no sense is refused") {
+  Harness h;
+  h.run("rpush l 1");
+  h.run("set s x");
+  const std::string syntax = "-ERR syntax error\r\n";
+  for (const char* command : {"sort l foo", "sort l by", "sort l get", "sort l limit 1",
+                              "sort l store", "sort_ro l store d"}) {
+    CAPTURE(command);
+    CHECK(h.run(command) == syntax);
+  }
+  CHECK(h.run("sort l limit a 1") == "-ERR value is not an integer or out of range\r\n");
+  CHECK(h.run("sort s") ==
+        "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n");
+  CHECK(h.run("command getkeys sort l by w_* get x_* store d") == array({"l", "d"}));
+}
+
+TEST_CASE("sort: values that are not in memory are fetched") {
+  Harness h;
+  h.run("rpush l a b");
+  h.run("mset w_a 2 w_b 1 v_a A v_b B");
+  h.restart();
+  CHECK(h.run("sort l by w_* get v_*") == array({"B", "A"}));
+  h.restart();
+  CHECK(h.run("sort l by w_* get v_* store d") == ":2\r\n");
+  CHECK(h.run("lrange d 0 -1") == array({"B", "A"}));
+}
+
+}  // namespace
+}  // namespace respcask::server::testing
