@@ -545,8 +545,8 @@ void ListIndex::settle(Place at) {
     if (at.block + 1 < group.blocks.size() && join(group, at.block)) return;
     if (at.block > 0 && join(group, at.block - 1)) return;
   }
-  if (count * 4 <= block.capacity && block.capacity > kLeastCapacity) {
-    resize(block, block.capacity / 2u, 0);
+  if (count * 2 <= block.capacity && block.capacity > kLeastCapacity) {
+    resize(block, std::max(count + count / 4, kLeastCapacity), 0);
   }
 }
 
