@@ -1,0 +1,215 @@
+#include "engine/check.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "engine/file.h"
+#include "engine/store.h"
+
+namespace respcask::engine {
+namespace {
+
+bool same_record(const PlacedRecord& a, const PlacedRecord& b) {
+  const Record& x = a.record;
+  const Record& y = b.record;
+  return a.value_offset == b.value_offset &&
+         std::tie(x.kind, x.type, x.owner, x.expiry_ms, x.collection, x.value_size, x.name) ==
+             std::tie(y.kind, y.type, y.owner, y.expiry_ms, y.collection, y.value_size, y.name);
+}
+
+}  // namespace
+
+Result<CheckReport> StoreCheck::run() {
+  FileSystem& files = *store_.options().files;
+  for (uint32_t i = 0; i < store_.shard_count(); ++i) {
+    const std::string dir = fmt::format("{}/shard-{:02}", store_.options().dir, i);
+    auto names = files.list(dir);
+    if (!names) return names.error();
+    for (const std::string& name : *names) {
+      auto info = files.stat(dir + "/" + name);
+      if (info && *info && name.ends_with(".seg")) total_ += (*info)->size;
+    }
+  }
+  for (uint32_t i = 0; i < store_.shard_count(); ++i) {
+    if (auto checked = check_shard(i); !checked) return checked.error();
+  }
+  return report_;
+}
+
+Result<void> StoreCheck::check_shard(uint32_t index) {
+  std::vector<File> files;
+  if (auto listed = list(index, files); !listed) return listed;
+  const File* previous = nullptr;
+  for (File& file : files) {
+    ++report_.segments;
+    auto bytes = read(file.path);
+    if (!bytes) {
+      find({true, file.path, 0, {}, bytes.error().message});
+    } else if (bytes->size() >= kSegmentHeaderSize) {
+      check_segment(file, *bytes);
+      check_hint(file, *bytes);
+    }
+    check_chain(previous, file);
+    previous = &file;
+    report_.bytes += file.size;
+    if (hooks_.progress) hooks_.progress(report_.bytes, total_);
+  }
+  return {};
+}
+
+// The shard's segments, oldest first, without those that a merge has replaced.
+Result<void> StoreCheck::list(uint32_t index, std::vector<File>& files) {
+  FileSystem& system = *store_.options().files;
+  const std::string dir = fmt::format("{}/shard-{:02}", store_.options().dir, index);
+  auto names = system.list(dir);
+  if (!names) return names.error();
+  for (const std::string& name : *names) {
+    if (!name.ends_with(".seg")) continue;
+    File file;
+    file.path = dir + "/" + name;
+    std::string head(kSegmentHeaderSize, '\0');
+    auto opened = system.open_read_only(file.path);
+    auto size = opened ? (*opened)->size() : Result<uint64_t>(opened.error());
+    auto got = size ? (*opened)->read_at(0, head) : Result<size_t>(size.error());
+    if (!got) {
+      find({true, file.path, 0, {}, got.error().message});
+      continue;
+    }
+    file.size = *size;
+    const auto header = decode_segment_header(std::string_view(head).substr(0, *got));
+    if (!header || header->shard != index || header->store_id != store_.id()) {
+      find({true,
+            file.path,
+            0,
+            {},
+            header ? "the segment of another store or shard" : "no valid segment header"});
+      continue;
+    }
+    file.header = *header;
+    files.push_back(std::move(file));
+  }
+  std::sort(files.begin(), files.end(), [](const File& a, const File& b) {
+    return std::tie(a.header.first_id, b.header.generation) <
+           std::tie(b.header.first_id, a.header.generation);
+  });
+  uint64_t covered = 0;
+  std::erase_if(files, [&](const File& file) {
+    if (file.header.last_id <= covered) return true;
+    covered = file.header.last_id;
+    return false;
+  });
+  if (!files.empty()) files.back().newest = true;
+  return {};
+}
+
+Result<std::string> StoreCheck::read(const std::string& path) {
+  auto file = store_.options().files->open_read_only(path);
+  if (!file) return file.error();
+  auto size = (*file)->size();
+  if (!size) return size.error();
+  std::string bytes(*size, '\0');
+  auto got = (*file)->read_at(0, bytes);
+  if (!got) return got.error();
+  bytes.resize(*got);
+  return bytes;
+}
+
+void StoreCheck::check_segment(File& file, std::string_view bytes) {
+  uint64_t at = kSegmentHeaderSize;
+  while (at < bytes.size()) {
+    if (auto batch = BatchReader::open(bytes, at)) {
+      check_batch(file, *batch, bytes);
+      at = batch->end();
+      continue;
+    }
+    file.whole = false;
+    const auto next = find_batch(bytes, at + 1);
+    const uint64_t end = next.value_or(bytes.size());
+    // What was being written when the power went ends the newest segment, and no hint speaks of it.
+    const auto hint = HintReader::open(*store_.options().files, file.path, file.header);
+    const bool torn = file.newest && !next && (!hint || hint->summary().covered <= at);
+    find({!torn,
+          file.path,
+          at,
+          {},
+          torn ? fmt::format("a torn tail of {} bytes, which a start cuts off", end - at)
+               : fmt::format("{} bytes that are no batch", end - at)});
+    at = end;
+  }
+}
+
+void StoreCheck::check_batch(const File& file, BatchReader& batch, std::string_view bytes) {
+  while (auto placed = batch.next()) {
+    ++report_.records;
+    if (placed->value_offset == 0) continue;
+    ++report_.values;
+    if (checked_value(bytes, placed->value_offset, placed->record.value_size)) continue;
+    find({true, file.path, placed->value_offset, std::string(placed->record.name),
+          "a value that does not match its checksum"});
+  }
+}
+
+// Every entry of a hint must be a record of its segment, in the same order.
+void StoreCheck::check_hint(const File& file, std::string_view bytes) {
+  FileSystem& files = *store_.options().files;
+  const std::string path = hint_path_of(file.path);
+  auto there = files.stat(path);
+  if (there && !*there) return;
+  ++report_.hints;
+  auto hint = HintReader::open(files, file.path, file.header);
+  if (!hint || hint->segment().last_id != file.header.last_id) {
+    return find({false, path, 0, {}, "a damaged hint, which only costs the next start time"});
+  }
+  const uint64_t covered = hint->summary().covered;
+  if (covered > bytes.size()) {
+    return find({true,
+                 file.path,
+                 bytes.size(),
+                 {},
+                 fmt::format("{} bytes are missing at its end", covered - bytes.size())});
+  }
+  if (!file.whole) return;  // found already
+  uint64_t at = kSegmentHeaderSize;
+  auto batch = BatchReader::open(bytes, at);
+  while (auto entry = hint->next()) {
+    for (bool found = false; !found;) {
+      if (!batch || batch->offset() >= covered) {
+        return find({true, path, 0, std::string(entry->record.name),
+                     "a hint that does not agree with its segment"});
+      }
+      if (const auto placed = batch->next()) {
+        found = same_record(*placed, *entry);
+      } else {
+        batch = BatchReader::open(bytes, batch->end());
+      }
+    }
+  }
+}
+
+void StoreCheck::check_chain(const File* previous, const File& file) {
+  const SegmentHeader& header = file.header;
+  const uint64_t last = previous == nullptr ? 0 : previous->header.last_id;
+  if (header.previous_id > last) {
+    return find({true,
+                 file.path,
+                 0,
+                 {},
+                 fmt::format("the segment {} that it follows is missing", header.previous_id)});
+  }
+  if (previous != nullptr && header.previous_id == last && header.previous_size != 0 &&
+      previous->header.generation == 0 &&
+      header.previous_size != static_cast<uint32_t>(previous->size)) {
+    find({true, previous->path, previous->size, {}, "it is not as long as it was"});
+  }
+}
+
+void StoreCheck::find(CheckFinding finding) {
+  ++(finding.damage ? report_.damage : report_.notes);
+  if (hooks_.finding) hooks_.finding(finding);
+}
+
+}  // namespace respcask::engine

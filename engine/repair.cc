@@ -1,0 +1,144 @@
+#include "engine/repair.h"
+
+#include <algorithm>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "engine/file.h"
+#include "engine/store.h"
+
+namespace respcask::engine {
+namespace {
+
+constexpr uint64_t kCommitBytes = 1024 * 1024;
+
+}  // namespace
+
+Result<RepairReport> StoreRepair::run() {
+  Options options = source_.options();
+  if (auto made = options.files->create_directory(out_); !made) return made.error();
+  auto names = options.files->list(out_);
+  if (!names) return names.error();
+  if (!names->empty()) return Error{ErrorCode::kInvalid, fmt::format("{}: is not empty", out_)};
+  options.dir = out_;
+  options.read_only = false;
+  options.create_if_missing = true;
+  options.sync = SyncMode::kNo;  // until it is closed
+  auto target = Store::open(options);
+  if (!target) return target.error();
+  target_ = std::move(*target);
+
+  Result<void> copied;
+  for (uint32_t i = 0; i < source_.shard_count(); ++i) {
+    Shard& shard = source_.shard(i);
+    std::lock_guard guard(shard);
+    for (uint32_t db = 0; db < options.databases; ++db) {
+      uint64_t cursor = 0;
+      do {
+        cursor = shard.keydir(db).scan(cursor, [&](std::string_view key, const KeydirEntry& entry) {
+          if (copied) copied = copy_key(shard, db, key, entry);
+        });
+        if (!copied) return copied.error();
+      } while (cursor != 0);
+    }
+  }
+  if (auto done = commit(); !done) return done.error();
+  if (auto closed = target_->close(); !closed) return closed.error();
+  return report_;
+}
+
+Result<void> StoreRepair::copy_key(Shard& from, uint32_t db, std::string_view key,
+                                   const KeydirEntry& entry) {
+  const ColdRead cold = from.cold_read(entry.where, entry.value_size);
+  const auto value = fetch(cold);
+  if (!value) {
+    lose(cold, key, value.error().message);
+    return {};
+  }
+  Shard& to = target_->shard(target_->shard_of(key));
+  {
+    std::lock_guard guard(to);
+    if (auto room = make_room(to, record_size_bound(key.size(), value->size())); !room) return room;
+    to.begin_batch();
+    const uint64_t hash = to.hash(key);
+    const std::string_view piece = *value;
+    ++report_.keys;
+    if (entry.collection == 0) {
+      to.put(db, key, hash, entry.type, entry.expiry_ms, {&piece, 1});
+      to.end_batch(nullptr);
+    } else {
+      const uint64_t collection =
+          to.put_split(db, key, hash, entry.type, entry.expiry_ms, piece).collection;
+      auto copied = copy_elements(from, key, entry, to, collection);
+      to.end_batch(nullptr);
+      if (!copied) return copied;
+    }
+  }
+  return uncommitted_ >= kCommitBytes ? commit() : Result<void>();
+}
+
+// In the order of the log, which is what an index may rely on.
+Result<void> StoreRepair::copy_elements(Shard& from, std::string_view key, const KeydirEntry& entry,
+                                        Shard& to, uint64_t collection) {
+  std::vector<ElementLocation> elements;
+  from.collection(entry.collection).for_each([&](const ElementLocation& element) {
+    elements.push_back(element);
+  });
+  // Segments got their slots from oldest to newest when the source was opened.
+  std::sort(elements.begin(), elements.end(),
+            [](const auto& a, const auto& b) { return a.where.packed < b.where.packed; });
+  ElementIndex& index = to.collection(collection);
+  uint64_t in_batch = 0;
+  for (const ElementLocation& element : elements) {
+    const ColdRead cold = from.cold_read(element.where, element.value_size);
+    // An element's name ends where its value's checksum begins.
+    std::string name(element.name_size, '\0');
+    const uint64_t offset = element.where.offset();
+    auto got = cold.segment->file().read_at(offset - element.name_size, name);
+    const auto value = fetch(cold);
+    if (!got || *got != name.size() || !value) {
+      lose(cold, key, fmt::format("an element: {}", value ? "unreadable" : value.error().message));
+      continue;
+    }
+    // No batch need hold a whole collection: nothing else writes here.
+    if (in_batch >= kCommitBytes) {
+      to.end_batch(nullptr);
+      in_batch = 0;
+    }
+    const uint64_t bytes = record_size_bound(name.size(), value->size());
+    auto room = make_room(to, bytes);
+    to.begin_batch();
+    if (!room) return room;
+    in_batch += bytes;
+    const std::string_view piece = *value;
+    const ElementLocation copy = to.put_element(collection, entry.type, name, {&piece, 1});
+    if (auto old = index.recover_put(name, copy.where, copy.value_size)) to.element_dropped(*old);
+    ++report_.elements;
+  }
+  return {};
+}
+
+Result<void> StoreRepair::make_room(Shard& to, uint64_t bytes) {
+  uncommitted_ += bytes;
+  return to.reserve(bytes, Growth::kGrows);
+}
+
+Result<void> StoreRepair::commit() {
+  uncommitted_ = 0;
+  const ShardSet all = ShardSet::first(target_->shard_count());
+  auto committed = target_->commit(all, all);
+  if (!committed) return committed.error();
+  return {};
+}
+
+void StoreRepair::lose(const ColdRead& cold, std::string_view key, std::string_view what) {
+  ++report_.lost;
+  if (!lost_) return;
+  lost_({true, cold.segment->path(), cold.where.offset(), std::string(key), std::string(what)});
+}
+
+}  // namespace respcask::engine

@@ -1,0 +1,129 @@
+// respcask-check: reads a store offline and says whether it is sound; repairs it into a new one.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine/check.h"
+#include "engine/repair.h"
+#include "engine/store.h"
+#include "server/types/element_index.h"
+
+namespace respcask::server {
+namespace {
+
+constexpr int kSound = 0;
+constexpr int kDamage = 1;
+constexpr int kUnreadable = 2;
+
+// More than a server has; an empty one costs little.
+constexpr uint32_t kDatabases = 16384;
+
+constexpr std::string_view kUsage =
+    "usage: respcask-check [--quiet] [--repair OUT] DIR\n"
+    "\n"
+    "Reads the store in DIR, which no server may be using, and compares everything with its\n"
+    "checksums. Nothing in DIR is changed.\n"
+    "\n"
+    "  --repair OUT   copy all that can be read to a new store in OUT, and list what is lost\n"
+    "  --quiet        no progress\n"
+    "\n"
+    "Exit status: 0 the store is sound, 1 there is damage, 2 it cannot be read.\n";
+
+struct Arguments {
+  std::string dir;
+  std::string out;
+  bool quiet = false;
+};
+
+std::optional<Arguments> parse(int argc, char** argv) {
+  Arguments arguments;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word == "--quiet") {
+      arguments.quiet = true;
+    } else if (word == "--repair" && i + 1 < argc) {
+      arguments.out = argv[++i];
+    } else if (!word.starts_with("-") && arguments.dir.empty()) {
+      arguments.dir = word;
+    } else {
+      return std::nullopt;
+    }
+  }
+  if (arguments.dir.empty()) return std::nullopt;
+  return arguments;
+}
+
+// Keys are any bytes; a terminal is not to be written to with them.
+std::string printable(std::string_view bytes) {
+  std::string text;
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = byte >= 0x20 && byte < 0x7f && byte != '\\' && byte != '"';
+    text += plain ? std::string(1, c) : fmt::format("\\x{:02x}", byte);
+  }
+  return text;
+}
+
+void print(std::string_view kind, const engine::CheckFinding& finding) {
+  fmt::print("{}: {} at offset {}: {}", kind, finding.file, finding.offset, finding.what);
+  if (!finding.key.empty()) fmt::print(" (key \"{}\")", printable(finding.key));
+  fmt::print("\n");
+}
+
+int fail(const engine::Error& error) {
+  fmt::print(stderr, "{}\n", error.message);
+  return kUnreadable;
+}
+
+int run(const Arguments& arguments) {
+  engine::Options options;
+  options.dir = arguments.dir;
+  options.read_only = true;
+  options.create_if_missing = false;
+  options.databases = kDatabases;
+  options.element_index = make_element_index;
+  auto store = engine::Store::open(options);
+  if (!store) return fail(store.error());
+
+  int percent = -1;
+  engine::StoreCheck::Hooks hooks;
+  hooks.finding = [](const engine::CheckFinding& finding) {
+    print(finding.damage ? "damage" : "note", finding);
+  };
+  hooks.progress = [&](uint64_t bytes, uint64_t total) {
+    const int now = total == 0 ? 100 : static_cast<int>(bytes * 100 / total);
+    if (arguments.quiet || now == percent) return;
+    percent = now;
+    fmt::print(stderr, "{} of {} bytes, {} %\n", bytes, total, now);
+  };
+  auto report = engine::StoreCheck(**store, hooks).run();
+  if (!report) return fail(report.error());
+  fmt::print("{} segments, {} hints, {} bytes: {} records, {} values; {} damaged, {} notes\n",
+             report->segments, report->hints, report->bytes, report->records, report->values,
+             report->damage, report->notes);
+
+  if (!arguments.out.empty()) {
+    auto repaired = engine::StoreRepair(**store, arguments.out, [](const auto& finding) {
+                      print("lost", finding);
+                    }).run();
+    if (!repaired) return fail(repaired.error());
+    fmt::print("{} keys and {} elements copied to {}, {} lost\n", repaired->keys,
+               repaired->elements, arguments.out, repaired->lost);
+  }
+  return report->damage > 0 ? kDamage : kSound;
+}
+
+}  // namespace
+}  // namespace respcask::server
+
+int main(int argc, char** argv) {
+  const auto arguments = respcask::server::parse(argc, argv);
+  if (!arguments) {
+    fmt::print(stderr, "{}", respcask::server::kUsage);
+    return respcask::server::kUnreadable;
+  }
+  return respcask::server::run(*arguments);
+}

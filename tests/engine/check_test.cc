@@ -1,0 +1,191 @@
+#include "engine/check.h"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine/repair.h"
+#include "engine/store.h"
+#include "tests/engine/map_index.h"
+#include "tests/engine/store_fixture.h"
+
+using namespace respcask::engine;
+
+namespace {
+
+using Contents = std::map<std::string, std::string>;
+
+Options single_shard() {
+  Options options;
+  options.dir = "/store";
+  options.shards = 1;
+  options.segment_bytes = 4096;
+  options.merge.bytes_per_second = 0;
+  options.element_index = MapIndex::make;
+  return options;
+}
+
+// A store of some segments, merged and not, with an expiry, a collection and a swapped database.
+Contents fill(StoreFixture& fixture) {
+  for (int i = 0; i < 300; ++i) {
+    fixture.put(fmt::format("key{}", i % 70), fmt::format("{}{}", i, std::string(40, 'v')));
+    if (i % 9 == 0) fixture.remove(fmt::format("key{}", i % 50));
+  }
+  REQUIRE(fixture.store->merge_now());
+  fixture.put("expiring", "1", 0, 4'000'000'000'000);
+  fixture.set_expiry("expiring", 5'000'000'000'000);
+  fixture.put("elsewhere", "2", 1);
+  fixture.swap(1, 2);
+  fixture.change("collection", [](Shard& shard, uint64_t hash) {
+    const KeydirEntry entry = shard.put_split(0, "collection", hash, 1, 0, "header");
+    const std::string_view piece = "payload";
+    auto& index = static_cast<MapIndex&>(shard.collection(entry.collection));
+    index.set("element", shard.put_element(entry.collection, 1, "element", {&piece, 1}));
+    return true;
+  });
+  for (int i = 0; i < 60; ++i) fixture.put(fmt::format("late{}", i), std::string(60, 'l'));
+  return fixture.contents();
+}
+
+struct Checked {
+  CheckReport report;
+  std::vector<CheckFinding> findings;
+};
+
+// Opens what is on the disk read-only, and checks it.
+Checked check(const FaultyFileSystem& disk, Options options,
+              const std::function<void(Store&)>& then = nullptr) {
+  FaultyFileSystem copy = disk.crash_process();
+  options.files = &copy;
+  options.read_only = true;
+  auto store = Store::open(options);
+  REQUIRE(store);
+  Checked checked;
+  StoreCheck::Hooks hooks;
+  hooks.finding = [&](const CheckFinding& finding) { checked.findings.push_back(finding); };
+  auto report = StoreCheck(**store, hooks).run();
+  REQUIRE(report);
+  checked.report = *report;
+  if (then) then(**store);
+  return checked;
+}
+
+}  // namespace
+
+TEST_CASE("a check finds nothing in a sound store, closed or killed") {
+  StoreFixture fixture(FaultyFileSystem(), single_shard());
+  fill(fixture);
+  auto killed = check(*fixture.disk, fixture.options);
+  CHECK(killed.report.damage == 0);
+  REQUIRE(fixture.store->close());
+  auto closed = check(*fixture.disk, fixture.options);
+  CHECK(closed.report.damage == 0);
+  CHECK(closed.report.notes == 0);
+  CHECK(closed.report.hints == closed.report.segments);
+  CHECK(closed.report.values > 100);
+}
+
+TEST_CASE("a check finds every flipped bit, in segments and in hints") {
+  StoreFixture fixture(FaultyFileSystem(), single_shard());
+  fill(fixture);
+  REQUIRE(fixture.store->close());
+  for (const std::string& name : *fixture.disk->list("/store/shard-00")) {
+    const std::string path = "/store/shard-00/" + name;
+    const uint64_t bits = fixture.disk->contents(path).size() * 8;
+    for (uint64_t bit = 3; bit < bits; bit += 997) {
+      CAPTURE(name);
+      CAPTURE(bit);
+      FaultyFileSystem disk = fixture.disk->crash_process();
+      disk.flip_bit(path, bit);
+      const auto checked = check(disk, fixture.options);
+      CHECK(checked.report.damage + checked.report.notes > 0);
+      CHECK((checked.report.damage > 0 || name.ends_with(".hint")));
+    }
+  }
+}
+
+TEST_CASE("a repair of a sound store is the same store") {
+  StoreFixture fixture(FaultyFileSystem(), single_shard());
+  const Contents before = fill(fixture);
+  REQUIRE(fixture.store->close());
+  FaultyFileSystem disk = fixture.disk->crash_process();
+  Options options = fixture.options;
+  options.files = &disk;
+  options.read_only = true;
+  {
+    auto store = Store::open(options);
+    REQUIRE(store);
+    auto repaired = StoreRepair(**store, "/repaired", nullptr).run();
+    REQUIRE(repaired);
+    CHECK(repaired->lost == 0);
+    CHECK(StoreRepair(**store, "/repaired", nullptr).run().error().code == ErrorCode::kInvalid);
+  }
+  options.read_only = false;
+  options.dir = "/repaired";
+  StoreFixture other(std::move(disk), options);
+  CHECK(other.store->open_report().found.damaged_ranges == 0);
+  CHECK(other.contents() == before);
+  CHECK(other.get("elsewhere", 2) == "2");
+  Shard& shard = other.store->shard(0);
+  {
+    std::lock_guard guard(shard);
+    CHECK(shard.find(0, "expiring", shard.hash("expiring"))->expiry_ms == 5'000'000'000'000);
+    const auto entry = shard.find(0, "collection", shard.hash("collection"));
+    REQUIRE(entry);
+    CHECK(static_cast<MapIndex&>(shard.collection(entry->collection)).elements().size() == 1);
+  }
+  other.put("new", "1");
+  other.remove("late3");
+  other.reopen();
+  CHECK(other.get("new") == "1");
+  CHECK(other.get("late3") == std::nullopt);
+  CHECK(other.contents().size() == before.size());
+}
+
+TEST_CASE("a repair saves all but the damaged value, and names its key, file and offset") {
+  StoreFixture fixture(FaultyFileSystem(), single_shard());
+  const Contents before = fill(fixture);
+  uint64_t offset = 0;
+  {
+    Shard& shard = fixture.store->shard(0);
+    std::lock_guard guard(shard);
+    offset = shard.find(0, "late7", shard.hash("late7"))->where.offset();
+  }
+  REQUIRE(fixture.store->close());
+  // The segment where the value lies at that offset.
+  FaultyFileSystem disk = fixture.disk->crash_process();
+  std::string path;
+  for (const std::string& name : *disk.list("/store/shard-00")) {
+    const std::string bytes = disk.contents("/store/shard-00/" + name);
+    if (name.ends_with(".seg") && bytes.size() > offset && bytes.substr(offset - 5, 5) == "late7") {
+      path = "/store/shard-00/" + name;
+    }
+  }
+  REQUIRE(!path.empty());
+  disk.flip_bit(path, (offset + 10) * 8);
+  Options options = fixture.options;
+  options.files = &disk;
+  options.read_only = true;
+  std::vector<CheckFinding> lost;
+  {
+    auto store = Store::open(options);
+    REQUIRE(store);
+    auto repaired = StoreRepair(**store, "/repaired", [&](const CheckFinding& finding) {
+                      lost.push_back(finding);
+                    }).run();
+    REQUIRE(repaired);
+  }
+  REQUIRE(lost.size() == 1);
+  CHECK(lost[0].key == "late7");
+  CHECK(lost[0].file == path);
+  CHECK(lost[0].offset == offset);
+  options.read_only = false;
+  options.dir = "/repaired";
+  StoreFixture other(std::move(disk), options);
+  Contents expected = before;
+  expected.erase("late7");
+  CHECK(other.contents() == expected);
+}
