@@ -28,6 +28,8 @@ constexpr std::span<const Command> (*kFamilies[])() = {
     debug_commands,
     dump_commands,
     expire_commands,
+    geo_commands,
+    geo_search_commands,
     hash_commands,
     hash_read_commands,
     hyperloglog_commands,

@@ -97,6 +97,7 @@ std::span<const Command> debug_commands();
 std::span<const Command> dump_commands();
 std::span<const Command> expire_commands();
 std::span<const Command> geo_commands();
+std::span<const Command> geo_search_commands();
 std::span<const Command> hash_commands();
 std::span<const Command> hash_read_commands();
 std::span<const Command> hyperloglog_commands();

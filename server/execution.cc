@@ -20,7 +20,11 @@ engine::ShardSet find_shards(Turn& turn, const Session& session, const TableEntr
   if (command.single_key && args.size() > 1) {
     scratch.positions.push_back({1, 0});
   } else if (!command.row->keys.empty()) {
-    good = find_keys(command, args, scratch.positions);
+    // The specifications name what COMMAND GETKEYS is to name, such as one STORE of several; the
+    // row's own finder, where there is one, whatever the handler may touch.
+    const KeyFinder finder = command.row->find_keys;
+    good = finder != nullptr ? finder(args, scratch.positions)
+                             : find_keys(command, args, scratch.positions);
   }
   for (const KeyPosition& position : scratch.positions) {
     const KeyRef& key = scratch.keys.emplace_back(
