@@ -140,6 +140,7 @@ void random_fields(Context& c, int64_t count, bool with_values) {
   }
   const uint64_t times = static_cast<uint64_t>(-count);
   const size_t begin = c.reply().size();
+  if (times > kMaxDrawn) return refuse_drawn_reply(c, begin);
   reply_fields_header(c, times, with_values);
   bool too_long = false;
   draws.repeated(fields, times, [&](const Members::Member& field) {

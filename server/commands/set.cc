@@ -226,6 +226,7 @@ void random_members(Context& c, int64_t count) {
   }
   const uint64_t times = static_cast<uint64_t>(-count);
   const size_t begin = c.reply().size();
+  if (times > kMaxDrawn) return refuse_drawn_reply(c, begin);
   c.reply().array(times);
   bool too_long = false;
   draws.repeated(*set.members, times, [&](const Members::Member& member) {

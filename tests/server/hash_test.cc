@@ -400,6 +400,9 @@ TEST_CASE("hash: HRANDFIELD draws as asked") {
   CHECK(h.run("HRANDFIELD small -9223372036854775808") ==
         "-ERR value is out of range, value must between -9223372036854775807 and "
         "9223372036854775807\r\n");
+  CHECK(h.run("HRANDFIELD small -9223372036854775807") ==
+        "-ERR the reply would exceed 512 MiB\r\n");
+  CHECK(h.run("HRANDFIELD none -9223372036854775807") == kEmpty);
   CHECK(h.run("HRANDFIELD small 1 WITHVALUE") == "-ERR syntax error\r\n");
   CHECK(h.run("HRANDFIELD small 1 WITHVALUES x") == "-ERR syntax error\r\n");
   h.client().use_protocol(3);

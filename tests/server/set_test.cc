@@ -304,6 +304,8 @@ TEST_CASE("set: SRANDMEMBER draws as asked") {
       CHECK(std::includes(all.begin(), all.end(), drawn.begin(), drawn.end()));
     }
     CHECK(bulks(h.run({"SRANDMEMBER", key, "-2000"})).size() == 2000);
+    CHECK(h.run({"SRANDMEMBER", key, "-9223372036854775807"}) ==
+          "-ERR the reply would exceed 512 MiB\r\n");
   }
 }
 
