@@ -27,12 +27,12 @@ void cmd_linsert(Context& c) {
   ListEdit list(c, key, found.entry);
   uint64_t rank = 0;
   bool there = false;
-  list.reader().visit_forward(0, list.length(), ListReader::Extent::kMayStop,
-                              [&](std::string_view element) {
-                                there = element == c.arg(3);
-                                if (!there) ++rank;
-                                return !there;
-                              });
+  list.reader().find_forward(0, list.length(), c.arg(3), ListReader::Extent::kMayStop,
+                             [&](uint64_t found_at) {
+                               rank = found_at;
+                               there = true;
+                               return false;
+                             });
   if (!c.ready()) return;
   if (!there) return c.reply().integer(-1);
   if (after) ++rank;
@@ -93,17 +93,14 @@ std::vector<uint64_t> find_ranks(Context& c, ListReader& list, const LposOptions
                             : std::min(length, static_cast<uint64_t>(options.max_length));
   std::vector<uint64_t> ranks;
   uint64_t matches = 0;
-  uint64_t rank = backward ? length : 0;
-  const auto visit = [&](std::string_view element) {
-    if (backward) --rank;
-    if (element == c.arg(2) && ++matches > skip) ranks.push_back(rank);
-    if (!backward) ++rank;
+  const auto match = [&](uint64_t rank) {
+    if (++matches > skip) ranks.push_back(rank);
     return wanted == 0 || ranks.size() < wanted;
   };
   if (backward) {
-    list.visit_backward(length - most, length, ListReader::Extent::kMayStop, visit);
+    list.find_backward(length - most, length, c.arg(2), ListReader::Extent::kMayStop, match);
   } else {
-    list.visit_forward(0, most, ListReader::Extent::kMayStop, visit);
+    list.find_forward(0, most, c.arg(2), ListReader::Extent::kMayStop, match);
   }
   return ranks;
 }
@@ -142,19 +139,16 @@ void cmd_lrem(Context& c) {
   const uint64_t wanted =
       backward ? 0 - static_cast<uint64_t>(*count) : static_cast<uint64_t>(*count);
   std::vector<uint64_t> ranks;
-  uint64_t rank = backward ? length : 0;
-  const auto visit = [&](std::string_view element) {
-    if (backward) --rank;
-    if (element == c.arg(3)) ranks.push_back(rank);
-    if (!backward) ++rank;
+  const auto match = [&](uint64_t rank) {
+    ranks.push_back(rank);
     return wanted == 0 || ranks.size() < wanted;
   };
   const auto extent = wanted == 0 ? ListReader::Extent::kAll : ListReader::Extent::kMayStop;
   if (backward) {
-    list.reader().visit_backward(0, length, extent, visit);
+    list.reader().find_backward(0, length, c.arg(3), extent, match);
     std::reverse(ranks.begin(), ranks.end());
   } else {
-    list.reader().visit_forward(0, length, extent, visit);
+    list.reader().find_forward(0, length, c.arg(3), extent, match);
   }
   if (!c.ready()) return;
   if (ranks.empty()) return c.reply().integer(0);

@@ -12,6 +12,8 @@ namespace {
 
 using Position = ListIndex::Position;
 
+// Elements requested after one that is cold, at least, where a visit may stop (Extent::kMayStop).
+constexpr uint64_t kLeastAhead = 256;
 constexpr TypeTag kListTag = TypeTag::of(Type::kList);
 constexpr uint64_t kElementOverhead = engine::record_size_bound(2 * ListIndex::Name::kMaxSize, 0);
 
@@ -53,7 +55,6 @@ std::string_view ListReader::at(uint64_t rank) {
 
 template <class Step>
 void ListReader::visit_split(uint64_t from, uint64_t count, Extent extent, Visit visit, Step step) {
-  constexpr uint64_t kLeastAhead = 256;
   engine::Shard& shard = c_.shard(key_);
   ListIndex::Cursor cursor = index_->at(from);
   bool ready = c_.ready();
@@ -97,6 +98,62 @@ void ListReader::visit_backward(uint64_t begin, uint64_t end, Extent extent, Vis
   for (auto at = elements.rbegin(); at != elements.rend(); ++at) {
     if (!visit(*at)) return;
   }
+}
+
+// Shows the matches by their distance from the cursor.
+template <class Step>
+void ListReader::find_split(ListIndex::Cursor cursor, uint64_t count, std::string_view value,
+                            Extent extent, Match match, Step step) {
+  engine::Shard& shard = c_.shard(key_);
+  bool ready = c_.ready();
+  uint64_t compared = 0;
+  uint64_t ahead = 0;
+  for (uint64_t i = 0; i < count; ++i, step(cursor)) {
+    const ListIndex::Element element = cursor.element();
+    if (element.size != value.size()) continue;
+    const std::string_view found = read(shard, element);
+    if (ready) ready = c_.ready();
+    if (ready) {
+      ++compared;
+      if (found == value && !match(i)) return;
+    } else if (extent == Extent::kMayStop && ++ahead > std::max(compared, kLeastAhead)) {
+      return;
+    }
+  }
+}
+
+void ListReader::find_forward(uint64_t begin, uint64_t end, std::string_view value, Extent extent,
+                              Match match) {
+  if (begin >= end) return;
+  if (index_ != nullptr) {
+    find_split(
+        index_->at(begin), end - begin, value, extent,
+        [&](uint64_t distance) { return match(begin + distance); },
+        [](ListIndex::Cursor& cursor) { cursor.next(); });
+    return;
+  }
+  uint64_t rank = begin;
+  visit_forward(begin, end, extent, [&](std::string_view element) {
+    const uint64_t here = rank++;
+    return element != value || match(here);
+  });
+}
+
+void ListReader::find_backward(uint64_t begin, uint64_t end, std::string_view value, Extent extent,
+                               Match match) {
+  if (begin >= end) return;
+  if (index_ != nullptr) {
+    find_split(
+        index_->at(end - 1), end - begin, value, extent,
+        [&](uint64_t distance) { return match(end - 1 - distance); },
+        [](ListIndex::Cursor& cursor) { cursor.previous(); });
+    return;
+  }
+  uint64_t rank = end;
+  visit_backward(begin, end, extent, [&](std::string_view element) {
+    --rank;
+    return element != value || match(rank);
+  });
 }
 
 // --- changing -----------------------------------------------------------------------------------

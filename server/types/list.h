@@ -48,8 +48,20 @@ class ListReader {
   void visit_forward(uint64_t begin, uint64_t end, Extent extent, Visit visit);
   void visit_backward(uint64_t begin, uint64_t end, Extent extent, Visit visit);
 
+  using Match = engine::FunctionRef<bool(uint64_t rank)>;
+  // Calls `match` with the rank of each element of [begin, end) that equals `value`, in either
+  // direction, until it returns false. Of a split list only elements of that size are read; for
+  // what is not ready the same holds as above.
+  void find_forward(uint64_t begin, uint64_t end, std::string_view value, Extent extent,
+                    Match match);
+  void find_backward(uint64_t begin, uint64_t end, std::string_view value, Extent extent,
+                     Match match);
+
  private:
   friend class ListEdit;
+  template <class Step>
+  void find_split(ListIndex::Cursor cursor, uint64_t count, std::string_view value, Extent extent,
+                  engine::FunctionRef<bool(uint64_t)> match, Step step);
   template <class Step>
   void visit_split(uint64_t from, uint64_t count, Extent extent, Visit visit, Step step);
   std::string_view read(engine::Shard& shard, const ListIndex::Element& element);
