@@ -1,18 +1,144 @@
-// Commands on the members of one sorted set: ZADD, ZINCRBY, ZREM, and what looks members up.
+// Commands on the members of one sorted set: ZADD, ZINCRBY, ZREM, and what looks members up; and
+// what the commands on sorted sets have in common.
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "server/command.h"
 #include "server/command_table.h"
-#include "server/context.h"
-#include "server/types/sorted_set.h"
+#include "server/commands/sorted_set.h"
 
 namespace respcask::server {
+
+namespace {
+
+// A bound as strtod reads it in Redis: the empty text is 0, spaces may stand before the number, and
+// what follows a NUL is not looked at.
+bool parse_score_bound(std::string_view text, double& score, bool& open) {
+  open = text.starts_with('(');
+  if (open) text.remove_prefix(1);
+  const std::string copy(text);
+  char* end = nullptr;
+  score = std::strtod(copy.c_str(), &end);
+  return *end == '\0' && !std::isnan(score);
+}
+
+bool parse_lex_bound(std::string_view text, LexRange::Bound& bound) {
+  using Kind = LexRange::Bound::Kind;
+  if (text.starts_with('[') || text.starts_with('(')) {
+    bound = {Kind::kMember, text.substr(1), text[0] == '('};
+    return true;
+  }
+  // As with the score, a NUL ends the text.
+  if (text.empty() || (text.size() > 1 && text[1] != '\0')) return false;
+  if (text[0] != '-' && text[0] != '+') return false;
+  bound.kind = text[0] == '-' ? Kind::kLowest : Kind::kHighest;
+  return true;
+}
+
+}  // namespace
+
+std::optional<ScoreRange> ScoreRange::parse(Context& c, size_t min_arg, size_t max_arg) {
+  ScoreRange range;
+  if (parse_score_bound(c.arg(min_arg), range.min, range.min_open) &&
+      parse_score_bound(c.arg(max_arg), range.max, range.max_open)) {
+    return range;
+  }
+  c.error("ERR min or max is not a float");
+  return std::nullopt;
+}
+
+RankRange ScoreRange::ranks(const SortedSet& set) const {
+  const uint64_t begin = set.count_below(min, min_open);
+  const uint64_t end = set.count_below(max, !max_open);
+  return begin < end ? RankRange{begin, end} : RankRange{};
+}
+
+std::optional<LexRange> LexRange::parse(Context& c, size_t min_arg, size_t max_arg) {
+  LexRange range;
+  if (parse_lex_bound(c.arg(min_arg), range.min) && parse_lex_bound(c.arg(max_arg), range.max)) {
+    return range;
+  }
+  c.error("ERR min or max not valid string range item");
+  return std::nullopt;
+}
+
+bool LexRange::reaches_min(std::string_view member) const {
+  if (min.kind != Bound::Kind::kMember) return min.kind == Bound::Kind::kLowest;
+  return min.open ? member > min.member : member >= min.member;
+}
+
+bool LexRange::reaches_max(std::string_view member) const {
+  if (max.kind != Bound::Kind::kMember) return max.kind == Bound::Kind::kHighest;
+  return max.open ? member < max.member : member <= max.member;
+}
+
+bool LexRange::is_empty() const {
+  if (min.kind == Bound::Kind::kHighest || max.kind == Bound::Kind::kLowest) return true;
+  if (min.kind != Bound::Kind::kMember || max.kind != Bound::Kind::kMember) return false;
+  return min.member > max.member || (min.member == max.member && (min.open || max.open));
+}
+
+RankRange LexRange::ranks(const SortedSet& set, Order order) const {
+  const uint64_t size = set.size();
+  if (size == 0 || is_empty()) return {};
+  RankRange range{0, size};
+  if (set.is_split()) {
+    if (min.kind == Bound::Kind::kMember) range.begin = set.count_below(min.member, min.open);
+    if (max.kind == Bound::Kind::kMember) range.end = set.count_below(max.member, !max.open);
+    return range.begin < range.end ? range : RankRange{};
+  }
+  if (!reaches_min(set.at(size - 1).member) || !reaches_max(set.at(0).member)) return {};
+  if (order == Order::kAscending) {
+    while (range.begin < size && !reaches_min(set.at(range.begin).member)) ++range.begin;
+    range.end = range.begin;
+    while (range.end < size && reaches_max(set.at(range.end).member)) ++range.end;
+  } else {
+    while (range.end > 0 && !reaches_max(set.at(range.end - 1).member)) --range.end;
+    range.begin = range.end;
+    while (range.begin > 0 && reaches_min(set.at(range.begin - 1).member)) --range.begin;
+  }
+  return range;
+}
+
+RankRange index_range(int64_t first, int64_t last, uint64_t size) {
+  const auto count = static_cast<int64_t>(size);
+  if (first < 0) first = std::max<int64_t>(first + count, 0);
+  if (last < 0) last += count;
+  if (first > last || first >= count) return {};
+  return {static_cast<uint64_t>(first), static_cast<uint64_t>(std::min(last, count - 1)) + 1};
+}
+
+void reply_members_header(Context& c, uint64_t count, WithScores with_scores) {
+  const bool flat = with_scores == WithScores::kYes && c.reply().protocol() == 2;
+  c.reply().array(flat ? 2 * count : count);
+}
+
+void reply_member(Context& c, const ScoredMember& m, WithScores with_scores) {
+  if (with_scores == WithScores::kNo) return c.reply().bulk(m.member);
+  if (c.reply().protocol() != 2) c.reply().array(2);
+  c.reply().bulk(m.member);
+  c.reply().double_value(m.score);
+}
+
+void store_members(Context& c, const KeyRef& key, std::span<const ScoredMember> members,
+                   std::string_view event) {
+  if (members.empty()) {
+    if (c.remove(key)) c.notify(EventClass::kGeneric, "del", key);
+  } else {
+    if (!write_sorted_set(c, key, TypeTag::of(Type::kSortedSet), 0, members)) return;
+    c.notify(EventClass::kSortedSet, event, key);
+    c.signal_ready(key);
+  }
+  c.reply().integer(static_cast<int64_t>(members.size()));
+}
 
 namespace {
 

@@ -46,7 +46,14 @@ struct LexRange {
   Bound max;
 
   static std::optional<LexRange> parse(Context& c, size_t min_arg, size_t max_arg);
-  RankRange ranks(const SortedSet& set) const;
+  // What it means in a set with different scores is what Redis makes of a listpack, as far as the
+  // set is packed; there it depends on the order in which one looks. Elsewhere it is anything.
+  RankRange ranks(const SortedSet& set, Order order = Order::kAscending) const;
+
+ private:
+  bool reaches_min(std::string_view member) const;
+  bool reaches_max(std::string_view member) const;
+  bool is_empty() const;
 };
 
 // The ranks that a first and last index mean, which count from the end where they are negative.

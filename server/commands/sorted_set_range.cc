@@ -2,111 +2,16 @@
 // count, store or remove them.
 
 #include <algorithm>
-#include <cmath>
-#include <cstdlib>
-#include <string>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
 
 #include "server/command.h"
 #include "server/command_table.h"
 #include "server/commands/sorted_set.h"
 
 namespace respcask::server {
-
-namespace {
-
-// A bound as strtod reads it in Redis: the empty text is 0, spaces may stand before the number, and
-// what follows a NUL is not looked at.
-bool parse_score_bound(std::string_view text, double& score, bool& open) {
-  open = text.starts_with('(');
-  if (open) text.remove_prefix(1);
-  const std::string copy(text);
-  char* end = nullptr;
-  score = std::strtod(copy.c_str(), &end);
-  return *end == '\0' && !std::isnan(score);
-}
-
-bool parse_lex_bound(std::string_view text, LexRange::Bound& bound) {
-  using Kind = LexRange::Bound::Kind;
-  if (text.starts_with('[') || text.starts_with('(')) {
-    bound = {Kind::kMember, text.substr(1), text[0] == '('};
-    return true;
-  }
-  // As with the score, a NUL ends the text.
-  if (text.empty() || (text.size() > 1 && text[1] != '\0')) return false;
-  if (text[0] != '-' && text[0] != '+') return false;
-  bound.kind = text[0] == '-' ? Kind::kLowest : Kind::kHighest;
-  return true;
-}
-
-}  // namespace
-
-std::optional<ScoreRange> ScoreRange::parse(Context& c, size_t min_arg, size_t max_arg) {
-  ScoreRange range;
-  if (parse_score_bound(c.arg(min_arg), range.min, range.min_open) &&
-      parse_score_bound(c.arg(max_arg), range.max, range.max_open)) {
-    return range;
-  }
-  c.error("ERR min or max is not a float");
-  return std::nullopt;
-}
-
-RankRange ScoreRange::ranks(const SortedSet& set) const {
-  const uint64_t begin = set.count_below(min, min_open);
-  const uint64_t end = set.count_below(max, !max_open);
-  return begin < end ? RankRange{begin, end} : RankRange{};
-}
-
-std::optional<LexRange> LexRange::parse(Context& c, size_t min_arg, size_t max_arg) {
-  LexRange range;
-  if (parse_lex_bound(c.arg(min_arg), range.min) && parse_lex_bound(c.arg(max_arg), range.max)) {
-    return range;
-  }
-  c.error("ERR min or max not valid string range item");
-  return std::nullopt;
-}
-
-RankRange LexRange::ranks(const SortedSet& set) const {
-  const auto place = [&](const Bound& bound, bool or_equal) -> uint64_t {
-    if (bound.kind == Bound::Kind::kLowest) return 0;
-    if (bound.kind == Bound::Kind::kHighest) return set.size();
-    return set.count_below(bound.member, or_equal);
-  };
-  const uint64_t begin = place(min, min.open);
-  const uint64_t end = place(max, !max.open);
-  return begin < end ? RankRange{begin, end} : RankRange{};
-}
-
-RankRange index_range(int64_t first, int64_t last, uint64_t size) {
-  const auto count = static_cast<int64_t>(size);
-  if (first < 0) first = std::max<int64_t>(first + count, 0);
-  if (last < 0) last += count;
-  if (first > last || first >= count) return {};
-  return {static_cast<uint64_t>(first), static_cast<uint64_t>(std::min(last, count - 1)) + 1};
-}
-
-void reply_members_header(Context& c, uint64_t count, WithScores with_scores) {
-  const bool flat = with_scores == WithScores::kYes && c.reply().protocol() == 2;
-  c.reply().array(flat ? 2 * count : count);
-}
-
-void reply_member(Context& c, const ScoredMember& m, WithScores with_scores) {
-  if (with_scores == WithScores::kNo) return c.reply().bulk(m.member);
-  if (c.reply().protocol() != 2) c.reply().array(2);
-  c.reply().bulk(m.member);
-  c.reply().double_value(m.score);
-}
-
-void store_members(Context& c, const KeyRef& key, std::span<const ScoredMember> members,
-                   std::string_view event) {
-  if (members.empty()) {
-    if (c.remove(key)) c.notify(EventClass::kGeneric, "del", key);
-  } else {
-    if (!write_sorted_set(c, key, TypeTag::of(Type::kSortedSet), 0, members)) return;
-    c.notify(EventClass::kSortedSet, event, key);
-    c.signal_ready(key);
-  }
-  c.reply().integer(static_cast<int64_t>(members.size()));
-}
 
 namespace {
 
@@ -161,7 +66,7 @@ RankRange Range::ranks(const SortedSet& set) const {
     if (order == Order::kAscending) return range;
     return {set.size() - range.end, set.size() - range.begin};
   }
-  RankRange range = by == RangeBy::kScore ? scores.ranks(set) : lex.ranks(set);
+  RankRange range = by == RangeBy::kScore ? scores.ranks(set) : lex.ranks(set, order);
   // Redis counts a negative offset down for ever.
   if (offset < 0 || static_cast<uint64_t>(offset) >= range.size()) return {};
   const auto skipped = static_cast<uint64_t>(offset);

@@ -231,6 +231,16 @@ TEST_CASE("ranges by rank, score and bytes, packed and split") {
   }
 }
 
+TEST_CASE("a range by bytes over different scores is what Redis makes of a listpack") {
+  Harness h;
+  h.run("ZADD z 0 199 0 m6 1 91");
+  CHECK(said(h, "ZRANGE z [m5 (m9 BYLEX") == "");
+  h.run("ZADD z 2 n");
+  CHECK(said(h, "ZRANGEBYLEX z [m5 +") == "m6 91 n");
+  CHECK(said(h, "ZREVRANGEBYLEX z + [m5") == "n");
+  CHECK(h.run("ZLEXCOUNT z [m5 +") == ":3\r\n");
+}
+
 TEST_CASE("the encoding follows Redis's limits and does not go back") {
   Harness h;
   fill(h, "z", 128);
