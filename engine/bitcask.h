@@ -118,13 +118,14 @@ struct Options {
   bool create_if_missing = true;  // false: kFormat if no store is there
   Sync sync = Sync::kEverySecond;
   std::uint32_t shards = 8;  // 1 to 256 parts with a lock each; counts when the store is made
-  std::uint64_t segment_bytes = std::uint64_t{256} << 20;  // size of a file; 4096 and up
+  std::uint64_t segment_bytes = std::uint64_t{256} << 20;  // files grow up to it; 4096 and up
   // A shard is merged in the background when this share of its bytes is dead, until no more than
-  // `merge_stop` is; so its files are at most 1 / (1 - merge_trigger) times the data, and merging
-  // writes on average (1 - merge_trigger) / merge_trigger bytes for each byte that is put.
-  double merge_trigger = 0.30;
-  double merge_stop = 0.15;
-  std::uint64_t merge_bytes_per_second = std::uint64_t{64} << 20;  // read and written; 0: no limit
+  // `merge_stop` is. Less garbage means more merging: as it is, a byte that is put is copied less
+  // than twice.
+  double merge_trigger = 0.25;
+  double merge_stop = 0.20;
+  // Read and written together; more when garbage piles up far above merge_trigger. 0: no limit.
+  std::uint64_t merge_bytes_per_second = std::uint64_t{64} << 20;
   // Told of what a person should know: repaired tails, damage, failures. Called from any thread.
   std::function<void(std::string_view line)> log = {};
 };

@@ -12,7 +12,7 @@
 namespace respcask::engine {
 namespace {
 
-constexpr size_t kSlice = 64;                // records looked at under one hold of the lock
+constexpr size_t kSlice = 16;                // records looked at under one hold of the lock
 constexpr size_t kBatchBytes = 64 * 1024;    // a batch of copied records ends above this
 constexpr size_t kWriteBytes = 1024 * 1024;  // and is written out with others above this
 

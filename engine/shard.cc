@@ -132,6 +132,14 @@ void Shard::drop_slot(uint32_t slot) {
   free_slots_.push_back(slot);
 }
 
+uint64_t Shard::segment_limit() const {
+  constexpr uint64_t kParts = 8;
+  constexpr uint64_t kLeast = uint64_t{4} << 20;
+  uint64_t total = 0;
+  for (const auto& segment : order_) total += segment->size();
+  return std::min(std::max(total / kParts, kLeast), options_.segment_bytes);
+}
+
 Result<void> Shard::roll() {
   assert(may_roll());
   if (auto written = write_pending(); !written) return written;
@@ -157,6 +165,7 @@ Result<void> Shard::roll() {
   } else {
     synced_ = kSegmentHeaderSize;
   }
+  roll_at_ = segment_limit();
   active_ = std::move(*made);
   take_slot(active_);
   order_.push_back(active_);

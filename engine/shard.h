@@ -212,6 +212,9 @@ class Shard {
 
   // store, recovery, merge
   bool may_roll() const;
+  // The size at which a segment is sealed: segment_bytes, or less in a small shard, where merging
+  // a part at a time would not be possible otherwise.
+  uint64_t segment_limit() const;
   Result<void> roll();
   Result<void> write_pending();
   uint32_t take_slot(std::shared_ptr<Segment> segment);
@@ -250,6 +253,7 @@ class Shard {
   std::vector<std::shared_ptr<Segment>> order_;  // oldest to newest, the active one last
   std::shared_ptr<Segment> active_;
   uint64_t next_segment_id_ = 1;
+  uint64_t roll_at_ = 0;                // segment_limit() when the active segment was made
   uint64_t sequence_ = kFirstSequence;  // the last one given out
 
   PendingLog pending_;

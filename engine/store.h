@@ -198,9 +198,10 @@ class Store {
     int failures = 0;
   };
   std::vector<MergePause> merge_pauses_;  // one a shard; the merge thread's own
-  uint64_t merge_debt_ = 0;  // bytes moved since the last pause; the merge thread's own
-  std::mutex merge_run_;     // held while one segment is made of others
-  std::mutex settle_run_;    // one settling at a time
+  uint64_t merge_debt_ = 0;   // bytes moved since the last pause; the merge thread's own,
+  double merge_urgency_ = 1;  // as is what the limit on bytes per second is multiplied by
+  std::mutex merge_run_;      // held while one segment is made of others
+  std::mutex settle_run_;     // one settling at a time
   uint64_t scrub_rate_ = 0;
   ScrubStats scrub_stats_;
   std::condition_variable scrub_wanted_;

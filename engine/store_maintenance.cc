@@ -175,7 +175,6 @@ void Store::merge_shard(Shard& shard, bool requested) {
     limits.trigger_garbage = requested ? 0.02 : merge_.trigger_garbage;
     limits.stop_garbage = requested ? 0.02 : merge_.stop_garbage;
   }
-  limits.segment_bytes = options_.segment_bytes;
   if (requested) {
     // What was sealed a moment ago is garbage too.
     if (!run_sync()) return;
@@ -190,6 +189,14 @@ void Store::merge_shard(Shard& shard, bool requested) {
       if (shard.failed_) return;
       const auto candidates = merge_candidates(shard);
       const double share = garbage(candidates);
+      // A run costs some syncs, whatever its size, so it is to be worth them.
+      constexpr uint64_t kRunBytes = uint64_t{16} << 20;
+      limits.segment_bytes =
+          std::min(std::max(2 * shard.segment_limit(), kRunBytes), options_.segment_bytes);
+      // Who puts faster than the limit allows for gets a faster merge, not ever larger files.
+      constexpr double kFasterEvery = 0.05;
+      const double excess = requested ? 0 : std::max(share - limits.trigger_garbage, 0.0);
+      merge_urgency_ = 1 + excess / kFasterEvery;
       const double least = begun ? limits.stop_garbage : limits.trigger_garbage;
       uint64_t total = 0;
       for (const auto& candidate : candidates) total += candidate.total_bytes;
@@ -253,7 +260,7 @@ bool Store::pace_merge(uint64_t bytes) {
   uint64_t rate = 0;
   {
     std::lock_guard guard(threads_mutex_);
-    rate = merge_.bytes_per_second;
+    rate = static_cast<uint64_t>(static_cast<double>(merge_.bytes_per_second) * merge_urgency_);
   }
   if (rate > 0) {
     merge_debt_ += bytes;
