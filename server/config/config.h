@@ -103,7 +103,7 @@ struct Config {
   int tcp_keepalive_s{};  // 0: off
   int timeout_s{};        // 0: never close an idle client
   uint32_t maxclients{};
-  int io_threads{};  // event loops; the default is the number of cores
+  int io_threads{};  // event loops; the default is all cores but one
 
   // Process and log.
   bool daemonize{};

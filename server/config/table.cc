@@ -100,7 +100,7 @@ constexpr Row kNetworkRows[] = {
             "close a client after so many idle seconds; 0 for never"),
     integer("maxclients", &Config::maxclients, "10000", 1, kUint32Max,
             "connections at the same time"),
-    integer("io-threads", &Config::io_threads, kCores, 1, 128,
+    integer("io-threads", &Config::io_threads, kAllCoresButOne, 1, 128,
             "event loops, each a thread that runs commands")
         .fixed(),
 };
@@ -327,8 +327,10 @@ const Index& index() {
 }
 
 std::string default_text(const Row& row) {
-  if (row.text != kCores) return std::string(row.text);
-  return std::to_string(std::clamp(std::thread::hardware_concurrency(), 1u, 128u));
+  if (row.text != kAllCoresButOne) return std::string(row.text);
+  // One core is left to what works beside the loops: syncs, merges, cold reads, or the clients.
+  const unsigned cores = std::max(std::thread::hardware_concurrency(), 2u);
+  return std::to_string(std::min(cores - 1, 128u));
 }
 
 const Config& default_config() {

@@ -74,7 +74,8 @@ std::unique_ptr<Process> oracle(const std::string& binary) {
 
 std::unique_ptr<Process> subject(const Settings& settings) {
   // Small segments: some are sealed and merged, even in a short run.
-  std::vector<std::string> options{"--bind", "127.0.0.1", "--segment-size", "1mb"};
+  std::vector<std::string> options{"--bind", "127.0.0.1"};
+  options.insert(options.end(), {"--segment-size", "1mb", "--io-threads", "2"});
   // Redis in respcask's place must survive kill -9 as well; with everysec it may write late.
   if (settings.subject_is_redis) {
     options = {"--save", "", "--appendonly", "yes", "--appendfsync", "no"};

@@ -237,7 +237,7 @@ TEST_CASE("defaults that differ from Redis's") {
   CHECK(get("dir") == std::filesystem::current_path().string());
   CHECK(get("syslog-ident") == "respcask");
   CHECK(get("io-threads") ==
-        std::to_string(std::clamp(std::thread::hardware_concurrency(), 1u, 128u)));
+        std::to_string(std::clamp(std::thread::hardware_concurrency(), 2u, 129u) - 1));
   CHECK(get("shards") == "8");
   CHECK(get("segment-size") == "268435456");
   CHECK(config.segment_bytes == 268435456);
