@@ -82,6 +82,7 @@ class ShardRecovery {
   void report_cut_short(Segment& segment);
   HintReader* hint_of(size_t index);
   LogPosition find_synced_mark();
+  void drop_rootless();
   void judge_headless();
   bool follows_whole(size_t index) const;
   void scan_tail(LogPosition from);
@@ -108,6 +109,7 @@ class ShardRecovery {
   std::vector<bool> looked_for_hint_;
   std::vector<Headless> headless_;             // files without a valid header
   std::vector<std::string> orphans_;           // hints without a segment
+  bool was_synced_ = false;                    // anything of the log; if so,
   LogPosition mark_;                           // the log is known to be synced up to here,
   LogPosition cut_;                            // and ends here
   std::vector<TailTransaction> transactions_;  // in the tail, in order

@@ -48,6 +48,7 @@ Result<void> ShardRecovery::open() {
   drop_empty();
   report_.segments = segments_.size();
   mark_ = find_synced_mark();
+  drop_rootless();
   judge_headless();
   scan_tail(mark_);
   return {};
@@ -233,6 +234,17 @@ void ShardRecovery::drop_empty() {
   segments_ = std::move(kept);
 }
 
+// Nothing says that the first segment there is, or one before it, was ever synced: a power cut has
+// taken what it followed, and so the log ends before it.
+void ShardRecovery::drop_rootless() {
+  if (segments_.empty() || was_synced_ || segments_.front()->header().previous_id == 0) return;
+  for (const auto& segment : segments_) {
+    report_.torn_bytes += segment->size() - kSegmentHeaderSize;
+    if (!shard_.options_.read_only) segment->retire();
+  }
+  segments_.clear();
+}
+
 // A file without a valid header: made, and cut off before the header was on the disk, if it is
 // newer than the mark; damaged if it is older.
 void ShardRecovery::judge_headless() {
@@ -304,7 +316,8 @@ LogPosition ShardRecovery::find_synced_mark() {
   for (auto& segment : segments_) completed_ = std::max(completed_, segment->header().completed);
   for (size_t i = segments_.size(); i-- > 0;) {
     const Segment& segment = *segments_[i];
-    if (segment.header().generation > 0) return {i, segment.size()};  // synced before it had a name
+    was_synced_ = segment.header().generation > 0;  // before it had a name
+    if (was_synced_) return {i, segment.size()};
     uint64_t synced = 0;
     uint64_t at = kSegmentHeaderSize;
     if (const HintReader* hint = hint_of(i)) {
@@ -321,7 +334,8 @@ LogPosition ShardRecovery::find_synced_mark() {
       completed_ = std::max(completed_, batch->header().completed);
       at = batch->end();
     }
-    if (synced > 0) return {i, std::min(synced, segment.size())};
+    was_synced_ = synced > 0;
+    if (was_synced_) return {i, std::min(synced, segment.size())};
   }
   return mark;
 }

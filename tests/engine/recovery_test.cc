@@ -234,6 +234,18 @@ TEST_CASE("after a power cut no write stands that follows a lost one, across seg
     CHECK(other.contents().size() == kept);
     CHECK(other.get("key" + std::to_string(kept - 1)));
   }
+  // Nothing of the first one is left; what takes its place is whole at every later start.
+  FaultyFileSystem disk = fixture.disk->crash_process();
+  disk.cut(path, kSegmentHeaderSize);
+  StoreFixture other(std::move(disk), fixture.options);
+  CHECK(other.contents().empty());
+  CHECK(other.store->open_report().found.damaged_ranges == 0);
+  other.put("again", "v");
+  REQUIRE(other.store->sync());
+  other.put("and again", "v");
+  other.crash_process();
+  CHECK(other.contents().size() == 2);
+  CHECK(other.store->open_report().found.damaged_ranges == 0);
 }
 
 TEST_CASE("an older segment's bytes past the end of a newer file are no batches") {
