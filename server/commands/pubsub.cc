@@ -48,8 +48,7 @@ void confirm(Context& c, ChannelKind kind, std::string_view word,
   reply.integer(subscription_count(c.session(), kind));
 }
 
-template <ChannelKind kind>
-void cmd_subscribe_to(Context& c) {
+void subscribe_to(Context& c, ChannelKind kind) {
   for (size_t i = 1; i < c.argc(); ++i) {
     c.server().pubsub.subscribe(c.session(), kind, c.arg(i));
     confirm(c, kind, words(kind).subscribe, c.arg(i));
@@ -66,8 +65,7 @@ std::vector<std::string> own_channels(const Session& session, ChannelKind kind) 
   return {set.begin(), set.end()};
 }
 
-template <ChannelKind kind>
-void cmd_unsubscribe_from(Context& c) {
+void unsubscribe_from(Context& c, ChannelKind kind) {
   std::vector<std::string> channels(c.args().begin() + 1, c.args().end());
   if (channels.empty()) channels = own_channels(c.session(), kind);
   for (const std::string& channel : channels) {
@@ -79,12 +77,29 @@ void cmd_unsubscribe_from(Context& c) {
   if (channels.empty()) confirm(c, kind, words(kind).unsubscribe, std::nullopt);
 }
 
-constexpr Handler cmd_subscribe = cmd_subscribe_to<ChannelKind::kChannel>;
-constexpr Handler cmd_psubscribe = cmd_subscribe_to<ChannelKind::kPattern>;
-constexpr Handler cmd_ssubscribe = cmd_subscribe_to<ChannelKind::kShard>;
-constexpr Handler cmd_unsubscribe = cmd_unsubscribe_from<ChannelKind::kChannel>;
-constexpr Handler cmd_punsubscribe = cmd_unsubscribe_from<ChannelKind::kPattern>;
-constexpr Handler cmd_sunsubscribe = cmd_unsubscribe_from<ChannelKind::kShard>;
+void cmd_subscribe(Context& c) {
+  subscribe_to(c, ChannelKind::kChannel);
+}
+
+void cmd_psubscribe(Context& c) {
+  subscribe_to(c, ChannelKind::kPattern);
+}
+
+void cmd_ssubscribe(Context& c) {
+  subscribe_to(c, ChannelKind::kShard);
+}
+
+void cmd_unsubscribe(Context& c) {
+  unsubscribe_from(c, ChannelKind::kChannel);
+}
+
+void cmd_punsubscribe(Context& c) {
+  unsubscribe_from(c, ChannelKind::kPattern);
+}
+
+void cmd_sunsubscribe(Context& c) {
+  unsubscribe_from(c, ChannelKind::kShard);
+}
 
 void cmd_publish(Context& c) {
   c.reply().integer(static_cast<int64_t>(c.publish(ChannelKind::kChannel, c.arg(1), c.arg(2))));
