@@ -64,6 +64,15 @@ void Keydir::prefetch_entry(uint64_t hash) const {
   if (const KeydirPage* page = pages_[page_index(hash)]) page->prefetch_entry(hash);
 }
 
+std::optional<KeydirEntry> Keydir::guess(uint64_t hash) const {
+  if (size_ == 0) return std::nullopt;
+  const KeydirPage* page = pages_[page_index(hash)];
+  if (page == nullptr) return std::nullopt;
+  const auto slot = page->guess(hash);
+  if (!slot) return std::nullopt;
+  return KeydirPage::decode(*slot);
+}
+
 std::optional<KeydirEntry> Keydir::find(std::string_view key, uint64_t hash) const {
   if (size_ == 0) return std::nullopt;
   const KeydirPage* page = pages_[page_index(hash)];

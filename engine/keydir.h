@@ -72,6 +72,10 @@ class Keydir {
   void prefetch(uint64_t hash) const;
   void prefetch_entry(uint64_t hash) const;
 
+  // The entry that a key with this hash is likely to have, if it is there: the key itself is not
+  // looked at. Good for prefetching what it names, and for nothing else.
+  std::optional<KeydirEntry> guess(uint64_t hash) const;
+
   std::optional<KeydirEntry> find(std::string_view key, uint64_t hash) const;
 
   // Sets the entry of a key; returns the former one, if any.

@@ -167,13 +167,21 @@ std::optional<KeydirPage::Slot> KeydirPage::find(std::string_view key, uint64_t 
   return std::nullopt;
 }
 
-void KeydirPage::prefetch_entry(uint64_t hash) const {
+std::optional<KeydirPage::Slot> KeydirPage::guess(uint64_t hash) const {
   const uint8_t tag = tag_of(hash);
   for (size_t base = 0; base < count_; base += 16) {
     const uint32_t mask = match_tags(tags() + base, tag);
     const size_t index = base + static_cast<size_t>(std::countr_zero(mask | 1u << 16));
-    if (mask != 0 && index < count_) return __builtin_prefetch(at(index).entry);
+    if (mask != 0 && index < count_) return at(index);
   }
+  return std::nullopt;
+}
+
+void KeydirPage::prefetch_entry(uint64_t hash) const {
+  const auto slot = guess(hash);
+  if (!slot) return;
+  __builtin_prefetch(slot->entry);
+  __builtin_prefetch(slot->entry + lengths()[slot->index] - 1);
 }
 
 bool KeydirPage::has_key(Slot slot, std::string_view key, uint64_t hash) const {

@@ -75,7 +75,10 @@ class KeydirPage {
     __builtin_prefetch(bytes() + 128);
   }
 
-  // Starts loading the first entry that may be the key's; reads the arrays.
+  // The first entry that may be that of a key with this hash, as far as the arrays say.
+  std::optional<Slot> guess(uint64_t hash) const;
+
+  // Starts loading that entry; reads the arrays.
   void prefetch_entry(uint64_t hash) const;
 
   // What follows is for KeydirPages.

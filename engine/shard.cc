@@ -55,6 +55,18 @@ ValueRead Shard::read(Location where, uint32_t value_size) {
   return {ValueRead::State::kDamaged, {}};
 }
 
+void Shard::prefetch(const KeydirEntry& entry) const {
+  constexpr uint64_t kLine = 64;
+  constexpr uint64_t kMostBytes = 4 * kLine;  // from there on the processor sees where it goes
+  const Segment& segment = *segments_[entry.where.slot()];
+  const uint64_t offset = entry.where.offset();
+  const uint64_t size = kValueChecksumSize + std::min<uint64_t>(entry.value_size, kMostBytes);
+  if (offset + size > segment.size()) return;  // pending, so it was written a moment ago
+  const char* const at = segment.bytes().data() + offset;
+  for (uint64_t i = 0; i < size; i += kLine) __builtin_prefetch(at + i);
+  __builtin_prefetch(at + size - 1);
+}
+
 void Shard::report_damage(const Segment& segment, uint64_t offset) {
   damaged_records_.fetch_add(1, std::memory_order_relaxed);
   log(LogLevel::kWarning, fmt::format("{}: the value at offset {} does not match its checksum",

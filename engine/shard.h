@@ -115,6 +115,9 @@ class Shard {
   // The bytes of a value, checked. A value is read in place; see the invariants.
   ValueRead read(Location where, uint32_t value_size);
 
+  // Starts loading the first bytes of a value that is going to be read. A hint only.
+  void prefetch(const KeydirEntry& entry) const;
+
   // A reader off the loop found a value damaged (fetch): counts it.
   void count_damage() { damaged_records_.fetch_add(1, std::memory_order_relaxed); }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "resp/number.h"
+#include "resp/plain_number.h"
 #include "resp/split_args.h"
 
 namespace respcask::resp {
@@ -15,29 +16,6 @@ constexpr size_t kNotFound = SIZE_MAX;
 // memory for as long as the connection lives; growing again costs little beside parsing so many.
 constexpr size_t kKeptArgs = 1024;
 constexpr size_t kKeptQuotedBytes = 4096;
-
-struct BulkHeader {
-  int64_t length;
-  const char* body;  // nullptr: not of the plain form, or not complete.
-};
-
-// Reads "$n\r" and steps over the byte behind it, for n of 1 to 9 digits without a leading zero:
-// the form that nearly every header has. Everything else is left to the general path.
-inline BulkHeader read_plain_header(const char* at, const char* end) {
-  if (end - at < 4 || at[0] != '$') return {0, nullptr};
-  const char* p = at + 1;
-  unsigned digit = static_cast<unsigned char>(*p) - unsigned{'0'};
-  if (digit - 1 > 8) return {0, nullptr};
-  const char* const stop = std::min(end - 1, at + 10);
-  int64_t length = 0;
-  while (digit <= 9) {
-    length = length * 10 + digit;
-    if (++p == stop) break;
-    digit = static_cast<unsigned char>(*p) - unsigned{'0'};
-  }
-  if (p == end - 1 || *p != '\r') return {0, nullptr};
-  return {length, p + 2};
-}
 
 }  // namespace
 
@@ -142,6 +120,13 @@ Parser::Status Parser::parse_inline(std::string_view unread) {
 
 // The "*n" line. Answers kEmpty, kError or kNeedMore, unless it goes over to State::kBulkHeader.
 Parser::Status Parser::parse_count(std::string_view unread) {
+  const PlainNumber plain = read_plain_number('*', unread.data(), unread.data() + unread.size());
+  if (plain.behind != nullptr && plain.value <= limits_.max_args && !limits_.unauthenticated) {
+    start_line(static_cast<size_t>(plain.behind - unread.data()));
+    missing_args_ = plain.value;
+    state_ = State::kBulkHeader;
+    return Status::kNeedMore;
+  }
   const size_t cr = find_line_end(unread, '\r');
   if (cr == kNotFound) {
     if (unread.size() > Limits::kMaxLineBytes) return fail("too big mbulk count string");
@@ -190,11 +175,11 @@ bool Parser::take_plain_bulks(std::string_view unread) {
   const char* const end = unread.data() + unread.size();
   const char* at = unread.data() + position_;
   while (missing_args_ != 0) {
-    const BulkHeader header = read_plain_header(at, end);
-    if (header.body == nullptr || header.length > bulk_limit_) break;
-    if (end - header.body < header.length + 2) break;
-    args_.emplace_back(header.body, static_cast<size_t>(header.length));
-    at = header.body + header.length + 2;
+    const PlainNumber length = read_plain_number('$', at, end);
+    if (length.behind == nullptr || length.value > bulk_limit_) break;
+    if (end - length.behind < length.value + 2) break;
+    args_.emplace_back(length.behind, static_cast<size_t>(length.value));
+    at = length.behind + length.value + 2;
     --missing_args_;
   }
   // A line that stays keeps how far it was searched.

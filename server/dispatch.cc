@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "server/execution.h"
+#include "server/look_ahead.h"
 #include "server/server.h"
 #include "server/transaction.h"
 
@@ -303,6 +304,8 @@ Outcome Request::run_command() {
   Scope scope(turn_);
   const engine::ShardSet shards = shards_to_lock();
   if (!shards.empty()) scope.lock(shards);
+  if (const auto& keys = turn_.scratch.keys; keys.size() > 1 && !is_exec())
+    load_keys(server_, keys, (command_->flags & kReadonly) != 0);
   scope.fetched = session_.parked.get();
   scope.shown = session_.waiter != nullptr;
 

@@ -10,6 +10,7 @@
 #include "resp/writer.h"
 #include "server/dispatch.h"
 #include "server/log.h"
+#include "server/look_ahead.h"
 #include "server/net/address.h"
 #include "server/net/worker.h"
 #include "server/server.h"
@@ -131,8 +132,7 @@ void Connection::take_input(ssize_t size) {
     return;
   }
   if (state_ == State::kOpen) {
-    worker_.turn().lap();
-    run();
+    worker_.mark_fresh(*this);
   } else {
     update_reading();
     update_counts();
@@ -147,7 +147,7 @@ void Connection::end_input() {
   input_.release_if_empty(false);
   if (state_ == State::kLingering || (state_ == State::kWaiting && !parked_)) {
     disconnect();
-  } else if (state_ == State::kOpen && !ready && !stalled_) {
+  } else if (state_ == State::kOpen && !fresh && !ready && !stalled_) {
     state_ = State::kFlushing;
     worker_.mark_dirty(*this);
   }
@@ -171,6 +171,14 @@ bool Connection::budget_left() {
   const uint64_t now = uv_hrtime();
   if (turn_began_ns_ == 0) turn_began_ns_ = now;
   return now - turn_began_ns_ < kTurnNs;
+}
+
+void Connection::look_ahead(LookAhead& keys) {
+  if (state_ != State::kOpen || again_) return;
+  // Who read last is likely to go on reading.
+  const TableEntry* const last = session_->last_command;
+  const bool reads = last != nullptr && (last->flags & kReadonly) != 0;
+  seen_bytes_ = keys.add(input_.unread(), session_->db, reads);
 }
 
 void Connection::run() {
@@ -203,12 +211,17 @@ void Connection::run_buffer() {
       worker_.mark_ready(*this);
       return;
     }
+    if (seen_bytes_ == 0 && !input_.unread().empty()) {
+      LookAhead keys(worker_.turn().server);
+      look_ahead(keys);
+      keys.load();
+    }
     update_parser_limits();
     switch (parser_.parse(input_.unread())) {
       case resp::Parser::Status::kNeedMore:
         return;
       case resp::Parser::Status::kEmpty:
-        input_.consume(parser_.consumed());
+        consume_request();
         break;
       case resp::Parser::Status::kCommand:
         if (is_http(parser_.args()[0])) {
@@ -234,7 +247,7 @@ bool Connection::run_command() {
   resp::Writer reply(replies_);
   switch (dispatch(*session_, worker_.turn(), parser_.args(), reply)) {
     case Outcome::kDone:
-      input_.consume(parser_.consumed());
+      consume_request();
       input_.unpin();
       return true;
     case Outcome::kParked:
@@ -244,12 +257,17 @@ bool Connection::run_command() {
       wait_for_resume(false);
       return false;
     case Outcome::kClose:
-      input_.consume(parser_.consumed());
+      consume_request();
       input_.unpin();
       state_ = State::kFlushing;
       return false;
   }
   return false;
+}
+
+void Connection::consume_request() {
+  input_.consume(parser_.consumed());
+  seen_bytes_ -= std::min(seen_bytes_, parser_.consumed());
 }
 
 void Connection::wait_for_resume(bool parked) {

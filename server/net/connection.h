@@ -35,6 +35,7 @@
 
 namespace respcask::server {
 
+class LookAhead;
 class Worker;
 
 class Connection final : public Carrier {
@@ -71,6 +72,8 @@ class Connection final : public Carrier {
 
   // Runs what is complete in the buffer, until there is no more, or the client has to wait.
   void run();
+  // Adds the keys of the requests that run() is about to meet.
+  void look_ahead(LookAhead& keys);
   // The turn is over: what it wrote depends on `point`; `failed`: its commit went wrong.
   void finish_turn(engine::SyncPoint point, bool commit_failed);
   // A sync has returned: send what waited for it.
@@ -95,6 +98,7 @@ class Connection final : public Carrier {
 
   // The worker's own marks.
   size_t position = 0;  // in its list of connections
+  bool fresh = false;   // in the list of connections that were read from and have not run since
   bool dirty = false;   // in the list of connections with something to send this turn
   bool ready = false;   // in the list of connections with commands left over
   bool held = false;    // in the list of connections that wait for a sync
@@ -115,6 +119,7 @@ class Connection final : public Carrier {
   void end_input();
   void run_buffer();
   bool run_command();
+  void consume_request();
   void wait_for_resume(bool parked);
   void report_attack();
   void update_parser_limits();
@@ -156,6 +161,7 @@ class Connection final : public Carrier {
   uint64_t turn_ = 0;  // the turn that turn_commands_ counts
   uint64_t turn_began_ns_ = 0;
   uint64_t limits_version_ = 0;  // of the configuration that the parser's limits come from
+  size_t seen_bytes_ = 0;        // at the front of input_, of requests that were looked ahead at
   resp::Parser parser_;
   InputBuffer input_;
   std::string replies_;             // of this turn

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "server/log.h"
+#include "server/look_ahead.h"
 #include "server/net/network.h"
 #include "server/server.h"
 
@@ -66,7 +67,10 @@ void Worker::run() {
   turn_.emplace(server_);
   // A turn ends before the loop may sleep, and after it has looked at the sockets.
   uv_prepare_start(&prepare_, [](uv_prepare_t* prepare) { worker_of(prepare).end_turn(); });
-  uv_check_start(&check_, [](uv_check_t* check) { worker_of(check).end_turn(); });
+  uv_check_start(&check_, [](uv_check_t* check) {
+    worker_of(check).run_fresh();
+    worker_of(check).end_turn();
+  });
   uv_timer_start(
       &timer_, [](uv_timer_t* timer) { worker_of(timer).on_tick(); }, kTickMs, kTickMs);
   uv_run(&loop_, UV_RUN_DEFAULT);
@@ -244,6 +248,7 @@ void Worker::remove(Connection& connection) {
   connections_[connection.position] = last;
   last->position = connection.position;
   connections_.pop_back();
+  std::erase(fresh_, &connection);
   std::erase(ready_, &connection);
   std::erase(held_, &connection);
   std::erase(dirty_, &connection);
@@ -255,6 +260,26 @@ void Worker::mark_dirty(Connection& connection) {
   if (connection.dirty) return;
   connection.dirty = true;
   dirty_.push_back(&connection);
+}
+
+void Worker::mark_fresh(Connection& connection) {
+  if (connection.fresh) return;
+  connection.fresh = true;
+  fresh_.push_back(&connection);
+}
+
+void Worker::run_fresh() {
+  for (size_t next = 0, end = 0; next < fresh_.size();) {
+    LookAhead keys(server_);
+    while (end < fresh_.size() && !keys.full()) fresh_[end++]->look_ahead(keys);
+    keys.load();
+    for (; next < end; ++next) {
+      fresh_[next]->fresh = false;
+      turn_->lap();
+      fresh_[next]->run();
+    }
+  }
+  fresh_.clear();
 }
 
 void Worker::mark_ready(Connection& connection) {

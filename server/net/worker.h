@@ -1,9 +1,10 @@
 // Worker: one event loop and its thread.
 //
-// A turn of the loop: every socket that is ready is read and its commands run; then what the turn
-// touched is committed, with one write a shard; then each client that was served gets its replies,
-// with one write a client. Whatever arrives from other threads (pushes, wake-ups, new sockets)
-// comes through the inbox and joins the turn before its commit.
+// A turn of the loop: every socket that is ready is read; then the commands of all of them run,
+// their keys looked ahead at together (look_ahead.h); then what the turn touched is committed, with
+// one write a shard; then each client that was served gets its replies, with one write a client.
+// Whatever arrives from other threads (pushes, wake-ups, new sockets) comes through the inbox and
+// joins the turn before its commit.
 //
 // Invariants: everything here runs on the loop's thread but the methods marked "any thread". No
 // reply and no message is sent between a command and the commit (with appendfsync always: the sync)
@@ -85,6 +86,8 @@ class Worker {
     if (!in_turn_) begin_turn();
   }
   void mark_dirty(Connection& connection);
+  // It was read from: it runs when the loop has read all sockets that are ready.
+  void mark_fresh(Connection& connection);
   // It has commands left, for the next turn.
   void mark_ready(Connection& connection);
   void mark_held(Connection& connection);
@@ -116,6 +119,7 @@ class Worker {
   void drain_inbox();
   void deliver_outbox(engine::SyncPoint point, bool commit_failed);
   void open_connection(Accepted accepted);
+  void run_fresh();
   void run_ready();
   void release_held();
   void on_tick();
@@ -144,6 +148,7 @@ class Worker {
 
   BlockPool blocks_;
   std::vector<std::string> strings_;
+  std::vector<Connection*> fresh_;
   std::vector<Connection*> dirty_;
   std::vector<Connection*> ready_;
   std::vector<Connection*> held_;
