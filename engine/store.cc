@@ -87,7 +87,7 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
   std::unique_ptr<Store> store(new Store(std::move(options)));
   if (auto ready = store->prepare_directory(); !ready) return ready.error();
   if (auto recovered = store->recover(); !recovered) return recovered.error();
-  store->merge_pauses_.resize(store->shard_count());
+  store->merge_states_.resize(store->shard_count());
   if (!store->options_.read_only) {
     // What was found may be in the page cache only; from here on it is known to be on the device.
     if (auto synced = store->run_sync(); !synced) return synced.error();

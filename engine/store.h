@@ -24,6 +24,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "engine/file.h"
@@ -95,7 +96,8 @@ class Store {
 
   void set_sync_mode(SyncMode mode);
 
-  // Merges everything that holds garbage, in the background, whatever the triggers say.
+  // Merges everything that holds garbage now, in the background, whatever the triggers say. Ends
+  // however much is written meanwhile: that is not part of it.
   void request_merge();
   // The same, and waits until it is done. False: the store is closing.
   bool merge_now();
@@ -137,6 +139,19 @@ class Store {
     uint64_t completed = 0;
   };
 
+  // What a segment is known by while others of its ids come and go: its first id and generation.
+  using SegmentName = std::pair<uint64_t, uint32_t>;
+  enum class MergeOutcome { kGained, kNoGain, kFailed };
+
+  // The merging of one shard; the merge thread's own.
+  struct MergeState {
+    bool begun = false;                  // has been above the trigger, and not below the stop since
+    std::vector<SegmentName> requested;  // what the request under way covers
+    // After a failure the shard is left alone for a while, unless a merge is asked for.
+    std::chrono::steady_clock::time_point paused_until;
+    int failures = 0;
+  };
+
   explicit Store(Options options);
   Result<void> prepare_directory();
   Result<void> claim_backup();
@@ -158,8 +173,17 @@ class Store {
   void merge_loop();
   bool in_merge_window() const;
   static std::vector<MergeCandidate> merge_candidates(Shard& shard);
-  void merge_shard(Shard& shard, bool requested);
-  bool merge_run(Shard& shard, std::vector<std::shared_ptr<Segment>> inputs);
+  static SegmentName name_of(const Segment& segment) {
+    return {segment.header().first_id, segment.header().generation};
+  }
+  bool seal_garbage(Shard& shard, double least);
+  bool settle_for_merge(Shard& shard);
+  void begin_requested();
+  bool merge_requested();
+  bool merge_worst_shard();
+  std::vector<std::shared_ptr<Segment>> pick_inputs(Shard& shard, double least_garbage,
+                                                    const std::vector<SegmentName>* among);
+  MergeOutcome merge_run(Shard& shard, std::vector<std::shared_ptr<Segment>> inputs);
   bool pace_merge(uint64_t bytes);
   void scrub_loop();
   bool scrub_shard(Shard& shard);
@@ -192,12 +216,7 @@ class Store {
   MergeStats merge_stats_;
   std::condition_variable merge_wanted_;
   std::condition_variable merge_done_;
-  // A shard whose merge failed is left alone for a while, unless a merge is asked for.
-  struct MergePause {
-    std::chrono::steady_clock::time_point until;
-    int failures = 0;
-  };
-  std::vector<MergePause> merge_pauses_;  // one a shard; the merge thread's own
+  std::vector<MergeState> merge_states_;
   uint64_t merge_debt_ = 0;   // bytes moved since the last pause; the merge thread's own,
   double merge_urgency_ = 1;  // as is what the limit on bytes per second is multiplied by
   std::mutex merge_run_;      // held while one segment is made of others

@@ -1,0 +1,301 @@
+// The merging of Store: what is merged, and when.
+//
+// Two things call for it. A shard whose share of garbage has passed the trigger is merged until the
+// share is below the stop; of several such shards the worst has the next run, so that a busy one
+// keeps no other waiting. And a request covers the segments that there are when it is taken up:
+// neither what clients write meanwhile nor what the request itself has written belongs to it, so it
+// ends however busy the store is. Runs of the two kinds take turns.
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+
+#include <fmt/format.h>
+
+#include "engine/merge.h"
+#include "engine/store.h"
+
+namespace respcask::engine {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// A request merges what holds more than this share of garbage.
+constexpr double kRequestedGarbage = 0.02;
+
+}  // namespace
+
+void Store::set_merge_options(const MergeOptions& merge) {
+  std::lock_guard guard(threads_mutex_);
+  merge_ = merge;
+}
+
+void Store::request_merge() {
+  {
+    std::lock_guard guard(threads_mutex_);
+    ++merge_requests_;
+  }
+  merge_wanted_.notify_one();
+}
+
+bool Store::merge_now() {
+  std::unique_lock guard(threads_mutex_);
+  const uint64_t request = ++merge_requests_;
+  merge_wanted_.notify_one();
+  auto done = [&] { return merge_stats_.requests_done >= request; };
+  merge_done_.wait(guard, [&] { return stopping_ || done(); });
+  return done();
+}
+
+MergeStats Store::merge_stats() {
+  std::lock_guard guard(threads_mutex_);
+  return merge_stats_;
+}
+
+void Store::merge_loop() {
+  uint64_t request = 0;  // the last one taken up
+  bool worked = false;
+  while (!stopping_) {
+    bool under_way = false;
+    bool begins = false;
+    bool unasked = false;
+    {
+      std::unique_lock guard(threads_mutex_);
+      auto asked = [this] { return merge_requests_ > merge_stats_.requests_done; };
+      under_way = request > merge_stats_.requests_done;
+      merge_stats_.running = worked || under_way;
+      if (!merge_stats_.running) {
+        merge_wanted_.wait_for(guard, 1s, [&] { return stopping_ || asked(); });
+      }
+      begins = !under_way && asked();
+      if (begins) {
+        request = merge_requests_;
+        merge_stats_.running = true;
+      }
+      unasked = in_merge_window();
+    }
+    if (stopping_) return;
+    if (begins) begin_requested();
+    worked = unasked && merge_worst_shard();
+    if ((begins || under_way) && !merge_requested()) {
+      std::lock_guard guard(threads_mutex_);
+      merge_stats_.requests_done = request;
+      merge_done_.notify_all();
+    }
+  }
+}
+
+// With threads_mutex_ held.
+bool Store::in_merge_window() const {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&now, &local);
+  const int from = merge_.window_from_hour;
+  const int to = merge_.window_to_hour;
+  if (from <= to) return local.tm_hour >= from && local.tm_hour <= to;
+  return local.tm_hour >= from || local.tm_hour <= to;
+}
+
+// What a merge of each segment would give back. Under the shard's lock.
+std::vector<MergeCandidate> Store::merge_candidates(Shard& shard) {
+  std::vector<MergeCandidate> candidates;
+  for (const auto& segment : shard.order_) {
+    MergeCandidate candidate;
+    candidate.total_bytes = segment->size() - kSegmentHeaderSize;
+    // Marks of the oldest segment speak of nothing any more.
+    const uint64_t needed = segment->live_bytes + segment->framing_bytes +
+                            (segment == shard.order_.front() ? 0 : segment->mark_bytes);
+    candidate.dead_bytes = candidate.total_bytes - std::min(needed, candidate.total_bytes);
+    candidate.mergeable = segment->settled && !segment->damaged;
+    candidates.push_back(candidate);
+  }
+  return candidates;
+}
+
+// Seals the active segment if at least this share of it is garbage. False: it is not, or a segment
+// cannot be made now.
+bool Store::seal_garbage(Shard& shard, double least) {
+  ShardSet just_this;
+  just_this.add(shard.index());
+  // Part of a transaction may be pending at each look; nobody has to wait for us to win that race.
+  constexpr int kMostTries = 1000;
+  for (int i = 0; i < kMostTries && !stopping_; ++i) {
+    {
+      std::lock_guard guard(shard);
+      if (shard.failed_) return false;
+      const MergeCandidate active = merge_candidates(shard).back();
+      if (active.total_bytes == 0 || garbage({&active, 1}) < least) return false;
+      if (shard.may_roll()) return bool(shard.roll());
+    }
+    if (!commit(just_this, just_this)) return false;
+  }
+  return false;
+}
+
+// Makes what was just sealed ready to be merged.
+bool Store::settle_for_merge(Shard& shard) {
+  if (!run_sync()) return false;
+  settle_sealed(shard);
+  return true;
+}
+
+void Store::begin_requested() {
+  for (auto& shard : shards_) (void)seal_garbage(*shard, kRequestedGarbage);
+  if (sync_failed() || !run_sync()) {
+    std::lock_guard guard(threads_mutex_);
+    ++merge_stats_.failed;
+    return;
+  }
+  for (auto& shard : shards_) {
+    settle_sealed(*shard);
+    std::lock_guard guard(*shard);
+    if (shard->failed_) continue;
+    std::vector<SegmentName>& requested = merge_states_[shard->index()].requested;
+    for (const auto& segment : shard->order_) {
+      if (segment->settled) requested.push_back(name_of(*segment));
+    }
+  }
+}
+
+// One run of what was requested. False: nothing is left.
+bool Store::merge_requested() {
+  for (auto& shard : shards_) {
+    MergeState& state = merge_states_[shard->index()];
+    if (state.requested.empty()) continue;
+    auto inputs = pick_inputs(*shard, kRequestedGarbage, &state.requested);
+    if (!inputs.empty() && merge_run(*shard, std::move(inputs)) != MergeOutcome::kFailed) {
+      return true;
+    }
+    state.requested.clear();
+  }
+  return false;
+}
+
+// One run of the shard that has the greatest share of garbage, of those that want merging. False:
+// none does.
+bool Store::merge_worst_shard() {
+  // No merge could be completed.
+  if (sync_failed()) return false;
+  MergeOptions options;
+  {
+    std::lock_guard guard(threads_mutex_);
+    options = merge_;
+  }
+  Shard* worst = nullptr;
+  double worst_share = 0;
+  const auto now = std::chrono::steady_clock::now();
+  for (auto& shard : shards_) {
+    MergeState& state = merge_states_[shard->index()];
+    if (now < state.paused_until) continue;
+    std::lock_guard guard(*shard);
+    if (shard->failed_) continue;
+    const auto candidates = merge_candidates(*shard);
+    uint64_t total = 0;
+    for (const auto& candidate : candidates) total += candidate.total_bytes;
+    const double share = garbage(candidates);
+    const double least = state.begun ? options.stop_garbage : options.trigger_garbage;
+    state.begun = share >= least && total >= kMergeLeastBytes;
+    if (!state.begun || (worst != nullptr && share <= worst_share)) continue;
+    worst = shard.get();
+    worst_share = share;
+  }
+  if (worst == nullptr) return false;
+  // Who puts faster than the limit allows for gets a faster merge, not ever larger files.
+  constexpr double kFasterEvery = 0.05;
+  merge_urgency_ = 1 + std::max(worst_share - options.trigger_garbage, 0.0) / kFasterEvery;
+  MergeState& state = merge_states_[worst->index()];
+  auto inputs = pick_inputs(*worst, options.stop_garbage, nullptr);
+  if (inputs.empty()) {
+    // What is left of the garbage lies in the active segment.
+    const bool sealed = seal_garbage(*worst, options.stop_garbage) && settle_for_merge(*worst);
+    if (!sealed) state.paused_until = now + 1s;
+  } else if (merge_run(*worst, std::move(inputs)) == MergeOutcome::kNoGain) {
+    // It would be picked again at once.
+    state.paused_until = now + 1s;
+  }
+  merge_urgency_ = 1;
+  return true;
+}
+
+// The run to merge next in a shard, empty if none is worth it. `among`: the segments that may be in
+// it; null: any.
+std::vector<std::shared_ptr<Segment>> Store::pick_inputs(Shard& shard, double least_garbage,
+                                                         const std::vector<SegmentName>* among) {
+  std::lock_guard guard(shard);
+  if (shard.failed_) return {};
+  std::vector<MergeCandidate> candidates = merge_candidates(shard);
+  if (among != nullptr) {
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      const auto found = std::find(among->begin(), among->end(), name_of(*shard.order_[i]));
+      candidates[i].mergeable = candidates[i].mergeable && found != among->end();
+    }
+  }
+  MergeLimits limits;
+  limits.stop_garbage = least_garbage;
+  // A run costs some syncs, whatever its size, so it is to be worth them.
+  constexpr uint64_t kRunBytes = uint64_t{16} << 20;
+  limits.segment_bytes =
+      std::min(std::max(2 * shard.segment_limit(), kRunBytes), options_.segment_bytes);
+  const auto run = pick_run(candidates, limits);
+  if (!run) return {};
+  const auto first = shard.order_.begin() + static_cast<ptrdiff_t>(run->first);
+  return {first, first + static_cast<ptrdiff_t>(run->count)};
+}
+
+Store::MergeOutcome Store::merge_run(Shard& shard, std::vector<std::shared_ptr<Segment>> inputs) {
+  {
+    std::lock_guard guard(threads_mutex_);
+    merge_stats_.running = true;
+  }
+  Merge::Hooks hooks;
+  hooks.sync_store = [this] { return sync(); };
+  hooks.pace = [this](uint64_t bytes) { return pace_merge(bytes); };
+  auto report = [&] {
+    std::lock_guard one_at_a_time(merge_run_);
+    return Merge(shard, std::move(inputs), hooks).run();
+  }();
+  MergeState& state = merge_states_[shard.index()];
+  std::lock_guard guard(threads_mutex_);
+  if (!report) {
+    // Whatever the reason is, it is likely to stand for a while.
+    constexpr int kMostDoublings = 6;
+    state.paused_until =
+        std::chrono::steady_clock::now() + 1s * (1 << std::min(state.failures, kMostDoublings));
+    ++state.failures;
+    ++merge_stats_.failed;
+    shard.log(LogLevel::kWarning,
+              fmt::format("Merge of shard {} given up: {}", shard.index(), report.error().message));
+    return MergeOutcome::kFailed;
+  }
+  state.failures = 0;
+  if (report->given_up) return MergeOutcome::kFailed;
+  ++merge_stats_.merges;
+  merge_stats_.bytes_read += report->bytes_before;
+  merge_stats_.bytes_written += report->bytes_after;
+  shard.log(LogLevel::kVerbose, fmt::format("Merged shard {}: {} bytes became {}", shard.index(),
+                                            report->bytes_before, report->bytes_after));
+  return report->bytes_after < report->bytes_before ? MergeOutcome::kGained : MergeOutcome::kNoGain;
+}
+
+// Spreads the merge's bytes over time. False once the store is closing.
+bool Store::pace_merge(uint64_t bytes) {
+  uint64_t rate = 0;
+  {
+    std::lock_guard guard(threads_mutex_);
+    rate = static_cast<uint64_t>(static_cast<double>(merge_.bytes_per_second) * merge_urgency_);
+  }
+  if (rate > 0) {
+    merge_debt_ += bytes;
+    const uint64_t due = rate / 100;  // sleep once it makes 10 ms
+    if (merge_debt_ > due) {
+      std::unique_lock guard(threads_mutex_);
+      const auto pause = std::chrono::microseconds(merge_debt_ * 1'000'000 / rate);
+      merge_wanted_.wait_for(guard, pause, [this] { return stopping_.load(); });
+      merge_debt_ = 0;
+    }
+  }
+  return !stopping_;
+}
+
+}  // namespace respcask::engine

@@ -1,0 +1,104 @@
+// When merges end and which shard has the next one, while clients go on writing.
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/store.h"
+#include "tests/engine/store_fixture.h"
+
+using namespace respcask::engine;
+using namespace std::chrono_literals;
+
+namespace {
+
+// `count` keys that fall in one shard.
+std::vector<std::string> keys_of(Store& store, uint32_t shard, int count) {
+  std::vector<std::string> keys;
+  for (int i = 0; static_cast<int>(keys.size()) < count; ++i) {
+    std::string key = fmt::format("key{}", i);
+    if (store.shard_of(key) == shard) keys.push_back(std::move(key));
+  }
+  return keys;
+}
+
+// Overwrites keys of one shard, in turn, until it is destroyed.
+class SteadyWriter {
+ public:
+  SteadyWriter(StoreFixture& fixture, std::vector<std::string> keys, size_t value_size)
+      : thread_([this, &fixture, keys = std::move(keys), value_size] {
+          const std::string value(value_size, 'w');
+          for (size_t i = 0; !stop_; ++i) fixture.put(keys[i % keys.size()], value);
+        }) {}
+  ~SteadyWriter() {
+    stop_ = true;
+    thread_.join();
+  }
+
+ private:
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+uint64_t bytes_of(Store& store, uint32_t shard) {
+  std::lock_guard guard(store.shard(shard));
+  return store.shard(shard).stats().total_bytes;
+}
+
+}  // namespace
+
+TEST_CASE("a requested merge ends however much is written meanwhile") {
+  Options options;
+  options.dir = "/store";
+  options.shards = 2;
+  options.segment_bytes = 8 * 1024;
+  options.merge.bytes_per_second = 0;
+  StoreFixture fixture(FaultyFileSystem(), options);
+  const auto keys = keys_of(*fixture.store, 0, 50);
+  for (int i = 0; i < 1000; ++i) fixture.put(keys[static_cast<size_t>(i % 50)], "before");
+  std::future<bool> done;
+  bool ended = false;
+  {
+    SteadyWriter writer(fixture, keys, 100);
+    done = std::async(std::launch::async, [&] { return fixture.store->merge_now(); });
+    ended = done.wait_for(20s) == std::future_status::ready;
+  }
+  CHECK(ended);
+  CHECK(done.get());
+  CHECK(fixture.store->merge_stats().failed == 0);
+}
+
+TEST_CASE("a busy shard that merges without end keeps no other shard from its merge") {
+  Options options;
+  options.dir = "/store";
+  options.shards = 2;
+  options.segment_bytes = 1 << 20;
+  options.merge.bytes_per_second = 0;
+  options.merge.trigger_garbage = options.merge.stop_garbage = 1;  // not yet
+  StoreFixture fixture(FaultyFileSystem(), options);
+  const std::string value(4096, 'v');
+  const auto busy = keys_of(*fixture.store, 0, 1500);
+  for (const std::string& key : busy) fixture.put(key, value);
+  // All but a hundredth of the other shard is garbage, and nobody writes to it any more.
+  const auto quiet = keys_of(*fixture.store, 1, 20);
+  for (int i = 0; i < 2000; ++i) fixture.put(quiet[static_cast<size_t>(i % 20)], value);
+  const uint64_t before = bytes_of(*fixture.store, 1);
+  REQUIRE(before > (5 << 20));
+  SteadyWriter writer(fixture, busy, 4096);
+  std::this_thread::sleep_for(100ms);  // there is garbage in the busy shard
+  auto merge = options.merge;
+  merge.trigger_garbage = 0.01;
+  merge.stop_garbage = 0.005;
+  fixture.store->set_merge_options(merge);
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (bytes_of(*fixture.store, 1) > before / 10 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(10ms);
+  }
+  CHECK(bytes_of(*fixture.store, 1) <= before / 10);
+}
