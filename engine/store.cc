@@ -89,6 +89,9 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
   if (auto recovered = store->recover(); !recovered) return recovered.error();
   store->merge_states_.resize(store->shard_count());
   if (!store->options_.read_only) {
+    constexpr uint32_t kMostSyncs = 8;  // at once
+    store->sync_pool_ =
+        std::make_unique<WorkerPool>(std::min(store->shard_count(), kMostSyncs) - 1);
     // What was found may be in the page cache only; from here on it is known to be on the device.
     if (auto synced = store->run_sync(); !synced) return synced.error();
     store->sync_thread_ = std::thread([raw = store.get()] { raw->sync_loop(); });

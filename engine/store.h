@@ -34,6 +34,7 @@
 #include "engine/result.h"
 #include "engine/shard.h"
 #include "engine/shard_set.h"
+#include "engine/worker_pool.h"
 
 namespace respcask::engine {
 
@@ -206,6 +207,7 @@ class Store {
 
   std::atomic<SyncMode> sync_mode_{SyncMode::kEverySecond};
   std::mutex sync_run_;  // one sync at a time
+  std::unique_ptr<WorkerPool> sync_pool_;
 
   std::mutex threads_mutex_;  // guards what follows
   std::condition_variable sync_wanted_;

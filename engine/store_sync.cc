@@ -80,18 +80,28 @@ Result<void> Store::sync_part(Shard& shard, const SyncPlan::Part& part) {
 Result<void> Store::run_sync() {
   std::lock_guard one_at_a_time(sync_run_);
   const SyncPlan plan = plan_sync();
-  std::optional<Error> failure;
+  // Those that have something to sync, at the same time.
+  std::vector<uint32_t> touched;
   for (uint32_t i = 0; i < shard_count(); ++i) {
-    Shard& shard = *shards_[i];
-    if (plan.parts[i].skip) {
-      // What failed to be written cannot be synced, so this sync vouches for nothing.
-      sync_failed_.store(true, std::memory_order_release);
-      continue;
-    }
-    auto synced = sync_part(shard, plan.parts[i]);
+    const SyncPlan::Part& part = plan.parts[i];
+    // What failed to be written cannot be synced, so this sync vouches for nothing.
+    if (part.skip) sync_failed_.store(true, std::memory_order_release);
+    const bool anything =
+        part.directory || !part.sealed.empty() || part.active->synced_bytes != part.active_size;
+    if (!part.skip && anything) touched.push_back(i);
+  }
+  std::vector<Result<void>> results(touched.size());
+  sync_pool_->for_each(touched.size(), [&](size_t n) {
+    results[n] = sync_part(*shards_[touched[n]], plan.parts[touched[n]]);
+  });
+  std::optional<Error> failure;
+  for (size_t n = 0; n < touched.size(); ++n) {
+    const Result<void>& synced = results[n];
     if (synced) continue;
     // Final: Linux would call a second attempt a success over pages that are lost.
     failure = synced.error();
+    const uint32_t i = touched[n];
+    Shard& shard = *shards_[i];
     std::lock_guard guard(shard);
     shard.failed_ = true;
     shard.log(LogLevel::kWarning,
