@@ -233,10 +233,9 @@ std::vector<std::shared_ptr<Segment>> Store::pick_inputs(Shard& shard, double le
   }
   MergeLimits limits;
   limits.stop_garbage = least_garbage;
-  // A run costs some syncs, whatever its size, so it is to be worth them.
-  constexpr uint64_t kRunBytes = uint64_t{16} << 20;
-  limits.segment_bytes =
-      std::min(std::max(2 * shard.segment_limit(), kRunBytes), options_.segment_bytes);
+  // An eighth of the shard at a time. What is overwritten uniformly is then copied 1.6 times for
+  // each byte written at 27 % of garbage; the whole shard at a time, 2.7 times.
+  limits.segment_bytes = std::min(2 * shard.segment_limit(), options_.segment_bytes);
   const auto run = pick_run(candidates, limits);
   if (!run) return {};
   const auto first = shard.order_.begin() + static_cast<ptrdiff_t>(run->first);
