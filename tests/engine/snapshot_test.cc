@@ -34,6 +34,14 @@ struct Core {
     REQUIRE(scan);
     return *std::move(scan);
   }
+  size_t keys() {
+    size_t sum = 0;
+    for (uint32_t i = 0; i < core->store().shard_count(); ++i) {
+      std::lock_guard guard(core->store().shard(i));
+      sum += core->store().shard(i).keydir(0).size();
+    }
+    return sum;
+  }
   std::shared_ptr<BitcaskCore> core;
 };
 
@@ -141,11 +149,7 @@ TEST_CASE("what expires during the walk was there at the instant, what had expir
   core.put("past", "2", now - 1);
   core.put("later", "3", now + 1'000'000);
   auto scan = core.snapshot();
-  for (int i = 0; i < 500 && core.core->store().shard(0).keydir(0).size() +
-                                     core.core->store().shard(1).keydir(0).size() +
-                                     core.core->store().shard(2).keydir(0).size() >
-                                 1;
-       ++i) {
+  for (int i = 0; i < 500 && core.keys() > 1; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   Map seen;

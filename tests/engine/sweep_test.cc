@@ -198,6 +198,33 @@ TEST_CASE("an error at any call of a merge costs the merge alone, and the next o
 }
 
 TEST_CASE(
+    "an error at any call of a close is told or costs nothing, and loses nothing acknowledged") {
+  for (Fault fault : {Fault::kIo, Fault::kNoSpace, Fault::kShortWrite}) {
+    for (uint64_t skip = 0;; ++skip) {
+      CAPTURE(skip);
+      StoreFixture fixture(FaultyFileSystem(), small_store());
+      const Contents model = fill(fixture);
+      fixture.disk->inject({.fault = fault, .skip = skip, .times = 1});
+      const auto closed = fixture.store->close();
+      const bool survived = fixture.disk->faults() == 0;
+      fixture.disk->clear_faults();
+      if (!closed) CHECK(!closed.error().message.empty());
+      // A close that succeeded has everything on the device; one that failed leaves it to the
+      // system, as it was before.
+      if (closed) {
+        fixture.lose_power(skip, PowerLoss::kDrop);
+      } else {
+        fixture.crash_process();
+      }
+      REQUIRE(fixture.contents() == model);
+      CHECK(fixture.store->open_report().found.damaged_ranges == 0);
+      check_files(fixture);
+      if (survived) break;
+    }
+  }
+}
+
+TEST_CASE(
     "an error at any call of writing is told, reads go on, and what was acknowledged stands") {
   for (Fault fault : {Fault::kIo, Fault::kNoSpace, Fault::kShortWrite}) {
     for (uint64_t skip = 0;; ++skip) {

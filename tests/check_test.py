@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""usage: check_test.py RESPCASK-SERVER RESPCASK-CHECK: runs the check's binary over stores that a
+server has made, sound, damaged, in use and missing, and compares exit codes and what is printed."""
+
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+SERVER, CHECK = sys.argv[1:]
+KEYS = 2000
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Server:
+    def __init__(self, directory):
+        self.port = free_port()
+        self.process = subprocess.Popen(
+            [SERVER, "--port", str(self.port), "--dir", directory, "--shards", "2"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(600):
+            try:
+                self.socket = socket.create_connection(("127.0.0.1", self.port))
+                break
+            except OSError:
+                time.sleep(0.05)
+        else:
+            sys.exit("the server does not answer")
+        self.replies = self.socket.makefile("rb")
+
+    def call(self, *words):
+        command = b"*%d\r\n" % len(words)
+        for word in words:
+            command += b"$%d\r\n%s\r\n" % (len(word), word)
+        self.socket.sendall(command)
+        line = self.replies.readline()
+        if line[:1] == b"$" and line != b"$-1\r\n":
+            return self.replies.read(int(line[1:]) + 2)[:-2]
+        return line
+
+    def stop(self):
+        self.socket.close()
+        self.process.terminate()
+        expect(self.process.wait(60) == 0, "the server stops")
+
+
+def check(*arguments):
+    done = subprocess.run([CHECK, *map(str, arguments)], capture_output=True, text=True, timeout=300)
+    return done.returncode, done.stdout, done.stderr
+
+
+def expect(condition, what):
+    if not condition:
+        sys.exit(f"FAILED: {what}")
+
+
+def value_of(i):
+    return b"value-%d-" % i + b"v" * 500
+
+
+def main(scratch):
+    store = scratch / "store"
+    server = Server(str(store))
+    for i in range(KEYS):
+        server.call(b"SET", b"key-%d" % i, value_of(i))
+    server.call(b"RPUSH", b"list", *[b"element-%d-" % i + b"e" * 50 for i in range(300)])
+
+    code, out, err = check(store)
+    expect(code == 2 and "another process is using this store" in err, f"a store in use: {code} {err}")
+    server.stop()
+
+    code, out, err = check(store)
+    expect(code == 0, f"a sound store: {code} {out} {err}")
+    summary = re.fullmatch(r"(\d+) segments, (\d+) hints, (\d+) bytes: (\d+) records, (\d+) values; "
+                           r"0 damaged, 0 notes\n", out)
+    expect(summary, f"the summary: {out}")
+    expect(int(summary[4]) > KEYS and int(summary[5]) > KEYS, f"counts: {out}")
+    expect(re.search(r"^(\d+) of \1 bytes, 100 %$", err, re.M), f"progress: {err}")
+    code, out, err = check("--quiet", store)
+    expect(code == 0 and err == "", f"--quiet: {err}")
+
+    for arguments in ([], ["--nonsense", store], [store, store], ["--repair"]):
+        code, out, err = check(*arguments)
+        expect(code == 2 and err.startswith("usage: respcask-check"), f"{arguments}: {code} {err}")
+    code, out, err = check(scratch / "missing")
+    expect(code == 2 and "no store is here" in err, f"a missing store: {code} {err}")
+    expect(not (scratch / "missing").exists(), "a check creates nothing")
+
+    # One byte of one value.
+    lost = 700
+    damaged = None
+    for path in sorted(store.glob("shard-*/*.seg")):
+        content = path.read_bytes()
+        at = content.find(value_of(lost))
+        if at >= 0:
+            damaged = path
+            path.write_bytes(content[:at + 20] + b"X" + content[at + 21:])
+    expect(damaged, "the value is found in the files")
+    code, out, err = check("--quiet", store)
+    expect(code == 1, f"a damaged store: {code}")
+    expect(re.search(rf"^damage: {re.escape(str(damaged))} at offset \d+: a value that does not match "
+                     rf'its checksum \(key "key-{lost}"\)$', out, re.M), f"the finding: {out}")
+    expect("; 1 damaged, 0 notes" in out, f"the sum: {out}")
+
+    # What can be read goes to a new store; the old one stays as it is.
+    before = {p: p.read_bytes() for p in store.rglob("*.seg")}
+    repaired = scratch / "repaired"
+    code, out, err = check("--quiet", "--repair", repaired, store)
+    expect(code == 1, f"a repair: {code} {err}")
+    expect(re.search(rf'^lost: .*\(key "key-{lost}"\)$', out, re.M), f"what is lost: {out}")
+    expect(re.search(rf"^{KEYS} keys and \d+ elements copied to {re.escape(str(repaired))}, 1 lost$",
+                     out, re.M), f"what was copied: {out}")
+    expect(before == {p: p.read_bytes() for p in store.rglob("*.seg")}, "a repair changes nothing")
+    code, out, err = check("--quiet", repaired)
+    expect(code == 0, f"the repaired store: {code} {out}")
+    code, out, err = check("--quiet", "--repair", repaired, store)
+    expect(code == 2 and "is not empty" in err, f"a repair into what is there: {code} {err}")
+    server = Server(str(repaired))
+    for i in range(KEYS):
+        expected = b"$-1\r\n" if i == lost else value_of(i)
+        expect(server.call(b"GET", b"key-%d" % i) == expected, f"key-{i} after the repair")
+    expect(server.call(b"LLEN", b"list") == b":300\r\n", "the list after the repair")
+    server.stop()
+
+
+directory = tempfile.mkdtemp(prefix="respcask-check-")
+try:
+    main(pathlib.Path(directory))
+finally:
+    shutil.rmtree(directory, ignore_errors=True)
