@@ -102,6 +102,26 @@ Result<void> write_file(FileSystem& files, const std::string& path, std::string_
   return (*file)->sync_all();
 }
 
+// The first `size` bytes of a file.
+Result<void> copy_file(FileSystem& files, const std::string& path, const File& from,
+                       uint64_t size) {
+  auto file = files.create(path);
+  if (!file) return file.error();
+  std::string piece;
+  constexpr uint64_t kPiece = uint64_t{1} << 20;
+  for (uint64_t at = 0; at < size; at += piece.size()) {
+    piece.resize(std::min(kPiece, size - at));
+    auto got = from.read_at(at, piece);
+    if (!got) return got.error();
+    if (*got != piece.size()) {
+      return Error{ErrorCode::kDamaged,
+                   fmt::format("{}: ends before offset {}", from.path(), size)};
+    }
+    if (auto written = (*file)->write_at(at, piece); !written) return written;
+  }
+  return (*file)->sync_all();
+}
+
 }  // namespace
 
 class Backup {
@@ -232,11 +252,11 @@ class Backup {
       ++report_.segments;
     }
     if (part.active) {
-      const std::string_view bytes = part.active->bytes().substr(0, part.active_size);
       const std::string path = to + part.active->path().substr(part.active->path().rfind('/'));
-      if (auto copied = write_file(files_, path, bytes); !copied) return copied;
-      report_.bytes += bytes.size();
-      report_.copied_bytes += bytes.size();
+      auto copied = copy_file(files_, path, part.active->file(), part.active_size);
+      if (!copied) return copied;
+      report_.bytes += part.active_size;
+      report_.copied_bytes += part.active_size;
       ++report_.segments;
     }
     return files_.sync_directory(to);

@@ -46,12 +46,13 @@ Result<void> StoreCheck::check_shard(uint32_t index) {
   const File* previous = nullptr;
   for (File& file : files) {
     ++report_.segments;
-    auto bytes = read(file.path);
-    if (!bytes) {
-      find({true, file.path, 0, {}, bytes.error().message});
-    } else if (bytes->size() >= kSegmentHeaderSize) {
-      check_segment(file, *bytes);
-      check_hint(file, *bytes);
+    auto opened = store_.options().files->open_read_only(file.path);
+    if (!opened) {
+      find({true, file.path, 0, {}, opened.error().message});
+    } else {
+      LogReader log(**opened, segment_identity(file.header), file.size);
+      check_segment(file, log);
+      check_hint(file, log);
     }
     check_chain(previous, file);
     previous = &file;
@@ -106,55 +107,46 @@ Result<void> StoreCheck::list(uint32_t index, std::vector<File>& files) {
   return {};
 }
 
-Result<std::string> StoreCheck::read(const std::string& path) {
-  auto file = store_.options().files->open_read_only(path);
-  if (!file) return file.error();
-  auto size = (*file)->size();
-  if (!size) return size.error();
-  std::string bytes(*size, '\0');
-  auto got = (*file)->read_at(0, bytes);
-  if (!got) return got.error();
-  bytes.resize(*got);
-  return bytes;
-}
-
-void StoreCheck::check_segment(File& file, std::string_view bytes) {
+void StoreCheck::check_segment(File& file, LogReader& log) {
   uint64_t at = kSegmentHeaderSize;
-  while (at < bytes.size()) {
-    if (auto batch = BatchReader::open(bytes, at)) {
-      check_batch(file, *batch, bytes);
+  while (at < file.size) {
+    if (auto batch = log.batch(at)) {
+      check_batch(file, *batch);
       at = batch->end();
       continue;
     }
     file.whole = false;
-    const auto next = find_batch(bytes, at + 1);
-    const uint64_t end = next.value_or(bytes.size());
+    const auto next = log.find(at + 1);
+    const uint64_t end = next.value_or(file.size);
+    const std::string unreadable = log.take_error();
     // What was being written when the power went ends the newest segment, and no hint speaks of it.
     const auto hint = HintReader::open(*store_.options().files, file.path, file.header);
-    const bool torn = file.newest && !next && (!hint || hint->summary().covered <= at);
+    const bool torn =
+        unreadable.empty() && file.newest && !next && (!hint || hint->summary().covered <= at);
     find({!torn,
           file.path,
           at,
           {},
           torn ? fmt::format("a torn tail of {} bytes, which a start cuts off", end - at)
-               : fmt::format("{} bytes that are no batch", end - at)});
+               : fmt::format("{} bytes that are no batch{}{}", end - at,
+                             unreadable.empty() ? "" : ": ", unreadable)});
     at = end;
   }
 }
 
-void StoreCheck::check_batch(const File& file, BatchReader& batch, std::string_view bytes) {
+void StoreCheck::check_batch(const File& file, BatchReader& batch) {
   while (auto placed = batch.next()) {
     ++report_.records;
     if (placed->value_offset == 0) continue;
     ++report_.values;
-    if (checked_value(bytes, placed->value_offset, placed->record.value_size)) continue;
+    if (checked_value(batch.value_of(*placed), 0, placed->record.value_size)) continue;
     find({true, file.path, placed->value_offset, std::string(placed->record.name),
           "a value that does not match its checksum"});
   }
 }
 
 // Every entry of a hint must be a record of its segment, in the same order.
-void StoreCheck::check_hint(const File& file, std::string_view bytes) {
+void StoreCheck::check_hint(const File& file, LogReader& log) {
   FileSystem& files = *store_.options().files;
   const std::string path = hint_path_of(file.path);
   auto there = files.stat(path);
@@ -165,16 +157,15 @@ void StoreCheck::check_hint(const File& file, std::string_view bytes) {
     return find({false, path, 0, {}, "a damaged hint, which only costs the next start time"});
   }
   const uint64_t covered = hint->summary().covered;
-  if (covered > bytes.size()) {
+  if (covered > file.size) {
     return find({true,
                  file.path,
-                 bytes.size(),
+                 file.size,
                  {},
-                 fmt::format("{} bytes are missing at its end", covered - bytes.size())});
+                 fmt::format("{} bytes are missing at its end", covered - file.size)});
   }
   if (!file.whole) return;  // found already
-  uint64_t at = kSegmentHeaderSize;
-  auto batch = BatchReader::open(bytes, at);
+  auto batch = log.batch(kSegmentHeaderSize);
   while (auto entry = hint->next()) {
     for (bool found = false; !found;) {
       if (!batch || batch->offset() >= covered) {
@@ -184,7 +175,7 @@ void StoreCheck::check_hint(const File& file, std::string_view bytes) {
       if (const auto placed = batch->next()) {
         found = same_record(*placed, *entry);
       } else {
-        batch = BatchReader::open(bytes, batch->end());
+        batch = log.batch(batch->end());
       }
     }
   }

@@ -2,8 +2,8 @@
 //
 // Every segment is read and each batch, name and value compared with its checksum; each hint with
 // its segment; each segment header with the one before it. Nothing is changed. The store is opened
-// read-only by the caller, which keeps writers away meanwhile. Memory: one segment at a time beside
-// what the open store takes. One thread.
+// read-only by the caller, which keeps writers away meanwhile. Memory: the largest batch and one
+// hint beside what the open store takes. One thread.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 
 #include "engine/format.h"
 #include "engine/hint.h"
+#include "engine/log_reader.h"
 #include "engine/result.h"
 
 namespace respcask::engine {
@@ -61,10 +62,9 @@ class StoreCheck {
 
   Result<void> check_shard(uint32_t index);
   Result<void> list(uint32_t index, std::vector<File>& files);
-  Result<std::string> read(const std::string& path);
-  void check_segment(File& file, std::string_view bytes);
-  void check_batch(const File& file, BatchReader& batch, std::string_view bytes);
-  void check_hint(const File& file, std::string_view bytes);
+  void check_segment(File& file, LogReader& log);
+  void check_batch(const File& file, BatchReader& batch);
+  void check_hint(const File& file, LogReader& log);
   void check_chain(const File* previous, const File& file);
   void find(CheckFinding finding);
 

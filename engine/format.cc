@@ -1,5 +1,6 @@
 #include "engine/format.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cassert>
@@ -175,8 +176,16 @@ TransactionMark decode_transaction(std::string_view bytes) {
 
 std::optional<BatchReader> BatchReader::open(std::string_view segment, uint64_t offset,
                                              std::optional<uint32_t> identity) {
-  if (offset < kSegmentHeaderSize || offset > segment.size()) return std::nullopt;
-  std::string_view rest = segment.substr(offset);
+  if (segment.size() < kSegmentHeaderSize) return std::nullopt;
+  return open_part(segment, 0, offset, identity ? *identity : identity_in(segment));
+}
+
+std::optional<BatchReader> BatchReader::open_part(std::string_view bytes, uint64_t base,
+                                                  uint64_t offset, uint32_t identity) {
+  if (offset < std::max<uint64_t>(base, kSegmentHeaderSize) || offset - base > bytes.size()) {
+    return std::nullopt;
+  }
+  std::string_view rest = bytes.substr(offset - base);
   auto header = decode_batch_header(rest);
   if (!header || header->size < kBatchHeaderSize || header->size > rest.size()) return std::nullopt;
   const bool marked = header->has_transaction;
@@ -185,7 +194,7 @@ std::optional<BatchReader> BatchReader::open(std::string_view segment, uint64_t 
   std::string_view batch = rest.substr(0, header->size);
   const size_t records_end = batch.size() - trailer;
 
-  uint32_t checksum = batch_seed(identity ? *identity : identity_in(segment), offset);
+  uint32_t checksum = batch_seed(identity, offset);
   size_t at = kBatchHeaderSize;
   for (uint32_t i = 0; i < header->records; ++i) {
     size_t head = 0;
@@ -205,7 +214,8 @@ std::optional<BatchReader> BatchReader::open(std::string_view segment, uint64_t 
   if (checksum != header->checksum) return std::nullopt;
 
   BatchReader reader;
-  reader.segment_ = segment;
+  reader.bytes_ = bytes;
+  reader.base_ = base;
   reader.offset_ = offset;
   reader.at_ = offset + kBatchHeaderSize;
   reader.records_end_ = offset + records_end;
@@ -217,7 +227,7 @@ std::optional<BatchReader> BatchReader::open(std::string_view segment, uint64_t 
 std::optional<PlacedRecord> BatchReader::next() {
   if (at_ == records_end_) return std::nullopt;
   size_t head = 0;
-  auto record = decode_record(segment_.substr(at_, records_end_ - at_), head);
+  auto record = decode_record(bytes_.substr(at_ - base_, records_end_ - at_), head);
   assert(record);
   PlacedRecord placed{*record, 0};
   at_ += head;
@@ -241,7 +251,7 @@ bool BatchReader::values_intact() const {
   reader.at_ = offset_ + kBatchHeaderSize;
   while (auto placed = reader.next()) {
     if (placed->value_offset != 0 &&
-        !checked_value(segment_, placed->value_offset, placed->record.value_size)) {
+        !checked_value(bytes_, placed->value_offset - base_, placed->record.value_size)) {
       return false;
     }
   }

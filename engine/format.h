@@ -146,9 +146,9 @@ constexpr uint64_t record_size_bound(size_t name_size, uint64_t value_size) {
   return 2 + 5 * 10 + name_size + kValueChecksumSize + value_size;
 }
 
-// What a record counts for in live and dead bytes: a canonical size, which does not depend on how its
-// numbers happen to be encoded, so that it can be taken back exactly. It is that of the shortest
-// encoding, so what is live never exceeds what the files hold. First of one with a value:
+// What a record counts for in live and dead bytes: a canonical size, which does not depend on how
+// its numbers happen to be encoded, so that it can be taken back exactly. It is that of the
+// shortest encoding, so what is live never exceeds what the files hold. First of one with a value:
 constexpr uint64_t accounted_size(size_t name_size, uint64_t value_size) {
   constexpr uint64_t kLeastHeader = 6;  // kind, type, and one byte for each number of a put
   return kLeastHeader + name_size + kValueChecksumSize + value_size;
@@ -191,6 +191,9 @@ class BatchReader {
   // valid batch stands there. `identity`: the segment's, where its header cannot be relied on.
   static std::optional<BatchReader> open(std::string_view segment, uint64_t offset,
                                          std::optional<uint32_t> identity = std::nullopt);
+  // The same where only a part of the segment is at hand: `bytes` are those from `base` on.
+  static std::optional<BatchReader> open_part(std::string_view bytes, uint64_t base,
+                                              uint64_t offset, uint32_t identity);
 
   const BatchHeader& header() const { return header_; }
   const std::optional<TransactionMark>& transaction() const { return transaction_; }
@@ -200,11 +203,18 @@ class BatchReader {
   // The next record, or nothing after the last.
   std::optional<PlacedRecord> next();
 
+  // The value of a record of this batch, its checksum before it, unchecked.
+  std::string_view value_of(const PlacedRecord& placed) const {
+    return bytes_.substr(placed.value_offset - base_,
+                         kValueChecksumSize + uint64_t{placed.record.value_size});
+  }
+
   // True if every value in the batch matches its checksum; reads all of it.
   bool values_intact() const;
 
  private:
-  std::string_view segment_;
+  std::string_view bytes_;  // of the segment, from
+  uint64_t base_ = 0;       // on
   uint64_t offset_ = 0;
   uint64_t at_ = 0;
   uint64_t records_end_ = 0;

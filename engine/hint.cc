@@ -1,12 +1,15 @@
 #include "engine/hint.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cstring>
+#include <span>
 
 #include <fmt/format.h>
 
 #include "engine/crc32c.h"
+#include "engine/log_reader.h"
 #include "engine/varint.h"
 
 namespace respcask::engine {
@@ -16,6 +19,7 @@ constexpr std::string_view kMagic{"RCHNT\r\n\x1a", 8};
 constexpr size_t kHeaderSize = 84;
 constexpr size_t kBlockHeaderSize = 8;
 constexpr size_t kBlockSize = 256 * 1024;
+constexpr size_t kLeastEntry = 4;  // kind, type, owner, size of the name
 
 template <class T>
 void store(char* out, T value) {
@@ -121,24 +125,49 @@ std::optional<HintReader> HintReader::open(FileSystem& files, const std::string&
   auto file = files.open_read_only(path);
   if (!file) return std::nullopt;
   HintReader hint;
-  hint.bytes_.resize((*info)->size);
-  auto got = (*file)->read_at(0, hint.bytes_);
-  if (!got || *got != hint.bytes_.size()) return std::nullopt;
-  const std::string_view bytes = hint.bytes_;
-  hint.summary_.covered = load<uint64_t>(&bytes[48]);
-  hint.summary_.sequence = load<uint64_t>(&bytes[56]);
-  hint.summary_.completed = load<uint64_t>(&bytes[64]);
-  hint.summary_.records = load<uint64_t>(&bytes[72]);
-  hint.segment_ = segment;
-  hint.segment_.last_id = load<uint64_t>(&bytes[24]);
-  // Compared as a whole: a header of this segment, with this summary, has no other bytes.
-  const auto blocks = load<uint32_t>(&bytes[36]);
-  if (bytes.substr(0, kHeaderSize) != encode_header(hint.segment_, hint.summary_, blocks)) {
-    return std::nullopt;
-  }
-  if (!blocks_valid(bytes, blocks)) return std::nullopt;
+  const uint64_t size = (*info)->size;
+  hint.buffer_ = std::make_unique_for_overwrite<char[]>(size);
+  auto got = (*file)->read_at(0, std::span(hint.buffer_.get(), size));
+  if (!got || *got != size) return std::nullopt;
+  hint.bytes_ = {hint.buffer_.get(), size};
+  uint32_t blocks = 0;
+  if (!hint.take_header(segment, blocks) || !blocks_valid(hint.bytes_, blocks)) return std::nullopt;
   hint.at_ = hint.block_end_ = kHeaderSize;
   return hint;
+}
+
+std::optional<HintReader::Measure> HintReader::measure(FileSystem& files,
+                                                       const std::string& segment_path,
+                                                       const SegmentHeader& segment) {
+  const std::string path = hint_path_of(segment_path);
+  auto info = files.stat(path);
+  if (!info || !*info || (*info)->size < kHeaderSize) return std::nullopt;
+  auto file = files.open_read_only(path);
+  if (!file) return std::nullopt;
+  std::array<char, kHeaderSize> head{};
+  auto got = (*file)->read_at(0, head);
+  if (!got || *got != head.size()) return std::nullopt;
+  HintReader hint;
+  hint.bytes_ = {head.data(), head.size()};
+  uint32_t blocks = 0;
+  if (!hint.take_header(segment, blocks)) return std::nullopt;
+  // A record takes some bytes at least, whatever the header says.
+  const uint64_t most = (*info)->size / kLeastEntry;
+  return Measure{std::min(hint.summary_.records, most), (*info)->size};
+}
+
+// False if bytes_ does not begin with the header of a hint of this segment.
+bool HintReader::take_header(const SegmentHeader& segment, uint32_t& blocks) {
+  const char* head = bytes_.data();
+  summary_.covered = load<uint64_t>(head + 48);
+  summary_.sequence = load<uint64_t>(head + 56);
+  summary_.completed = load<uint64_t>(head + 64);
+  summary_.records = load<uint64_t>(head + 72);
+  segment_ = segment;
+  segment_.last_id = load<uint64_t>(head + 24);
+  blocks = load<uint32_t>(head + 36);
+  // Compared as a whole: a header of this segment, with this summary, has no other bytes.
+  return bytes_.substr(0, kHeaderSize) == encode_header(segment_, summary_, blocks);
 }
 
 std::optional<PlacedRecord> HintReader::next() {
@@ -148,7 +177,7 @@ std::optional<PlacedRecord> HintReader::next() {
     at_ += kBlockHeaderSize;
   }
   size_t head = 0;
-  auto record = decode_record(std::string_view(bytes_).substr(at_, block_end_ - at_), head);
+  auto record = decode_record(bytes_.substr(at_, block_end_ - at_), head);
   assert(record);
   at_ += head;
   PlacedRecord placed{*record, 0};
@@ -161,16 +190,16 @@ std::optional<PlacedRecord> HintReader::next() {
   return placed;
 }
 
-Result<void> write_hint(FileSystem& files, const Segment& segment, const std::string& path,
+Result<void> write_hint(FileSystem& files, Segment& segment, const std::string& path,
                         uint64_t covered, uint64_t completed) {
   HintWriter writer(files, path, segment.header());
   HintSummary summary;
   summary.covered = covered;
   summary.completed = completed;
-  const std::string_view bytes = segment.bytes().substr(0, covered);
+  LogReader log(segment.file(), segment.identity(), covered);
   uint64_t at = kSegmentHeaderSize;
   while (at < covered) {
-    auto batch = BatchReader::open(bytes, at);
+    auto batch = log.batch(at);
     if (!batch) {
       return Error{ErrorCode::kDamaged,
                    fmt::format("{}: no hint: damaged at offset {}", segment.path(), at)};

@@ -88,13 +88,26 @@ class HintReader {
   static std::optional<HintReader> open(FileSystem& files, const std::string& segment_path,
                                         const SegmentHeader& segment);
 
+  // What its header says of a hint, which may still be damaged.
+  struct Measure {
+    uint64_t records = 0;
+    uint64_t file_bytes = 0;
+  };
+  static std::optional<Measure> measure(FileSystem& files, const std::string& segment_path,
+                                        const SegmentHeader& segment);
+
   const HintSummary& summary() const { return summary_; }
   // Of the segment's header what a hint repeats.
   const SegmentHeader& segment() const { return segment_; }
   std::optional<PlacedRecord> next();
+  // The bytes of the file before the next record.
+  uint64_t position() const { return at_; }
 
  private:
-  std::string bytes_;
+  bool take_header(const SegmentHeader& segment, uint32_t& blocks);
+
+  std::unique_ptr<char[]> buffer_;
+  std::string_view bytes_;  // what it holds
   size_t at_ = 0;
   size_t block_end_ = 0;
   HintSummary summary_;
@@ -104,7 +117,7 @@ class HintReader {
 // Scans the first `covered` bytes of a segment, which are synced, and writes its hint to `path`.
 // Needs no lock. `completed`: the shard's, once a sync of all shards has covered those bytes.
 // kDamaged, and no hint, if not all batches are valid.
-Result<void> write_hint(FileSystem& files, const Segment& segment, const std::string& path,
+Result<void> write_hint(FileSystem& files, Segment& segment, const std::string& path,
                         uint64_t covered, uint64_t completed);
 
 }  // namespace respcask::engine

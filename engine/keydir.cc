@@ -239,6 +239,10 @@ void Keydir::reserve(size_t keys) {
   while (pages_.size() < pages) grow();
 }
 
+void Keydir::fit() {
+  while (pages_.size() > 1 && size_ < kShrinkBelow * pages_.size()) shrink();
+}
+
 uint64_t Keydir::hash_of(const KeydirPage& page, KeydirPage::Slot slot) const {
   if (const auto stored = KeydirPage::stored_hash(slot)) return *stored;
   return hash(page.key(slot));

@@ -113,6 +113,8 @@ class Keydir {
 
   // Makes room for this many keys, for use at start-up: they are then put without splitting pages.
   void reserve(size_t keys);
+  // Gives back the pages that reserve() made for keys which have not come.
+  void fit();
 
   // Frees up to `budget` pages, so that a large keydir can go in slices; returns whether all is
   // freed. After the first call nothing but this and the destructor may be called.

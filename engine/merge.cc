@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "engine/file.h"
+#include "engine/log_reader.h"
 #include "engine/varint.h"
 
 namespace respcask::engine {
@@ -16,30 +17,37 @@ constexpr size_t kSlice = 16;                // records looked at under one hold
 constexpr size_t kBatchBytes = 64 * 1024;    // a batch of copied records ends above this
 constexpr size_t kWriteBytes = 1024 * 1024;  // and is written out with others above this
 
-// Walks all records of a segment, in order, handing them out in slices. False: a batch is invalid.
+}  // namespace
+
+// Walks all records of a segment, in order, handing them out in slices. False: a batch is invalid
+// or cannot be read.
 template <class Visit>
-bool for_each_slice(const Segment& segment, Visit visit) {
-  std::vector<PlacedRecord> slice;
+bool Merge::for_each_slice(Segment& segment, Visit visit) {
+  std::vector<Candidate> slice;
   slice.reserve(kSlice);
-  const std::string_view bytes = segment.bytes();
+  LogReader log(segment.file(), segment.identity(), segment.size());
   uint64_t at = kSegmentHeaderSize;
-  while (at < bytes.size()) {
-    auto batch = BatchReader::open(bytes, at);
+  while (at < segment.size()) {
+    // What the slice holds are views of what was read before.
+    if (!slice.empty() && !log.holds(at)) {
+      if (!visit(std::span(slice))) return true;
+      slice.clear();
+    }
+    auto batch = log.batch(at);
     if (!batch) return false;
     while (auto placed = batch->next()) {
-      slice.push_back(*placed);
-      if (slice.size() == kSlice) {
-        if (!visit(std::span<PlacedRecord>(slice))) return true;
-        slice.clear();
-      }
+      const std::string_view value =
+          has_value(placed->record.kind) ? batch->value_of(*placed) : std::string_view();
+      slice.push_back({*placed, value, shard_.hash(placed->record.name), false});
+      if (slice.size() < kSlice) continue;
+      if (!visit(std::span(slice))) return true;
+      slice.clear();
     }
     at = batch->end();
   }
-  if (!slice.empty()) visit(std::span<PlacedRecord>(slice));
+  if (!slice.empty()) visit(std::span(slice));
   return true;
 }
-
-}  // namespace
 
 Result<Merge::Report> Merge::run() {
   {
@@ -60,9 +68,13 @@ Result<Merge::Report> Merge::run() {
     if (!done) return done.error();
     return report_;
   }
-  switch_over();
-  drop_inputs();
-  return report_;
+  const bool switched = switch_over();
+  drop_inputs(switched);
+  if (switched) return report_;
+  return Error{
+      ErrorCode::kDamaged,
+      fmt::format("{}: could not be read again; what it replaces is kept until the next start",
+                  final_path_)};
 }
 
 Result<void> Merge::copy() {
@@ -90,12 +102,9 @@ Result<void> Merge::copy() {
   }
 
   Result<void> result;
-  std::vector<Candidate> candidates;
   for (const auto& input : inputs_) {
-    const bool whole = for_each_slice(*input, [&](std::span<PlacedRecord> slice) {
-      candidates.clear();
-      for (const PlacedRecord& placed : slice) candidates.push_back({placed, false});
-      result = copy_slice(*input, candidates);
+    const bool whole = for_each_slice(*input, [&](std::span<Candidate> slice) {
+      result = copy_slice(*input, slice);
       return bool(result) && !report_.given_up;
     });
     if (!whole) {
@@ -112,7 +121,8 @@ Result<void> Merge::copy() {
 Result<void> Merge::copy_slice(const Segment& input, std::span<Candidate> slice) {
   {
     std::lock_guard guard(shard_);
-    for (Candidate& candidate : slice) candidate.keep = counts(input, candidate.placed);
+    prefetch(slice);
+    for (Candidate& candidate : slice) candidate.keep = counts(input, candidate);
   }
   uint64_t moved = 0;
   for (const Candidate& candidate : slice) {
@@ -123,8 +133,7 @@ Result<void> Merge::copy_slice(const Segment& input, std::span<Candidate> slice)
     if (!batch_.is_open()) begin_batch();
     const BatchBuilder::Place place = batch_.append(placed.record);
     if (has_value(placed.record.kind)) {
-      std::memcpy(place.value, input.bytes().data() + placed.value_offset,
-                  kValueChecksumSize + size_t{placed.record.value_size});
+      std::memcpy(place.value, candidate.value.data(), candidate.value.size());
       output_->live_bytes += accounted_size(placed.record);
     } else {
       output_->mark_bytes += accounted_size(placed.record);
@@ -149,8 +158,7 @@ Result<void> Merge::flush_batch(bool last) {
   if (last && !batch_.is_open()) begin_batch();
   if (batch_.is_open()) batch_.end(0, completed_, nullptr);
   if (!last && pending_.size() < kWriteBytes) return {};
-  if (auto reserved = output_->reserve(output_->size() + pending_.size(), kWriteBytes * 8);
-      !reserved) {
+  if (auto reserved = output_->reserve(output_->size() + pending_.size(), kWriteBytes); !reserved) {
     return reserved;
   }
   auto written = output_->append(pending_.pieces());
@@ -158,9 +166,24 @@ Result<void> Merge::flush_batch(bool last) {
   return written;
 }
 
+// Starts loading what the records are going to be looked up in, so that the waits for memory run
+// side by side and the lock is held for one of them.
+void Merge::prefetch(std::span<const Candidate> slice) const {
+  for (const bool entries : {false, true}) {
+    for (const Candidate& candidate : slice) {
+      const RecordKind kind = candidate.placed.record.kind;
+      if (kind == RecordKind::kElement || kind == RecordKind::kElementTombstone) continue;
+      const Keydir* keys = keys_of(candidate.placed.record.owner);
+      if (keys == nullptr) continue;
+      entries ? keys->prefetch_entry(candidate.hash) : keys->prefetch(candidate.hash);
+    }
+  }
+}
+
 // True if the record has to be in the output. Brings a put's expiry up to date.
-bool Merge::counts(const Segment& input, PlacedRecord& placed) const {
-  Record& record = placed.record;
+bool Merge::counts(const Segment& input, Candidate& candidate) const {
+  const PlacedRecord& placed = candidate.placed;
+  Record& record = candidate.placed.record;
   const Location here = Location::at(input.slot, placed.value_offset);
   switch (record.kind) {
     case RecordKind::kElement: {
@@ -183,7 +206,7 @@ bool Merge::counts(const Segment& input, PlacedRecord& placed) const {
   }
   Keydir* keys = keys_of(record.owner);
   if (keys == nullptr) return false;  // the database was flushed
-  auto entry = keys->find(record.name, keys->hash(record.name));
+  auto entry = keys->find(record.name, candidate.hash);
   switch (record.kind) {
     case RecordKind::kPut:
     case RecordKind::kSplitRoot:
@@ -230,7 +253,9 @@ Result<void> Merge::settle() {
   return files.sync_directory(dir);
 }
 
-void Merge::switch_over() {
+// False: an input or the output could not be read again, and some entries still point to the
+// inputs.
+bool Merge::switch_over() {
   {
     std::lock_guard guard(shard_);
     output_->sealed = true;
@@ -241,50 +266,53 @@ void Merge::switch_over() {
     output_->live_bytes = 0;
     shard_.take_slot(output_);
   }
-  // The outputs' records are those of the inputs that were copied, in the same order.
-  std::vector<PlacedRecord> to;
-  std::vector<PlacedRecord> from;
+  // The output's records are those of the inputs that were copied, in the same order.
   size_t record = 0;
-  uint64_t output_at = kSegmentHeaderSize;
-  auto output_batch = BatchReader::open(output_->bytes(), output_at);
-  auto next_output = [&]() -> PlacedRecord {
-    for (;;) {
-      assert(output_batch);
-      if (auto placed = output_batch->next()) return *placed;
-      output_at = output_batch->end();
-      output_batch = BatchReader::open(output_->bytes(), output_at);
+  LogReader log(output_->file(), output_->identity(), output_->size());
+  auto output_batch = log.batch(kSegmentHeaderSize);
+  auto next_output = [&]() -> std::optional<PlacedRecord> {
+    while (output_batch) {
+      if (auto placed = output_batch->next()) return placed;
+      output_batch = log.batch(output_batch->end());
     }
+    return std::nullopt;
   };
+  std::vector<Move> moves;
   for (const auto& input : inputs_) {
-    for_each_slice(*input, [&](std::span<PlacedRecord> slice) {
-      from.clear();
-      to.clear();
-      for (const PlacedRecord& placed : slice) {
+    bool matched = true;
+    const bool whole = for_each_slice(*input, [&](std::span<Candidate> slice) {
+      moves.clear();
+      for (const Candidate& candidate : slice) {
         if (!copied_[record++]) continue;
-        from.push_back(placed);
-        to.push_back(next_output());
+        const auto output = next_output();
+        matched = output.has_value();
+        if (!matched) return false;
+        moves.push_back({&candidate, output->value_offset});
       }
-      switch_slice(*input, from, to);
+      switch_slice(*input, slice, moves);
       return true;
     });
+    if (!whole || !matched) return false;
   }
+  return true;
 }
 
-void Merge::switch_slice(const Segment& input, std::span<const PlacedRecord> from,
-                         std::span<const PlacedRecord> to) {
+void Merge::switch_slice(const Segment& input, std::span<const Candidate> slice,
+                         std::span<const Move> moves) {
   std::lock_guard guard(shard_);
-  for (size_t i = 0; i < from.size(); ++i) {
-    const Record& record = from[i].record;
+  prefetch(slice);
+  for (const Move& move : moves) {
+    const Record& record = move.from->placed.record;
     if (!has_value(record.kind)) continue;
-    const Location old_place = Location::at(input.slot, from[i].value_offset);
-    const Location new_place = Location::at(output_->slot, to[i].value_offset);
+    const Location old_place = Location::at(input.slot, move.from->placed.value_offset);
+    const Location new_place = Location::at(output_->slot, move.to);
     bool moved = false;
     if (record.kind == RecordKind::kElement) {
       auto index = shard_.collections_.find(record.owner);
       moved = index != shard_.collections_.end() &&
               index->second->relocate(record.name, old_place, new_place);
     } else if (Keydir* keys = keys_of(record.owner)) {
-      moved = keys->relocate(record.name, keys->hash(record.name), old_place, new_place);
+      moved = keys->relocate(record.name, move.from->hash, old_place, new_place);
     }
     if (!moved) continue;
     output_->live_bytes += accounted_size(record);
@@ -292,18 +320,24 @@ void Merge::switch_slice(const Segment& input, std::span<const PlacedRecord> fro
   }
 }
 
-void Merge::drop_inputs() {
+void Merge::drop_inputs(bool switched) {
   std::lock_guard guard(shard_);
   auto& order = shard_.order_;
   auto first = std::find(order.begin(), order.end(), inputs_.front());
   assert(first != order.end());
   *first = output_;
   order.erase(first + 1, first + static_cast<ptrdiff_t>(inputs_.size()));
+  report_.bytes_after = output_->size();
+  if (!switched) {
+    // What was not moved is read where it was: the inputs keep their slots, and their files until
+    // the next start. The output must not be merged, for it would seem to hold less than it does.
+    output_->damaged = true;
+    return;
+  }
   for (const auto& input : inputs_) {
     shard_.drop_slot(input->slot);
     input->retire();
   }
-  report_.bytes_after = output_->size();
 }
 
 }  // namespace respcask::engine

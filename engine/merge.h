@@ -12,8 +12,12 @@
 //               compare-and-set, some at a time. What has changed meanwhile stays as it is.
 //   5. drop:    takes the inputs out of the shard; their files go with their last reader.
 //
-// Memory: a bit for each record of the inputs. Runs on a background thread, one merge at a time in
-// a store (the caller sees to it); takes the shard's lock for some microseconds at a time.
+// Inputs are read into a buffer, so that a bad sector is an error (log_reader.h): before the rename
+// it costs the merge, after it the inputs are kept beside the output.
+//
+// Memory: a bit for each record of the inputs, and the largest batch. Runs on a background thread,
+// one merge at a time in a store (the caller sees to it); takes the shard's lock for some
+// microseconds at a time.
 #pragma once
 
 #include <atomic>
@@ -56,23 +60,34 @@ class Merge {
   Result<Report> run();
 
  private:
+  // A record of an input, with views of what was read of it.
   struct Candidate {
     PlacedRecord placed;
+    std::string_view value;  // with its checksum
+    uint64_t hash = 0;       // of the name
     bool keep = false;
   };
+  struct Move {
+    const Candidate* from;
+    uint64_t to;  // the value's offset in the output
+  };
+
+  template <class Visit>
+  bool for_each_slice(Segment& segment, Visit visit);
 
   Result<void> copy();
   Result<void> copy_slice(const Segment& input, std::span<Candidate> slice);
   void begin_batch();
   Result<void> flush_batch(bool last);
   Result<void> settle();
-  void switch_over();
-  void switch_slice(const Segment& input, std::span<const PlacedRecord> from,
-                    std::span<const PlacedRecord> to);
-  void drop_inputs();
+  bool switch_over();
+  void switch_slice(const Segment& input, std::span<const Candidate> slice,
+                    std::span<const Move> moves);
+  void drop_inputs(bool switched);
 
   // Under the shard's lock.
-  bool counts(const Segment& input, PlacedRecord& placed) const;
+  void prefetch(std::span<const Candidate> slice) const;
+  bool counts(const Segment& input, Candidate& candidate) const;
   Keydir* keys_of(uint64_t namespace_id) const;
 
   Shard& shard_;

@@ -3,6 +3,7 @@
 #include "engine/recovery.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <map>
 #include <utility>
@@ -10,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "engine/file.h"
+#include "engine/log_reader.h"
 #include "engine/varint.h"
 
 namespace respcask::engine {
@@ -18,6 +20,12 @@ namespace {
 bool is_of_collection(const Record& record) {
   return record.kind == RecordKind::kSplitRoot || record.kind == RecordKind::kElement ||
          record.kind == RecordKind::kElementTombstone;
+}
+
+// True if the owner is a database and the name a key of it.
+bool is_of_database(const Record& record) {
+  return record.kind == RecordKind::kPut || record.kind == RecordKind::kSplitRoot ||
+         record.kind == RecordKind::kTombstone || record.kind == RecordKind::kExpiry;
 }
 
 }  // namespace
@@ -29,6 +37,10 @@ uint64_t cut_incomplete_transactions(std::span<const std::unique_ptr<ShardRecove
 
   // The parts that are left of each transaction that nothing says is complete.
   std::map<uint64_t, ShardSet> parts;
+  ShardSet unreadable;
+  for (uint32_t i = 0; i < shards.size(); ++i) {
+    if (shards[i]->unreadable_tail_) unreadable.add(i);
+  }
   for (uint32_t i = 0; i < shards.size(); ++i) {
     for (const auto& transaction : shards[i]->transactions_) {
       highest = std::max(highest, transaction.mark.id);
@@ -42,7 +54,9 @@ uint64_t cut_incomplete_transactions(std::span<const std::unique_ptr<ShardRecove
       ShardRecovery& shard = *shards[i];
       for (const auto& transaction : shard.transactions_) {
         if (transaction.mark.id <= completed || transaction.at >= shard.cut_) continue;
-        if (parts[transaction.mark.id].contains(transaction.mark.shards)) continue;
+        ShardSet there = parts[transaction.mark.id];
+        there.add(unreadable);
+        if (there.contains(transaction.mark.shards)) continue;
         for (const auto& lost : shard.transactions_) {
           if (lost.at >= transaction.at) parts[lost.mark.id].remove(i);
         }
@@ -53,6 +67,18 @@ uint64_t cut_incomplete_transactions(std::span<const std::unique_ptr<ShardRecove
     }
   }
   return highest;
+}
+
+// Adds what there is to read to the progress.
+void ShardRecovery::weigh() {
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < segments_.size() && i <= cut_.segment; ++i) {
+    const Segment& segment = *segments_[i];
+    const auto hint = HintReader::measure(*shard_.options_.files, segment.path(), segment.header());
+    bytes += hint ? hint->file_bytes : segment.size();
+    hinted_records_ += hint ? hint->records : 0;
+  }
+  if (progress_ != nullptr) progress_->total_bytes += bytes;
 }
 
 Result<void> ShardRecovery::apply() {
@@ -78,11 +104,10 @@ Result<void> ShardRecovery::apply() {
 void ShardRecovery::replay_segment(size_t index, uint64_t end) {
   Segment& segment = *segments_[index];
   shard_.sequence_ = std::max(shard_.sequence_, segment.header().first_sequence);
-  const std::string_view bytes = segment.bytes().substr(0, end);
   accounted_ = 0;
   uint64_t at = kSegmentHeaderSize;
   if (HintReader* hint = hint_of(index)) {
-    while (auto placed = hint->next()) replay(*placed, segment);
+    replay_hint(*hint, segment);
     at = std::min(hint->summary().covered, end);
     shard_.sequence_ = std::max(shard_.sequence_, hint->summary().sequence);
     segment.has_hint = at == end && !segment.damaged;
@@ -90,26 +115,73 @@ void ShardRecovery::replay_segment(size_t index, uint64_t end) {
   }
   hints_[index].reset();
   report_.bytes_read += end - at;
+  LogReader log(segment.file(), segment.identity(), end);
   while (at < end) {
-    auto batch = BatchReader::open(bytes, at);
+    auto batch = log.batch(at);
     if (!batch) {
       segment.damaged = true;
-      const uint64_t next = find_batch(bytes, at + 1).value_or(bytes.size());
+      const uint64_t next = log.find(at + 1).value_or(end);
       ++report_.damaged_ranges;
       report_.damaged_bytes += next - at;
-      shard_.log(LogLevel::kWarning, fmt::format("{}: damaged from offset {} to {}, stepped over",
-                                                 segment.path(), at, next));
+      std::string why = log.take_error();
+      if (!why.empty()) why = fmt::format(" ({})", why);
+      shard_.log(LogLevel::kWarning, fmt::format("{}: damaged from offset {} to {}, stepped over{}",
+                                                 segment.path(), at, next, why));
       at = next;
       continue;
     }
     shard_.sequence_ = std::max(shard_.sequence_, batch->header().sequence);
-    while (auto placed = batch->next()) replay(*placed, segment);
+    while (auto placed = batch->next()) replay(*placed, shard_.hash(placed->record.name), segment);
+    if (progress_ != nullptr) {
+      progress_->records += batch->header().records;
+      progress_->bytes += batch->header().size;
+    }
     at = batch->end();
   }
   if (segment.header().generation > 0) segment.framing_bytes = framing_of(segment, accounted_);
 }
 
-void ShardRecovery::replay(const PlacedRecord& placed, Segment& segment) {
+// Looks some records ahead, so that the waits for their places in the keydir run side by side.
+void ShardRecovery::replay_hint(HintReader& hint, Segment& segment) {
+  constexpr size_t kAhead = 16;
+  struct Ahead {
+    PlacedRecord placed;
+    uint64_t hash = 0;
+    const Keydir* keys = nullptr;
+  };
+  std::array<Ahead, kAhead> group;
+  uint64_t bytes = 0;
+  for (;;) {
+    size_t count = 0;
+    for (; count < kAhead; ++count) {
+      const auto placed = hint.next();
+      if (!placed) break;
+      Ahead& one = group[count];
+      one = {*placed, shard_.hash(placed->record.name), nullptr};
+      if (hinted_records_ > 0) make_room(placed->record);
+      if (is_of_database(placed->record)) one.keys = &namespace_of(placed->record.owner)->keys;
+      if (one.keys != nullptr) one.keys->prefetch(one.hash);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      if (group[i].keys != nullptr) group[i].keys->prefetch_entry(group[i].hash);
+    }
+    for (size_t i = 0; i < count; ++i) replay(group[i].placed, group[i].hash, segment);
+    if (progress_ != nullptr) {
+      progress_->records += count;
+      progress_->bytes += hint.position() - bytes;
+      bytes = hint.position();
+    }
+    if (count < kAhead) return;
+  }
+}
+
+// Hints say how many records they hold, though not of which database; most stores use one.
+void ShardRecovery::make_room(const Record& first) {
+  if (is_of_database(first)) namespace_of(first.owner)->keys.reserve(hinted_records_);
+  hinted_records_ = 0;
+}
+
+void ShardRecovery::replay(const PlacedRecord& placed, uint64_t hash, Segment& segment) {
   ++report_.records;
   const Record& record = placed.record;
   if (is_of_collection(record) && !shard_.options_.element_index) {
@@ -120,7 +192,7 @@ void ShardRecovery::replay(const PlacedRecord& placed, Segment& segment) {
   switch (record.kind) {
     case RecordKind::kPut:
     case RecordKind::kSplitRoot:
-      return replay_put(placed, segment);
+      return replay_put(placed, hash, segment);
     case RecordKind::kElement:
     case RecordKind::kElementTombstone:
       return replay_element(placed, segment);
@@ -131,7 +203,6 @@ void ShardRecovery::replay(const PlacedRecord& placed, Segment& segment) {
   if (record.kind == RecordKind::kNamespace) return replay_namespace(record);
 
   Keydir& keys = namespace_of(record.owner)->keys;
-  const uint64_t hash = keys.hash(record.name);
   if (record.kind == RecordKind::kTombstone) {
     if (auto old = keys.remove(record.name, hash)) drop(*old, record.name.size());
   } else if (auto entry = keys.find(record.name, hash)) {
@@ -140,7 +211,7 @@ void ShardRecovery::replay(const PlacedRecord& placed, Segment& segment) {
   }
 }
 
-void ShardRecovery::replay_put(const PlacedRecord& placed, Segment& segment) {
+void ShardRecovery::replay_put(const PlacedRecord& placed, uint64_t hash, Segment& segment) {
   const Record& record = placed.record;
   KeydirEntry entry;
   entry.where = Location::at(segment.slot, placed.value_offset);
@@ -155,8 +226,7 @@ void ShardRecovery::replay_put(const PlacedRecord& placed, Segment& segment) {
     shard_.sequence_ = std::max(shard_.sequence_, record.collection);
   }
   Keydir& keys = namespace_of(record.owner)->keys;
-  if (auto old = keys.put(record.name, keys.hash(record.name), entry))
-    drop(*old, record.name.size());
+  if (auto old = keys.put(record.name, hash, entry)) drop(*old, record.name.size());
 }
 
 void ShardRecovery::replay_element(const PlacedRecord& placed, Segment& segment) {
@@ -252,6 +322,8 @@ void ShardRecovery::drop_all(Shard::Namespace& dead) {
 void ShardRecovery::drop_unreachable() {
   for (auto& [id, stray] : strays_) drop_all(*stray);
   strays_.clear();
+  // There was room for every record of the hints, some of which were overwritten.
+  for (auto& database : shard_.databases_) database->keys.fit();
   for (auto it = shard_.collections_.begin(); it != shard_.collections_.end();) {
     auto root = roots_.find(it->first);
     if (root != roots_.end() && root->second > 0) {

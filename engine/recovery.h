@@ -9,7 +9,9 @@
 //               it stands, which may break further ones (cut_incomplete_transactions).
 //   3. apply(): replays the log from oldest to newest up to the cut, the last record of a name
 //               winning, cuts the torn tail off and makes the shard ready. Bad bytes below the mark
-//               are damage: reported, counted, stepped over to the next valid batch.
+//               are damage: reported, counted, stepped over to the next valid batch. Bytes that the
+//               device does not give are damage wherever they lie, and nothing is cut because of
+//               them: they may be there again another time.
 // A file with a second name is never written to, since the other one is a backup's (backup.h): the
 // shard goes on in a new segment, and where a tail has to be cut, with a copy.
 // Each shard is recovered by one thread; nobody else may touch the shard until then.
@@ -25,6 +27,7 @@
 
 #include "engine/format.h"
 #include "engine/hint.h"
+#include "engine/recovery_report.h"
 #include "engine/result.h"
 #include "engine/shard.h"
 
@@ -39,22 +42,13 @@ struct LogPosition {
 
 class ShardRecovery {
  public:
-  // What the replay found; sums for the log and for INFO.
-  struct Report {
-    uint64_t segments = 0;
-    uint64_t hints = 0;  // segments replayed from their hint
-    uint64_t records = 0;
-    uint64_t bytes_read = 0;
-    uint64_t torn_bytes = 0;
-    uint64_t damaged_ranges = 0;
-    uint64_t damaged_bytes = 0;
-  };
-
-  explicit ShardRecovery(Shard& shard) : shard_(shard) {}
+  // `progress` may be null.
+  explicit ShardRecovery(Shard& shard, RecoveryProgress* progress = nullptr)
+      : shard_(shard), progress_(progress) {}
 
   Result<void> open();
   Result<void> apply();
-  const Report& report() const { return report_; }
+  const RecoveryReport& report() const { return report_; }
 
  private:
   friend uint64_t cut_incomplete_transactions(
@@ -69,12 +63,14 @@ class ShardRecovery {
     std::string path;
     uint64_t id = 0;  // by its name
     uint32_t generation = 0;
-    bool foreign = false;  // a valid header, of another shard or store
+    bool foreign = false;     // a valid header, of another shard or store
+    bool unreadable = false;  // a bad sector: what was there is not known, so nothing is removed
   };
 
   Result<void> open_segments();
   void sort_segments();
   Result<void> mend_headers();
+  Result<void> write_header(const std::string& path, const SegmentHeader& header);
   Result<bool> is_damaged(const Headless& file, SegmentHeader& header);
   void drop_covered();
   void drop_orphans();
@@ -86,9 +82,12 @@ class ShardRecovery {
   void judge_headless();
   bool follows_whole(size_t index) const;
   void scan_tail(LogPosition from);
+  void weigh();
+  void make_room(const Record& first);
   void replay_segment(size_t index, uint64_t end);
-  void replay(const PlacedRecord& placed, Segment& segment);
-  void replay_put(const PlacedRecord& placed, Segment& segment);
+  void replay_hint(HintReader& hint, Segment& segment);
+  void replay(const PlacedRecord& placed, uint64_t hash, Segment& segment);
+  void replay_put(const PlacedRecord& placed, uint64_t hash, Segment& segment);
   void replay_element(const PlacedRecord& placed, Segment& segment);
   void replay_namespace(const Record& record);
   Shard::Namespace* namespace_of(uint64_t id);
@@ -103,7 +102,8 @@ class ShardRecovery {
   Result<void> adopt_active();
 
   Shard& shard_;
-  Report report_;
+  RecoveryProgress* const progress_;
+  RecoveryReport report_;
   std::vector<std::shared_ptr<Segment>> segments_;  // oldest to newest
   std::vector<std::optional<HintReader>> hints_;    // of segments_, where looked for
   std::vector<bool> looked_for_hint_;
@@ -117,6 +117,8 @@ class ShardRecovery {
   std::unordered_map<uint64_t, std::unique_ptr<Shard::Namespace>> strays_;
   std::unordered_map<uint64_t, uint64_t> roots_;  // collection id -> roots that head it
   uint64_t completed_ = 0;
+  bool unreadable_tail_ = false;      // so it may have held any part of a transaction
+  uint64_t hinted_records_ = 0;       // in all hints; 0 once there is room for them
   bool collections_refused_ = false;  // there are some, and no factory for their indexes
   uint64_t accounted_ = 0;            // of the records of the segment being replayed
 };

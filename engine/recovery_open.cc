@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "engine/file.h"
+#include "engine/log_reader.h"
 #include "engine/recovery.h"
 
 namespace respcask::engine {
@@ -51,6 +52,7 @@ Result<void> ShardRecovery::open() {
   drop_rootless();
   judge_headless();
   scan_tail(mark_);
+  weigh();
   return {};
 }
 
@@ -70,14 +72,15 @@ Result<void> ShardRecovery::open_segments() {
     const uint64_t id = id_in_name(name);
     shard_.next_segment_id_ = std::max(shard_.next_segment_id_, id + 1);
     auto segment = Segment::open(files, path, !shard_.options_.read_only, kSegmentHeaderSize);
-    if (!segment && segment.error().code != ErrorCode::kFormat) return segment.error();
     if (!segment) {
-      headless_.push_back({path, id, generation_in_name(name), false});
+      const ErrorCode why = segment.error().code;
+      if (why != ErrorCode::kFormat && why != ErrorCode::kDamaged) return segment.error();
+      headless_.push_back({path, id, generation_in_name(name), false, why == ErrorCode::kDamaged});
       continue;
     }
     if ((*segment)->header().shard != shard_.index_ ||
         (*segment)->header().store_id != shard_.store_id_) {
-      headless_.push_back({path, id, 0, true});
+      headless_.push_back({path, id, 0, true, false});
       continue;
     }
     segments_.push_back(std::move(*segment));
@@ -95,11 +98,12 @@ void ShardRecovery::sort_segments() {
 }
 
 // A header that is damaged says nothing that the file's name, its neighbours and its hint do not
-// say as well, so it is written anew: nothing else in the segment need be lost with it. A file
-// that may never have had a header is left to judge_headless.
+// say as well, so it is written anew: nothing else in the segment need be lost with it. Where
+// nothing may or can be written, it is taken for what it must have been. A file that may never have
+// had a header is left to judge_headless.
 Result<void> ShardRecovery::mend_headers() {
-  if (shard_.options_.read_only) return {};
   FileSystem& files = *shard_.options_.files;
+  const bool writable = !shard_.options_.read_only;
   std::vector<Headless> left;
   for (const Headless& file : headless_) {
     SegmentHeader header;
@@ -117,23 +121,29 @@ Result<void> ShardRecovery::mend_headers() {
       const SegmentHeader& other = segment->header();
       if (other.first_id < file.id) header.previous_id = other.last_id;
     }
-    auto opened = files.open(file.path);
-    if (!opened) return opened.error();
-    if (auto written = (*opened)->write_at(0, encode_segment_header(header)); !written) {
-      return written;
+    if (writable && !file.unreadable) {
+      if (auto written = write_header(file.path, header); !written) return written;
     }
-    if (auto done = (*opened)->sync_data(); !done) return done;
-    auto segment = Segment::open(files, file.path, true, kSegmentHeaderSize);
+    auto segment = Segment::open_as(files, file.path, header, writable, kSegmentHeaderSize);
     if (!segment) return segment.error();
+    (*segment)->damaged = !writable || file.unreadable;
     ++report_.damaged_ranges;
     report_.damaged_bytes += kSegmentHeaderSize;
     shard_.log(LogLevel::kWarning,
-               fmt::format("{}: its header was damaged, and is written anew", file.path));
+               fmt::format("{}: its header was damaged, and is {}", file.path,
+                           (*segment)->damaged ? "known all the same" : "written anew"));
     segments_.push_back(std::move(*segment));
     sort_segments();
   }
   headless_ = std::move(left);
   return {};
+}
+
+Result<void> ShardRecovery::write_header(const std::string& path, const SegmentHeader& header) {
+  auto file = shard_.options_.files->open(path);
+  if (!file) return file.error();
+  if (auto written = (*file)->write_at(0, encode_segment_header(header)); !written) return written;
+  return (*file)->sync_data();
 }
 
 // True if a file once had a header on the device, as its hint or its batches say. Completes what
@@ -156,17 +166,13 @@ Result<bool> ShardRecovery::is_damaged(const Headless& file, SegmentHeader& head
   auto size = (*opened)->size();
   if (!size) return size.error();
   if (*size <= kSegmentHeaderSize) return false;
-  auto mapping = (*opened)->map(*size);
-  if (!mapping) return mapping.error();
-  const std::string_view bytes(mapping->data(), *size);
-  const uint32_t identity = segment_identity(header);
+  LogReader log(**opened, segment_identity(header), *size);
   // No power cut takes the header and leaves what shares a sector with it.
-  if (BatchReader::open(bytes, kSegmentHeaderSize, identity)) return true;
-  auto at = find_batch(bytes, kSegmentHeaderSize, identity);
-  while (at) {
-    const auto batch = BatchReader::open(bytes, *at, identity);
-    if (file.generation > 0 || batch->header().synced > 0) return true;
-    at = find_batch(bytes, batch->end(), identity);
+  if (log.batch(kSegmentHeaderSize)) return true;
+  for (auto at = log.find(kSegmentHeaderSize); at;) {
+    const auto batch = log.batch(*at);
+    if (file.unreadable || file.generation > 0 || batch->header().synced > 0) return true;
+    at = log.find(batch->end());
   }
   return false;
 }
@@ -253,7 +259,7 @@ void ShardRecovery::judge_headless() {
   for (const Headless& file : headless_) {
     auto info = files.stat(file.path);
     const uint64_t size = info && *info ? (*info)->size : 0;
-    if (file.id > synced_id && !file.foreign) {
+    if (file.id > synced_id && !file.foreign && !file.unreadable) {
       report_.torn_bytes += size;
       if (!shard_.options_.read_only) (void)files.unlink(file.path);
       continue;
@@ -261,7 +267,8 @@ void ShardRecovery::judge_headless() {
     ++report_.damaged_ranges;
     report_.damaged_bytes += size;
     shard_.log(LogLevel::kWarning,
-               fmt::format("{}: its header is damaged or another store's; left aside", file.path));
+               fmt::format("{}: its header is {}; left aside", file.path,
+                           file.unreadable ? "unreadable" : "damaged or another store's"));
   }
   if (!segments_.empty() && segments_.front()->header().previous_id > 0) {
     ++report_.damaged_ranges;
@@ -315,7 +322,7 @@ LogPosition ShardRecovery::find_synced_mark() {
   LogPosition mark{0, kSegmentHeaderSize};
   for (auto& segment : segments_) completed_ = std::max(completed_, segment->header().completed);
   for (size_t i = segments_.size(); i-- > 0;) {
-    const Segment& segment = *segments_[i];
+    Segment& segment = *segments_[i];
     was_synced_ = segment.header().generation > 0;  // before it had a name
     if (was_synced_) return {i, segment.size()};
     uint64_t synced = 0;
@@ -324,10 +331,11 @@ LogPosition ShardRecovery::find_synced_mark() {
       synced = at = std::min(hint->summary().covered, segment.size());
       completed_ = std::max(completed_, hint->summary().completed);
     }
+    LogReader log(segment.file(), segment.identity(), segment.size());
     while (at < segment.size()) {
-      auto batch = BatchReader::open(segment.bytes(), at);
+      auto batch = log.batch(at);
       if (!batch) {
-        at = find_batch(segment.bytes(), at + 1).value_or(segment.size());
+        at = log.find(at + 1).value_or(segment.size());
         continue;
       }
       synced = std::max(synced, batch->header().synced);
@@ -352,16 +360,24 @@ bool ShardRecovery::follows_whole(size_t index) const {
 
 void ShardRecovery::scan_tail(LogPosition from) {
   for (size_t i = from.segment; i < segments_.size(); ++i) {
-    const Segment& segment = *segments_[i];
+    Segment& segment = *segments_[i];
     // A segment whose predecessor did not make it to the disk whole is past the end of the log.
     if (i > from.segment && !follows_whole(i)) return;
     uint64_t at = i == from.segment ? from.offset : kSegmentHeaderSize;
+    LogReader log(segment.file(), segment.identity(), segment.size());
     while (at < segment.size()) {
-      auto batch = BatchReader::open(segment.bytes(), at);
+      auto batch = log.batch(at);
       // Above the mark nothing vouches for the values either.
       if (!batch || !batch->values_intact()) {
-        cut_ = {i, at};
-        return;
+        if (log.take_error().empty()) {
+          cut_ = {i, at};
+          return;
+        }
+        // Not torn, as far as anybody can tell.
+        unreadable_tail_ = true;
+        at = log.find(at + 1).value_or(segment.size());
+        (void)log.take_error();
+        continue;
       }
       if (const auto& mark = batch->transaction()) transactions_.push_back({{i, at}, *mark});
       at = batch->end();

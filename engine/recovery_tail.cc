@@ -1,8 +1,11 @@
 // The end of a recovery: the torn tail is cut off, and the newest segment takes the next records.
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "engine/file.h"
+#include "engine/log_reader.h"
 #include "engine/recovery.h"
 
 namespace respcask::engine {
@@ -51,8 +54,14 @@ Result<void> ShardRecovery::replace_by_copy(uint64_t size) {
   const std::string temporary = path + ".tmp";  // left behind, it is removed by the next start
   auto copy = files.create(temporary);
   if (!copy) return copy.error();
-  const std::string_view kept = shard_.order_.back()->bytes().substr(0, size);
-  if (auto written = (*copy)->write_at(0, kept); !written) return written;
+  Segment& newest = *shard_.order_.back();
+  LogReader log(newest.file(), newest.identity(), size);
+  constexpr uint64_t kPiece = uint64_t{1} << 20;
+  for (uint64_t at = 0; at < size; at += kPiece) {
+    const auto piece = log.bytes(at, std::min(kPiece, size - at));
+    if (!piece) return Error{ErrorCode::kIo, log.take_error()};
+    if (auto written = (*copy)->write_at(at, *piece); !written) return written;
+  }
   if (auto synced = (*copy)->sync_all(); !synced) return synced;
   if (auto renamed = files.rename(temporary, path); !renamed) return renamed;
   if (auto synced = files.sync_directory(path.substr(0, path.rfind('/'))); !synced) return synced;

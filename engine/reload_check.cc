@@ -120,8 +120,7 @@ class ReloadCheck {
   }
 
   static bool intact(const Shard& shard, Location where, uint32_t value_size) {
-    const ColdRead read = shard.cold_read(where, value_size);
-    return checked_value(read.segment->bytes(), where.offset(), value_size).has_value();
+    return bool(fetch(shard.cold_read(where, value_size)));
   }
 
   void differ(std::string difference) { difference_ = std::move(difference); }

@@ -67,19 +67,27 @@ Result<std::shared_ptr<Segment>> Segment::create(FileSystem& files, const std::s
 
 Result<std::shared_ptr<Segment>> Segment::open(FileSystem& files, const std::string& path,
                                                bool writable, uint64_t map_bytes) {
+  auto file = files.open_read_only(path);
+  if (!file) return file.error();
+  std::string head(kSegmentHeaderSize, '\0');
+  auto got = (*file)->read_at(0, head);
+  if (!got) return Error{ErrorCode::kDamaged, got.error().message};
+  auto header = decode_segment_header(std::string_view(head).substr(0, *got));
+  if (!header) return Error{ErrorCode::kFormat, fmt::format("{}: no valid segment header", path)};
+  return open_as(files, path, *header, writable, map_bytes);
+}
+
+Result<std::shared_ptr<Segment>> Segment::open_as(FileSystem& files, const std::string& path,
+                                                  const SegmentHeader& header, bool writable,
+                                                  uint64_t map_bytes) {
   auto file = writable ? files.open(path) : files.open_read_only(path);
   if (!file) return file.error();
   auto size = (*file)->size();
   if (!size) return size.error();
-  std::string head(kSegmentHeaderSize, '\0');
-  auto got = (*file)->read_at(0, head);
-  if (!got) return got.error();
-  auto header = decode_segment_header(std::string_view(head).substr(0, *got));
-  if (!header) return Error{ErrorCode::kFormat, fmt::format("{}: no valid segment header", path)};
   auto mapping = (*file)->map(std::max<uint64_t>(map_bytes, *size));
   if (!mapping) return mapping.error();
   return std::shared_ptr<Segment>(
-      new Segment(files, path, *header, std::move(*file), std::move(*mapping), *size));
+      new Segment(files, path, header, std::move(*file), std::move(*mapping), *size));
 }
 
 Result<void> Segment::append(std::span<const std::string_view> pieces) {

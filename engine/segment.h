@@ -43,9 +43,13 @@ class Segment {
   static Result<std::shared_ptr<Segment>> create(FileSystem& files, const std::string& path,
                                                  const SegmentHeader& header, uint64_t map_bytes);
   // Opens an existing file, for appending too if `writable`. Maps what it holds, or `map_bytes` if
-  // that is more. kFormat: no valid header.
+  // that is more. kFormat: no valid header. kDamaged: it cannot be read.
   static Result<std::shared_ptr<Segment>> open(FileSystem& files, const std::string& path,
                                                bool writable, uint64_t map_bytes);
+  // The same for one whose header is known better than it can be read.
+  static Result<std::shared_ptr<Segment>> open_as(FileSystem& files, const std::string& path,
+                                                  const SegmentHeader& header, bool writable,
+                                                  uint64_t map_bytes);
 
   const SegmentHeader& header() const { return header_; }
   uint32_t identity() const { return identity_; }  // segment_identity() of the header

@@ -23,6 +23,8 @@
 
 #include "engine/backup.h"
 #include "engine/crc32c.h"
+#include "engine/load_log.h"
+#include "engine/recovery.h"
 #include "engine/slot.h"
 
 namespace respcask::engine {
@@ -221,10 +223,14 @@ Result<void> Store::read_record() {
 
 Result<void> Store::recover() {
   const int64_t start_ms = steady_ms();
+  RecoveryProgress progress;
+  LoadLog::Sink sink;
+  if (options_.log) sink = [this](std::string_view line) { options_.log(LogLevel::kNotice, line); };
+  const LoadLog load_log(progress, sink);
   std::vector<std::unique_ptr<ShardRecovery>> recoveries;
   for (uint32_t i = 0; i < options_.shards; ++i) {
     shards_.push_back(std::make_unique<Shard>(options_, id_, i, seed_));
-    recoveries.push_back(std::make_unique<ShardRecovery>(*shards_[i]));
+    recoveries.push_back(std::make_unique<ShardRecovery>(*shards_[i], &progress));
   }
   // Each step over all shards, as many at a time as there are cores.
   auto for_all = [&](Result<void> (ShardRecovery::*step)()) -> Result<void> {
@@ -250,9 +256,9 @@ Result<void> Store::recover() {
   last_transaction_ = cut_incomplete_transactions(recoveries);
   if (auto applied = for_all(&ShardRecovery::apply); !applied) return applied;
 
-  ShardRecovery::Report& sum = open_report_.found;
+  RecoveryReport& sum = open_report_.found;
   for (const auto& recovery : recoveries) {
-    const ShardRecovery::Report& part = recovery->report();
+    const RecoveryReport& part = recovery->report();
     sum.segments += part.segments;
     sum.hints += part.hints;
     sum.records += part.records;

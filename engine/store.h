@@ -30,7 +30,7 @@
 #include "engine/file.h"
 #include "engine/merge_picker.h"
 #include "engine/options.h"
-#include "engine/recovery.h"
+#include "engine/recovery_report.h"
 #include "engine/result.h"
 #include "engine/shard.h"
 #include "engine/shard_set.h"
@@ -114,7 +114,7 @@ class Store {
 
   // What the start found; sums over the shards.
   struct OpenReport {
-    ShardRecovery::Report found;
+    RecoveryReport found;
     int64_t duration_ms = 0;
     bool created = false;
   };

@@ -5,6 +5,7 @@
 //        engine-bench merge DIR          a full merge under a steady load
 //        engine-bench space DIR RATE     file sizes and bytes merged while RATE keys a second are
 //                                        overwritten
+//        engine-bench load DIR ENTRIES   opening a store of ENTRIES keys from its hints
 //
 // Writes what it measured as lines of "name value name value ...". DIR must not exist, and is
 // removed at the end.
@@ -278,13 +279,48 @@ void measure_space(const std::string& dir, double rate) {
   }
 }
 
+// --- load ---------------------------------------------------------------------------------------
+
+// Processor time of all threads, in user and system mode.
+double process_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
+
+void measure_load(const std::string& dir, uint64_t entries) {
+  constexpr int kRounds = 5;
+  const std::string value(10, 'v');
+  {
+    Bitcask store = value_of(Bitcask::open({.dir = dir}));
+    for (uint64_t i = 0; i < entries; ++i) check(store.put(Key(i), value));
+    check(store.close());
+  }
+  for (int round = 0; round < kRounds; ++round) {
+    const auto start = Clock::now();
+    const double cpu = process_seconds();
+    Bitcask store = value_of(Bitcask::open({.dir = dir}));
+    const double cpu_seconds = process_seconds() - cpu;
+    const double seconds = seconds_since(start);
+    const Stats stats = value_of(store.stats());
+    if (stats.keys != entries) fail("keys are missing");
+    fmt::print("round {} entries {} seconds {:.3f} cpu_seconds {:.3f} keydir {}\n", round, entries,
+               seconds, cpu_seconds, stats.memory_bytes);
+    std::fflush(stdout);
+    check(store.close());
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const std::string_view mode = argc > 2 ? argv[1] : "";
   const std::string dir = argc > 2 ? argv[2] : "";
   if (mode.empty() || std::filesystem::exists(dir)) {
-    fail("usage: engine-bench sizes DIR MOST | merge DIR | space DIR RATE; DIR must not exist");
+    fail(
+        "usage: engine-bench sizes DIR MOST | merge DIR | space DIR RATE | load DIR ENTRIES; DIR "
+        "must "
+        "not exist");
   }
   if (mode == "sizes") {
     const uint64_t most = argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 1'000'000;
@@ -293,6 +329,8 @@ int main(int argc, char** argv) {
     measure_merge(dir);
   } else if (mode == "space") {
     measure_space(dir, argc > 3 ? std::strtod(argv[3], nullptr) : 50'000);
+  } else if (mode == "load") {
+    measure_load(dir, argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 10'000'000);
   } else {
     fail("no such benchmark");
   }

@@ -37,6 +37,7 @@ class FaultyFileSystem::Disk {
   std::uint64_t capacity = kForever;
   std::array<std::uint64_t, kCalls> calls{};
   std::uint64_t faults = 0;
+  std::uint64_t bytes_read = 0;
 
   void inject(FaultRule rule) { rules_.push_back({std::move(rule)}); }
   void clear_faults() { rules_.clear(); }
@@ -175,7 +176,10 @@ class FaultyFileSystem::OpenFile final : public File {
     const std::lock_guard guard(disk().mutex);
     if (const auto fault = disk().enter(Call::kRead, path()))
       return failure("read", path(), error_of(*fault));
-    return file().read(offset, out);
+    if (!file().readable(offset, out.size())) return failure("read", path(), EIO);
+    const std::size_t got = file().read(offset, out);
+    disk().bytes_read += got;
+    return got;
   }
 
   Result<void> sync_data() override { return sync(); }
@@ -348,6 +352,17 @@ void FaultyFileSystem::overwrite(const std::string& path, std::uint64_t offset,
   file.settle();
 }
 
+void FaultyFileSystem::make_unreadable(const std::string& path, std::uint64_t offset,
+                                       std::uint64_t length) {
+  const std::lock_guard guard(disk_->mutex);
+  disk_->file_at(path).file->make_unreadable(offset, length);
+}
+
+std::uint64_t FaultyFileSystem::bytes_read() const {
+  const std::lock_guard guard(disk_->mutex);
+  return disk_->bytes_read;
+}
+
 void FaultyFileSystem::cut(const std::string& path, std::uint64_t size) {
   const std::lock_guard guard(disk_->mutex);
   SimulatedFile& file = *disk_->file_at(path).file;
@@ -445,7 +460,8 @@ Result<std::optional<FileInfo>> FaultyFileSystem::stat(const std::string& path) 
   if (!place.node) return std::optional<FileInfo>();
   if (place.node->is_directory()) return std::optional(FileInfo{true, 0, 0, 1});
   const SimulatedFile& file = *place.node->file;
-  return std::optional(FileInfo{false, file.size(), file.allocated(), disk_->tree.names_of(*place.node)});
+  return std::optional(
+      FileInfo{false, file.size(), file.allocated(), disk_->tree.names_of(*place.node)});
 }
 
 Result<void> FaultyFileSystem::rename(const std::string& from, const std::string& to) {

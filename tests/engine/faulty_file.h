@@ -9,7 +9,7 @@
 // sweeps every error of every call.
 //
 // Not played: `..` in a path, access rights, mtimes, reads through a mapping (they are not calls
-// and warm nothing up).
+// and warm nothing up; but see make_unreadable).
 //
 // Ownership: as in file.h; crash() and crash_process() make file systems that share nothing with
 // this one. Threads: everything may be called from any thread; calls are counted in the order in
@@ -86,6 +86,8 @@ class FaultyFileSystem final : public FileSystem {
 
   void inject(FaultRule rule);
   void clear_faults();
+  // Bytes that File::read_at has handed out.
+  std::uint64_t bytes_read() const;
   // How many calls failed by a rule.
   std::uint64_t faults() const;
 
@@ -106,6 +108,9 @@ class FaultyFileSystem final : public FileSystem {
   void zero(const std::string& path, std::uint64_t offset, std::uint64_t length);
   void overwrite(const std::string& path, std::uint64_t offset, std::string_view bytes);
   void cut(const std::string& path, std::uint64_t size);
+  // Bad sectors: reads of these bytes fail from now on, and who touches their pages through a
+  // mapping made from now on dies of it. Only this look at the disk still sees what they held.
+  void make_unreadable(const std::string& path, std::uint64_t offset, std::uint64_t length);
   std::string contents(const std::string& path) const;
   // Makes the file if it is missing.
   void set_contents(const std::string& path, std::string_view bytes);

@@ -61,7 +61,8 @@ SimulatedFile::SimulatedFile(const SimulatedFile& other)
       operations_(other.operations_),
       settled_(other.settled_),
       dirty_(other.dirty_),
-      cold_(other.cold_) {
+      cold_(other.cold_),
+      unreadable_(other.unreadable_) {
   assert(fd_ >= 0);
   copy_bytes_from(other, size_);
   resize(fd_, size_);
@@ -129,7 +130,23 @@ void SimulatedFile::settle() {
 void* SimulatedFile::map(std::size_t length) const {
   void* address = ::mmap(nullptr, length, PROT_READ, MAP_SHARED, fd_, 0);
   assert(address != MAP_FAILED);
+  for (const std::uint64_t page : unreadable_) {
+    if ((page + 1) * page_size() > length) break;
+    ::mprotect(static_cast<char*>(address) + page * page_size(), page_size(), PROT_NONE);
+  }
   return address;
+}
+
+void SimulatedFile::make_unreadable(std::uint64_t offset, std::uint64_t length) {
+  assert(length > 0);
+  const std::uint64_t last = (offset + length - 1) / page_size();
+  for (std::uint64_t page = offset / page_size(); page <= last; ++page) unreadable_.insert(page);
+}
+
+bool SimulatedFile::readable(std::uint64_t offset, std::uint64_t length) const {
+  if (length == 0) return true;
+  const auto first = unreadable_.lower_bound(offset / page_size());
+  return first == unreadable_.end() || *first > (offset + length - 1) / page_size();
 }
 
 void SimulatedFile::touch(std::uint64_t begin, std::uint64_t end) {
@@ -149,7 +166,8 @@ void SimulatedFile::drop_cache(std::uint64_t offset, std::uint64_t length) {
 void SimulatedFile::resident(std::uint64_t offset, std::span<std::uint8_t> pages) const {
   for (std::uint64_t i = 0; i < pages.size(); ++i) {
     const std::uint64_t page = offset / page_size() + i;
-    pages[i] = page * page_size() < size_ && !cold_.contains(page) ? 1 : 0;
+    const bool cached = !cold_.contains(page) && !unreadable_.contains(page);
+    pages[i] = page * page_size() < size_ && cached ? 1 : 0;
   }
 }
 
@@ -253,6 +271,7 @@ std::unique_ptr<SimulatedFile> SimulatedFile::survivor(PowerLoss mode, Random& r
   const Cut cut = choose_cut(mode, random);
   auto result = std::make_unique<SimulatedFile>();
   result->copy_bytes_from(*this, std::min(size_, cut.size));
+  result->unreadable_ = unreadable_;
   const std::uint64_t unit = mode == PowerLoss::kTearPages ? kBlock : kSector;
   for (const auto& [number, operations] : operations_by_unit(unit)) {
     const auto first = dirty_.lower_bound(number * unit / kSector);

@@ -69,6 +69,11 @@ class SimulatedFile {
   void settle();         // makes it all durable, what was lost too
   void* map(std::size_t length) const;
 
+  // Bad sectors: the pages that hold any of these bytes cannot be read. Who touches one of them
+  // through a mapping that is made from now on dies of it.
+  void make_unreadable(std::uint64_t offset, std::uint64_t length);
+  bool readable(std::uint64_t offset, std::uint64_t length) const;
+
   // A played page cache: cold is what was dropped and since then neither read nor written.
   void drop_cache(std::uint64_t offset, std::uint64_t length);
   void resident(std::uint64_t offset, std::span<std::uint8_t> pages) const;
@@ -111,6 +116,7 @@ class SimulatedFile {
   std::size_t settled_ = 0;
   std::map<std::uint64_t, DirtySector> dirty_;  // by sector number
   std::set<std::uint64_t> cold_;                // page numbers
+  std::set<std::uint64_t> unreadable_;          // page numbers
 };
 
 }  // namespace respcask::engine

@@ -1,0 +1,139 @@
+#include "engine/log_reader.h"
+
+#include <algorithm>
+#include <cstring>
+#include <span>
+
+#include <fmt/format.h>
+
+#include "engine/crc32c.h"
+
+namespace respcask::engine {
+namespace {
+
+constexpr uint64_t kChunk = uint64_t{1} << 20;  // read at once
+
+}  // namespace
+
+std::optional<std::string_view> LogReader::bytes(uint64_t offset, uint64_t size) {
+  if (offset > end_ || size > end_ - offset) return std::nullopt;
+  if (!in_buffer(offset, size)) {
+    // More than is asked for, so that who goes on from there finds the rest here.
+    const uint64_t generous = std::min(size + kChunk, end_ - offset);
+    if (!load(offset, generous) && !load(offset, size)) return std::nullopt;
+  }
+  return std::string_view(buffer_.get() + (offset - at_), size);
+}
+
+// Lets the buffer begin at `offset`, with `size` bytes.
+bool LogReader::load(uint64_t offset, uint64_t size) {
+  const bool overlaps = offset >= at_ && offset - at_ < size_;
+  const uint64_t kept = overlaps ? std::min(size_ - (offset - at_), size) : 0;
+  const char* from = overlaps ? buffer_.get() + (offset - at_) : nullptr;
+  if (size > capacity_) {
+    auto wider = std::make_unique_for_overwrite<char[]>(size);
+    if (kept > 0) std::memcpy(wider.get(), from, kept);
+    buffer_ = std::move(wider);
+    capacity_ = size;
+  } else if (kept > 0) {
+    std::memmove(buffer_.get(), from, kept);
+  }
+  at_ = offset;
+  size_ = kept;
+  const auto got = file_.read_at(offset + kept, std::span(buffer_.get() + kept, size - kept));
+  if (!got) {
+    error_ = got.error().message;
+    return false;
+  }
+  size_ = kept + *got;
+  if (size_ < size) error_ = fmt::format("{}: ends at offset {}", file_.path(), at_ + size_);
+  return size_ == size;
+}
+
+bool LogReader::holds(uint64_t offset) const {
+  if (!in_buffer(offset, kBatchHeaderSize)) return false;
+  const auto header = decode_batch_header({buffer_.get() + (offset - at_), size_ - (offset - at_)});
+  return header && in_buffer(offset, header->size);
+}
+
+std::optional<BatchReader> LogReader::batch(uint64_t offset) {
+  const auto head = bytes(offset, kBatchHeaderSize);
+  if (!head) return std::nullopt;
+  const auto header = decode_batch_header(*head);
+  if (!header || header->size > end_ - offset) return std::nullopt;
+  // A size that a client has put into a value is not read on its word.
+  const bool trusted = header->size <= kChunk || in_buffer(offset, header->size);
+  if (!trusted && !names_match(offset, *header)) return std::nullopt;
+  if (!bytes(offset, header->size)) return std::nullopt;
+  return BatchReader::open_part({buffer_.get(), size_}, at_, offset, identity_);
+}
+
+// What of a batch's checksum can be known without its values: all of it.
+bool LogReader::names_match(uint64_t offset, const BatchHeader& header) {
+  constexpr uint64_t kLeastRead = 512;
+  const uint64_t trailer = header.has_transaction ? kTransactionTrailerSize : 0;
+  if (header.size < kBatchHeaderSize + trailer) return false;
+  const uint64_t records_end = offset + header.size - trailer;
+  std::string piece;
+  auto read = [&](uint64_t at, uint64_t size) {
+    piece.resize(size);
+    const auto got = file_.read_at(at, piece);
+    if (!got) error_ = got.error().message;
+    return got && *got == size;
+  };
+  uint32_t checksum = batch_seed(identity_, offset);
+  uint64_t at = offset + kBatchHeaderSize;
+  for (uint32_t i = 0; i < header.records; ++i) {
+    std::optional<Record> record;
+    size_t head = 0;
+    for (uint64_t size = kLeastRead; !record; size *= 2) {
+      if (!read(at, std::min(size, records_end - at))) return false;
+      record = decode_record(piece, head);
+      if (!record && size >= records_end - at) return false;
+    }
+    checksum = crc32c(std::string_view(piece).substr(0, head), checksum);
+    at += head;
+    if (!has_value(record->kind)) continue;
+    const uint64_t value = kValueChecksumSize + uint64_t{record->value_size};
+    if (value > records_end - at) return false;
+    at += value;
+  }
+  if (at != records_end || !read(records_end, trailer)) return false;
+  checksum = crc32c(piece, checksum);
+  if (!read(offset + 4, kBatchHeaderSize - 4)) return false;
+  return crc32c(piece, checksum) == header.checksum;
+}
+
+std::optional<uint64_t> LogReader::find(uint64_t from) {
+  char marker[sizeof kBatchMarker];
+  std::memcpy(marker, &kBatchMarker, sizeof marker);
+  const std::string_view wanted(marker, sizeof marker);
+  constexpr uint64_t kMarkerOffset = 4;
+  constexpr uint64_t kSector = 512;
+  for (uint64_t at = from; at < end_ && kBatchHeaderSize <= end_ - at;) {
+    const uint64_t look = std::min(kChunk, end_ - at);
+    auto here = bytes(at, look);
+    if (!here) {
+      // The sectors one by one: some of them can be read.
+      const uint64_t next = (at / kSector + 1) * kSector;
+      here = bytes(at, std::min(next + kMarkerOffset + sizeof marker, end_) - at);
+      if (!here) {
+        at = next;
+        continue;
+      }
+    }
+    const size_t found = here->find(wanted, kMarkerOffset);
+    if (found == here->npos) {
+      // The marker of a batch may begin in the last bytes.
+      at += std::max<uint64_t>(here->size(), kMarkerOffset + sizeof marker) -
+            (kMarkerOffset + sizeof marker) + 1;
+      continue;
+    }
+    at += found - kMarkerOffset;
+    if (batch(at)) return at;
+    ++at;
+  }
+  return std::nullopt;
+}
+
+}  // namespace respcask::engine

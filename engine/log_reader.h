@@ -1,0 +1,61 @@
+// LogReader: the batches of a segment, read in order through a buffer of its own.
+//
+// Recovery and merge read whole segments, and what they read may lie on a sector that has gone bad:
+// read(2) answers that with an error, a mapping with a signal that ends the process. So they read
+// here, where a batch that cannot be read is one that is not valid, and the rest goes on. When a
+// large read fails, the batch asked for is tried alone.
+//
+// Memory: the largest batch and some MiB. Owns its buffer, not the file. One thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "engine/file.h"
+#include "engine/format.h"
+
+namespace respcask::engine {
+
+class LogReader {
+ public:
+  // Reads the bytes of `file` before `end`. `identity`: the segment's (format.h).
+  LogReader(const File& file, uint32_t identity, uint64_t end)
+      : file_(file), identity_(identity), end_(end) {}
+
+  // The valid batch at `offset`; nothing if there is none, or it cannot be read. The views that it
+  // hands out are good until the next call that needs bytes which are not in the buffer.
+  std::optional<BatchReader> batch(uint64_t offset);
+  // True if batch(offset) leaves the buffer as it is.
+  bool holds(uint64_t offset) const;
+  // The offset of the next valid batch at or after `from`.
+  std::optional<uint64_t> find(uint64_t from);
+
+  // The bytes [offset, offset + size), or nothing; good as long as a batch's views.
+  std::optional<std::string_view> bytes(uint64_t offset, uint64_t size);
+
+  // Why bytes were missing, the last time that they could not be read since this was asked before;
+  // empty: they were all there.
+  std::string take_error() { return std::exchange(error_, {}); }
+
+ private:
+  bool in_buffer(uint64_t offset, uint64_t size) const {
+    return offset >= at_ && offset - at_ <= size_ && size <= size_ - (offset - at_);
+  }
+  bool load(uint64_t offset, uint64_t size);
+  bool names_match(uint64_t offset, const BatchHeader& header);
+
+  const File& file_;
+  const uint32_t identity_;
+  const uint64_t end_;
+  std::unique_ptr<char[]> buffer_;
+  uint64_t capacity_ = 0;
+  uint64_t at_ = 0;    // where in the segment the buffer begins
+  uint64_t size_ = 0;  // bytes in it
+  std::string error_;
+};
+
+}  // namespace respcask::engine

@@ -1,0 +1,140 @@
+#include "engine/log_reader.h"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/segment.h"
+#include "tests/engine/faulty_file.h"
+#include "tests/engine/store_fixture.h"
+
+using namespace respcask::engine;
+
+namespace {
+
+constexpr const char* kPath = "/store/shard-00/00000001.seg";
+
+Options one_shard() {
+  Options options;
+  options.dir = "/store";
+  options.shards = 1;
+  return options;
+}
+
+// The offsets of all batches of a segment, by the bytes themselves.
+std::vector<uint64_t> batches_of(std::string_view bytes) {
+  std::vector<uint64_t> offsets;
+  uint64_t at = kSegmentHeaderSize;
+  while (auto batch = BatchReader::open(bytes, at)) {
+    offsets.push_back(at);
+    at = batch->end();
+  }
+  return offsets;
+}
+
+struct Opened {
+  explicit Opened(FaultyFileSystem& disk) : file(*disk.open_read_only(kPath)), size(*file->size()) {
+    std::string head(kSegmentHeaderSize, '\0');
+    REQUIRE(file->read_at(0, head));
+    identity = segment_identity(*decode_segment_header(head));
+  }
+  LogReader reader() const { return {*file, identity, size}; }
+
+  std::unique_ptr<File> file;
+  uint64_t size;
+  uint32_t identity = 0;
+};
+
+}  // namespace
+
+TEST_CASE("batches are read one after the other, also those larger than the buffer") {
+  StoreFixture fixture(FaultyFileSystem(), one_shard());
+  for (int i = 0; i < 2000; ++i) {
+    fixture.put(fmt::format("key{}", i), std::string(static_cast<size_t>(i), 'v'));
+  }
+  fixture.change(
+      "large",
+      [](Shard& shard, uint64_t hash) {
+        const std::string value(5 << 20, 'l');
+        const std::string_view piece = value;
+        return shard.put(0, "large", hash, 0, 0, {&piece, 1});
+      },
+      6 << 20);
+  fixture.put("last", "1");
+  const std::string bytes = fixture.disk->contents(kPath);
+  const Opened opened(*fixture.disk);
+  LogReader reader = opened.reader();
+  uint64_t at = kSegmentHeaderSize;
+  for (const uint64_t offset : batches_of(bytes)) {
+    REQUIRE(at == offset);
+    auto batch = reader.batch(at);
+    REQUIRE(batch);
+    auto expected = BatchReader::open(bytes, at);
+    const auto placed = batch->next();
+    const auto same = expected->next();
+    REQUIRE(placed->record.name == same->record.name);
+    REQUIRE(placed->value_offset == same->value_offset);
+    CHECK(batch->value_of(*placed) == expected->value_of(*same));
+    CHECK(batch->values_intact());
+    at = batch->end();
+  }
+  CHECK_FALSE(reader.batch(at));
+  CHECK_FALSE(reader.find(at));
+}
+
+TEST_CASE("a sector that cannot be read costs the batches that lie on it, and no others") {
+  StoreFixture fixture(FaultyFileSystem(), one_shard());
+  for (int i = 0; i < 1500; ++i) fixture.put(fmt::format("key{}", i), std::string(1000, 'v'));
+  const std::string bytes = fixture.disk->contents(kPath);
+  const auto offsets = batches_of(bytes);
+  REQUIRE(offsets.size() == 1500);
+  const uint64_t bad = 1'000'000 / 4096 * 4096;
+  fixture.disk->make_unreadable(kPath, bad, 4096);
+  const Opened opened(*fixture.disk);
+  LogReader reader = opened.reader();
+  size_t lost = 0;
+  uint64_t at = kSegmentHeaderSize;
+  for (size_t i = 0; i < offsets.size(); ++i) {
+    const uint64_t end = i + 1 < offsets.size() ? offsets[i + 1] : bytes.size();
+    const bool readable = end <= bad || offsets[i] >= bad + 4096;
+    if (at < offsets[i]) at = reader.find(at).value_or(bytes.size());
+    if (readable) REQUIRE(at == offsets[i]);
+    if (at != offsets[i]) continue;
+    const auto batch = reader.batch(at);
+    CHECK(bool(batch) == readable);
+    lost += batch ? 0 : 1;
+    at = batch ? batch->end() : at + 1;
+  }
+  CHECK(lost > 0);
+  CHECK(reader.take_error().find(kPath) != std::string::npos);
+}
+
+TEST_CASE("sizes that a client wrote into a value are not read on their word") {
+  StoreFixture fixture(FaultyFileSystem(), one_shard());
+  // A value full of batch headers, each of which claims the rest of the segment.
+  BatchHeader fake;
+  fake.size = 40 << 20;
+  fake.records = 1;
+  std::string header(kBatchHeaderSize, '\0');
+  encode_batch_header(fake, header.data());
+  std::string value;
+  while (value.size() < (1 << 20)) value += header;
+  fixture.change(
+      "fakes",
+      [&](Shard& shard, uint64_t hash) {
+        const std::string_view piece = value;
+        return shard.put(0, "fakes", hash, 0, 0, {&piece, 1});
+      },
+      2 << 20);
+  for (int i = 0; i < 60; ++i) fixture.put(fmt::format("key{}", i), std::string(1 << 20, 'v'));
+  const auto offsets = batches_of(fixture.disk->contents(kPath));
+  const Opened opened(*fixture.disk);
+  LogReader reader = opened.reader();
+  const uint64_t before = fixture.disk->bytes_read();
+  CHECK(reader.find(offsets[0] + 1) == offsets[1]);
+  // Each fake costs a small read and no more.
+  CHECK(fixture.disk->bytes_read() - before < (value.size() / kBatchHeaderSize) * 2048);
+}
