@@ -58,7 +58,7 @@ TEST_CASE("a requested merge ends however much is written meanwhile") {
   options.dir = "/store";
   options.shards = 2;
   options.segment_bytes = 8 * 1024;
-  options.merge.bytes_per_second = 0;
+  options.merge.bytes_per_second = 1 << 20;  // less than is written
   StoreFixture fixture(FaultyFileSystem(), options);
   const auto keys = keys_of(*fixture.store, 0, 50);
   for (int i = 0; i < 1000; ++i) fixture.put(keys[static_cast<size_t>(i % 50)], "before");
