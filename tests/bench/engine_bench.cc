@@ -13,6 +13,7 @@
 #include <fmt/compile.h>
 #include <fmt/format.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -20,6 +21,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -44,6 +46,44 @@ double thread_seconds() {
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
 }
+
+// Processor time of all threads, in user and system mode.
+double process_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
+
+// How much of the machine's processors other processes took meanwhile, 0 to 1: what stands beside a
+// large share of it is no measurement.
+class OthersShare {
+ public:
+  double share() const {
+    const double seconds = seconds_since(start_) * std::thread::hardware_concurrency();
+    const double others = machine_seconds() - machine_ - (process_seconds() - process_);
+    return std::clamp(others / seconds, 0.0, 1.0);
+  }
+
+ private:
+  // Time that was not idle, of all processors; /proc/stat's first line, see proc(5).
+  static double machine_seconds() {
+    std::ifstream stat("/proc/stat");
+    std::string name;
+    stat >> name;
+    double busy = 0;
+    for (int column = 0; column < 8; ++column) {
+      double ticks = 0;
+      stat >> ticks;
+      constexpr int kIdle = 3, kIoWait = 4;
+      if (column != kIdle && column != kIoWait) busy += ticks;
+    }
+    return busy / static_cast<double>(sysconf(_SC_CLK_TCK));
+  }
+
+  Clock::time_point start_ = Clock::now();
+  double machine_ = machine_seconds();
+  double process_ = process_seconds();
+};
 
 [[noreturn]] void fail(std::string_view message) {
   fmt::print(stderr, "{}\n", message);
@@ -144,10 +184,12 @@ struct Load {
   double p99_us = 0;
   double p999_us = 0;
   double longest_us = 0;
+  double others = 0;  // OthersShare
 };
 
 // Until `stop`, at `rate` calls a second over all threads (0: as fast as they can).
 Load run_load(Bitcask& store, double rate, std::atomic<bool>& stop) {
+  const OthersShare others;
   std::vector<std::vector<uint32_t>> times(kThreads);
   const auto start = Clock::now();
   auto work = [&](int number) {
@@ -179,6 +221,7 @@ Load run_load(Bitcask& store, double rate, std::atomic<bool>& stop) {
   for (int i = 0; i < kThreads; ++i) threads.emplace_back(work, i);
   for (auto& thread : threads) thread.join();
   const double seconds = seconds_since(start);
+  const double others_share = others.share();
   std::vector<uint32_t> all;
   for (auto& mine : times) all.insert(all.end(), mine.begin(), mine.end());
   std::sort(all.begin(), all.end());
@@ -186,7 +229,8 @@ Load run_load(Bitcask& store, double rate, std::atomic<bool>& stop) {
   auto at = [&](double share) {
     return all[static_cast<size_t>(share * static_cast<double>(all.size() - 1))] / 1e3;
   };
-  return {static_cast<double>(all.size()) / seconds, at(0.5), at(0.99), at(0.999), at(1)};
+  return {
+      static_cast<double>(all.size()) / seconds, at(0.5), at(0.99), at(0.999), at(1), others_share};
 }
 
 Load run_load_for(Bitcask& store, double rate, double seconds) {
@@ -201,8 +245,10 @@ Load run_load_for(Bitcask& store, double rate, double seconds) {
 }
 
 void print_load(std::string_view name, const Load& load) {
-  fmt::print("load {} rate {:.0f} p50_us {:.2f} p99_us {:.2f} p999_us {:.2f} longest_us {:.0f}\n",
-             name, load.rate, load.p50_us, load.p99_us, load.p999_us, load.longest_us);
+  fmt::print(
+      "load {} rate {:.0f} p50_us {:.2f} p99_us {:.2f} p999_us {:.2f} longest_us {:.0f} "
+      "others {:.3f}\n",
+      name, load.rate, load.p50_us, load.p99_us, load.p999_us, load.longest_us, load.others);
   std::fflush(stdout);
 }
 
@@ -212,39 +258,50 @@ void print_stats(const Stats& stats) {
   std::fflush(stdout);
 }
 
+// Overwrites keys until half of the files is garbage.
+void make_garbage(Bitcask& store, uint64_t& state, std::string_view value) {
+  for (;;) {
+    const Stats stats = value_of(store.stats());
+    if (stats.live_bytes * 2 <= stats.file_bytes) break;
+    for (uint64_t i = 0; i < kKeys / 100; ++i) {
+      state = mix(state);
+      check(store.put(Key(state % kKeys), value));
+    }
+  }
+  check(store.sync());
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+}
+
 void measure_merge(const std::string& dir) {
   constexpr double kSeconds = 8;
+  constexpr int kRounds = 3;
   // Nothing is merged until it is asked for.
   Bitcask store = value_of(Bitcask::open(
       {.dir = dir, .segment_bytes = 64 << 20, .merge_trigger = 0.99, .merge_stop = 0.99}));
   const std::string value(kValueBytes, 'v');
   for (uint64_t i = 0; i < kKeys; ++i) check(store.put(Key(i), value));
-  print_load("peak", run_load_for(store, 0, 2));  // warms up
+  print_load("warm", run_load_for(store, 0, 2));
   const Load peak = run_load_for(store, 0, kSeconds / 2);
   print_load("peak", peak);
-  for (;;) {
-    const Stats stats = value_of(store.stats());
-    if (stats.live_bytes * 2 <= stats.file_bytes) break;
-    for (uint64_t i = 0; i < kKeys / 100; ++i) check(store.put(Key(mix(i) % kKeys), value));
+  uint64_t state = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    make_garbage(store, state, value);
+    print_stats(value_of(store.stats()));
+    print_load("half", run_load_for(store, peak.rate / 2, kSeconds));
+    std::atomic<bool> stop{false};
+    double seconds = 0;
+    std::thread merging([&] {
+      const auto start = Clock::now();
+      check(store.merge());
+      seconds = seconds_since(start);
+      stop = true;
+    });
+    const Load merged = run_load(store, peak.rate / 2, stop);
+    merging.join();
+    print_load("half_merging", merged);
+    fmt::print("merge_seconds {:.1f}\n", seconds);
+    print_stats(value_of(store.stats()));
   }
-  check(store.sync());
-  std::this_thread::sleep_for(std::chrono::seconds(1));
-  print_stats(value_of(store.stats()));
-  print_load("half", run_load_for(store, peak.rate / 2, kSeconds));
-  std::atomic<bool> stop{false};
-  double seconds = 0;
-  std::thread merging([&] {
-    const auto start = Clock::now();
-    check(store.merge());
-    seconds = seconds_since(start);
-    stop = true;
-  });
-  const Load merged = run_load(store, peak.rate / 2, stop);
-  merging.join();
-  print_load("half_merging", merged);
-  print_load("half_after", run_load_for(store, peak.rate / 2, kSeconds));
-  fmt::print("merge_seconds {:.1f}\n", seconds);
-  print_stats(value_of(store.stats()));
 }
 
 // --- space --------------------------------------------------------------------------------------
@@ -258,6 +315,7 @@ void measure_space(const std::string& dir, double rate) {
   uint64_t state = 0;
   for (int round = 0; round < kRounds; ++round) {
     const uint64_t merged = value_of(store.stats()).merge_bytes_written;
+    const OthersShare others;
     const auto start = Clock::now();
     double most = 0;
     double now = 0;
@@ -273,20 +331,15 @@ void measure_space(const std::string& dir, double rate) {
       most = std::max(most, now);
     }
     const uint64_t copied = value_of(store.stats()).merge_bytes_written - merged;
-    fmt::print("round {} most_space {:.3f} space {:.3f} copied {:.3f}\n", round, most, now,
-               static_cast<double>(copied) / static_cast<double>(kPuts * (16 + kValueBytes)));
+    fmt::print("round {} most_space {:.3f} space {:.3f} copied {:.3f} rate {:.0f} others {:.3f}\n",
+               round, most, now,
+               static_cast<double>(copied) / static_cast<double>(kPuts * (16 + kValueBytes)),
+               kPuts / seconds_since(start), others.share());
     std::fflush(stdout);
   }
 }
 
 // --- load ---------------------------------------------------------------------------------------
-
-// Processor time of all threads, in user and system mode.
-double process_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
-}
 
 void measure_load(const std::string& dir, uint64_t entries) {
   constexpr int kRounds = 5;
@@ -297,6 +350,7 @@ void measure_load(const std::string& dir, uint64_t entries) {
     check(store.close());
   }
   for (int round = 0; round < kRounds; ++round) {
+    const OthersShare others;
     const auto start = Clock::now();
     const double cpu = process_seconds();
     Bitcask store = value_of(Bitcask::open({.dir = dir}));
@@ -304,8 +358,8 @@ void measure_load(const std::string& dir, uint64_t entries) {
     const double seconds = seconds_since(start);
     const Stats stats = value_of(store.stats());
     if (stats.keys != entries) fail("keys are missing");
-    fmt::print("round {} entries {} seconds {:.3f} cpu_seconds {:.3f} keydir {}\n", round, entries,
-               seconds, cpu_seconds, stats.memory_bytes);
+    fmt::print("round {} entries {} seconds {:.3f} cpu_seconds {:.3f} keydir {} others {:.3f}\n",
+               round, entries, seconds, cpu_seconds, stats.memory_bytes, others.share());
     std::fflush(stdout);
     check(store.close());
   }
