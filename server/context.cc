@@ -349,11 +349,16 @@ void Context::with_shard(uint32_t index, engine::FunctionRef<void(engine::Shard&
 }
 
 void Context::notify(EventClass event_class, std::string_view event, const KeyRef& key) {
-  scope_.notify(event_class, event, key, &session_, &reply_);
+  scope_.notify(event_class, event, key, reply_is_hidden() ? nullptr : &session_, &reply_);
 }
 
 size_t Context::publish(ChannelKind kind, std::string_view channel, std::string_view payload) {
-  return scope_.publish(kind, channel, payload, &session_, &reply_);
+  // What a client publishes to itself comes with its replies, unless it is sent none.
+  return scope_.publish(kind, channel, payload, reply_is_hidden() ? nullptr : &session_, &reply_);
+}
+
+bool Context::reply_is_hidden() const {
+  return session_.reply_mode == ReplyMode::kOff || session_.reply_mode == ReplyMode::kSkipping;
 }
 
 void Context::take_pushes() {

@@ -185,6 +185,10 @@ class Context {
   // Puts the messages that the session has been sent so far in front of what is replied next.
   void take_pushes();
 
+  // CLIENT REPLY OFF or SKIP: what the handler replies is dropped, and with it whatever else it
+  // writes there.
+  bool reply_is_hidden() const;
+
   // PUBLISH and SPUBLISH: how many subscribers will get the message.
   size_t publish(ChannelKind kind, std::string_view channel, std::string_view payload);
 

@@ -149,9 +149,17 @@ void Scope::swap(uint32_t db1, uint32_t db2) {
     engine::Shard& home = shard(index);
     for (auto& [key, watches] : tables(index).watched) {
       if (key.db != db1 && key.db != db2) continue;
-      if (!home.find(db1, key.name, key.hash) && !home.find(db2, key.name, key.hash)) continue;
+      const auto before = home.find(key.db, key.name, key.hash);
+      const auto after = home.find(key.db == db1 ? db2 : db1, key.name, key.hash);
+      if (!before && !after) continue;
+      // To a client an expired key is missing: one missing key in place of another is no change.
+      const bool missing = !after || (after->expiry_ms != 0 && after->expiry_ms < turn_.now_ms());
       for (WatchedKey& watched : watches) {
-        watched.watch->touched.store(true, std::memory_order_relaxed);
+        if (missing && (watched.was_expired || !before)) {
+          watched.was_expired = after.has_value();
+        } else {
+          watched.watch->touched.store(true, std::memory_order_relaxed);
+        }
       }
     }
     shard_for_write(index).swap(db1, db2);

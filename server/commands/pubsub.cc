@@ -35,17 +35,32 @@ uint32_t subscription_count(const Session& session, ChannelKind kind) {
   return session.channel_count + session.pattern_count;
 }
 
+void write_confirmation(resp::Writer& out, std::string_view word,
+                        std::optional<std::string_view> channel, uint32_t subscriptions) {
+  out.push(3);
+  out.bulk(word);
+  if (channel) {
+    out.bulk(*channel);
+  } else {
+    out.bulk_null();
+  }
+  out.integer(subscriptions);
+}
+
 void confirm(Context& c, ChannelKind kind, std::string_view word,
              std::optional<std::string_view> channel) {
-  resp::Writer& reply = c.reply();
-  reply.push(3);
-  reply.bulk(word);
-  if (channel) {
-    reply.bulk(*channel);
-  } else {
-    reply.bulk_null();
+  Session& session = c.session();
+  const uint32_t subscriptions = subscription_count(session, kind);
+  if (!c.reply_is_hidden()) {
+    // What was published before is read before.
+    c.take_pushes();
+    return write_confirmation(c.reply(), word, channel, subscriptions);
   }
-  reply.integer(subscription_count(c.session(), kind));
+  // CLIENT REPLY OFF keeps replies from the client, but not what a subscription says of itself.
+  std::string bytes;
+  resp::Writer out(bytes, session.protocol);
+  write_confirmation(out, word, channel, subscriptions);
+  session.carrier.push(bytes);
 }
 
 void subscribe_to(Context& c, ChannelKind kind) {
@@ -70,8 +85,6 @@ void unsubscribe_from(Context& c, ChannelKind kind) {
   if (channels.empty()) channels = own_channels(c.session(), kind);
   for (const std::string& channel : channels) {
     c.server().pubsub.unsubscribe(c.session(), kind, channel);
-    // What was published before is read before.
-    c.take_pushes();
     confirm(c, kind, words(kind).unsubscribe, channel);
   }
   if (channels.empty()) confirm(c, kind, words(kind).unsubscribe, std::nullopt);

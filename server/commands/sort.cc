@@ -16,6 +16,7 @@
 
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/sort_part.h"
 #include "server/context.h"
 #include "server/types/members.h"
 #include "server/types/object.h"
@@ -139,8 +140,9 @@ int collate(std::string_view a, std::string_view b) {
 class Order {
  public:
   explicit Order(const Options& options) : options_(options) {}
-  bool operator()(const Item& a, const Item& b) const {
-    return options_.descending ? compare(b, a) < 0 : compare(a, b) < 0;
+  // Negative: `a` comes first; 0: they are equal.
+  int operator()(const Item& a, const Item& b) const {
+    return options_.descending ? compare(b, a) : compare(a, b);
   }
 
  private:
@@ -190,6 +192,16 @@ std::pair<size_t, size_t> limit(const Options& options, size_t length) {
   return {static_cast<size_t>(start), static_cast<size_t>(start + count)};
 }
 
+// Only [begin, end) has to be right.
+void put_in_order(const Options& options, std::vector<Item>& items, size_t begin, size_t end) {
+  const Order order(options);
+  if (options.by && begin < end && end - begin < items.size()) {
+    return sort_part(std::span(items), begin, end - 1, order);
+  }
+  std::stable_sort(items.begin(), items.end(),
+                   [&](const Item& a, const Item& b) { return order(a, b) < 0; });
+}
+
 // What is asked for of the items, in order; nothing stands for what is not there.
 std::vector<std::optional<std::string>> results_of(Context& c, const Options& options,
                                                    std::span<Item> items) {
@@ -237,16 +249,15 @@ void sort(Context& c, Variant variant) {
     options->alphabetic = true;
     options->by.reset();
   }
-  bool good = true;
+  const auto [begin, end] = limit(*options, items.size());
   if (!options->unsorted) {
-    good = weigh(c, *options, items);
+    const bool good = weigh(c, *options, items);
     if (!c.ready()) return;
-    if (good) std::stable_sort(items.begin(), items.end(), Order(*options));
-  } else if (type == Type::kSortedSet && options->descending) {
+    if (!good) return c.error("ERR One or more scores can't be converted into double");
+    put_in_order(*options, items, begin, end);
+  } else if (type != Type::kSet && options->descending) {
     std::reverse(items.begin(), items.end());
   }
-  if (!good) return c.error("ERR One or more scores can't be converted into double");
-  const auto [begin, end] = limit(*options, items.size());
   auto results = results_of(c, *options, std::span(items).subspan(begin, end - begin));
   if (!c.ready()) return;
   if (options->store) return store(c, c.key(*options->store), results);

@@ -23,8 +23,10 @@ bool differs(RowId id, const Config& a, const Config& b) {
 }
 
 // A pattern without wildcards is a name: a backslash in it is a backslash.
-bool matches(std::string_view pattern, std::string_view name) {
-  if (pattern.find_first_of("*?[") != pattern.npos) return glob_match(pattern, name, true);
+bool matches(std::string_view pattern, std::string_view name, bool is_hidden) {
+  if (pattern.find_first_of("*?[") != pattern.npos) {
+    return !is_hidden && glob_match(pattern, name, true);
+  }
   return pattern.size() == name.size() &&
          ::strncasecmp(pattern.data(), name.data(), name.size()) == 0;
 }
@@ -60,8 +62,9 @@ std::vector<std::pair<std::string_view, std::string>> ConfigStore::get(
   const auto config = snapshot();
   std::vector<std::pair<std::string_view, std::string>> found;
   for (const RowName& known : parameter_names()) {
-    const bool is_wanted =
-        std::ranges::any_of(patterns, [&](std::string_view p) { return matches(p, known.name); });
+    const bool is_hidden = row_at(known.id).is_hidden;
+    const bool is_wanted = std::ranges::any_of(
+        patterns, [&](std::string_view p) { return matches(p, known.name, is_hidden); });
     if (is_wanted) found.emplace_back(known.name, render_value(known.id, *config));
   }
   return found;
@@ -80,6 +83,7 @@ std::optional<std::string> ConfigStore::look_up(std::span<const std::string_view
     const Row& row = row_at(*id);
     std::string name(words[i]);
     for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    if (row.accepts_itself && words[i + 1] == render_value(*id, *current_)) continue;
     if (row.is_protected && !may_protected) return failed(name, "can't set protected config");
     if (row.is_fixed) return failed(name, "can't set immutable config");
     // Redis counts a name and its alias as two parameters here; the later one wins.

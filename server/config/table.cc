@@ -147,13 +147,13 @@ constexpr Row kStorageRows[] = {
            "when writes are synced to the disk: always before they are acknowledged, every second, "
            "or when the kernel likes (no)"),
     integer("shards", &Config::shards, "8", 1, 256, "parts of the data; read when it is created")
-        .fixed(),
+        .own_fixed(),
     memory("segment-size", &Config::segment_bytes, "256mb", 1 << 20, uint64_t{4} << 30,
            "size at which a data file is closed and a new one begun")
-        .fixed(),
+        .own_fixed(),
     integer("readers", &Config::readers, "8", 1, 256,
             "threads that read values which are not in memory")
-        .fixed(),
+        .own_fixed(),
     integer("merge-trigger-garbage", &Config::merge_trigger_garbage_percent, "27", 1, 100,
             "share of dead bytes, in percent, at which merging begins"),
     integer("merge-stop-garbage", &Config::merge_stop_garbage_percent, "22", 0, 100,
@@ -170,7 +170,7 @@ constexpr Row kStorageRows[] = {
            "directory of the backups, on the file system of dir; empty for backups in dir")
         .guarded()
         .checked(make_absolute)
-        .fixed(),
+        .own_fixed(),
     integer("backups-kept", &Config::backups_kept, "1", 0, kIntMax,
             "newest backups that are kept when one has been made; 0 for all"),
     memory("string-chunk-threshold", &Config::string_chunk_threshold, "64kb", 1 << 10, 1 << 30,

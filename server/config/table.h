@@ -82,6 +82,10 @@ struct Row {
   bool is_fixed = false;       // start-up only: "can't set immutable config"
   bool is_protected = false;   // not by CONFIG SET unless enable-protected-configs says so
   bool is_secret = false;      // its value must not be logged
+  bool is_hidden = false;      // CONFIG GET shows it by its name, not by a pattern
+  // CONFIG SET accepts the value that it has already. So what CONFIG GET * says can be set again:
+  // of Redis's own parameters clients know which ones to leave out.
+  bool accepts_itself = false;
   // Looks at, and may adjust, a value that is otherwise legal. Returns what is wrong, "" if
   // nothing.
   std::string_view (*check)(Value&) = nullptr;
@@ -109,6 +113,17 @@ struct Row {
   constexpr Row guarded() const {
     Row copy = *this;
     copy.is_protected = true;
+    return copy;
+  }
+  // Fixed, and a parameter that Redis does not have.
+  constexpr Row own_fixed() const {
+    Row copy = fixed();
+    copy.accepts_itself = true;
+    return copy;
+  }
+  constexpr Row hidden() const {
+    Row copy = *this;
+    copy.is_hidden = true;
     return copy;
   }
   constexpr Row secret() const {

@@ -109,6 +109,8 @@ constexpr Row kRows[] = {
     boolean("rdbcompression", kInert, "yes", "compression of the snapshot"),
     boolean("rdbchecksum", kInert, "yes", "checksum of the snapshot").fixed(),
     boolean("rdb-del-sync-files", kInert, "no", "removal of a replica's snapshots"),
+    integer("rdb-key-save-delay", kInert, "0", kIntMin, kIntMax, "slower snapshots").hidden(),
+    integer("key-load-delay", kInert, "0", kIntMin, kIntMax, "slower loading").hidden(),
     boolean("rdb-save-incremental-fsync", kInert, "yes", "syncing during a snapshot"),
     boolean("stop-writes-on-bgsave-error", kInert, "yes",
             "refusing writes after a failed snapshot"),

@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <string>
+#include <thread>
 
 #include "tests/server/harness.h"
 
@@ -54,6 +56,30 @@ TEST_CASE("SWAPDB exchanges two databases, for good") {
   CHECK(h.run("SWAPDB x 1") == "-ERR invalid first DB index\r\n");
   CHECK(h.run("SWAPDB 0 99999999999") == "-ERR invalid second DB index\r\n");
   CHECK(h.run("SWAPDB 0 16") == "-ERR DB index is out of range\r\n");
+}
+
+TEST_CASE("SWAPDB: a missing key in the place of an expired one is no change to who watches") {
+  const auto outcome = [](bool before, bool after) {
+    Harness h;
+    // Expired, and nobody has removed them.
+    if (before) h.run("SET k v PX 1");
+    if (after) in(h, 1, "SET k v PX 1");
+    std::this_thread::sleep_for(std::chrono::milliseconds(3));
+    h.client().session->db = 0;
+    h.run("WATCH k");
+    h.run("SWAPDB 0 1");
+    h.run("MULTI");
+    return h.run("EXEC");
+  };
+  CHECK(outcome(true, false) == "*0\r\n");
+  CHECK(outcome(false, true) == "*0\r\n");
+  CHECK(outcome(true, true) == "*0\r\n");
+  Harness h;
+  h.run("SET k v");
+  h.run("WATCH k");
+  h.run("SWAPDB 0 1");
+  h.run("MULTI");
+  CHECK(h.run("EXEC") == "*-1\r\n");
 }
 
 TEST_CASE("flushing and swapping work inside a transaction") {

@@ -140,6 +140,24 @@ TEST_CASE("PUBSUB: what it tells") {
   CHECK(h.run("pubsub help").starts_with("*14\r\n+PUBSUB <subcommand>"));
 }
 
+TEST_CASE("pubsub: CLIENT REPLY OFF keeps back replies, not what subscriptions bring") {
+  ProbeHarness h;
+  Client subscriber(h);
+  subscriber.use_protocol(3);
+  subscriber.session->reply_mode = ReplyMode::kOff;
+  CHECK(subscriber.run("subscribe a").empty());
+  CHECK(subscriber.pushed() == ">3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
+  CHECK(subscriber.run("publish a mine").empty());
+  CHECK(h.run("publish a hers") == ":1\r\n");
+  CHECK(subscriber.pushed() ==
+        ">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$4\r\nmine\r\n"
+        ">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$4\r\nhers\r\n");
+  CHECK(subscriber.run("unsubscribe a").empty());
+  CHECK(subscriber.pushed() == ">3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n");
+  CHECK(subscriber.run("subscribe").empty());  // an error is a reply
+  CHECK(subscriber.pushed().empty());
+}
+
 TEST_CASE("pubsub: a client that goes leaves nothing behind") {
   ProbeHarness h;
   {

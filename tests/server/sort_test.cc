@@ -43,11 +43,22 @@ TEST_CASE("sort: by and with the values of other keys") {
   CHECK(
       h.run("sort l by w_* get v_* get # get none") ==
       "*9\r\n$-1\r\n$1\r\nb\r\n$-1\r\n$1\r\nC\r\n$1\r\nc\r\n$-1\r\n$1\r\nA\r\n$1\r\na\r\n$-1\r\n");
-  CHECK(h.run("sort l by nothing desc") == array({"a", "b", "c"}));
+  CHECK(h.run("sort l by nothing desc") == array({"c", "b", "a"}));
+  CHECK(h.run("sort l by nothing desc limit 1 1") == array({"b"}));
   CHECK(h.run("sort l by absent_* alpha") == array({"a", "b", "c"}));
   CHECK(h.run("sort l by v_* alpha") == array({"b", "a", "c"}));
   h.run("set w_b x");
   CHECK(h.run("sort l by w_*") == "-ERR One or more scores can't be converted into double\r\n");
+}
+
+TEST_CASE("sort: ties under LIMIT are as Redis's quicksort leaves them") {
+  Harness h;
+  h.run("rpush l a b c d e f g h i j k");
+  h.run("mset w_c 1 w_f 0 w_g 1");
+  CHECK(h.run("sort l by w_* alpha desc limit 0 3") == array({"g", "c", "f"}));
+  CHECK(h.run("sort l by w_* alpha desc limit 3 4") == array({"e", "h", "i", "j"}));
+  CHECK(h.run("sort l by w_* alpha desc limit 8 3") == array({"k", "b", "d"}));
+  CHECK(h.run("sort l by w_* alpha limit 0 4") == array({"a", "b", "i", "j"}));
 }
 
 TEST_CASE("sort: the result is stored as a list, or the target goes") {

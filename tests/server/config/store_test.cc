@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <map>
 #include <optional>
@@ -51,7 +52,22 @@ TEST_CASE("CONFIG GET matches patterns in any case, each parameter once") {
   CHECK(get(store, {"\\hz"}).empty());
   CHECK(get(store, {"user"}).empty());
   CHECK(get(store, {"rename-command", "include", "loadmodule"}).empty());
-  CHECK(store.get(Words{"*"}).size() == parameter_names().size());
+  // Hidden, as in Redis: to those who know the name alone.
+  CHECK(get(store, {"key-load-*", "*"}).count("key-load-delay") == 0);
+  CHECK(get_one(store, "key-load-delay") == "0");
+  const size_t hidden = static_cast<size_t>(std::ranges::count_if(
+      parameter_names(), [](const RowName& n) { return row_at(n.id).is_hidden; }));
+  CHECK(store.get(Words{"*"}).size() == parameter_names().size() - hidden);
+}
+
+TEST_CASE("CONFIG SET takes what CONFIG GET says of parameters that Redis does not have") {
+  ConfigStore store{Config()};
+  for (const auto& [name, value] :
+       store.get(Words{"shards", "segment-size", "readers", "backup-dir"})) {
+    CHECK(set(store, {name, value}) == "OK");
+  }
+  CHECK(set(store, {"readers", "9"}) == failed("readers", "can't set immutable config"));
+  CHECK(set(store, {"databases", "16"}) == failed("databases", "can't set immutable config"));
 }
 
 TEST_CASE("CONFIG SET changes all of its parameters, seen by a view after its refresh") {
