@@ -33,6 +33,13 @@ struct Difference {
 
 std::span<const Difference> differences();
 
+// A command that is not sent at all, with the reason; "client|list" for a subcommand.
+struct NotCompared {
+  std::string_view command;
+  std::string_view reason;
+};
+std::span<const NotCompared> not_compared();
+
 // Whether `ours` is the right answer to `args` where Redis answered `theirs`.
 bool same(const std::vector<std::string>& args, const Reply& theirs, const Reply& ours);
 

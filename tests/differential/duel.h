@@ -39,6 +39,9 @@ class Duel {
   std::vector<Generator::Choice> common_rows(const std::vector<std::string>& only,
                                              std::vector<std::string>* skipped);
   std::vector<std::string> common_names();
+  // Commands of the server under test that no row of the table sends, and that are not listed as
+  // left out with a reason (differences.h).
+  std::vector<std::string> uncovered();
 
   // Empties both servers, and runs. With a seed, commands are pipelined in batches of random sizes
   // and split at random bytes; without, in batches as large as can be.
@@ -84,7 +87,8 @@ class Duel {
   Side subject_;
   Tampering tampering_;
   Client clients_[kClients];
-  bool restarted_ = false;
+  bool restarted_ = false;  // since the last reset(), the server under test
+  bool sorted_ = false;     // SORT was sent since then
 };
 
 // "2> SET k v": what to type to see it.

@@ -125,6 +125,7 @@ constexpr Row kConnection[] = {
     {"RESET", 1},
     {"AUTH word [word]", 1},
     {"CLIENT ID", 1},
+    {"CLIENT KILL ID (0|-1|9223372036854775807|9223372036854775808|x|)", 1},
     {"CLIENT GETNAME", 4},
     {"CLIENT SETNAME clientname", 4},
     {"CLIENT NO-EVICT (ON|OFF|word)", 1},
@@ -145,6 +146,8 @@ constexpr Row kIntrospection[] = {
     {"COMMAND GETKEYSANDFLAGS (SET key val|MSET (key val)+|COPY key key|RENAME key key|cmd key)",
      3},
     {"COMMAND HELP", 1},
+    {"COMMAND DOCS cmd+", 2},
+    {"COMMAND COUNT", 1},
     {"COMMAND word", 1},
     {"COMMAND LIST FILTERBY (PATTERN get*|ACLCAT bitmap|MODULE x|PATTERN|word word)", 1},
     {"MEMORY USAGE nosuchkey [SAMPLES (5|-1|x)]", 1},
@@ -168,6 +171,8 @@ constexpr Row kHashes[] = {
     {"HINCRBY key elem int", 12},
     {"HINCRBYFLOAT key elem float"},
     {"HRANDFIELD key (0|x|9223372036854775808)", 1},
+    {"HRANDFIELD nosuch int [WITHVALUES]", 2},
+    {"HSCAN key 0 COUNT positive", 2},
     {"HSCAN key 0 COUNT 100000", 3},
 };
 
@@ -190,7 +195,12 @@ constexpr Row kLists[] = {
     {"LMOVE key key (LEFT|RIGHT|word) (LEFT|RIGHT)", 8},
     {"LMPOP numkeys (LEFT|RIGHT) [COUNT count]", 6},
     {"SORT key [LIMIT idx idx] [ASC|DESC] ALPHA [STORE key]", 6},
-    {"SORT key [DESC]", 3},
+    // In the order that it has, only a list has one.
+    {"(LPUSH|RPUSH) listkey elem+", 5},
+    {"LTRIM listkey 0 40", 1},
+    {"(SORT|SORT_RO) listkey [DESC] [LIMIT idx idx] [BY nosort|BY s*|BY h*->m1|BY word]"
+     " [GET #|GET s*|GET h*->m1|GET word] [ALPHA]",
+     8},
 };
 
 constexpr Row kSets[] = {
@@ -211,11 +221,17 @@ constexpr Row kSets[] = {
     {"SPOP key (0|-1|x|10000)", 1},
     {"SRANDMEMBER key (0|x|10000)", 2},
     {"SSCAN key 0 COUNT 100000", 3},
+    {"SSCAN key 0 COUNT positive", 2},
+    {"SPOP nosuch int", 2},
+    {"SRANDMEMBER nosuch int", 2},
+    {"SRANDMEMBER key (-9223372036854775808|9223372036854775808)", 1},
+    {"SORT key [LIMIT idx idx] [ASC|DESC] ALPHA [STORE key]", 6},
 };
 
 constexpr Row kSortedSets[] = {
     {"ZADD key (score elem)+", 35},
     {"ZADD key [NX|XX|GT|LT|XX GT|NX GT] [CH] [INCR] (score elem)+", 15},
+    {"ZADD key [NX|XX] INCR score elem", 6},
     {"ZINCRBY key score elem", 12},
     {"ZREM key elem+", 12},
     {"ZSCORE key elem", 12},
@@ -250,24 +266,108 @@ constexpr Row kSortedSets[] = {
     {"ZDIFFSTORE key numkeys", 3},
     {"ZINTERCARD numkeys [LIMIT count]", 4},
     {"ZRANDMEMBER key (0|x)", 1},
+    {"ZRANDMEMBER nosuch int [WITHSCORES]", 2},
+    {"ZSCAN key 0 COUNT positive", 2},
+    {"ZRANGESTORE key key bound bound BYSCORE [REV] [LIMIT idx count]", 3},
+    {"ZRANGESTORE key lexkey lexbound lexbound BYLEX [REV] [LIMIT idx count]", 2},
+    {"ZUNIONSTORE key numkeys WEIGHTS score score [AGGREGATE (SUM|MIN|MAX)]", 3},
+    {"ZINTER numkeys WEIGHTS score score", 2},
     {"ZSCAN key 0 COUNT 100000", 3},
 };
 
 constexpr Row kHyperLogLogs[] = {
-    {"PFADD key elem+", 20},
-    {"PFCOUNT key+"},
-    {"PFMERGE key key+"},
-    {"PFDEBUG (ENCODING|DECODE|TODENSE|word) key", 3},
-    {"PFSELFTEST", 1},
-    {"GET key", 3},
+    {"PFADD key elem+", 20}, {"PFCOUNT key+"},
+    {"PFMERGE key key+"},    {"PFDEBUG (ENCODING|DECODE|TODENSE|word) key", 3},
+    {"PFSELFTEST", 1},       {"GET key", 3},
     {"DUMP key", 1},
 };
 
 constexpr Row kGeo[] = {
-    {"GEOADD key (score score elem)+", 20},
-    {"GEODIST key elem elem [M|KM|FT|MI|word]"},
-    {"GEOPOS key elem+"},
-    {"GEOHASH key elem+"},
+    {"GEOADD key [NX|XX|CH|NX CH|XX CH|NX XX|word] (lon lat elem)+", 40},
+    {"GEODIST key elem elem [unit]"},
+    {"GEOPOS key [elem+]"},
+    {"GEOHASH key [elem+]"},
+    {"(GEORADIUS|GEORADIUS_RO) key lon lat distance unit [WITHCOORD] [WITHDIST] [WITHHASH]"
+     " [COUNT count [ANY]] [ASC|DESC|word]",
+     12},
+    {"GEORADIUS key lon lat distance unit [COUNT count] [ASC|DESC] (STORE|STOREDIST) key", 5},
+    {"GEORADIUS_RO key lon lat distance unit STORE key", 1},
+    {"GEORADIUS key lon lat distance unit WITHDIST STORE key", 1},
+    {"(GEORADIUSBYMEMBER|GEORADIUSBYMEMBER_RO) key elem distance unit [WITHCOORD] [WITHDIST]"
+     " [WITHHASH] [COUNT count [ANY]] [ASC|DESC|word]",
+     12},
+    {"GEORADIUSBYMEMBER key elem distance unit [COUNT count] [ASC|DESC] (STORE|STOREDIST) key", 5},
+    {"GEOSEARCH key (FROMMEMBER elem|FROMLONLAT lon lat)"
+     " (BYRADIUS distance unit|BYBOX distance distance unit) [ASC|DESC] [COUNT count [ANY]]"
+     " [WITHCOORD] [WITHDIST] [WITHHASH]",
+     20},
+    {"GEOSEARCH key (FROMMEMBER elem|FROMLONLAT lon lat|BYRADIUS distance unit|word|ANY|COUNT 1)+",
+     3},
+    {"GEOSEARCHSTORE key key (FROMMEMBER elem|FROMLONLAT lon lat)"
+     " (BYRADIUS distance unit|BYBOX distance distance unit) [ASC|DESC] [COUNT count [ANY]]"
+     " [STOREDIST|WITHDIST]",
+     8},
+    {"ZRANGE key 0 -1 WITHSCORES", 5},
+    {"ZREM key elem", 5},
+};
+
+// What waits is asked in a transaction, where nothing waits.
+constexpr Row kBlockingLists[] = {
+    {"RPUSH key elem+", 10},
+    {"@MULTI (BLPOP|BRPOP) key+ wait"},
+    {"@MULTI BRPOPLPUSH key key wait", 6},
+    {"@MULTI BLMOVE key key (LEFT|RIGHT|word) (LEFT|RIGHT) wait", 6},
+    {"@MULTI BLMPOP wait numkeys (LEFT|RIGHT) [COUNT count]", 6},
+};
+
+constexpr Row kBlockingSortedSets[] = {
+    {"ZADD key (score elem)+", 10},
+    {"@MULTI (BZPOPMIN|BZPOPMAX) key+ wait"},
+    {"@MULTI BZMPOP wait numkeys (MIN|MAX) [COUNT count]", 6},
+};
+
+// Nothing is published where somebody listens: a message would come between replies.
+constexpr Row kPubsub[] = {
+    {"(SUBSCRIBE|SSUBSCRIBE) chan", 1},
+    {"PSUBSCRIBE chanpattern", 1},
+    {"(UNSUBSCRIBE|SUNSUBSCRIBE) chan", 4},
+    {"PUNSUBSCRIBE chanpattern", 4},
+    {"(PUBLISH|SPUBLISH) deadchan val", 4},
+    {"PUBSUB (NUMSUB|SHARDNUMSUB) chan+", 4},
+    {"PUBSUB (CHANNELS|SHARDCHANNELS) [pattern]", 4},
+    {"PUBSUB NUMPAT", 4},
+    {"PUBSUB HELP", 1},
+    {"PUBSUB word", 1},
+    {"RESET", 3},
+};
+
+constexpr Row kServer[] = {
+    {"WAIT 0 int", 2},
+    {"WAIT (0|-1|x||9223372036854775808) (0|x|-1||9223372036854775808)", 2},
+    {"ROLE", 1},
+    {"(READONLY|READWRITE|ASKING)", 1},
+    {"TIME", 1},
+    {"(LASTSAVE|LOLWUT)", 1},
+    {"LOLWUT VERSION (x||9223372036854775808)", 1},
+    {"SLOWLOG GET (x|-2|0||9223372036854775808)", 1},
+    {"SLOWLOG (LEN|HELP|RESET|word)", 1},
+    {"LATENCY (HELP|LATEST|RESET|word)", 1},
+    {"LATENCY (HISTORY|GRAPH) word", 1},
+    {"LATENCY (DOCTOR|HISTOGRAM) nosuch x", 1},
+    {"MEMORY (HELP|PURGE|word)", 1},
+    {"MEMORY (STATS|DOCTOR|MALLOC-STATS) x", 1},
+    {"CONFIG (HELP|RESETSTAT|REWRITE|word)", 1},
+    {"SCRIPT (HELP|KILL|word)", 1},
+    {"SCRIPT EXISTS word+", 1},
+    {"SCRIPT FLUSH [SYNC|ASYNC|word]", 1},
+    {"FUNCTION (HELP|KILL|LIST|STATS|word)", 1},
+    {"FUNCTION FLUSH [SYNC|ASYNC|word]", 1},
+    {"FUNCTION DELETE word", 1},
+    {"CLIENT (LIST|INFO) word word", 1},
+    {"(SAVE|BGSAVE|BGREWRITEAOF|REPLICAOF|SLAVEOF|SHUTDOWN|MONITOR|DEBUG) word word word", 1},
+    {"INFO nosuch", 1},
+    {"SHUTDOWN (x|NOSAVE SAVE|ABORT)", 1},
+    {"RESTORE-ASKING key (0|msec) payload [REPLACE]", 2},
 };
 
 constexpr Family kFamilies[] = {
@@ -285,6 +385,10 @@ constexpr Family kFamilies[] = {
     {"sorted sets", 'z', kSortedSets},
     {"hyperloglogs", 'p', kHyperLogLogs},
     {"geo", 'g', kGeo},
+    {"blocking lists", 'q', kBlockingLists},
+    {"blocking sorted sets", 'z', kBlockingSortedSets},
+    {"pubsub", '*', kPubsub},
+    {"server", '*', kServer},
 };
 
 }  // namespace

@@ -1,7 +1,9 @@
 // The generators of arguments that the patterns of families.cc name.
 #include <algorithm>
+#include <cstdio>
 #include <string>
 
+#include "tests/differential/extremes.h"
 #include "tests/differential/grammar.h"
 
 namespace respcask::differential {
@@ -256,9 +258,26 @@ std::string payload(Random& random) {
   return dump;
 }
 
+// Coordinates close to each other, so that searches find something.
+std::string coordinate(Random& random, double most) {
+  if (random.percent(5)) return std::string(random.pick(kFloats));
+  if (random.percent(10)) return number(random.between(-200, 200));
+  const double around = random.percent(80) ? 13.4 : -most + 1;
+  char text[40];
+  std::snprintf(text, sizeof text, "%.*f", static_cast<int>(random.below(16)),
+                around + static_cast<double>(random.between(-1000, 1000)) / 900);
+  return text;
+}
+
+std::string distance(Random& random) {
+  if (random.percent(5)) return std::string(random.pick(kFloats));
+  return number(random.between(0, random.percent(70) ? 300 : 30000));
+}
+
 struct Named {
   std::string_view name;
   void (*emit)(Generator&);
+  std::span<const std::string_view> extremes = {};
 };
 
 #define VALUE(expression) [](Generator& g) { g.emit(expression); }
@@ -268,21 +287,25 @@ constexpr Named kGenerators[] = {
     // Strings that LCS may compare without taking gigabytes.
     {"lkey", VALUE(lettered('l', static_cast<int64_t>(g.random().below(4))))},
     {"lexkey", VALUE(lettered('x', static_cast<int64_t>(g.random().below(3))))},
+    {"listkey", VALUE(lettered('n', static_cast<int64_t>(g.random().below(3))))},
     {"lval", VALUE(bytes(g.random(), g.random().below(60)))},
     {"word", VALUE(std::string(g.random().pick(kWords)))},
-    {"int", VALUE(integer(g.random()))},
-    {"float", VALUE(std::string(g.random().pick(kFloats)))},
-    {"idx", VALUE(index(g.random()))},
-    {"offset", VALUE(offset(g.random()))},
-    {"bitoff", VALUE(bit_offset(g.random()))},
-    {"bit", VALUE(g.random().percent(96) ? number(g.random().between(0, 1)) : "2")},
-    {"ftype", VALUE(field_type(g.random()))},
-    {"fieldoff", VALUE(std::string(g.random().percent(20) ? "#" : "") += bit_offset(g.random()))},
-    {"sec", VALUE(number(far_seconds(g.random())))},
-    {"msec", VALUE(number(far_seconds(g.random()) * 1000 + g.random().between(0, 999)))},
+    {"int", VALUE(integer(g.random())), kIntegerExtremes},
+    {"float", VALUE(std::string(g.random().pick(kFloats))), kFloatExtremes},
+    {"idx", VALUE(index(g.random())), kIntegerExtremes},
+    {"offset", VALUE(offset(g.random())), kOffsetExtremes},
+    {"bitoff", VALUE(bit_offset(g.random())), kOffsetExtremes},
+    {"bit", VALUE(g.random().percent(96) ? number(g.random().between(0, 1)) : "2"), kBitExtremes},
+    {"ftype", VALUE(field_type(g.random())), kFieldTypeExtremes},
+    {"fieldoff", VALUE(std::string(g.random().percent(20) ? "#" : "") += bit_offset(g.random())),
+     kOffsetExtremes},
+    {"sec", VALUE(number(far_seconds(g.random()))), kTimeExtremes},
+    {"msec", VALUE(number(far_seconds(g.random()) * 1000 + g.random().between(0, 999))),
+     kTimeExtremes},
     // Points in time, in seconds: the years 2096 to 3017.
-    {"at", VALUE(number(4000000000 + 97 * g.random().between(0, 300000000)))},
-    {"msat", VALUE(number((4000000000 + 97 * g.random().between(0, 300000000)) * 1000 + 7))},
+    {"at", VALUE(number(4000000000 + 97 * g.random().between(0, 300000000))), kTimeExtremes},
+    {"msat", VALUE(number((4000000000 + 97 * g.random().between(0, 300000000)) * 1000 + 7)),
+     kTimeExtremes},
     {"badttl", VALUE(bad_ttl(g.random()))},
     {"soon",
      [](Generator& g) {
@@ -294,7 +317,7 @@ constexpr Named kGenerators[] = {
        g.note_short_expiry();
        g.emit(number(g.random().between(1, 1000000)));
      }},
-    {"db", VALUE(number(g.random().between(0, kDatabases - 1)))},
+    {"db", VALUE(number(g.random().between(0, kDatabases - 1))), kIntegerExtremes},
     {"baddb",
      [](Generator& g) {
        static constexpr std::string_view kBad[] = {"-1", "16", "99999999999", "x", ""};
@@ -308,31 +331,52 @@ constexpr Named kGenerators[] = {
        g.emit(std::string(g.random().pick(kTypes)));
      }},
     {"count", VALUE(g.random().percent(80) ? number(g.random().between(-2, 6))
-                                           : integer(g.random()))},
-    {"positive", VALUE(number(g.random().between(1, 30)))},
+                                           : integer(g.random())),
+     kIntegerExtremes},
+    {"positive", VALUE(number(g.random().between(1, 30))), kIntegerExtremes},
     {"payload", VALUE(payload(g.random()))},
     {"elem", VALUE(element(g.random()))},
     {"score", VALUE(g.random().percent(70) ? number(g.random().between(-5, 5))
-                                           : std::string(g.random().pick(kFloats)))},
+                                           : std::string(g.random().pick(kFloats))),
+     kFloatExtremes},
     {"bound",
      [](Generator& g) {
        static constexpr std::string_view kBounds[] = {"-inf", "+inf", "(0", "(1.5", "0", "3", "-2",
                                                       "(-inf", "(", "x", "nan", "5"};
        g.emit(std::string(g.random().pick(kBounds)));
-     }},
+     },
+     kScoreBoundExtremes},
     {"lexbound",
      [](Generator& g) {
        static constexpr std::string_view kBounds[] = {"-", "+", "[m1", "(m1", "[m5", "(m9", "[",
                                                       "(", "m3", ""};
        g.emit(std::string(g.random().pick(kBounds)));
-     }},
+     },
+     kLexBoundExtremes},
     // "2 key key": a count that is mostly right.
     {"numkeys",
      [](Generator& g) {
        const auto count = static_cast<size_t>(g.random().between(1, 3));
        g.emit(g.random().percent(95) ? std::to_string(count) : integer(g.random()));
        for (size_t i = 0; i < count; ++i) g.emit(key(g));
+     },
+     kIntegerExtremes},
+    {"lon", VALUE(coordinate(g.random(), 180)), kCoordinateExtremes},
+    {"lat", VALUE(coordinate(g.random(), 85)), kCoordinateExtremes},
+    {"distance", VALUE(distance(g.random())), kFloatExtremes},
+    {"unit",
+     [](Generator& g) {
+       static constexpr std::string_view kUnits[] = {"m", "km", "ft", "mi", "KM", "cm", ""};
+       g.emit(std::string(g.random().percent(95) ? g.random().pick(kUnits) : "x"));
      }},
+    // Waiting times of blocking commands.
+    {"wait", VALUE(g.random().percent(80) ? number(g.random().between(0, 3))
+                                          : std::string(g.random().pick(kFloats))),
+     kFloatExtremes},
+    // Channels that are subscribed to, and those that are published to: nothing ever arrives.
+    {"chan", VALUE(lettered('c', static_cast<int64_t>(g.random().below(4))))},
+    {"chanpattern", VALUE(lettered('c', static_cast<int64_t>(g.random().below(4))) + "*")},
+    {"deadchan", VALUE(lettered('d', static_cast<int64_t>(g.random().below(4))))},
     {"longname", VALUE(bytes(g.random(), 20))},
     {"clientname",
      [](Generator& g) {
@@ -402,6 +446,7 @@ bool generate(std::string_view name, Generator& generator) {
   const Named* const found = std::find_if(std::begin(kGenerators), std::end(kGenerators),
                                           [&](const Named& named) { return named.name == name; });
   if (found == std::end(kGenerators)) return false;
+  if (!found->extremes.empty()) generator.note_extremes(found->extremes);
   found->emit(generator);
   return true;
 }

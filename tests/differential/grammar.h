@@ -7,6 +7,8 @@
 //   [A|B x]      nothing, or one of the alternatives
 //   (A|B x)      one of the alternatives
 //   word+ (..)+  once to four times
+//   @MULTI first in a pattern: the command is sent within a transaction, since it might wait alone
+//   @SCAN        in place of SCAN: a whole scan
 //
 // The generator turns the table into a list of steps, from a seed alone: nothing in it depends on
 // what the servers answer, so a list can be replayed and cut down. One thread.
@@ -29,6 +31,10 @@ struct Row {
 
   // "get"; "object|encoding" for a container's subcommand; "val" if the name is random too.
   std::string command() const;
+  // All of them, where the pattern begins with alternatives.
+  std::vector<std::string> commands() const;
+  bool in_transaction() const { return pattern.starts_with("@MULTI "); }
+  bool is_scan() const { return pattern.starts_with("@SCAN"); }
 };
 
 struct Family {
@@ -54,6 +60,7 @@ struct Step {
   Kind kind = Kind::kCommand;
   unsigned client = 0;
   std::vector<std::string> args;
+  bool needs_multi = false;  // it may wait for ever, unless the step before it is its MULTI
 };
 
 // Stands for the payload that the other server answered to the latest DUMP.
@@ -79,9 +86,18 @@ class Generator {
   // restarts of respcask in between.
   std::vector<Step> episode(size_t commands, bool restarts);
 
+  // One row of the table with every number that it takes at its limits: `variants` commands of the
+  // row, and each of them with each of its numbers replaced by each extreme of that number's
+  // generator. Other commands of the family keep something under the keys.
+  std::vector<Step> extremes(const Choice& choice, size_t variants);
+
   // For generators (generators.cc).
   Random& random() { return random_; }
   void emit(std::string arg) { step_->args.push_back(std::move(arg)); }
+  // The argument emitted next is a number, and these are its extremes.
+  void note_extremes(std::span<const std::string_view> extremes) {
+    slots_.push_back({step_->args.size(), extremes});
+  }
   char letter() const { return letter_; }
   std::string_view letters() const { return letters_; }
   const std::vector<std::string>& names() const { return names_; }
@@ -89,7 +105,15 @@ class Generator {
   void note_short_expiry() { short_expiry_ = true; }
 
  private:
+  struct Slot {
+    size_t argument;
+    std::span<const std::string_view> extremes;
+  };
+  void greet(std::vector<Step>* steps);
   void command(std::vector<Step>* steps, unsigned client);
+  const Choice& draw();
+  Step make(const Choice& choice, unsigned client);
+  void add(std::vector<Step>* steps, Step step, bool in_transaction, bool settle);
   void expand(std::string_view pattern);
   void expand_item(std::string_view item, bool repeated);
   void spoil();
@@ -102,6 +126,7 @@ class Generator {
   Step* step_ = nullptr;
   char letter_ = '*';
   bool short_expiry_ = false;
+  std::vector<Slot> slots_;
   bool in_multi_[kClients] = {};
   bool settle_at_exec_[kClients] = {};
 };

@@ -1,8 +1,12 @@
-// usage: differential [--commands N] [--seed S] [--episode N] [--restarts] [--keep-going]
-//                     [--family NAME]... [--oracle BINARY] [--subject BINARY] [--subject-redis]
+// usage: differential [--commands N] [--seed S] [--episode N] [--restarts] [--extremes N]
+//                     [--keep-going] [--family NAME]... [--oracle BINARY] [--subject BINARY]
+//                     [--subject-redis]
 //
 // Sends the same random commands to Debian's redis-server and to respcask-server, and compares what
 // they answer byte for byte. Exit status 0: they agree; 1: they do not; 2: it could not be tried.
+//
+// --extremes N: instead of random commands, N variants of each row of the table, and each of them
+// with each number in it replaced by each value at which something might go wrong.
 //
 // A run is episodes that begin with empty servers; each has a seed of its own, printed when it
 // fails, so that --seed repeats the one that matters at once.
@@ -24,6 +28,7 @@ struct Settings {
   size_t episode = 5000;
   uint64_t seed = 0;
   bool restarts = false;
+  size_t extremes = 0;
   bool keep_going = false;
   std::vector<std::string> families;
   std::string oracle = "redis-server";
@@ -49,6 +54,8 @@ Settings read_settings(int argc, char** argv) {
       settings.seed = std::stoull(value());
     } else if (name == "--restarts") {
       settings.restarts = true;
+    } else if (name == "--extremes") {
+      settings.extremes = std::stoull(value());
     } else if (name == "--keep-going") {
       settings.keep_going = true;
     } else if (name == "--family") {
@@ -89,7 +96,7 @@ void report(Duel& duel, std::vector<Step> steps, Mismatch mismatch, uint64_t see
               mismatch.step, mismatch.what.c_str());
   std::fflush(stdout);
   const std::vector<Step> fewer =
-      duel.shrink(std::move(steps), &mismatch, std::chrono::seconds(60));
+      duel.shrink(std::move(steps), &mismatch, std::chrono::seconds(30));
   std::printf("%s as few as %zu steps:\n%s\n  steps:\n",
               fewer.size() <= kMostShown ? "The same in" : "Not found in", fewer.size(),
               mismatch.what.c_str());
@@ -106,16 +113,25 @@ int run(const Settings& settings) {
   const auto names = duel.common_names();
   for (const std::string& family : skipped) std::printf("skipped: %s\n", family.c_str());
   if (rows.empty()) throw std::runtime_error("no command that both servers have");
-  std::printf("seed %llu: %zu commands in episodes of %zu, %zu rows of the table\n",
-              static_cast<unsigned long long>(settings.seed), settings.commands, settings.episode,
-              rows.size());
+  std::string uncovered;
+  for (const std::string& command : duel.uncovered()) uncovered += " " + command;
+  if (!uncovered.empty()) throw std::runtime_error("no row of the table sends" + uncovered);
+  const size_t episodes = settings.extremes != 0
+                              ? rows.size()
+                              : (settings.commands + settings.episode - 1) / settings.episode;
+  std::printf("seed %llu: %zu episodes, %zu rows of the table\n",
+              static_cast<unsigned long long>(settings.seed), episodes, rows.size());
   std::fflush(stdout);
   size_t mismatches = 0;
-  uint64_t seed = settings.seed;
-  for (size_t sent = 0; sent < settings.commands; sent += settings.episode, ++seed) {
+  for (size_t i = 0; i < episodes; ++i) {
+    const uint64_t seed = settings.seed + i;
     Generator generator(rows, names, seed);
     const std::vector<Step> steps =
-        generator.episode(std::min(settings.episode, settings.commands - sent), settings.restarts);
+        settings.extremes != 0
+            ? generator.extremes(rows[i], settings.extremes)
+            : generator.episode(
+                  std::min(settings.episode, settings.commands - i * settings.episode),
+                  settings.restarts);
     const auto mismatch = duel.run(steps, seed);
     if (!mismatch) continue;
     ++mismatches;
