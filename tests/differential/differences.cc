@@ -49,6 +49,7 @@ constexpr Difference kDifferences[] = {
 constexpr NotCompared kNotCompared[] = {
     {"client|list", "tells of sockets and processes; sent with wrong arguments only"},
     {"client|info", "as client|list"},
+    {"pfselftest", "takes Redis seconds to say OK"},
     {"quit", "ends the connection; tested end to end"},
 };
 

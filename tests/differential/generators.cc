@@ -395,7 +395,7 @@ std::span<const std::string_view> command_names() {
 
 std::string raw_bytes(Random& random) {
   static constexpr std::string_view kPieces[] = {"*2\r\n$3\r\nGET\r\n$2\r\ns0\r\n",
-                                                 "*3\r\n$3\r\nSET\r\n$2\r\ns0\r\n$5\r\nhello\r\n",
+                                                 "*3\r\n$3\r\nSET\r\n$2\r\ns0\r\n$5\r\nhorse\r\n",
                                                  "*1\r\n$4\r\nPING\r\n",
                                                  "GET s0\r\n",
                                                  "ECHO \"a b\\x41\\n\" \r\n",

@@ -285,15 +285,15 @@ void Generator::spoil() {
   const bool careful =
       std::find(std::begin(kNoNumbers), std::end(kNoNumbers), name) != std::end(kNoNumbers);
   // Without its last argument a command of these is chance, or lists what each server has.
-  static constexpr std::string_view kNeverShorter[] = {"command",     "scan",       "spop",
-                                                       "srandmember", "hrandfield", "zrandmember",
-                                                       "slowlog",     "latency",    "pubsub"};
+  static constexpr std::string_view kNeverShorter[] = {
+      "command", "scan",    "spop",   "srandmember", "hrandfield", "zrandmember",
+      "slowlog", "latency", "pubsub", "memory",      "client",     "lolwut"};
   const bool never_shorter = std::find(std::begin(kNeverShorter), std::end(kNeverShorter), name) !=
                              std::end(kNeverShorter);
   // A HELLO that is refused changes nothing in respcask; Redis keeps the name that it gave.
   if (name == "hello" && args.size() > 2) return;
-  // These would be answered by more than one reply, or by none in a long time.
-  if (name.ends_with("subscribe") || name == "wait") return;
+  // These would be answered by more than one reply, or by none.
+  if (name.ends_with("subscribe") || name == "wait" || name == "shutdown") return;
   switch (careful ? random_.below(2) * 3 : random_.below(4)) {
     case 0:
       if (args.size() > 1 && !never_shorter) args.pop_back();

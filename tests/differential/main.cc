@@ -1,12 +1,14 @@
 // usage: differential [--commands N] [--seed S] [--episode N] [--restarts] [--extremes N]
 //                     [--keep-going] [--family NAME]... [--oracle BINARY] [--subject BINARY]
-//                     [--subject-redis]
+//                     [--subject-redis] [--split-bytes N]
 //
 // Sends the same random commands to Debian's redis-server and to respcask-server, and compares what
 // they answer byte for byte. Exit status 0: they agree; 1: they do not; 2: it could not be tried.
 //
 // --extremes N: instead of random commands, N variants of each row of the table, and each of them
 // with each number in it replaced by each value at which something might go wrong.
+//
+// --split-bytes N: the server's collection-split-bytes, 200 unless given.
 //
 // A run is episodes that begin with empty servers; each has a seed of its own, printed when it
 // fails, so that --seed repeats the one that matters at once.
@@ -29,6 +31,7 @@ struct Settings {
   uint64_t seed = 0;
   bool restarts = false;
   size_t extremes = 0;
+  std::string split_bytes = "200";
   bool keep_going = false;
   std::vector<std::string> families;
   std::string oracle = "redis-server";
@@ -56,6 +59,8 @@ Settings read_settings(int argc, char** argv) {
       settings.restarts = true;
     } else if (name == "--extremes") {
       settings.extremes = std::stoull(value());
+    } else if (name == "--split-bytes") {
+      settings.split_bytes = value();
     } else if (name == "--keep-going") {
       settings.keep_going = true;
     } else if (name == "--family") {
@@ -80,9 +85,12 @@ std::unique_ptr<Process> oracle(const std::string& binary) {
 }
 
 std::unique_ptr<Process> subject(const Settings& settings) {
-  // Small segments: some are sealed and merged, even in a short run.
+  // Small segments: some are sealed and merged, even in a short run. And small limits, so that many
+  // of the collections and strings are kept as elements and chunks.
   std::vector<std::string> options{"--bind", "127.0.0.1"};
   options.insert(options.end(), {"--segment-size", "1mb", "--io-threads", "2"});
+  options.insert(options.end(), {"--collection-split-bytes", settings.split_bytes});
+  options.insert(options.end(), {"--string-chunk-threshold", "4kb"});
   // Redis in respcask's place must survive kill -9 as well; with everysec it may write late.
   if (settings.subject_is_redis) {
     options = {"--save", "", "--appendonly", "yes", "--appendfsync", "no"};
