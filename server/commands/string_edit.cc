@@ -5,6 +5,7 @@
 #include <limits>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "resp/number.h"
@@ -111,7 +112,9 @@ void cmd_incrbyfloat(Context& c) {
   long double value = 0;
   if (found.entry) {
     const bool short_enough = string_length(c, key, *found.entry) < resp::kMaxLongDoubleChars;
-    const std::string_view text = short_enough ? c.read(key, *found.entry) : std::string_view();
+    std::string scratch;  // it may be long enough to be split
+    const std::string_view text =
+        short_enough ? read_string(c, key, *found.entry, scratch) : std::string_view();
     if (!c.ready()) return;
     const auto parsed = resp::parse_long_double(text);
     if (!parsed) return c.error(kNotAFloat);

@@ -206,6 +206,14 @@ TEST_CASE("INCR and its relations count in 64 bits, checked") {
   CHECK(h.run("INCR n") == integer(12));
 }
 
+TEST_CASE("INCRBYFLOAT reads a number that is kept in chunks") {
+  Harness h({"string-chunk-threshold", "1kb"});
+  const std::string first = h.run("INCRBYFLOAT f 1e4932");
+  CHECK(first.starts_with("$4933\r\n1"));
+  CHECK(h.run("INCRBYFLOAT f 1") == first);
+  CHECK(h.run("INCRBYFLOAT f -1e4932") == bulk("0"));
+}
+
 TEST_CASE("INCRBYFLOAT answers up to 17 digits behind the point, without zeros at the end") {
   Harness h;
   CHECK(h.run("INCRBYFLOAT f 10.5") == bulk("10.5"));
