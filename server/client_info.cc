@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "server/acl/user.h"
 #include "server/command_table.h"
 #include "server/session.h"
 
@@ -52,7 +53,7 @@ std::string client_info(const Session& session, int64_t now_ms) {
       session.shard_channel_count.get(), session.queued_commands.get(), input, queued,
       output > 0 ? 1 : 0, output, sizeof(Session) + input + output + queued,
       output > 0 ? "rw" : "r", command != nullptr ? std::string_view(command->full_name) : "NULL",
-      session.user, session.protocol.get());
+      session.user->name, session.protocol.get());
 }
 
 }  // namespace respcask::server

@@ -43,12 +43,15 @@ enum CommandFlag : uint32_t {
   kMovableKeys = 1u << 19,  // derived: never written in a row
   kAllowBusy = 1u << 20,
   // Ours; COMMAND does not show them.
-  kAllShards = 1u << 24,  // runs with every shard locked, whatever its keys
-  kOwnLocks = 1u << 25,   // locks shards itself, one at a time (Context::with_shard)
-  kProtected = 1u << 26,  // refused unless enable-debug-command (or -module-command) allows it
-  kMultiNow = 1u << 27,   // runs at once inside MULTI instead of being queued (EXEC, DISCARD, ...)
-  kInPubsub = 1u << 28,   // allowed in RESP2 while subscribed (SUBSCRIBE, PING, ...)
-  kExecutes = 1u << 29,   // runs what the session has queued: its shards are locked (EXEC)
+  kPublishes = 1u << 21,   // to the channel at argument 1
+  kSubscribes = 1u << 22,  // to the channels from argument 1 on,
+  kOfPatterns = 1u << 23,  // which are patterns
+  kAllShards = 1u << 24,   // runs with every shard locked, whatever its keys
+  kOwnLocks = 1u << 25,    // locks shards itself, one at a time (Context::with_shard)
+  kProtected = 1u << 26,   // refused unless enable-debug-command (or -module-command) allows it
+  kMultiNow = 1u << 27,    // runs at once inside MULTI instead of being queued (EXEC, DISCARD, ...)
+  kInPubsub = 1u << 28,    // allowed in RESP2 while subscribed (SUBSCRIBE, PING, ...)
+  kExecutes = 1u << 29,    // runs what the session has queued: its shards are locked (EXEC)
 };
 
 enum class Group : uint8_t {

@@ -16,6 +16,7 @@ namespace {
 // The families that there are, one a line.
 // clang-format off
 constexpr std::span<const Command> (*kFamilies[])() = {
+    acl_commands,
     bitfield_commands,
     bitmap_commands,
     bitop_commands,
@@ -220,6 +221,16 @@ const TableEntry* CommandTable::find_full(std::string_view full_name) const {
   if (bar == std::string_view::npos) return find(full_name);
   const TableEntry* entry = find(full_name.substr(0, bar));
   return entry == nullptr ? nullptr : entry->find_subcommand(full_name.substr(bar + 1));
+}
+
+const TableEntry* CommandTable::find_original(std::string_view full_name) const {
+  const size_t bar = full_name.find('|');
+  const std::string name = lower(full_name.substr(0, bar));
+  const auto found = std::lower_bound(
+      commands_.begin(), commands_.end(), name,
+      [](const TableEntry* entry, const std::string& n) { return entry->row->name < n; });
+  if (found == commands_.end() || (*found)->row->name != name) return nullptr;
+  return bar == full_name.npos ? *found : (*found)->find_subcommand(full_name.substr(bar + 1));
 }
 
 namespace {

@@ -44,6 +44,8 @@ class CommandTable {
   const TableEntry* find(std::span<const std::string_view> args) const;
   // By full name, "get" or "config|get", in any case.
   const TableEntry* find_full(std::string_view full_name) const;
+  // The same by the names from before renames, by which users' rules know commands.
+  const TableEntry* find_original(std::string_view full_name) const;
 
   // Commands without their subcommands, in the order of their names.
   std::span<const TableEntry* const> commands() const { return commands_; }
@@ -83,6 +85,7 @@ std::string_view key_flag_name(uint32_t bit);
 
 // The families. Each is defined at the foot of its file in server/commands/; command_table.cc lists
 // those that there are.
+std::span<const Command> acl_commands();
 std::span<const Command> bitfield_commands();
 std::span<const Command> bitmap_commands();
 std::span<const Command> bitop_commands();

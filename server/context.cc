@@ -5,6 +5,7 @@
 
 #include "resp/number.h"
 #include "server/access.h"
+#include "server/acl/permission.h"
 #include "server/scope.h"
 #include "server/server.h"
 
@@ -44,6 +45,9 @@ uint32_t Context::db() const {
 }
 int64_t Context::now_ms() const {
   return turn_.now_ms();
+}
+bool Context::may_read_every_key() const {
+  return session_.has_full_access() || acl::may_read_every_key(*session_.user, command_, args_);
 }
 bool Context::in_transaction() const {
   return scope_.in_transaction;

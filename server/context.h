@@ -93,6 +93,9 @@ class Context {
   uint32_t db() const;          // the session's database
   int64_t now_ms() const;       // wall clock, the same throughout a command or transaction
   bool in_transaction() const;  // inside EXEC: never block
+  // Whether the user may read every key by this command, for those that read keys which are not
+  // among their arguments.
+  bool may_read_every_key() const;
 
   // Arguments as numbers. On failure the error reply is written and nothing is returned.
   std::optional<int64_t> integer_arg(size_t i, std::string_view error = {});

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "server/execution.h"
+#include "server/identity.h"
 #include "server/look_ahead.h"
 #include "server/server.h"
 #include "server/transaction.h"
@@ -34,6 +35,7 @@ class Request {
   bool allowed_by_configuration();
   bool authenticated();
   bool allowed_in_multi();
+  bool permitted();
   bool memory_suffices();
   bool allowed_in_pubsub();
 
@@ -139,9 +141,27 @@ bool Request::allowed_by_configuration() {
 }
 
 bool Request::authenticated() {
-  if (session_.authenticated || (command_->flags & kNoAuth) != 0) return true;
-  if (turn_.config().requirepass.empty()) return true;
+  if ((command_->flags & kNoAuth) != 0) return true;
+  if (current_access(session_) != Access::kUnauthenticated) return true;
   reject("NOAUTH Authentication required.");
+  return false;
+}
+
+// By the rules of the session's user.
+bool Request::permitted() {
+  const auto lack = find_lack(turn_, session_, *command_, args_, in_multi());
+  if (!lack) return true;
+  switch (*lack) {
+    case acl::Lack::kKey:
+      reject("NOPERM this user has no permissions to access one of the keys used as arguments");
+      break;
+    case acl::Lack::kChannel:
+      reject("NOPERM this user has no permissions to access one of the channels used as arguments");
+      break;
+    default:
+      reject(fmt::format("NOPERM this user has no permissions to run the '{}' command",
+                         command_->full_name));
+  }
   return false;
 }
 
@@ -188,6 +208,8 @@ Outcome Request::run() {
     command_ = server_.commands.find(args_);
     return run_command();
   }
+  // A blocked command was checked when it came.
+  if (session_.waiter != nullptr) return run_command();
   return process();
 }
 
@@ -196,8 +218,10 @@ Outcome Request::process() {
   session_.last_command_ms = turn_.now_ms();
   if (!known() || !arity_fits()) return done();
   session_.last_command = command_;
-  if (!allowed_by_configuration() || !authenticated() || !allowed_in_multi() ||
-      !memory_suffices() || !allowed_in_pubsub()) {
+  const bool may_all = session_.has_full_access();
+  if (!may_all && current_access(session_) == Access::kGone) return Outcome::kClose;
+  if (!allowed_by_configuration() || !(may_all || authenticated()) || !allowed_in_multi() ||
+      !(may_all || permitted()) || !memory_suffices() || !allowed_in_pubsub()) {
     return done();
   }
   if (must_wait_for_pause() && postpone()) return Outcome::kBlocked;

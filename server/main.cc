@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/store.h"
+#include "server/acl/change.h"
 #include "server/config/startup.h"
 #include "server/config/store.h"
 #include "server/log.h"
@@ -72,6 +73,9 @@ int serve(engine::Store& store, ConfigStore& config) {
   Server server(store, config);
   Network network(server);
   const auto initial = config.snapshot();
+  if (auto loaded = acl::load_users(server); !loaded) {
+    return refuse_to_start(*initial, loaded.error().message);
+  }
   if (auto opened = network.open(); !opened) {
     return refuse_to_start(*initial, opened.error().message);
   }

@@ -232,6 +232,22 @@ size_t Pubsub::subscribers(ChannelKind kind, std::string_view channel) const {
   return found == channels.end() ? 0 : found->second.size();
 }
 
+void Pubsub::visit(
+    const std::function<void(Session&, ChannelKind, std::string_view channel)>& visit) const {
+  std::lock_guard guard(mutex_);
+  for (const auto& [name, subscribers] : channels_) {
+    for (Session* session : subscribers) visit(*session, ChannelKind::kChannel, name);
+  }
+  for (const auto& [name, subscribers] : shard_channels_) {
+    for (Session* session : subscribers) visit(*session, ChannelKind::kShard, name);
+  }
+  for (const Pattern& pattern : patterns_) {
+    for (Session* session : pattern.subscribers) {
+      visit(*session, ChannelKind::kPattern, pattern.glob);
+    }
+  }
+}
+
 size_t Pubsub::channel_count(ChannelKind kind) const {
   std::lock_guard guard(mutex_);
   return (kind == ChannelKind::kShard ? shard_channels_ : channels_).size();

@@ -87,6 +87,11 @@ class Pubsub {
   size_t pattern_count() const { return pattern_count_.load(std::memory_order_relaxed); }
   size_t channel_count(ChannelKind kind) const;
 
+  // Calls `visit` with everything that somebody listens to and who does. The tables are locked
+  // meanwhile and keep the sessions alive: the visitor does not subscribe, publish or block.
+  void visit(
+      const std::function<void(Session&, ChannelKind, std::string_view channel)>& visit) const;
+
   // Nobody listens to anything: publishing may be skipped.
   bool idle() const { return listeners_.load(std::memory_order_relaxed) == 0; }
 

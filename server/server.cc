@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "server/acl/change.h"
 #include "server/log.h"
 #include "server/scope.h"
 #include "server/transaction.h"
@@ -28,11 +29,18 @@ Server::Server(engine::Store& of, ConfigStore& with, std::span<const Command> mo
     : store(of),
       config(with),
       commands(with.snapshot()->renamed_commands, more_commands),
+      users(commands),
       stats(commands.size()),
       started_ms(unix_ms()),
       saving(of, with, stats, started_ms / 1000),
       shut_down([] { ::kill(::getpid(), SIGTERM); }),
-      tables_(of.shard_count()) {}
+      tables_(of.shard_count()) {
+  users.set_default_password(config.snapshot()->requirepass);
+  config.on_change({"requirepass"}, [this](const Config&, const Config& to) {
+    acl::set_default_password(*this, to.requirepass);
+    return std::nullopt;
+  });
+}
 
 Server::~Server() {
   stop();

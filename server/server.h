@@ -21,6 +21,8 @@
 #include <vector>
 
 #include "engine/store.h"
+#include "server/acl/log.h"
+#include "server/acl/registry.h"
 #include "server/blocking.h"
 #include "server/command_table.h"
 #include "server/config/store.h"
@@ -56,6 +58,8 @@ class Server {
   engine::Store& store;
   ConfigStore& config;
   const CommandTable commands;
+  acl::Registry users;
+  acl::Log acl_log;
   Stats stats;
   Pubsub pubsub;
   Slowlog slowlog;

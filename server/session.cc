@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/hash.h"
+#include "server/identity.h"
 #include "server/pubsub.h"
 #include "server/server.h"
 #include "server/transaction.h"
@@ -28,8 +29,9 @@ Session::Session(Server& owner, Carrier& by, Peer from)
       created_ms(unix_ms()),
       random_state(engine::HashSeed::random().k0) {
   last_command_ms = created_ms;
-  authenticated = owner.config.snapshot()->requirepass.empty();
+  user = owner.users.default_user();
   server.add_session(*this);
+  become_default_user(*this);
 }
 
 Session::~Session() {
@@ -47,8 +49,7 @@ void Session::reset() {
   reply_mode = ReplyMode::kOn;
   no_evict = false;
   set_name("");
-  set_user("default");
-  authenticated = server.config.snapshot()->requirepass.empty();
+  become_default_user(*this);
 }
 
 void Session::set_name(std::string_view new_name) {
@@ -56,9 +57,20 @@ void Session::set_name(std::string_view new_name) {
   name = new_name;
 }
 
-void Session::set_user(std::string_view new_user) {
+void Session::set_user(std::shared_ptr<const acl::User> new_user) {
   std::lock_guard guard(mutex);
-  user = new_user;
+  user = std::move(new_user);
+}
+
+std::string Session::user_name() const {
+  std::lock_guard guard(mutex);
+  return user->name;
+}
+
+void Session::mark_stale() {
+  Access known = access;
+  while (known != Access::kGone && !access.compare_exchange_weak(known, Access::kStale)) {
+  }
 }
 
 void Session::set_waiter(std::shared_ptr<Waiter> new_waiter) {

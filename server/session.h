@@ -19,6 +19,9 @@ namespace respcask::server {
 
 class Server;
 struct TableEntry;
+namespace acl {
+struct User;
+}
 
 // What a session asks of whoever carries it.
 class Carrier {
@@ -110,6 +113,16 @@ struct Subscriptions;     // channels and patterns; pubsub.h
 
 enum class ReplyMode : uint8_t { kOn, kOff, kSkipNext, kSkipping };
 
+// What stands between a session's command and its execution, as far as it is known (identity.h).
+enum class Access : uint8_t {
+  kStale,            // users have changed: look again
+  kLooking,          // the session's loop is about it
+  kAll,              // nothing: the user may do everything
+  kChecked,          // every command is checked
+  kUnauthenticated,  // it has to log in
+  kGone,             // its user is gone, or it is no longer allowed what it listens to
+};
+
 class Session {
  public:
   Session(Server& server, Carrier& carrier, Peer peer);
@@ -117,11 +130,19 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Back to the state of a new connection, but for the identity (RESET).
+  // Back to the state of a new connection (RESET).
   void reset();
   void set_name(std::string_view name);
-  void set_user(std::string_view user);
+  void set_user(std::shared_ptr<const acl::User> user);
+  std::string user_name() const;
   void set_waiter(std::shared_ptr<Waiter> waiter);
+
+  // From any thread, under the session registry's lock: users have changed; the session is about to
+  // be disconnected and runs nothing any more.
+  void mark_stale();
+  void mark_gone() { access = Access::kGone; }
+  // Everything is allowed, as far as anybody knows.
+  bool has_full_access() const { return access.load(std::memory_order_relaxed) == Access::kAll; }
 
   Server& server;
   Carrier& carrier;
@@ -133,8 +154,8 @@ class Session {
   Shown<int64_t> last_command_ms;
   Shown<const TableEntry*> last_command;  // for CLIENT LIST; null before the first
   Shown<uint32_t> db;
-  Shown<int> protocol = 2;  // 2 or 3
-  Shown<bool> authenticated;
+  Shown<int> protocol = 2;    // 2 or 3
+  Shown<bool> authenticated;  // or accepted while no password was needed
   Shown<ReplyMode> reply_mode;
   Shown<bool> close_after_reply;
   Shown<bool> monitor;
@@ -147,12 +168,14 @@ class Session {
   Shown<size_t> queued_bytes;
   Shown<uint32_t> watched_count;
 
+  std::atomic<Access> access{Access::kStale};
+
   // What follows up to `waiter` is written by the setters, under `mutex`; other threads lock it to
   // read.
   mutable std::mutex mutex;
-  std::string name;  // CLIENT SETNAME
-  std::string user = "default";
-  std::shared_ptr<Waiter> waiter;  // null unless blocked
+  std::string name;                       // CLIENT SETNAME
+  std::shared_ptr<const acl::User> user;  // never null; as of when it was last looked up
+  std::shared_ptr<Waiter> waiter;         // null unless blocked
 
   // The loop's own.
   std::unique_ptr<TransactionState> transaction;  // null outside MULTI and WATCH

@@ -83,6 +83,7 @@ void cmd_client_list(Context& c) {
   }
   std::string text;
   c.server().for_each_session([&](Session& session) {
+    if (session.access == Access::kGone) return true;
     if (!type || type_of(session) == *type) text += client_info(session, c.now_ms()) + "\n";
     return true;
   });
@@ -104,9 +105,7 @@ struct KillFilter {
     if (local_address && session.peer.local_address != *local_address) return false;
     if (type && type_of(session) != *type) return false;
     if (id && session.id != *id) return false;
-    if (!user) return true;
-    std::lock_guard guard(session.mutex);
-    return session.user == *user;
+    return !user || session.user_name() == *user;
   }
 };
 
@@ -132,7 +131,7 @@ std::optional<KillFilter> parse_kill(Context& c) {
     } else if (c.arg_is(i, "LADDR")) {
       filter.local_address = value;
     } else if (c.arg_is(i, "USER")) {
-      if (value != "default") {
+      if (c.server().users.find(value) == nullptr) {
         c.error(fmt::format("ERR No such user '{}'", c.quoted_arg(i + 1)));
         return std::nullopt;
       }

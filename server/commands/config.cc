@@ -1,6 +1,7 @@
 // CONFIG: the configuration read, changed and written back.
 #include <fmt/format.h>
 
+#include "server/acl/change.h"
 #include "server/command_table.h"
 #include "server/config/store.h"
 #include "server/context.h"
@@ -37,7 +38,7 @@ void cmd_config_resetstat(Context& c) {
 
 void cmd_config_rewrite(Context& c) {
   ConfigStore& config = c.server().config;
-  if (const auto written = config.rewrite(); !written) {
+  if (const auto written = config.rewrite(acl::user_lines(c.server())); !written) {
     if (config.file().empty()) return c.error("ERR " + written.error().message);
     log_warning("CONFIG REWRITE failed: {}", written.error().message);
     return c.error(fmt::format("ERR Rewriting config file: {}", written.error().message));

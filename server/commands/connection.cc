@@ -10,6 +10,7 @@
 #include "server/config/startup.h"
 #include "server/context.h"
 #include "server/identity.h"
+#include "server/server.h"
 #include "server/session.h"
 #include "server/turn.h"
 
@@ -24,18 +25,20 @@ void redact(Context& c, size_t argument) {
   c.turn().scratch.redacted.push_back(argument);
 }
 
+bool log_in(Context& c, std::string_view user, std::string_view password) {
+  return authenticate(c.turn(), c.session(), user, password, c.arg(0), c.in_transaction());
+}
+
 void cmd_auth(Context& c) {
   if (c.argc() > 3) return c.syntax_error();
   for (size_t i = 1; i < c.argc(); ++i) redact(c, i);
-  if (c.argc() == 2 && c.config().requirepass.empty()) {
+  if (c.argc() == 2 && c.server().users.default_user()->nopass) {
     return c.error(
         "ERR AUTH <password> called without any password configured for the default user. Are you "
         "sure your configuration is correct?");
   }
-  const std::string_view user = c.argc() == 3 ? c.arg(1) : "default";
-  if (!authenticate(c.session(), c.config(), user, c.arg(c.argc() - 1))) {
-    return c.error(kWrongPassword);
-  }
+  const std::string_view user = c.argc() == 3 ? c.arg(1) : acl::kDefaultUser;
+  if (!log_in(c, user, c.arg(c.argc() - 1))) return c.error(kWrongPassword);
   c.ok();
 }
 
@@ -89,14 +92,14 @@ void cmd_hello(Context& c) {
   const std::optional<Greeting> greeting = parse_greeting(c);
   if (!greeting) return;
   Session& session = c.session();
-  if (greeting->user && !authenticate(session, c.config(), *greeting->user, greeting->password)) {
+  if (greeting->user && !log_in(c, *greeting->user, greeting->password)) {
     return c.error(kWrongPassword);
   }
   if (!session.authenticated) {
     return c.error(
         "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
-        "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the "
-        "RESP protocol version at the same time");
+        "AUTH <user> <pass> option can be used to authenticate the client and select the RESP "
+        "protocol version at the same time");
   }
   if (greeting->name) session.set_name(*greeting->name);
   if (greeting->protocol) session.protocol = static_cast<int>(*greeting->protocol);

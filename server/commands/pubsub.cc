@@ -5,6 +5,7 @@
 
 #include "server/command_table.h"
 #include "server/context.h"
+#include "server/identity.h"
 #include "server/pubsub.h"
 #include "server/server.h"
 
@@ -66,6 +67,7 @@ void confirm(Context& c, ChannelKind kind, std::string_view word,
 void subscribe_to(Context& c, ChannelKind kind) {
   for (size_t i = 1; i < c.argc(); ++i) {
     c.server().pubsub.subscribe(c.session(), kind, c.arg(i));
+    confirm_subscription(c.session(), c.arg(i), kind == ChannelKind::kPattern);
     confirm(c, kind, words(kind).subscribe, c.arg(i));
   }
 }
@@ -288,7 +290,7 @@ constexpr Command kRows[] = {
     {.name = "psubscribe",
      .handler = cmd_psubscribe,
      .arity = -2,
-     .flags = kPubsub | kNoscript | kLoading | kStale | kInPubsub,
+     .flags = kPubsub | kNoscript | kLoading | kStale | kInPubsub | kSubscribes | kOfPatterns,
      .group = Group::kPubsub,
      .since = "2.0.0",
      .complexity = "O(N) where N is the number of patterns the client is already subscribed to.",
@@ -297,7 +299,7 @@ constexpr Command kRows[] = {
     {.name = "publish",
      .handler = cmd_publish,
      .arity = 3,
-     .flags = kPubsub | kLoading | kStale | kFast | kMayReplicate,
+     .flags = kPubsub | kLoading | kStale | kFast | kMayReplicate | kPublishes,
      .group = Group::kPubsub,
      .since = "2.0.0",
      .complexity = "O(N+M) where N is the number of clients subscribed to the receiving channel "
@@ -324,7 +326,7 @@ constexpr Command kRows[] = {
     {.name = "spublish",
      .handler = cmd_spublish,
      .arity = 3,
-     .flags = kPubsub | kLoading | kStale | kFast | kMayReplicate,
+     .flags = kPubsub | kLoading | kStale | kFast | kMayReplicate | kPublishes,
      .keys = kSpublishKeys,
      .group = Group::kPubsub,
      .since = "7.0.0",
@@ -335,7 +337,7 @@ constexpr Command kRows[] = {
     {.name = "ssubscribe",
      .handler = cmd_ssubscribe,
      .arity = -2,
-     .flags = kPubsub | kNoscript | kLoading | kStale | kInPubsub,
+     .flags = kPubsub | kNoscript | kLoading | kStale | kInPubsub | kSubscribes,
      .keys = kSsubscribeKeys,
      .group = Group::kPubsub,
      .since = "7.0.0",
@@ -345,7 +347,7 @@ constexpr Command kRows[] = {
     {.name = "subscribe",
      .handler = cmd_subscribe,
      .arity = -2,
-     .flags = kPubsub | kNoscript | kLoading | kStale | kInPubsub,
+     .flags = kPubsub | kNoscript | kLoading | kStale | kInPubsub | kSubscribes,
      .group = Group::kPubsub,
      .since = "2.0.0",
      .complexity = "O(N) where N is the number of channels to subscribe to.",

@@ -14,6 +14,8 @@
 #include <variant>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "server/command.h"
 #include "server/command_table.h"
 #include "server/commands/sort_part.h"
@@ -39,6 +41,13 @@ struct Options {
 
 enum class Variant : uint8_t { kSort, kReadonly };
 
+// Which keys a pattern leads to is known only when the elements are; the error is replied.
+bool may_read_every_key(Context& c, std::string_view option) {
+  if (c.may_read_every_key()) return true;
+  c.error(fmt::format("ERR {} option of SORT denied due to insufficient ACL permissions.", option));
+  return false;
+}
+
 // Nothing, and the error replied, if they make no sense.
 std::optional<Options> parse_options(Context& c, Variant variant) {
   Options options;
@@ -62,9 +71,14 @@ std::optional<Options> parse_options(Context& c, Variant variant) {
       options.store = ++i;
     } else if (left >= 1 && c.arg_is(i, "BY")) {
       options.by = c.arg(++i);
-      if (options.by->find('*') == std::string_view::npos) options.unsorted = true;
+      if (options.by->find('*') == std::string_view::npos) {
+        options.unsorted = true;
+      } else if (!may_read_every_key(c, "BY")) {
+        return std::nullopt;
+      }
     } else if (left >= 1 && c.arg_is(i, "GET")) {
       options.get.push_back(c.arg(++i));
+      if (!may_read_every_key(c, "GET")) return std::nullopt;
     } else {
       c.syntax_error();
       return std::nullopt;

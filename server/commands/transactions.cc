@@ -6,9 +6,12 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "server/command_table.h"
 #include "server/context.h"
 #include "server/execution.h"
+#include "server/identity.h"
 #include "server/server.h"
 #include "server/transaction.h"
 
@@ -73,6 +76,19 @@ void read_ahead(Context& c, const std::vector<QueuedCommand>& queue) {
   }
 }
 
+// Rules may have changed since the command was queued.
+void refuse_queued(Context& c, acl::Lack lack) {
+  const std::string_view reason =
+      lack == acl::Lack::kKey ? "no permission to touch the specified keys"
+      : lack == acl::Lack::kChannel
+          ? "no permission to access one of the channels used as arguments"
+          : "no permission to execute the command or subcommand";
+  c.error(fmt::format(
+      "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC "
+      "call. This command is no longer allowed for the following reason: {}",
+      reason));
+}
+
 void cmd_exec(Context& c) {
   Session& session = c.session();
   if (!in_multi(session)) return c.error("ERR EXEC without MULTI");
@@ -104,6 +120,10 @@ void cmd_exec(Context& c) {
   resp::Writer& reply = c.reply();
   reply.array(queue.size());
   for (const QueuedCommand& queued : queue) {
+    if (const auto lack = find_lack(c.turn(), session, *queued.command, queued.args, true)) {
+      refuse_queued(c, *lack);
+      continue;
+    }
     find_shards(c.turn(), session, *queued.command, queued.args);
     execute(scope, c.turn(), session, *queued.command, queued.args, reply);
     reply.set_protocol(session.protocol);

@@ -9,6 +9,7 @@
 
 #include "resp/writer.h"
 #include "server/dispatch.h"
+#include "server/identity.h"
 #include "server/log.h"
 #include "server/look_ahead.h"
 #include "server/net/address.h"
@@ -155,8 +156,8 @@ void Connection::end_input() {
 
 // --- commands ----------------------------------------------------------------------------------
 
-size_t Connection::high_water() const {
-  return session_->authenticated ? kOutputHighWater : kUnauthenticatedHighWater;
+size_t Connection::high_water() {
+  return must_authenticate(*session_) ? kUnauthenticatedHighWater : kOutputHighWater;
 }
 
 // Whether the client may run one more command this turn. The clock is read only now and then.
@@ -294,14 +295,15 @@ void Connection::report_attack() {
 }
 
 void Connection::update_parser_limits() {
+  const bool unauthenticated = must_authenticate(*session_);
   if (limits_version_ == worker_.config_version() &&
-      parser_.limits().unauthenticated != session_->authenticated) {
+      parser_.limits().unauthenticated == unauthenticated) {
     return;
   }
   limits_version_ = worker_.config_version();
   resp::Limits limits;
   limits.max_bulk_bytes = static_cast<int64_t>(worker_.config().proto_max_bulk_len);
-  limits.unauthenticated = !session_->authenticated;
+  limits.unauthenticated = unauthenticated;
   parser_.set_limits(limits);
 }
 

@@ -124,7 +124,7 @@ class Connection final : public Carrier {
   void report_attack();
   void update_parser_limits();
   void update_reading();
-  size_t high_water() const;
+  size_t high_water();
   bool budget_left();
 
   // connection_output.cc: replies, limits and the end.

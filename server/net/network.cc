@@ -126,8 +126,8 @@ engine::Result<void> Network::open() {
     }
     return refused;
   });
-  server_.config.on_change({"port", "bind"},
-                           [this](const Config& from, const Config& to) { return rebind(from, to); });
+  server_.config.on_change(
+      {"port", "bind"}, [this](const Config& from, const Config& to) { return rebind(from, to); });
 
   if (config->port == 0 && config->unixsocket.empty()) {
     return engine::Error{engine::ErrorCode::kInvalid, "Configured to not listen anywhere."};
@@ -176,7 +176,8 @@ void Network::accepted(int fd, bool unix_socket) {
     return;
   }
   if (!unix_socket) {
-    if (config.protected_mode && config.requirepass.empty() && !peer_of(fd, false).local) {
+    if (config.protected_mode && server_.users.default_user()->nopass &&
+        !peer_of(fd, false).local) {
       first.turn().stats.rejected_connections.add();
       refuse(fd, kProtectedMode);
       return;

@@ -57,7 +57,7 @@ TEST_CASE("dispatch: without the password only what needs none") {
   ProbeHarness h({"requirepass", "secret"});
   CHECK(h.run("probeget k") == "-NOAUTH Authentication required.\r\n");
   CHECK(h.run("foo") == "-ERR unknown command 'foo', with args beginning with: \r\n");
-  h.client().session->authenticated = true;
+  CHECK(h.run("auth secret") == "+OK\r\n");
   CHECK(h.run("probeget k") == "$-1\r\n");
 }
 

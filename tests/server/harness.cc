@@ -20,6 +20,12 @@ Harness::Harness(std::initializer_list<std::string_view> settings,
   open();
 }
 
+Harness::Harness(const std::function<void(Config&)>& configure) : files(nullptr) {
+  initial_.shards = 4;
+  configure(initial_);
+  open();
+}
+
 Harness::~Harness() {
   client_ = nullptr;
   if (server != nullptr) server->stop();

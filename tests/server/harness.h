@@ -68,6 +68,8 @@ class Harness {
   // outlives the harness.
   explicit Harness(std::initializer_list<std::string_view> settings = {},
                    std::span<const Command> more_commands = {}, engine::FileSystem* disk = nullptr);
+  // With what CONFIG SET cannot set. Users are loaded when the test asks (acl::load_users).
+  explicit Harness(const std::function<void(Config&)>& configure);
   ~Harness();
 
   // Runs a command line, words and quotes as in redis-cli, on the harness's own client.

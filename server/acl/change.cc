@@ -1,0 +1,226 @@
+#include "server/acl/change.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <mutex>
+#include <set>
+#include <utility>
+
+#include "server/acl/file.h"
+#include "server/acl/listing.h"
+#include "server/acl/permission.h"
+#include "server/log.h"
+#include "server/replace_file.h"
+#include "server/server.h"
+
+namespace respcask::server::acl {
+namespace {
+
+engine::Error invalid(std::string message) {
+  return {engine::ErrorCode::kInvalid, std::move(message)};
+}
+
+// --- what follows for sessions ------------------------------------------------------------------
+
+uint64_t user_id(const Session& session) {
+  std::lock_guard guard(session.mutex);
+  return session.user->id;
+}
+
+void disconnect(Session& session, const Session* self) {
+  session.mark_gone();
+  if (&session == self) {
+    session.close_after_reply = true;
+  } else {
+    session.link->close(false);
+  }
+}
+
+// Each session looks its user up again before it runs another command.
+void make_stale(Server& server) {
+  server.for_each_session([](Session& session) {
+    session.mark_stale();
+    return true;
+  });
+}
+
+void disconnect_users(Server& server, const std::set<uint64_t>& ids, const Session* self) {
+  server.for_each_session([&](Session& session) {
+    if (ids.contains(user_id(session))) disconnect(session, self);
+    return true;
+  });
+}
+
+// Runs after make_stale(): who subscribes meanwhile looks at the user again by itself.
+void disconnect_listeners(Server& server, const Change& change, const Session* self) {
+  if (change.before == nullptr || keeps_channels(*change.before, *change.after)) return;
+  server.pubsub.visit([&](Session& session, ChannelKind kind, std::string_view channel) {
+    if (user_id(session) != change.after->id) return;
+    if (may_use_channel(*change.after, channel, kind == ChannelKind::kPattern)) return;
+    disconnect(session, self);
+  });
+}
+
+void carry_out(Server& server, std::span<const Change> changes, const Session* self) {
+  make_stale(server);
+  std::set<uint64_t> gone;
+  for (const Change& change : changes) {
+    if (change.after == nullptr) {
+      gone.insert(change.before->id);
+    } else {
+      disconnect_listeners(server, change, self);
+    }
+  }
+  if (!gone.empty()) disconnect_users(server, gone, self);
+}
+
+// --- where users come from ----------------------------------------------------------------------
+
+RuleContext rule_context(Server& server) {
+  return {server.commands, server.config.snapshot()->acl_pubsub_default};
+}
+
+std::filesystem::path file_path(const Config& config) {
+  return std::filesystem::path(config.dir) / config.aclfile;
+}
+
+// The users of the file, or the errors as ACL LOAD replies them.
+ParsedFile read_users(Server& server) {
+  const auto config = server.config.snapshot();
+  errno = 0;
+  std::ifstream in(file_path(*config), std::ios::binary);
+  if (!in) {
+    return {{},
+            fmt::format("Error loading ACLs, opening file '{}': {}", config->aclfile,
+                        std::strerror(errno))};
+  }
+  const std::string text((std::istreambuf_iterator<char>(in)), {});
+  ParsedFile parsed = parse_file(text, config->aclfile, rule_context(server));
+  if (!parsed.errors.empty()) {
+    parsed.errors +=
+        "WARNING: ACL errors detected, no change to the previously active ACL rules was performed";
+  }
+  return parsed;
+}
+
+void warn_if_disabled(const User& user) {
+  if (user.enabled) return;
+  log_notice("The user '{}' is disabled: there is no 'on' among its rules. Is that what was meant?",
+             user.name);
+}
+
+engine::Result<void> apply_user_lines(Server& server, const Config& config) {
+  std::set<std::string> seen;
+  for (const std::vector<std::string>& line : config.users) {
+    const std::string& name = line[0];
+    if (has_spaces(name)) {
+      return invalid(fmt::format("user '{}': names cannot hold white space", name));
+    }
+    if (!seen.insert(name).second) {
+      return invalid(
+          fmt::format("user '{}': Duplicate user found. A user can only be defined once "
+                      "in config files",
+                      name));
+    }
+    std::vector<std::string_view> rules;
+    // The default user's line says all of it, not what is to be added.
+    if (name == kDefaultUser) rules.push_back("reset");
+    rules.insert(rules.end(), line.begin() + 1, line.end());
+    Change change;
+    if (auto wrong = server.users.set(name, rules, config.acl_pubsub_default, change)) {
+      return invalid(fmt::format("user '{}': {}", name, *wrong));
+    }
+    warn_if_disabled(*change.after);
+  }
+  return {};
+}
+
+// Whether the default user alone is there and is what requirepass makes it.
+bool says_requirepass_all(const Server& server, const std::vector<UserPtr>& users) {
+  if (users.size() != 1) return false;
+  Registry fresh(server.commands);
+  fresh.set_default_password(server.config.snapshot()->requirepass);
+  return list_rules(*users[0], server.commands) ==
+         list_rules(*fresh.default_user(), server.commands);
+}
+
+}  // namespace
+
+engine::Result<void> load_users(Server& server) {
+  const auto config = server.config.snapshot();
+  if (!config->aclfile.empty() && !config->users.empty()) {
+    return invalid("aclfile and user lines exclude one another: define the users in one place");
+  }
+  if (auto applied = apply_user_lines(server, *config); !applied) return applied;
+  if (config->aclfile.empty()) return {};
+  if (!config->requirepass.empty()) {
+    log_warning(
+        "requirepass has no effect where there is an aclfile: it says what the default "
+        "user's password is");
+  }
+  ParsedFile parsed = read_users(server);
+  if (!parsed.errors.empty()) return invalid(std::move(parsed.errors));
+  for (const User& user : parsed.users) warn_if_disabled(user);
+  server.users.replace(std::move(parsed.users));
+  return {};
+}
+
+std::optional<std::string> set_user(Server& server, Session& self, std::string_view name,
+                                    std::span<const std::string_view> rules) {
+  Change change;
+  const auto channels = server.config.snapshot()->acl_pubsub_default;
+  if (auto wrong = server.users.set(name, rules, channels, change)) return wrong;
+  if (change.before != nullptr) carry_out(server, {&change, 1}, &self);
+  return std::nullopt;
+}
+
+bool delete_user(Server& server, Session& self, std::string_view name) {
+  Change change{server.users.remove(name), nullptr};
+  if (change.before == nullptr) return false;
+  carry_out(server, {&change, 1}, &self);
+  return true;
+}
+
+void set_default_password(Server& server, std::string_view password) {
+  const Change change = server.users.set_default_password(password);
+  carry_out(server, {&change, 1}, nullptr);
+}
+
+std::optional<std::string> load_file(Server& server, Session& self) {
+  ParsedFile parsed = read_users(server);
+  if (!parsed.errors.empty()) return std::move(parsed.errors);
+  carry_out(server, server.users.replace(std::move(parsed.users)), &self);
+  return std::nullopt;
+}
+
+engine::Result<void> save_file(Server& server) {
+  static std::mutex one_at_a_time;  // they would share a temporary name
+  std::lock_guard guard(one_at_a_time);
+  const std::string path = file_path(*server.config.snapshot()).string();
+  mode_t mode = 0600;  // digests of passwords are secrets
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0) mode = info.st_mode & 07777;
+  return replace_file(path, write_file(server.users.all(), server.commands), mode);
+}
+
+std::vector<std::string> user_lines(Server& server) {
+  const std::vector<UserPtr> users = server.users.all();
+  std::vector<std::string> lines;
+  if (!server.config.snapshot()->aclfile.empty() || says_requirepass_all(server, users)) {
+    return lines;
+  }
+  for (const UserPtr& user : users) {
+    constexpr std::string_view kQuotes = "\"'";
+    const std::string rules = list_rules(*user, server.commands, Listing::kFile);
+    lines.push_back(quote_words(user->name, kQuotes) + " " + quote_words(rules, kQuotes));
+  }
+  return lines;
+}
+
+}  // namespace respcask::server::acl
