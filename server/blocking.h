@@ -32,6 +32,7 @@
 
 #include "engine/shard_set.h"
 #include "server/context.h"
+#include "server/tracking.h"
 
 namespace respcask::server {
 
@@ -113,6 +114,7 @@ struct WatchedKey {
 struct KeyTables {
   std::unordered_map<OwnedKey, Line, KeyHash, KeyEqual> lines;
   std::unordered_map<OwnedKey, std::vector<WatchedKey>, KeyHash, KeyEqual> watched;
+  TrackedKeys tracked;
 };
 
 // The deadlines of blocked clients, and a thread that keeps them.

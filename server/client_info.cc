@@ -8,6 +8,7 @@
 #include "server/acl/user.h"
 #include "server/command_table.h"
 #include "server/session.h"
+#include "server/tracking.h"
 
 namespace respcask::server {
 namespace {
@@ -19,11 +20,21 @@ std::string flags_of(const Session& session) {
   if (session.subscribed()) flags += 'P';
   if (session.queued_commands >= 0) flags += 'x';
   if (session.blocked_shown) flags += 'b';
+  const uint32_t tracking = session.tracking;
+  if ((tracking & kTracks) != 0) flags += 't';
+  if ((tracking & kTracksBrokenRedirect) != 0) flags += 'R';
+  if ((tracking & kTracksBroadcast) != 0) flags += 'B';
   if (session.close_after_reply) flags += 'c';
   if (session.peer.unix_socket) flags += 'U';
   if (session.no_evict) flags += 'e';
   if (flags.empty()) flags += 'N';
   return flags;
+}
+
+// -1: does not track.
+int64_t tracking_redirect(const Session& session) {
+  const bool tracks = (session.tracking & kTracks) != 0;
+  return tracks ? static_cast<int64_t>(session.tracking_redirect.get()) : -1;
 }
 
 int64_t seconds_between(int64_t from_ms, int64_t to_ms) {
@@ -43,7 +54,7 @@ std::string client_info(const Session& session, int64_t now_ms) {
   return fmt::format(
       "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} ssub={} "
       "multi={} qbuf={} qbuf-free=0 argv-mem=0 multi-mem={} rbs=0 rbp=0 obl=0 oll={} omem={} "
-      "tot-mem={} events={} cmd={} user={} redir=-1 resp={}",
+      "tot-mem={} events={} cmd={} user={} redir={} resp={}",
       session.id, session.peer.address, session.peer.local_address, session.peer.fd, session.name,
       seconds_between(session.created_ms, now_ms),
       seconds_between(
@@ -53,7 +64,7 @@ std::string client_info(const Session& session, int64_t now_ms) {
       session.shard_channel_count.get(), session.queued_commands.get(), input, queued,
       output > 0 ? 1 : 0, output, sizeof(Session) + input + output + queued,
       output > 0 ? "rw" : "r", command != nullptr ? std::string_view(command->full_name) : "NULL",
-      session.user->name, session.protocol.get());
+      session.user->name, tracking_redirect(session), session.protocol.get());
 }
 
 }  // namespace respcask::server

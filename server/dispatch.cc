@@ -36,6 +36,7 @@ class Request {
   bool authenticated();
   bool allowed_in_multi();
   bool permitted();
+  void trim_tracking();
   bool memory_suffices();
   bool allowed_in_pubsub();
 
@@ -51,8 +52,10 @@ class Request {
   Outcome block(Scope& scope);
   void served_after_waking(Scope& scope);
   Outcome done();
+  void end_caching();
 
   void reject(std::string_view error);
+  void write_own_pushes();
   bool in_multi() const { return session_.transaction && session_.transaction->in_multi; }
   bool is_exec() const { return (command_->flags & kExecutes) != 0; }
   // The flags that count for the checks: EXEC does what its queue does.
@@ -172,6 +175,15 @@ bool Request::allowed_in_multi() {
   return false;
 }
 
+// As in Redis the table of tracked keys is brought below its limit before commands, which is all
+// that keeps it there; the maintenance thread does the rest where no commands come.
+void Request::trim_tracking() {
+  const uint64_t max_keys = turn_.config().tracking_table_max_keys;
+  if (server_.tracking.idle() || !server_.tracking.over(max_keys)) return;
+  server_.trim_tracking(turn_, &session_);  // with the shards locked one at a time
+  write_own_pushes();
+}
+
 // Above maxmemory nothing that may grow runs; nor is it queued, as a queue takes memory itself.
 bool Request::memory_suffices() {
   const uint64_t limit = turn_.config().maxmemory;
@@ -221,7 +233,11 @@ Outcome Request::process() {
   const bool may_all = session_.has_full_access();
   if (!may_all && current_access(session_) == Access::kGone) return Outcome::kClose;
   if (!allowed_by_configuration() || !(may_all || authenticated()) || !allowed_in_multi() ||
-      !(may_all || permitted()) || !memory_suffices() || !allowed_in_pubsub()) {
+      !(may_all || permitted())) {
+    return done();
+  }
+  trim_tracking();
+  if (!memory_suffices() || !allowed_in_pubsub()) {
     return done();
   }
   if (must_wait_for_pause() && postpone()) return Outcome::kBlocked;
@@ -361,6 +377,7 @@ Outcome Request::run_command() {
 
 // The values that the command met and that are not in memory are fetched by the readers.
 Outcome Request::park(Scope& scope) {
+  write_own_pushes();
   auto parked = std::make_shared<Parked>();
   // What was fetched for an earlier run is needed again.
   if (session_.parked != nullptr) {
@@ -379,6 +396,7 @@ Outcome Request::park(Scope& scope) {
 Outcome Request::block(Scope& scope) {
   scope.end_command();
   scope.finish();
+  write_own_pushes();
   if (session_.waiter != nullptr) {
     // Woken in vain: it keeps its place and its deadline, and those behind it have their turn.
     const std::shared_ptr<Waiter> waiter = session_.waiter;
@@ -421,6 +439,21 @@ void Request::served_after_waking(Scope& scope) {
   for (const OwnedKey& key : waiter->keys) scope.signal(key.ref());
 }
 
+// CLIENT CACHING counts for the next command, or transaction.
+void Request::end_caching() {
+  const bool is_client =
+      command_ != nullptr && command_->parent != nullptr && command_->parent->row->name == "client";
+  if (!is_client && !in_multi()) session_.tracking.fetch_and(~uint32_t{kTracksCaching});
+}
+
+// No reply: CLIENT REPLY does not hold it back.
+void Request::write_own_pushes() {
+  if (turn_.own_pushes.empty()) return;
+  reply_.raw(turn_.own_pushes);
+  turn_.own_pushes.clear();
+  reply_begin_ = reply_.size();
+}
+
 Outcome Request::done() {
   // CLIENT REPLY OFF and SKIP: the command ran, its reply is not sent.
   switch (session_.reply_mode.get()) {
@@ -437,6 +470,8 @@ Outcome Request::done() {
       session_.reply_mode = ReplyMode::kOn;
       break;
   }
+  write_own_pushes();
+  if ((session_.tracking.load(std::memory_order_relaxed) & kTracksCaching) != 0) end_caching();
   return session_.close_after_reply ? Outcome::kClose : Outcome::kDone;
 }
 

@@ -84,6 +84,20 @@ void count(Turn& turn, const Session& session, const TableEntry& command,
   }
 }
 
+// A client that tracks has read the command's keys; their shards are locked.
+void remember_reads(Scope& scope, Turn& turn, const Session& session, const TableEntry& command) {
+  const uint32_t flags = session.tracking;
+  if ((command.flags & kReadonly) == 0 || (command.flags & kPubsub) != 0) return;
+  const bool caching = (flags & kTracksCaching) != 0;
+  if ((flags & kTracksBroadcast) != 0 || ((flags & kTracksOptIn) != 0 && !caching) ||
+      ((flags & kTracksOptOut) != 0 && caching)) {
+    return;
+  }
+  for (const KeyRef& key : turn.scratch.keys) {
+    turn.server.tracking.remember(scope.tables(key.shard).tracked, key.name, session);
+  }
+}
+
 }  // namespace
 
 Ran execute(Scope& scope, Turn& turn, Session& session, const TableEntry& command,
@@ -91,6 +105,7 @@ Ran execute(Scope& scope, Turn& turn, Session& session, const TableEntry& comman
   const uint64_t begin_ns = turn.clock_ns();
   const size_t reply_begin = reply.size();
   turn.scratch.redacted.clear();
+  scope.runner = &session;
 
   Context context(scope, turn, session, command, args, reply);
   command.row->handler(context);
@@ -105,6 +120,9 @@ Ran execute(Scope& scope, Turn& turn, Session& session, const TableEntry& comman
     return Ran::kBlocked;
   }
   scope.end_command();
+  if ((session.tracking.load(std::memory_order_relaxed) & kTracks) != 0) {
+    remember_reads(scope, turn, session, command);
+  }
   turn.set_clock(Turn::monotonic_ns());
   count(turn, session, command, args, turn.clock_ns() - begin_ns, turn.new_errors());
   show_monitors(scope, turn, session, command, args);
@@ -169,11 +187,15 @@ bool serve(Scope& scope, Turn& turn, Waiter& waiter) {
   const std::string_view refusal =
       scope.reserve(bytes_to_reserve(waiter.args), growth_of(waiter.command->flags));
   Ran ran = Ran::kReplied;
+  // What the one who serves is to be told himself waits for his own reply.
+  std::string own_pushes = std::exchange(turn.own_pushes, {});
   if (!refusal.empty()) {
     reply.error(refusal);
   } else {
     ran = execute(scope, turn, session, *waiter.command, waiter.args, reply);
   }
+  own_pushes.swap(turn.own_pushes);
+  if (ran != Ran::kReplied && !own_pushes.empty()) waiter.link->push(own_pushes);
   switch (ran) {
     case Ran::kBlocked:
       scope.block.reset();
@@ -190,6 +212,7 @@ bool serve(Scope& scope, Turn& turn, Waiter& waiter) {
     case Ran::kReplied:
       break;
   }
+  reply.raw(own_pushes);
   scope.finish();
   leave_lines(scope, waiter);
   waiter.touched = scope.locked();

@@ -184,7 +184,7 @@ void Info::write_clients() {
   field("client_recent_max_input_buffer", clients().largest_input);
   field("client_recent_max_output_buffer", clients().largest_output);
   field("blocked_clients", server_.blocked_clients());
-  field("tracking_clients", 0);
+  field("tracking_clients", server_.tracking.clients());
   field("clients_in_timeout_table", clients().with_deadline);
 }
 
@@ -318,10 +318,12 @@ void Info::write_stats() {
                                           "migrate_cached_sockets",   "slave_expires_tracked_keys",
                                           "active_defrag_hits",       "active_defrag_misses",
                                           "active_defrag_key_hits",   "active_defrag_key_misses",
-                                          "total_active_defrag_time", "current_active_defrag_time",
-                                          "tracking_total_keys",      "tracking_total_items",
-                                          "tracking_total_prefixes",  "unexpected_error_replies"};
+                                          "total_active_defrag_time", "current_active_defrag_time"};
   zeros(kAbsent);
+  field("tracking_total_keys", server_.tracking.keys());
+  field("tracking_total_items", server_.tracking.items());
+  field("tracking_total_prefixes", server_.tracking.prefix_count());
+  field("unexpected_error_replies", 0);
   field("total_error_replies", totals.error_replies);
   field("dump_payload_sanitizations", 0);
   field("total_reads_processed", totals.reads);

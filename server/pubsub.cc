@@ -19,10 +19,12 @@ void Outbox::add(Pubsub& pubsub, ChannelKind kind, std::string_view channel,
 }
 
 void Outbox::deliver() {
-  if (messages_.empty()) return;
-  pubsub_->deliver(*this);
-  messages_.clear();
-  bytes_.clear();
+  if (!messages_.empty()) {
+    pubsub_->deliver(*this);
+    messages_.clear();
+    bytes_.clear();
+  }
+  invalidations.deliver();
 }
 
 // --- subscriptions ------------------------------------------------------------------------------

@@ -21,6 +21,8 @@
 #include <vector>
 
 #include "resp/writer.h"
+#include "server/string_hash.h"
+#include "server/tracking.h"
 
 namespace respcask::server {
 
@@ -28,10 +30,6 @@ class Link;
 class Pubsub;
 class Session;
 
-struct StringHash {
-  using is_transparent = void;
-  size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
-};
 using StringSet = std::unordered_set<std::string, StringHash, std::equal_to<>>;
 
 // What one session listens to; owned by it, changed on its loop under the Pubsub's mutex.
@@ -43,15 +41,18 @@ struct Subscriptions {
 
 enum class ChannelKind : uint8_t { kChannel, kPattern, kShard };
 
-// Messages that wait for the end of a turn. Moved, never shared; empty after deliver().
+// What waits for the end of a turn to be told: messages to channels, and what clients with copies
+// of keys are to forget. Moved, never shared; empty after deliver().
 class Outbox {
  public:
-  bool empty() const { return messages_.empty(); }
+  bool empty() const { return messages_.empty() && invalidations.empty(); }
   // `origin`: the id of the session that has had its own copy already; 0: none.
   void add(Pubsub& pubsub, ChannelKind kind, std::string_view channel, std::string_view payload,
            uint64_t origin);
-  // Sends everything, in order.
+  // Sends everything: the messages in order, then the invalidations.
   void deliver();
+
+  Invalidations invalidations;
 
  private:
   friend class Pubsub;

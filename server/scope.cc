@@ -92,7 +92,7 @@ void Scope::expire(const KeyRef& key) {
   if (turn_.server.paused(turn_.now_ms()) != PauseKind::kNone) return;
   expired_.push_back(OwnedKey::of(key));
   turn_.stats.expired.add();
-  modified(key);
+  changed(key, false);
   notify(EventClass::kExpired, "expired", key);
 }
 
@@ -111,8 +111,19 @@ void Scope::end_command() {
 }
 
 void Scope::modified(const KeyRef& key) {
+  changed(key, true);
+}
+
+Tracking::Audience Scope::audience(bool by_self) {
+  return {turn_.outbox.invalidations, runner, &turn_.own_pushes, by_self};
+}
+
+void Scope::changed(const KeyRef& key, bool by_self) {
   turn_.stats.changes.add();
   KeyTables& keyed = tables(key.shard);
+  if (!turn_.server.tracking.idle()) {
+    turn_.server.tracking.changed(keyed.tracked, key.name, audience(by_self));
+  }
   if (keyed.watched.empty()) return;
   const auto found = keyed.watched.find(key);
   if (found == keyed.watched.end()) return;
@@ -128,6 +139,13 @@ void Scope::modified(const KeyRef& key) {
     }
     watched.watch->touched.store(true, std::memory_order_relaxed);
   }
+}
+
+void Scope::forget_copies() {
+  if (turn_.server.tracking.idle()) return;
+  std::vector<TrackedKeys*> all;
+  for (uint32_t index : locked_) all.push_back(&tables(index).tracked);
+  turn_.server.tracking.flushed(all, audience(true));
 }
 
 void Scope::flush(uint32_t db) {

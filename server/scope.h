@@ -60,6 +60,10 @@ class Scope {
   void end_command();
   // A key has changed: WATCH, tracking, the count of changes.
   void modified(const KeyRef& key);
+  // Databases were emptied: copies of any key are out of date. All shards are locked.
+  void forget_copies();
+  // Who hears that copies of a key are out of date; `by_self`: the running command has changed it.
+  Tracking::Audience audience(bool by_self);
   // All keys of a database are about to change by FLUSHDB or, with `other`, by SWAPDB.
   void flush(uint32_t db);
   void swap(uint32_t db1, uint32_t db2);
@@ -79,6 +83,9 @@ class Scope {
   void signal(const KeyRef& key, uint64_t after = 0);
   bool has_ready() const { return !ready_.empty(); }
   std::vector<Ready> take_ready() { return std::exchange(ready_, {}); }
+
+  // The session whose command runs; null: none does.
+  const Session* runner = nullptr;
 
   // Values that were fetched while the command was parked; null: none.
   const Parked* fetched = nullptr;
@@ -105,6 +112,8 @@ class Scope {
   bool shown = false;  // the command was shown to MONITOR when it began to wait
 
  private:
+  void changed(const KeyRef& key, bool by_self);
+
   Turn& turn_;
   engine::ShardSet locked_;
   engine::ShardSet written_;

@@ -110,6 +110,7 @@ void Server::remove_session(Session& session) {
   }
   unwatch(session);
   pubsub.unsubscribe_all(session);
+  tracking.disable(session);
   remove_monitor(session);
 }
 
@@ -126,6 +127,11 @@ bool Server::with_session(uint64_t id, const std::function<void(Session&)>& use)
   if (found == sessions_.end()) return false;
   use(*found->second);
   return true;
+}
+
+void Server::with_sessions(const std::function<void(const std::map<uint64_t, Session*>&)>& use) {
+  std::lock_guard guard(sessions_mutex_);
+  use(sessions_);
 }
 
 // --- waiting ------------------------------------------------------------------------------------
@@ -284,6 +290,20 @@ bool Server::expire_cycle(uint32_t index, Turn& turn) {
   return removed == kKeysAtOnce;
 }
 
+void Server::trim_tracking(Turn& turn, const Session* self) {
+  // Enough for a command not to notice; the more there is to do the more commands come to do it.
+  constexpr size_t kKeysAtOnce = 100;
+  const uint64_t max_keys = turn.config().tracking_table_max_keys;
+  const Tracking::Audience audience{turn.outbox.invalidations, self, &turn.own_pushes, false};
+  const uint32_t shards = store.shard_count();
+  const auto first = static_cast<uint32_t>(turn.clock_ns() / 1000 % shards);
+  for (uint32_t i = 0; i < shards && tracking.over(max_keys); ++i) {
+    const uint32_t shard = (first + i) % shards;
+    std::lock_guard guard(store.shard(shard));
+    tracking.trim(tables(shard).tracked, max_keys, kKeysAtOnce / shards + 1, audience);
+  }
+}
+
 void Server::maintain() {
   using namespace std::chrono_literals;
   Turn turn(*this);
@@ -294,6 +314,9 @@ void Server::maintain() {
     lock.unlock();
     rates.sample(stats.sum(), Turn::monotonic_ns());
     used_memory();  // so that its peak is known
+    turn.begin();
+    trim_tracking(turn, nullptr);
+    commit(turn);
     for (uint32_t shard = 0; shard < store.shard_count(); ++shard) {
       turn.begin();
       // A commit for every few slices: what is pending does not pile up, and a shard that is full

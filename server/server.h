@@ -36,6 +36,7 @@
 #include "server/session.h"
 #include "server/slowlog.h"
 #include "server/stats.h"
+#include "server/tracking.h"
 #include "server/turn.h"
 
 namespace respcask::server {
@@ -62,6 +63,7 @@ class Server {
   acl::Log acl_log;
   Stats stats;
   Pubsub pubsub;
+  Tracking tracking{*this};
   Slowlog slowlog;
   LatencyMonitor latency;
   ProcessMemory memory;
@@ -81,6 +83,9 @@ class Server {
   void for_each_session(const std::function<bool(Session&)>& visit);
   // Calls `use` with the session of that id. False if there is none.
   bool with_session(uint64_t id, const std::function<void(Session&)>& use);
+
+  // Calls `use` with all of them, by id, under the same rules.
+  void with_sessions(const std::function<void(const std::map<uint64_t, Session*>&)>& use);
 
   // CLIENT UNBLOCK. False if the client is not blocked.
   bool unblock(uint64_t id, bool with_error);
@@ -120,6 +125,11 @@ class Server {
   bool expire_cycle(uint32_t shard, Turn& turn);
   // DEBUG SET-ACTIVE-EXPIRE.
   std::atomic<bool> active_expire{true};
+
+  // Forgets some of the keys that clients track, if there are more than tracking-table-max-keys. No
+  // shard may be locked. `self`: the session that is about to run a command on this thread, or
+  // null.
+  void trim_tracking(Turn& turn, const Session* self);
 
   // Commits what the turn touched and delivers its messages: what a thread that is not a loop does
   // at the end of its work.

@@ -43,6 +43,7 @@ void Session::reset() {
   discard_transaction(*this);
   transaction = nullptr;
   server.pubsub.unsubscribe_all(*this);
+  server.tracking.disable(*this);
   server.remove_monitor(*this);
   db = 0;
   protocol = 2;

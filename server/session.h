@@ -167,6 +167,10 @@ class Session {
   Shown<int> queued_commands = -1;  // in MULTI; -1: not in MULTI
   Shown<size_t> queued_bytes;
   Shown<uint32_t> watched_count;
+  // CLIENT TRACKING: TrackingFlag bits, and whom messages go to instead of this session; 0: nobody.
+  // Set by Tracking; that a redirection is broken is noted by whoever meets it.
+  std::atomic<uint32_t> tracking{0};
+  Shown<uint64_t> tracking_redirect;
 
   std::atomic<Access> access{Access::kStale};
 

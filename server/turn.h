@@ -69,6 +69,8 @@ class Turn {
   engine::ShardSet touched;  // shards that were read or written: to be committed
   engine::ShardSet written;  // those that were written
   Outbox outbox;
+  // Invalidations for the session whose command runs, as they leave behind its reply.
+  std::string own_pushes;
 
   // Whether error replies were counted since the last call: what makes a command a failed one.
   // A transaction has not failed because one of its commands has, as that one has asked already.

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <limits>
 #include <optional>
 #include <string>
@@ -13,6 +12,7 @@
 
 #include "server/client_info.h"
 #include "server/command_table.h"
+#include "server/commands/client_tracking.h"
 #include "server/context.h"
 #include "server/identity.h"
 #include "server/server.h"
@@ -244,7 +244,11 @@ void cmd_client_unblock(Context& c) {
 }
 
 void cmd_client_help(Context& c) {
-  static constexpr std::array<std::string_view, 36> kLines = {
+  static constexpr std::string_view kLines[] = {
+      "CACHING (YES|NO)",
+      "    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
+      "GETREDIR",
+      "    Return the client ID we are redirecting to when tracking is enabled.",
       "GETNAME",
       "    Return the name of the current connection.",
       "ID",
@@ -279,6 +283,11 @@ void cmd_client_help(Context& c) {
       "    Assign the name <name> to the current connection.",
       "UNBLOCK <clientid> [TIMEOUT|ERROR]",
       "    Unblock the specified blocked client.",
+      "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+      "         [OPTIN] [OPTOUT] [NOLOOP]",
+      "    Control server assisted client side caching.",
+      "TRACKINGINFO",
+      "    Report tracking status for the current connection.",
       "NO-EVICT (ON|OFF)",
       "    Protect current client connection from eviction.",
   };
@@ -406,6 +415,8 @@ constexpr Argument kClientUnblockArgs[] = {
      .sub = kClientUnblockArgsTimeoutError},
 };
 constexpr Command kClientSubcommands[] = {
+    kClientCachingRow,
+    kClientGetredirRow,
     {.name = "getname",
      .handler = cmd_client_getname,
      .arity = 2,
@@ -507,6 +518,8 @@ constexpr Command kClientSubcommands[] = {
      .summary = "Set the current connection name",
      .arguments = kClientSetnameArgs,
      .categories = kCatConnection},
+    kClientTrackingRow,
+    kClientTrackinginfoRow,
     {.name = "unblock",
      .handler = cmd_client_unblock,
      .arity = -3,

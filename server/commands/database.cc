@@ -53,6 +53,7 @@ void flush(Context& c, uint32_t begin, uint32_t end) {
       break;
     }
   }
+  c.scope().forget_copies();
   c.ok();
 }
 

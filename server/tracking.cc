@@ -1,0 +1,288 @@
+#include "server/tracking.h"
+
+#include <algorithm>
+#include <iterator>
+#include <random>
+#include <utility>
+
+#include "server/server.h"
+
+namespace respcask::server {
+namespace {
+
+using Sessions = std::map<uint64_t, Session*>;
+
+constexpr std::string_view kChannel = "__redis__:invalidate";
+
+bool either_begins_other(std::string_view a, std::string_view b) {
+  return a.starts_with(b) || b.starts_with(a);
+}
+
+// Nothing if the session is not there or does not track in the way asked for.
+Session* tracker(const Sessions& sessions, uint64_t id, bool broadcast) {
+  const auto found = sessions.find(id);
+  if (found == sessions.end()) return nullptr;
+  const uint32_t flags = found->second->tracking;
+  const bool as_wanted = (flags & kTracks) != 0 && ((flags & kTracksBroadcast) != 0) == broadcast;
+  return as_wanted ? found->second : nullptr;
+}
+
+void mark_redirect_broken(Session& session) {
+  uint32_t flags = session.tracking;
+  while ((flags & kTracks) != 0 &&
+         !session.tracking.compare_exchange_weak(flags, flags | kTracksBrokenRedirect)) {
+  }
+}
+
+void push_redirect_broken(Session& session, uint64_t redirect) {
+  mark_redirect_broken(session);
+  if (session.protocol != 3) return;
+  std::string bytes;
+  resp::Writer out(bytes, 3);
+  out.push(2);
+  out.bulk("tracking-redir-broken");
+  out.integer(static_cast<int64_t>(redirect));
+  session.link->push(bytes);
+}
+
+// Sends one message to the session or to whom it redirects. `write_keys` writes what follows the
+// message's name: an array of keys, or nil for all.
+template <class WriteKeys>
+void send(const Sessions& sessions, Session& session, const WriteKeys& write_keys) {
+  Session* target = &session;
+  const uint64_t redirect = session.tracking_redirect;
+  if (redirect != 0) {
+    const auto found = sessions.find(redirect);
+    if (found == sessions.end()) return push_redirect_broken(session, redirect);
+    target = found->second;
+  }
+  std::string bytes;
+  resp::Writer out(bytes, target->protocol);
+  if (out.protocol() == 3) {
+    out.push(2);
+    out.bulk("invalidate");
+  } else if (redirect != 0 && target->subscribed()) {
+    out.push(3);
+    out.bulk("message");
+    out.bulk(kChannel);
+  } else {
+    return;  // RESP2 has no messages but those of pub/sub
+  }
+  write_keys(out);
+  target->link->push(bytes);
+}
+
+void write_key(resp::Writer& out, std::optional<std::string_view> key) {
+  if (!key) return out.bulk_null();
+  out.array(1);
+  out.bulk(*key);
+}
+
+}  // namespace
+
+// --- a session's own state ----------------------------------------------------------------------
+
+std::optional<Tracking::Overlap> Tracking::overlap(const Session& session,
+                                                   std::span<const std::string_view> wanted) const {
+  const std::vector<std::string> own = prefixes(session);
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    for (const std::string& prefix : own) {
+      if (either_begins_other(prefix, wanted[i])) return Overlap{wanted[i], prefix, true};
+    }
+    for (const std::string_view later : wanted.subspan(i + 1)) {
+      if (either_begins_other(later, wanted[i])) {
+        return Overlap{wanted[i], std::string(later), false};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+void Tracking::enable(Session& session, uint64_t redirect, uint32_t options,
+                      std::span<const std::string_view> wanted) {
+  if ((session.tracking & kTracks) == 0) clients_.fetch_add(1, std::memory_order_relaxed);
+  session.tracking_redirect = redirect;
+  const uint32_t caching = session.tracking & kTracksCaching;
+  session.tracking = kTracks | options | caching;
+  if ((options & kTracksBroadcast) == 0) return;
+  constexpr std::string_view kAll[] = {""};
+  if (wanted.empty()) wanted = kAll;
+  std::lock_guard guard(prefixes_mutex_);
+  for (const std::string_view prefix : wanted) {
+    std::vector<uint64_t>& ids = prefixes_.try_emplace(std::string(prefix)).first->second;
+    const auto place = std::lower_bound(ids.begin(), ids.end(), session.id);
+    if (place == ids.end() || *place != session.id) ids.insert(place, session.id);
+  }
+  prefix_count_.store(prefixes_.size(), std::memory_order_relaxed);
+}
+
+void Tracking::disable(Session& session) {
+  const uint32_t flags = session.tracking.exchange(0);
+  if ((flags & kTracks) == 0) return;
+  clients_.fetch_sub(1, std::memory_order_relaxed);
+  if ((flags & kTracksBroadcast) == 0) return;
+  std::lock_guard guard(prefixes_mutex_);
+  for (auto at = prefixes_.begin(); at != prefixes_.end();) {
+    std::erase(at->second, session.id);
+    at = at->second.empty() ? prefixes_.erase(at) : std::next(at);
+  }
+  prefix_count_.store(prefixes_.size(), std::memory_order_relaxed);
+}
+
+std::vector<std::string> Tracking::prefixes(const Session& session) const {
+  std::vector<std::string> own;
+  if ((session.tracking & kTracksBroadcast) == 0) return own;
+  std::lock_guard guard(prefixes_mutex_);
+  for (const auto& [prefix, ids] : prefixes_) {
+    if (std::binary_search(ids.begin(), ids.end(), session.id)) own.push_back(prefix);
+  }
+  return own;
+}
+
+// --- keys ---------------------------------------------------------------------------------------
+
+void Tracking::remember(TrackedKeys& tracked, std::string_view key, const Session& session) {
+  auto found = tracked.find(key);
+  if (found == tracked.end()) {
+    found = tracked.try_emplace(std::string(key)).first;
+    keys_.fetch_add(1, std::memory_order_relaxed);
+  }
+  std::vector<uint64_t>& ids = found->second;
+  const auto place = std::lower_bound(ids.begin(), ids.end(), session.id);
+  if (place != ids.end() && *place == session.id) return;
+  ids.insert(place, session.id);
+  items_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Tracking::changed(TrackedKeys& tracked, std::string_view key, const Audience& audience) {
+  if (prefix_count() != 0) {
+    auto& keys = audience.others.broadcast_;
+    auto found = keys.find(key);
+    if (found == keys.end()) found = keys.emplace(key, 0).first;
+    found->second = audience.by_self && audience.self != nullptr ? audience.self->id : 0;
+    audience.others.tracking_ = this;
+  }
+  if (tracked.empty()) return;
+  const auto found = tracked.find(key);
+  if (found != tracked.end()) forget(tracked, found, audience);
+}
+
+void Tracking::forget(TrackedKeys& tracked, Entry entry, const Audience& audience) {
+  auto node = tracked.extract(entry);
+  std::vector<uint64_t>& ids = node.mapped();
+  keys_.fetch_sub(1, std::memory_order_relaxed);
+  items_.fetch_sub(ids.size(), std::memory_order_relaxed);
+  if (const Session* self = audience.self) {
+    const auto mine = std::lower_bound(ids.begin(), ids.end(), self->id);
+    if (mine != ids.end() && *mine == self->id) {
+      const uint32_t flags = self->tracking;
+      const bool spared = audience.by_self && (flags & kTracksNoLoop) != 0;
+      const bool reads_keys = (flags & (kTracks | kTracksBroadcast)) == kTracks;
+      if (spared || self->tracking_redirect == 0) ids.erase(mine);
+      if (!spared && reads_keys && self->tracking_redirect == 0) tell_self(audience, node.key());
+    }
+  }
+  if (ids.empty()) return;
+  audience.others.tracking_ = this;
+  audience.others.entries_.push_back({std::move(node.key()), std::move(ids), 0, false});
+}
+
+void Tracking::tell_self(const Audience& audience, std::optional<std::string_view> key) const {
+  if (audience.self->protocol != 3) return;
+  resp::Writer out(*audience.own, 3);
+  out.push(2);
+  out.bulk("invalidate");
+  write_key(out, key);
+}
+
+void Tracking::flushed(std::span<TrackedKeys* const> tables, const Audience& audience) {
+  for (TrackedKeys* tracked : tables) {
+    size_t items = 0;
+    for (const auto& [key, ids] : *tracked) items += ids.size();
+    keys_.fetch_sub(tracked->size(), std::memory_order_relaxed);
+    items_.fetch_sub(items, std::memory_order_relaxed);
+    *tracked = {};
+  }
+  uint64_t told = 0;
+  const Session* self = audience.self;
+  if (self != nullptr && (self->tracking & kTracks) != 0 && self->tracking_redirect == 0) {
+    tell_self(audience, std::nullopt);
+    told = self->id;
+  }
+  audience.others.tracking_ = this;
+  audience.others.entries_.push_back({{}, {}, told, true});
+}
+
+void Tracking::trim(TrackedKeys& tracked, uint64_t max_keys, size_t effort,
+                    const Audience& audience) {
+  thread_local std::minstd_rand random{std::random_device{}()};
+  for (; effort > 0 && !tracked.empty() && over(max_keys); --effort) {
+    size_t bucket = random() % tracked.bucket_count();
+    while (tracked.bucket_size(bucket) == 0) bucket = (bucket + 1) % tracked.bucket_count();
+    forget(tracked, tracked.find(tracked.begin(bucket)->first), audience);
+  }
+}
+
+// --- telling ------------------------------------------------------------------------------------
+
+void Invalidations::deliver() {
+  if (empty()) return;
+  tracking_->deliver(*this);
+  entries_.clear();
+  broadcast_.clear();
+}
+
+void Tracking::deliver(const Invalidations& what) {
+  server_.with_sessions([&](const Sessions& sessions) {
+    for (const Invalidations::Entry& entry : what.entries_) {
+      if (entry.all_keys) {
+        const auto write = [](resp::Writer& out) { write_key(out, std::nullopt); };
+        for (const auto& [id, session] : sessions) {
+          if (id == entry.told || (session->tracking & kTracks) == 0) continue;
+          send(sessions, *session, write);
+        }
+        continue;
+      }
+      const auto write = [&](resp::Writer& out) { write_key(out, entry.key); };
+      for (const uint64_t id : entry.clients) {
+        if (Session* session = tracker(sessions, id, false)) send(sessions, *session, write);
+      }
+    }
+    if (!what.broadcast_.empty()) deliver_broadcast(what, sessions);
+  });
+}
+
+// One message a prefix, with all keys of the turn that begin with it.
+void Tracking::deliver_broadcast(const Invalidations& what, const Sessions& sessions) const {
+  std::lock_guard guard(prefixes_mutex_);
+  std::vector<std::string_view> all, of_others;
+  for (const auto& [prefix, ids] : prefixes_) {
+    auto at = what.broadcast_.lower_bound(prefix);
+    const auto first = at;
+    all.clear();
+    for (; at != what.broadcast_.end() && at->first.starts_with(prefix); ++at) {
+      all.push_back(at->first);
+    }
+    const auto last = at;
+    if (all.empty()) continue;
+    for (const uint64_t id : ids) {
+      Session* session = tracker(sessions, id, true);
+      if (session == nullptr) continue;
+      const std::vector<std::string_view>* keys = &all;
+      if ((session->tracking & kTracksNoLoop) != 0) {
+        of_others.clear();
+        for (at = first; at != last; ++at) {
+          if (at->second != id) of_others.push_back(at->first);
+        }
+        if (of_others.empty()) continue;
+        keys = &of_others;
+      }
+      send(sessions, *session, [&](resp::Writer& out) {
+        out.array(keys->size());
+        for (const std::string_view key : *keys) out.bulk(key);
+      });
+    }
+  }
+}
+
+}  // namespace respcask::server

@@ -1,0 +1,157 @@
+// Tracking: who keeps copies of which keys (CLIENT TRACKING), and telling them when a key changes.
+//
+// Without BCAST the server remembers, for each key that a tracking client has read, the client's
+// id: TrackedKeys, one table a shard, under the shard's lock, so that a read and its entry are one
+// step to whoever changes the key. A change takes the key's entry out of the table; the clients are
+// told once, and again when they have read again. With BCAST nothing is remembered: a client hears
+// of every key that begins with one of its prefixes. As in Redis the database plays no part.
+//
+// A change goes into the Invalidations of its thread's turn, which leave together with the turn's
+// messages (pubsub.h), after its writes are in the kernel. Redis writes to the one who made the
+// change right behind the reply, so what concerns the session that runs the command is handed back
+// to the caller instead. Somebody who has read a key in between is told needlessly, never too
+// little: his entry was made under the shard's lock, before the change or after it.
+//
+// Ids are looked up when messages leave: of a client that is gone, or no longer tracks, entries
+// stay until their key changes. Sessions change their own tracking state, on their own loop, by
+// enable() and disable(). All methods may be called from any thread; those that take a TrackedKeys
+// with its shard locked.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "resp/writer.h"
+#include "server/string_hash.h"
+
+namespace respcask::server {
+
+class Server;
+class Session;
+class Tracking;
+
+// Bits of Session::tracking. All are 0 unless kTracks is set.
+enum TrackingFlag : uint32_t {
+  kTracks = 1 << 0,
+  kTracksBroadcast = 1 << 1,
+  kTracksOptIn = 1 << 2,
+  kTracksOptOut = 1 << 3,
+  kTracksNoLoop = 1 << 4,
+  kTracksCaching = 1 << 5,         // CLIENT CACHING was called: it counts for the next command
+  kTracksBrokenRedirect = 1 << 6,  // whoever messages are redirected to is gone
+};
+
+// The keys of one shard that clients have read, with the clients' ids in ascending order.
+using TrackedKeys =
+    std::unordered_map<std::string, std::vector<uint64_t>, StringHash, std::equal_to<>>;
+
+// What a turn's changes have made out of date. Moved, never shared; empty after deliver().
+class Invalidations {
+ public:
+  bool empty() const { return entries_.empty() && broadcast_.empty(); }
+  void deliver();
+
+ private:
+  friend class Tracking;
+  struct Entry {
+    std::string key;
+    std::vector<uint64_t> clients;
+    uint64_t told = 0;      // with all_keys: the client that has been told already; 0: none
+    bool all_keys = false;  // a database was emptied: every tracking client hears of it
+  };
+  Tracking* tracking_ = nullptr;
+  std::vector<Entry> entries_;
+  // For BCAST, which sends the keys of a turn together: each with the client that changed it last;
+  // 0: none.
+  std::map<std::string, uint64_t, std::less<>> broadcast_;
+};
+
+class Tracking {
+ public:
+  explicit Tracking(Server& server) : server_(server) {}
+  Tracking(const Tracking&) = delete;
+  Tracking& operator=(const Tracking&) = delete;
+
+  // Nobody tracks, nor is anything left in the tables: all that follows may be skipped.
+  bool idle() const {
+    return clients_.load(std::memory_order_relaxed) == 0 &&
+           keys_.load(std::memory_order_relaxed) == 0;
+  }
+
+  // --- a session's own state ------------------------------------------------------------------
+  // The first of `prefixes` that overlaps with one that the session has, or with a later one, and
+  // that other one.
+  struct Overlap {
+    std::string_view prefix;
+    std::string other;
+    bool existing = false;
+  };
+  std::optional<Overlap> overlap(const Session& session,
+                                 std::span<const std::string_view> prefixes) const;
+  // `options`: kTracksBroadcast and the like. With BCAST `prefixes` are added to those that the
+  // session has; none stands for all keys.
+  void enable(Session& session, uint64_t redirect, uint32_t options,
+              std::span<const std::string_view> prefixes);
+  void disable(Session& session);
+  // In ascending order.
+  std::vector<std::string> prefixes(const Session& session) const;
+
+  // --- keys -----------------------------------------------------------------------------------
+  // The session has read the key.
+  void remember(TrackedKeys& tracked, std::string_view key, const Session& session);
+
+  // Who is to hear of a change, and how. `self`: the session whose command runs, null if none does;
+  // what it is to be told itself is written to `own`. `by_self`: the change is its doing, which
+  // NOLOOP spares it.
+  struct Audience {
+    Invalidations& others;
+    const Session* self = nullptr;
+    std::string* own = nullptr;
+    bool by_self = false;
+  };
+  void changed(TrackedKeys& tracked, std::string_view key, const Audience& audience);
+  // All keys of a database are gone. `tables`: of all shards, which are locked.
+  void flushed(std::span<TrackedKeys* const> tables, const Audience& audience);
+
+  // Forgets keys of one shard, drawn at random, until no more than `max_keys` (0: any number) are
+  // left in all or `effort` of them have gone; the clients are told as if the keys had changed.
+  bool over(uint64_t max_keys) const {
+    return max_keys != 0 && keys_.load(std::memory_order_relaxed) > max_keys;
+  }
+  void trim(TrackedKeys& tracked, uint64_t max_keys, size_t effort, const Audience& audience);
+
+  // --- counts, for INFO -----------------------------------------------------------------------
+  size_t clients() const { return clients_.load(std::memory_order_relaxed); }
+  size_t keys() const { return keys_.load(std::memory_order_relaxed); }
+  size_t items() const { return items_.load(std::memory_order_relaxed); }
+  size_t prefix_count() const { return prefix_count_.load(std::memory_order_relaxed); }
+
+ private:
+  friend class Invalidations;
+  using Entry = TrackedKeys::iterator;
+
+  void forget(TrackedKeys& tracked, Entry entry, const Audience& audience);
+  void tell_self(const Audience& audience, std::optional<std::string_view> key) const;
+  void deliver(const Invalidations& what);
+  void deliver_broadcast(const Invalidations& what,
+                         const std::map<uint64_t, Session*>& sessions) const;
+
+  Server& server_;
+  std::atomic<size_t> clients_{0};
+  std::atomic<size_t> keys_{0};
+  std::atomic<size_t> items_{0};
+  std::atomic<size_t> prefix_count_{0};
+  mutable std::mutex prefixes_mutex_;
+  std::map<std::string, std::vector<uint64_t>, std::less<>> prefixes_;  // with the clients' ids
+};
+
+}  // namespace respcask::server
