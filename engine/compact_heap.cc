@@ -37,6 +37,7 @@ struct CompactHeap::State {
   std::vector<char*> cold;  // empty chunks without memory
   size_t fresh_chunks = 0;  // at the end of regions.back(), never used yet
   size_t block_bytes = 0;
+  size_t large_bytes = 0;  // of these, of blocks that are malloc's
 
   ~State() {
     while (unmap_region()) {
@@ -90,6 +91,7 @@ void* CompactHeap::allocate(size_t quanta) {
   if (quanta > kMaxQuanta) {
     block = std::malloc(bytes);
     if (block == nullptr) throw std::bad_alloc();
+    state_->large_bytes += bytes;
   } else {
     State::Size& size = state_->sizes[quanta];
     if (size.chunks.empty() || (size.in_last + 1) * bytes > kChunk) {
@@ -111,6 +113,7 @@ bool CompactHeap::free(void* block, size_t quanta) {
   state_->block_bytes -= bytes;
   if (quanta > kMaxQuanta) {
     std::free(block);
+    state_->large_bytes -= bytes;
     return false;
   }
   State::Size& size = state_->sizes[quanta];
@@ -132,8 +135,11 @@ void CompactHeap::release_block(void* block, size_t quanta) {
     std::free(block);
     return;
   }
-  if (quanta > kMaxQuanta) std::free(block);
   state_->block_bytes -= quanta * kQuantum;
+  if (quanta > kMaxQuanta) {
+    std::free(block);
+    state_->large_bytes -= quanta * kQuantum;
+  }
 }
 
 bool CompactHeap::release_region() {
@@ -149,6 +155,10 @@ size_t CompactHeap::memory_bytes() const {
     bytes += chunks->capacity() * sizeof(char*);
   }
   return bytes;
+}
+
+size_t CompactHeap::mapped_bytes() const {
+  return state_ ? state_->block_bytes - state_->large_bytes : 0;
 }
 
 }  // namespace respcask::engine

@@ -60,6 +60,8 @@ class CompactHeap {
   // Bytes of the blocks, and of the heap's own records. What lies beyond the last block of a size
   // has not been touched, or is less than a chunk.
   size_t memory_bytes() const;
+  // Of these, what does not come from malloc.
+  size_t mapped_bytes() const;
 
  private:
   struct State;

@@ -187,6 +187,36 @@ std::optional<std::pair<std::string_view, KeydirEntry>> Keydir::random(uint64_t 
   return pick(*pages_[index], next_random(state) % pages_[index]->count());
 }
 
+std::optional<std::pair<std::string_view, KeydirEntry>> Keydir::random_expiring(
+    uint64_t random_bits) {
+  if (expiring_ == 0) return std::nullopt;
+  uint64_t state = random_bits;
+  constexpr size_t kMany = 8;  // one key in so many is soon drawn from all
+  constexpr int kDraws = 32;
+  for (int draw = 0; draw < kDraws && expiring_ >= size_ / kMany; ++draw) {
+    const auto drawn = random(next_random(state));
+    if (drawn->second.expiry_ms != 0) return drawn;
+  }
+  // A page's number in the index may be stale, but not twice.
+  size_t from = page_index(next_random(state));
+  while (const auto number = expiry_.find_due(ExpiryIndex::kNever - 1, from)) {
+    size_t count = 0;
+    if (const KeydirPage* page = pages_[*number]) {
+      for (auto slot = page->first(); slot.index < page->count(); slot = page->next(slot)) {
+        count += KeydirPage::expiry_ms(slot) != 0 ? 1 : 0;
+      }
+      size_t skip = count == 0 ? 0 : next_random(state) % count;
+      for (auto slot = page->first(); count > 0; slot = page->next(slot)) {
+        if (KeydirPage::expiry_ms(slot) == 0 || skip-- > 0) continue;
+        return std::pair(page->key(slot), KeydirPage::decode(slot));
+      }
+    }
+    expiry_.set(*number, ExpiryIndex::kNever);
+    from = *number + 1;
+  }
+  return std::nullopt;
+}
+
 size_t Keydir::visit_due(int64_t now_ms, size_t limit, Visitor visit) {
   constexpr size_t kMaxKeyBytes = 1 << 20;  // copied at a time: keys may be very long
   struct Key {

@@ -90,9 +90,10 @@ class Keydir {
   // Sets the access word of a key, in place. Says whether the key is there.
   bool set_access(std::string_view key, uint64_t hash, uint32_t access);
 
-  size_t size() const { return size_; }          // keys
-  size_t expiring() const { return expiring_; }  // keys with an expiry
-  size_t memory_bytes() const;                   // bytes of memory held
+  size_t size() const { return size_; }                          // keys
+  size_t expiring() const { return expiring_; }                  // keys with an expiry
+  size_t memory_bytes() const;                                   // bytes of memory held
+  size_t mapped_bytes() const { return pages_.mapped_bytes(); }  // of these, not from malloc
 
   // Visits the keys of at least the page at `cursor` (0 to begin) and returns the next cursor,
   // whose low 16 bits are 0; returns 0 at the end. A key that is there from the first call to the
@@ -103,6 +104,10 @@ class Keydir {
   // A key chosen at random, near-uniformly, from 64 random bits; none if the keydir is empty. O(1)
   // expected. The key's bytes are good until the keydir is changed.
   std::optional<std::pair<std::string_view, KeydirEntry>> random(uint64_t random_bits) const;
+
+  // The same among the keys with an expiry; none if there is none. Where they are few the chances
+  // are even between pages rather than keys. O(1) expected; sets the expiry index right on its way.
+  std::optional<std::pair<std::string_view, KeydirEntry>> random_expiring(uint64_t random_bits);
 
   // Calls the visitor for up to `limit` keys whose expiry_ms is at most now_ms, and returns for how
   // many. The key and the entry are copies, and the visitor may change the keydir, in particular

@@ -27,6 +27,7 @@ class KeydirPages {
   size_t size() const { return directory_.size(); }
   const KeydirPage* operator[](size_t number) const { return directory_[number]; }
   size_t memory_bytes() const;
+  size_t mapped_bytes() const { return heap_.mapped_bytes(); }  // of these, not from malloc
 
   void push_back() { directory_.push_back(nullptr); }
   void pop_back();  // the last page must be null

@@ -104,6 +104,7 @@ ShardStats Shard::stats() {
   for (auto& database : databases_) {
     stats.keys += database->keys.size();
     stats.keydir_bytes += database->keys.memory_bytes();
+    stats.mapped_bytes += database->keys.mapped_bytes();
   }
   stats.collections = collections_.size();
   stats.segments = order_.size();

@@ -76,7 +76,8 @@ struct ShardStats {
   uint64_t total_bytes = 0;  // bytes of all segment files
   uint64_t pending_bytes = 0;
   uint64_t damaged_records = 0;
-  uint64_t keydir_bytes = 0;   // heap of the keydirs
+  uint64_t keydir_bytes = 0;   // memory of the keydirs
+  uint64_t mapped_bytes = 0;   // of that, what malloc knows nothing of
   uint64_t collections = 0;    // split ones
   uint64_t garbage = 0;        // databases and collections that wait to be freed,
   uint64_t garbage_freed = 0;  // and those that have been

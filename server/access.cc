@@ -33,6 +33,10 @@ uint32_t new_access(const Config& config, int64_t now_ms) {
   return counts_frequency(config) ? minutes(now_ms) << 8 | kNewCounter : seconds(now_ms);
 }
 
+uint32_t access_since(int64_t started_ms, uint32_t access, const Config& config) {
+  return access != 0 ? access : new_access(config, started_ms);
+}
+
 uint32_t touched_access(uint32_t access, const Config& config, int64_t now_ms) {
   if (!counts_frequency(config)) return seconds(now_ms);
   uint32_t counter = frequency(access, config, now_ms);

@@ -16,6 +16,9 @@ bool counts_frequency(const Config& config);
 
 // For a key that is new or overwritten.
 uint32_t new_access(const Config& config, int64_t now_ms);
+// The word of a key that may have been recovered at the start, and has 0 then until it is used: it
+// counts as new as of the start.
+uint32_t access_since(int64_t started_ms, uint32_t access, const Config& config);
 // For a key that is used, from its former word.
 uint32_t touched_access(uint32_t access, const Config& config, int64_t now_ms);
 

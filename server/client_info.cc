@@ -43,6 +43,17 @@ int64_t seconds_between(int64_t from_ms, int64_t to_ms) {
 
 }  // namespace
 
+size_t client_memory(const Session& session) {
+  constexpr size_t kConnectionBytes = 1024;  // beside the session and its buffers
+  // Of a watched key, a channel, a prefix: its name and its entries in two tables.
+  constexpr size_t kEntryBytes = 192;
+  const size_t entries = size_t{session.watched_count} + session.channel_count +
+                         session.pattern_count + session.shard_channel_count +
+                         session.tracking_prefixes;
+  return sizeof(Session) + kConnectionBytes + session.carrier.input_bytes() +
+         session.carrier.output_bytes() + session.queued_bytes + entries * kEntryBytes;
+}
+
 std::string client_info(const Session& session, int64_t now_ms) {
   const TableEntry* const command = session.last_command;
   const size_t input = session.carrier.input_bytes();
@@ -62,9 +73,9 @@ std::string client_info(const Session& session, int64_t now_ms) {
           now_ms),
       flags_of(session), session.db.get(), session.channel_count.get(), session.pattern_count.get(),
       session.shard_channel_count.get(), session.queued_commands.get(), input, queued,
-      output > 0 ? 1 : 0, output, sizeof(Session) + input + output + queued,
-      output > 0 ? "rw" : "r", command != nullptr ? std::string_view(command->full_name) : "NULL",
-      session.user->name, tracking_redirect(session), session.protocol.get());
+      output > 0 ? 1 : 0, output, client_memory(session), output > 0 ? "rw" : "r",
+      command != nullptr ? std::string_view(command->full_name) : "NULL", session.user->name,
+      tracking_redirect(session), session.protocol.get());
 }
 
 }  // namespace respcask::server

@@ -3,6 +3,7 @@
 // The session is alive and its registry is held, or it belongs to the calling thread's loop.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -12,5 +13,9 @@ class Session;
 
 // "id=3 addr=127.0.0.1:57126 ..." as of `now_ms` (Unix time), without a line break.
 std::string client_info(const Session& session, int64_t now_ms);
+
+// Bytes of memory that the client takes: its buffers, what it has queued, watches and subscribes
+// to. What maxmemory-clients bounds. Any thread that keeps the session alive.
+size_t client_memory(const Session& session);
 
 }  // namespace respcask::server

@@ -155,7 +155,8 @@ std::optional<engine::KeydirEntry> Context::peek(const KeyRef& key) {
 std::optional<engine::KeydirEntry> Context::find_for_write(const KeyRef& key) {
   std::optional<engine::KeydirEntry> entry = find_alive(key);
   if (!entry) return entry;
-  const uint32_t access = touched_access(entry->access, turn_.config(), turn_.now_ms());
+  const uint32_t former = access_since(turn_.server.started_ms, entry->access, turn_.config());
+  const uint32_t access = touched_access(former, turn_.config(), turn_.now_ms());
   if (access != entry->access) {
     scope_.shard(key.shard).keydir(key.db).set_access(key.name, key.hash, access);
     entry->access = access;

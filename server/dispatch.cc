@@ -184,13 +184,25 @@ void Request::trim_tracking() {
   write_own_pushes();
 }
 
-// Above maxmemory nothing that may grow runs; nor is it queued, as a queue takes memory itself.
+// Above maxmemory, or maxdisk, and when eviction does not help, nothing that may grow runs; nor is
+// it queued, as a queue takes memory itself.
 bool Request::memory_suffices() {
-  const uint64_t limit = turn_.config().maxmemory;
-  if (limit == 0) return true;
+  if (turn_.config().maxmemory == 0 && turn_.config().maxdisk == 0) return true;
+  const Eviction::Room room = server_.eviction.make_room(turn_, &session_);
+  write_own_pushes();
   const bool queueing = in_multi() && (command_->flags & kMultiNow) == 0;
-  if (((flags() & kDenyOom) == 0 && !queueing) || !server_.out_of_memory(limit)) return true;
-  reject("OOM command not allowed when used memory > 'maxmemory'.");
+  if ((flags() & kDenyOom) == 0 && !queueing) return true;
+  switch (room) {
+    case Eviction::Room::kEnough:
+    case Eviction::Room::kSoon:
+      return true;
+    case Eviction::Room::kNoMemory:
+      reject("OOM command not allowed when used memory > 'maxmemory'.");
+      return false;
+    case Eviction::Room::kNoDisk:
+      break;
+  }
+  reject("OOM command not allowed when used disk > 'maxdisk'.");
   return false;
 }
 

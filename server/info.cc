@@ -303,12 +303,12 @@ void Info::write_stats() {
   field("expired_keys", totals.expired);
   field("expired_stale_perc", "0.00");
   constexpr std::string_view kExpiry[] = {"expired_time_cap_reached_count",
-                                          "expire_cycle_cpu_milliseconds",
-                                          "evicted_keys",
-                                          "evicted_clients",
-                                          "total_eviction_exceeded_time",
-                                          "current_eviction_exceeded_time"};
+                                          "expire_cycle_cpu_milliseconds"};
   zeros(kExpiry);
+  field("evicted_keys", totals.evicted);
+  field("evicted_clients", totals.evicted_clients);
+  field("total_eviction_exceeded_time", server_.eviction.exceeded_ms());
+  field("current_eviction_exceeded_time", server_.eviction.exceeded_now_ms());
   field("keyspace_hits", totals.keyspace_hits);
   field("keyspace_misses", totals.keyspace_misses);
   field("pubsub_channels", server_.pubsub.channel_count(ChannelKind::kChannel));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "server/blocking.h"
+#include "server/client_info.h"
 #include "server/server.h"
 #include "server/session.h"
 
@@ -68,6 +69,7 @@ StoreTotals store_totals(Context& c) {
     totals.sum.pending_bytes += shard.pending_bytes;
     totals.sum.damaged_records += shard.damaged_records;
     totals.sum.keydir_bytes += shard.keydir_bytes;
+    totals.sum.mapped_bytes += shard.mapped_bytes;
     totals.sum.collections += shard.collections;
     totals.sum.garbage += shard.garbage;
     totals.sum.garbage_freed += shard.garbage_freed;
@@ -76,8 +78,6 @@ StoreTotals store_totals(Context& c) {
 }
 
 ClientTotals client_totals(Server& server) {
-  // What a connection takes beside its session and its buffers.
-  constexpr uint64_t kConnectionBytes = 1024;
   ClientTotals totals;
   server.for_each_session([&](Session& session) {
     const uint64_t input = session.carrier.input_bytes();
@@ -85,7 +85,7 @@ ClientTotals client_totals(Server& server) {
     ++totals.connected;
     totals.largest_input = std::max(totals.largest_input, input);
     totals.largest_output = std::max(totals.largest_output, output);
-    totals.bytes += sizeof(Session) + kConnectionBytes + input + output + session.queued_bytes;
+    totals.bytes += client_memory(session);
     if (session.subscribed()) ++totals.pubsub;
     std::lock_guard guard(session.mutex);
     if (session.waiter != nullptr && session.waiter->deadline_ms != 0) ++totals.with_deadline;
@@ -95,7 +95,7 @@ ClientTotals client_totals(Server& server) {
 }
 
 MemoryTotals memory_totals(Server& server, const StoreTotals& store, const ClientTotals& clients) {
-  server.memory.set_keydirs(store.sum.keydir_bytes);
+  server.memory.set_keydirs(store.sum.mapped_bytes);
   MemoryTotals totals;
   totals.usage = server.memory.usage();
   totals.peak = server.memory.peak();

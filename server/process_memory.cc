@@ -78,9 +78,8 @@ uint64_t ProcessMemory::refresh() {
   return bytes;
 }
 
-uint64_t ProcessMemory::used() {
-  constexpr uint64_t kFreshNs = 100'000'000;
-  if (Turn::monotonic_ns() - read_ns_.load(std::memory_order_relaxed) >= kFreshNs) {
+uint64_t ProcessMemory::used(uint64_t now_ns, uint64_t max_age_ns) {
+  if (now_ns >= read_ns_.load(std::memory_order_relaxed) + max_age_ns) {
     const std::unique_lock one(reading_, std::try_to_lock);
     if (one.owns_lock()) return refresh();
   }

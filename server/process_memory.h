@@ -26,9 +26,9 @@ class ProcessMemory {
  public:
   ProcessMemory();
 
-  // Heap in use, with the keydirs; at most 100 ms old. Cheap enough for each command.
-  uint64_t used();
-  // Bytes that the keydirs hold.
+  // Heap in use, with the keydirs; at most that old. Cheap enough for each command.
+  uint64_t used(uint64_t now_ns, uint64_t max_age_ns);
+  // Bytes that the keydirs hold and the allocator does not know of.
   void set_keydirs(uint64_t bytes) { keydirs_.store(bytes, std::memory_order_relaxed); }
   // The most that used() has ever come to.
   uint64_t peak() const { return peak_.load(std::memory_order_relaxed); }

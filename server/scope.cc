@@ -96,6 +96,23 @@ void Scope::expire(const KeyRef& key) {
   notify(EventClass::kExpired, "expired", key);
 }
 
+namespace {
+
+// More than the record of a removed key takes, beside the key.
+constexpr uint64_t kRemovalBytes = 256;
+
+}  // namespace
+
+bool Scope::evict(const KeyRef& key) {
+  engine::Shard& home = shard(key.shard);
+  if (!home.reserve(key.name.size() + kRemovalBytes, engine::Growth::kShrinks)) return false;
+  shard_for_write(key.shard).remove(key.db, key.name, key.hash);
+  turn_.stats.evicted.add();
+  changed(key, false);
+  notify(EventClass::kEvicted, "evicted", key);
+  return true;
+}
+
 void Scope::end_command() {
   if (expired_.empty()) return;
   for (const OwnedKey& key : expired_) {
@@ -103,8 +120,7 @@ void Scope::end_command() {
     const auto entry = home.find(key.db, key.name, key.hash);
     // The command may have written it anew.
     if (!entry || entry->expiry_ms == 0 || entry->expiry_ms >= turn_.now_ms()) continue;
-    constexpr uint64_t kRecordBytes = 256;
-    if (!home.reserve(key.name.size() + kRecordBytes, engine::Growth::kShrinks)) continue;
+    if (!home.reserve(key.name.size() + kRemovalBytes, engine::Growth::kShrinks)) continue;
     shard_for_write(key.shard).remove(key.db, key.name, key.hash);
   }
   expired_.clear();

@@ -56,6 +56,8 @@ class Scope {
   // A key is there but its time has come: tells who is to know, once; it goes in end_command(), if
   // the disk allows.
   void expire(const KeyRef& key);
+  // Removes a key to make room. False if the disk does not allow it.
+  bool evict(const KeyRef& key);
   // After each command, also inside EXEC.
   void end_command();
   // A key has changed: WATCH, tracking, the count of changes.

@@ -10,20 +10,12 @@
 #include <fmt/format.h>
 
 #include "server/acl/change.h"
+#include "server/client_eviction.h"
 #include "server/log.h"
 #include "server/scope.h"
 #include "server/transaction.h"
 
 namespace respcask::server {
-namespace {
-
-int64_t unix_ms() {
-  timespec t;
-  clock_gettime(CLOCK_REALTIME, &t);
-  return int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
-}
-
-}  // namespace
 
 Server::Server(engine::Store& of, ConfigStore& with, std::span<const Command> more_commands)
     : store(of),
@@ -31,7 +23,8 @@ Server::Server(engine::Store& of, ConfigStore& with, std::span<const Command> mo
       commands(with.snapshot()->renamed_commands, more_commands),
       users(commands),
       stats(commands.size()),
-      started_ms(unix_ms()),
+      usage(of),
+      started_ms(now_ms()),
       saving(of, with, stats, started_ms / 1000),
       shut_down([] { ::kill(::getpid(), SIGTERM); }),
       tables_(of.shard_count()) {
@@ -42,11 +35,25 @@ Server::Server(engine::Store& of, ConfigStore& with, std::span<const Command> mo
   });
 }
 
+int64_t Server::now_ms() {
+  timespec t;
+  clock_gettime(CLOCK_REALTIME, &t);
+  return int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
+}
+
 Server::~Server() {
   stop();
 }
 
 void Server::start() {
+  // Whoever sets the bound finds it kept.
+  WorkerStats& setter_stats = stats.add_worker();
+  const auto evict = [this, &setter_stats](const Config&, const Config& to) {
+    const uint64_t limit = client_memory_limit(to);
+    if (limit != 0) evict_clients(*this, setter_stats, limit, nullptr);
+    return std::optional<std::string>();
+  };
+  config.on_change({"maxmemory-clients", "maxmemory"}, evict);
   saving.clean_up();
   deadlines.start();
   readers.start(std::max(1, config.snapshot()->readers));
@@ -160,7 +167,7 @@ bool Server::unblock(uint64_t id, bool with_error) {
 
 void Server::pause(PauseKind kind, int64_t until_ms) {
   std::lock_guard guard(pause_mutex_);
-  if (paused(unix_ms()) == PauseKind::kNone) {
+  if (paused(now_ms()) == PauseKind::kNone) {
     pause_until_ms_.store(until_ms);
     pause_kind_.store(kind);
   } else {
@@ -183,7 +190,7 @@ void Server::unpause() {
 
 bool Server::add_postponed(const std::shared_ptr<Waiter>& waiter) {
   std::lock_guard guard(pause_mutex_);
-  if (paused(unix_ms()) == PauseKind::kNone) return false;
+  if (paused(now_ms()) == PauseKind::kNone) return false;
   std::erase_if(postponed_, [](const auto& weak) { return weak.expired(); });
   postponed_.push_back(waiter);
   deadlines.add(pause_until_ms_.load(), waiter);
@@ -317,6 +324,7 @@ void Server::maintain() {
     turn.begin();
     trim_tracking(turn, nullptr);
     commit(turn);
+    keep_bounds(turn);
     for (uint32_t shard = 0; shard < store.shard_count(); ++shard) {
       turn.begin();
       // A commit for every few slices: what is pending does not pile up, and a shard that is full
@@ -332,23 +340,35 @@ void Server::maintain() {
   }
 }
 
+// Goes on with what commands have begun, and where there are none.
+void Server::keep_bounds(Turn& turn) {
+  const uint64_t clients_limit = client_memory_limit(turn.config());
+  if (clients_limit != 0) evict_clients(*this, turn.stats, clients_limit, nullptr);
+  if (turn.config().maxmemory == 0 && turn.config().maxdisk == 0) return;
+  constexpr uint64_t kBudgetNs = 50'000'000;  // expiry has its turn too
+  const uint64_t begin_ns = turn.clock_ns();
+  if (turn.config().maxdisk != 0) usage.look_at_files();
+  for (;;) {
+    const Eviction::Room room = eviction.make_room(turn, nullptr);
+    const bool evicted = !turn.written.empty();
+    commit(turn);
+    turn.lap();
+    if (room != Eviction::Room::kSoon || !evicted || turn.clock_ns() - begin_ns > kBudgetNs) return;
+  }
+}
+
 // --- memory -------------------------------------------------------------------------------------
 
-uint64_t Server::used_memory() {
-  constexpr uint64_t kFreshNs = 100'000'000;
-  const uint64_t now_ns = Turn::monotonic_ns();
-  uint64_t read_ns = keydirs_read_ns_.load(std::memory_order_relaxed);
-  // Whoever gets to set the time looks at them; the others go on with what is known.
-  if (now_ns - read_ns >= kFreshNs && keydirs_read_ns_.compare_exchange_strong(read_ns, now_ns)) {
-    uint64_t bytes = 0;
-    for (uint32_t i = 0; i < store.shard_count(); ++i) {
-      engine::Shard& shard = store.shard(i);
-      std::lock_guard guard(shard);
-      bytes += shard.stats().keydir_bytes;
-    }
-    memory.set_keydirs(bytes);
-  }
-  return memory.used();
+uint64_t Server::used_memory(uint64_t now_ns, uint64_t max_age_ns) {
+  if (usage.refresh(now_ns, max_age_ns)) memory.set_keydirs(usage.mapped_bytes());
+  return memory.used(now_ns, max_age_ns);
+}
+
+uint64_t Server::used_memory_near(uint64_t limit, uint64_t now_ns) {
+  // Asking the allocator and all shards takes some 10 µs.
+  constexpr uint64_t kAgeNearLimitNs = 5'000'000;
+  const uint64_t used = used_memory(now_ns, kMemoryAgeNs);
+  return used < limit - limit / 16 ? used : used_memory(now_ns, kAgeNearLimitNs);
 }
 
 }  // namespace respcask::server

@@ -26,6 +26,7 @@
 #include "server/blocking.h"
 #include "server/command_table.h"
 #include "server/config/store.h"
+#include "server/eviction.h"
 #include "server/latency.h"
 #include "server/process_memory.h"
 #include "server/pubsub.h"
@@ -36,6 +37,7 @@
 #include "server/session.h"
 #include "server/slowlog.h"
 #include "server/stats.h"
+#include "server/store_usage.h"
 #include "server/tracking.h"
 #include "server/turn.h"
 
@@ -67,6 +69,8 @@ class Server {
   Slowlog slowlog;
   LatencyMonitor latency;
   ProcessMemory memory;
+  StoreUsage usage;
+  Eviction eviction{*this};
   Rates rates;
   RunIds ids;
   ReaderPool readers;
@@ -135,10 +139,14 @@ class Server {
   // at the end of its work.
   void commit(Turn& turn);
 
+  // Unix time, now.
+  static int64_t now_ms();
+
   // --- memory ---------------------------------------------------------------------------------
   // Heap used by index, clients and buffers, as of at most 100 ms ago. No shard may be locked.
-  uint64_t used_memory();
-  bool out_of_memory(uint64_t maxmemory) { return used_memory() > maxmemory; }
+  uint64_t used_memory() { return used_memory(Turn::monotonic_ns(), kMemoryAgeNs); }
+  // The same, but not so old if it comes close to `limit`.
+  uint64_t used_memory_near(uint64_t limit, uint64_t now_ns);
 
  private:
   friend class Session;
@@ -146,6 +154,9 @@ class Server {
   void add_session(Session& session);
   void remove_session(Session& session);
   void maintain();
+  void keep_bounds(Turn& turn);
+  static constexpr uint64_t kMemoryAgeNs = 100'000'000;
+  uint64_t used_memory(uint64_t now_ns, uint64_t max_age_ns);
 
   std::vector<KeyTables> tables_;  // by shard; under its lock
 
@@ -165,8 +176,6 @@ class Server {
   std::mutex monitors_mutex_;
   std::vector<Session*> monitors_;
   std::atomic<size_t> monitor_count_{0};
-
-  std::atomic<uint64_t> keydirs_read_ns_{0};
 
   std::mutex maintenance_mutex_;
   std::condition_variable maintenance_wake_;

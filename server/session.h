@@ -171,6 +171,7 @@ class Session {
   // Set by Tracking; that a redirection is broken is noted by whoever meets it.
   std::atomic<uint32_t> tracking{0};
   Shown<uint64_t> tracking_redirect;
+  Shown<uint32_t> tracking_prefixes;  // how many, with BCAST
 
   std::atomic<Access> access{Access::kStale};
 

@@ -23,6 +23,8 @@ Totals Stats::raw_sum() const {
     sum.keyspace_hits += worker->keyspace_hits.get();
     sum.keyspace_misses += worker->keyspace_misses.get();
     sum.expired += worker->expired.get();
+    sum.evicted += worker->evicted.get();
+    sum.evicted_clients += worker->evicted_clients.get();
     sum.changes += worker->changes.get();
     sum.parked += worker->parked.get();
     sum.bytes_in += worker->bytes_in.get();
@@ -43,6 +45,8 @@ Totals Stats::sum() const {
   sum.keyspace_hits -= base_.keyspace_hits;
   sum.keyspace_misses -= base_.keyspace_misses;
   sum.expired -= base_.expired;
+  sum.evicted -= base_.evicted;
+  sum.evicted_clients -= base_.evicted_clients;
   sum.parked -= base_.parked;
   sum.bytes_in -= base_.bytes_in;
   sum.bytes_out -= base_.bytes_out;

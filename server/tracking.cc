@@ -111,7 +111,9 @@ void Tracking::enable(Session& session, uint64_t redirect, uint32_t options,
   for (const std::string_view prefix : wanted) {
     std::vector<uint64_t>& ids = prefixes_.try_emplace(std::string(prefix)).first->second;
     const auto place = std::lower_bound(ids.begin(), ids.end(), session.id);
-    if (place == ids.end() || *place != session.id) ids.insert(place, session.id);
+    if (place != ids.end() && *place == session.id) continue;
+    ids.insert(place, session.id);
+    session.tracking_prefixes += 1;
   }
   prefix_count_.store(prefixes_.size(), std::memory_order_relaxed);
 }
@@ -127,6 +129,7 @@ void Tracking::disable(Session& session) {
     at = at->second.empty() ? prefixes_.erase(at) : std::next(at);
   }
   prefix_count_.store(prefixes_.size(), std::memory_order_relaxed);
+  session.tracking_prefixes = 0;
 }
 
 std::vector<std::string> Tracking::prefixes(const Session& session) const {

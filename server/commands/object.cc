@@ -11,6 +11,7 @@
 #include "server/command_table.h"
 #include "server/config/config.h"
 #include "server/context.h"
+#include "server/server.h"
 #include "server/types/object.h"
 
 namespace respcask::server {
@@ -61,7 +62,8 @@ void cmd_object_idletime(Context& c) {
         "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when "
         "switching between policies at runtime LRU and LFU data will take some time to adjust.");
   }
-  c.reply().integer(idle_ms(entry->access, c.now_ms()) / 1000);
+  const uint32_t access = access_since(c.server().started_ms, entry->access, c.config());
+  c.reply().integer(idle_ms(access, c.now_ms()) / 1000);
 }
 
 void cmd_object_freq(Context& c) {
@@ -74,7 +76,8 @@ void cmd_object_freq(Context& c) {
         "that when switching between policies at runtime LRU and LFU data will take some time to "
         "adjust.");
   }
-  c.reply().integer(frequency(entry->access, c.config(), c.now_ms()));
+  const uint32_t access = access_since(c.server().started_ms, entry->access, c.config());
+  c.reply().integer(frequency(access, c.config(), c.now_ms()));
 }
 
 void cmd_object_help(Context& c) {

@@ -164,8 +164,10 @@ constexpr Row kStorageRows[] = {
             "hours of the day in which merging may begin, both included"),
     memory("scrub-bytes-per-second", &Config::scrub_bytes_per_second, "0", 0, kUint64Max,
            "how fast stored data is read again to find damage; 0 for never"),
-    memory("maxdisk", &Config::maxdisk, "0", 0, kUint64Max,
-           "bound on the data's size on disk; 0 for none"),
+    memory(
+        "maxdisk", &Config::maxdisk, "0", 0, kUint64Max,
+        "bound on the size of the data files, garbage with them; keys are evicted to keep it, by "
+        "maxmemory-policy, and above it nothing that grows runs; 0 for none"),
     string("backup-dir", &Config::backup_dir, "",
            "directory of the backups, on the file system of dir; empty for backups in dir")
         .guarded()

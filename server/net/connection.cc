@@ -132,6 +132,7 @@ void Connection::take_input(ssize_t size) {
     disconnect();
     return;
   }
+  if (evict_if_over()) return;
   if (state_ == State::kOpen) {
     worker_.mark_fresh(*this);
   } else {

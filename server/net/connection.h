@@ -29,6 +29,7 @@
 #include "engine/shard_set.h"
 #include "engine/store.h"
 #include "resp/parser.h"
+#include "server/client_eviction.h"
 #include "server/net/input_buffer.h"
 #include "server/net/output_queue.h"
 #include "server/session.h"
@@ -140,6 +141,7 @@ class Connection final : public Carrier {
   size_t gather(std::span<uv_buf_t, kWritePieces> pieces);
   bool may_leave();
   bool enforce_output_limits(int64_t now_ms);
+  bool evict_if_over();
   bool peer_is_gone() const;
   void leave();
   std::string description() const;
@@ -174,6 +176,7 @@ class Connection final : public Carrier {
   int64_t soft_limit_since_ms_ = 0;
   int64_t linger_until_ms_ = 0;
   size_t writing_bytes_ = 0;  // handed to write_
+  ClientGrowth growth_;
   std::atomic<size_t> output_bytes_{0};
   std::atomic<size_t> input_bytes_{0};
   uv_write_t write_;

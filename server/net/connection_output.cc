@@ -140,6 +140,7 @@ void Connection::after_flush() {
   }
   update_counts();
   if (enforce_output_limits(static_cast<int64_t>(uv_now(worker_.loop())))) return;
+  if (evict_if_over()) return;
   if (state_ == State::kFlushing) {
     if (output_.empty() && replies_.empty()) close_flushed();
     return;
@@ -182,6 +183,19 @@ bool Connection::enforce_output_limits(int64_t now_ms) {
   }
   if (!over) return false;
   log_warning("Client {} closed for overcoming of output buffer limits.", description());
+  disconnect();
+  return true;
+}
+
+// Disconnects the client if it is the one to go for maxmemory-clients; true if it did.
+bool Connection::evict_if_over() {
+  const uint64_t limit = client_memory_limit(worker_.config());
+  if (limit == 0) return false;
+  update_counts();
+  if (!growth_.worth_a_look(client_memory(*session_), limit) ||
+      !evict_clients(worker_.turn().server, worker_.turn().stats, limit, &*session_)) {
+    return false;
+  }
   disconnect();
   return true;
 }

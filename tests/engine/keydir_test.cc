@@ -414,6 +414,31 @@ TEST_CASE("random keys are near uniform, and are found when nearly all others ar
   CHECK(left.size() == 10);
 }
 
+TEST_CASE("random_expiring finds the keys with an expiry, many or few, and only them") {
+  Keydir keydir{HashSeed::random()};
+  CHECK_FALSE(keydir.random_expiring(random()));
+  for (size_t i = 0; i < 20000; ++i) put(keydir, numbered(i), entry_at(i + 1));
+  CHECK_FALSE(keydir.random_expiring(random()));
+  for (const size_t expiring : {size_t{3}, size_t{500}, size_t{10000}}) {
+    KeydirEntry entry = entry_at(1);
+    entry.expiry_ms = 1000;
+    for (size_t i = 0; i < expiring; ++i) put(keydir, numbered(i), entry);
+    std::set<std::string> drawn;
+    for (int i = 0; i < 2000; ++i) {
+      const auto found = keydir.random_expiring(random());
+      REQUIRE(found);
+      REQUIRE(found->second.expiry_ms == 1000);
+      drawn.emplace(found->first);
+    }
+    CHECK(drawn.size() >= std::min<size_t>(expiring, 450));
+  }
+  for (size_t i = 1; i < 10000; ++i) remove(keydir, numbered(i));
+  CHECK(keydir.random_expiring(random())->first == numbered(0));
+  // What was looked at is still found when its time comes.
+  size_t due = keydir.visit_due(1000, 10, [](std::string_view, const KeydirEntry&) {});
+  CHECK(due == 1);
+}
+
 TEST_CASE("reserve makes room without keys") {
   Keydir keydir{HashSeed::random()};
   keydir.reserve(100000);

@@ -1,0 +1,64 @@
+#include "server/store_usage.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <mutex>
+
+namespace respcask::server {
+namespace {
+
+void take_off(std::atomic<uint64_t>& from, uint64_t bytes) {
+  uint64_t now = from.load(std::memory_order_relaxed);
+  while (!from.compare_exchange_weak(now, now - std::min(now, bytes), std::memory_order_relaxed)) {
+  }
+}
+
+}  // namespace
+
+StoreUsage::StoreUsage(engine::Store& store)
+    : store_(store), keys_(std::make_unique<std::atomic<uint64_t>[]>(store.shard_count())) {}
+
+bool StoreUsage::refresh(uint64_t now_ns, uint64_t max_age_ns) {
+  uint64_t read_ns = read_ns_.load(std::memory_order_relaxed);
+  if (now_ns < read_ns + max_age_ns) return false;
+  // Whoever gets to set the time looks.
+  if (!read_ns_.compare_exchange_strong(read_ns, now_ns)) return false;
+  engine::ShardStats sum;
+  for (uint32_t i = 0; i < store_.shard_count(); ++i) {
+    engine::Shard& shard = store_.shard(i);
+    std::lock_guard guard(shard);
+    const engine::ShardStats one = shard.stats();
+    sum.mapped_bytes += one.mapped_bytes;
+    sum.total_bytes += one.total_bytes + one.pending_bytes;
+    sum.live_bytes += one.live_bytes;
+    sum.garbage += one.garbage;
+    keys_[i].store(one.keys, std::memory_order_relaxed);
+  }
+  mapped_.store(sum.mapped_bytes, std::memory_order_relaxed);
+  segments_.store(sum.total_bytes, std::memory_order_relaxed);
+  live_.store(sum.live_bytes, std::memory_order_relaxed);
+  garbage_.store(sum.garbage, std::memory_order_relaxed);
+  return true;
+}
+
+void StoreUsage::look_at_files() {
+  namespace fs = std::filesystem;
+  uint64_t bytes = 0;
+  std::error_code ignored;  // a file may go meanwhile
+  for (const auto& shard : fs::directory_iterator(store_.options().dir, ignored)) {
+    if (!shard.path().filename().string().starts_with("shard-")) continue;
+    for (const auto& file : fs::directory_iterator(shard.path(), ignored)) {
+      if (file.path().extension() == ".seg") continue;
+      const uintmax_t size = file.file_size(ignored);
+      if (!ignored) bytes += size;
+    }
+  }
+  files_.store(bytes, std::memory_order_relaxed);
+}
+
+void StoreUsage::credit(uint64_t mapped_bytes, uint64_t live_bytes) {
+  take_off(mapped_, mapped_bytes);
+  take_off(live_, live_bytes);
+}
+
+}  // namespace respcask::server

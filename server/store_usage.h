@@ -1,0 +1,51 @@
+// StoreUsage: what the store takes of memory and disk, known at little cost.
+//
+// The shards are looked at one after the other, each under its lock, when what is known is too old
+// for whoever asks; one caller looks and the others go on with what is known. So the figures are of
+// no single instant. Any thread, no shard locked.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "engine/store.h"
+
+namespace respcask::server {
+
+class StoreUsage {
+ public:
+  explicit StoreUsage(engine::Store& store);
+
+  // Looks at the shards if that was last done more than `max_age_ns` ago. True if it did.
+  bool refresh(uint64_t now_ns, uint64_t max_age_ns);
+
+  uint64_t mapped_bytes() const { return mapped_.load(std::memory_order_relaxed); }
+  // Of all files but backups, with what is about to be written to them; and of that what is live.
+  uint64_t disk_bytes() const {
+    return segments_.load(std::memory_order_relaxed) + files_.load(std::memory_order_relaxed);
+  }
+  uint64_t live_bytes() const { return live_.load(std::memory_order_relaxed); }
+  // Databases and collections that were dropped and still count.
+  uint64_t garbage() const { return garbage_.load(std::memory_order_relaxed); }
+  uint64_t keys(uint32_t shard) const { return keys_[shard].load(std::memory_order_relaxed); }
+
+  // Adds up the files that the shards do not count: hints, and what merging is about to finish.
+  // Reads the directories.
+  void look_at_files();
+
+  // Something was freed since: takes it off until the next look.
+  void credit(uint64_t mapped_bytes, uint64_t live_bytes);
+
+ private:
+  engine::Store& store_;
+  std::atomic<uint64_t> read_ns_{0};
+  std::atomic<uint64_t> mapped_{0};
+  std::atomic<uint64_t> segments_{0};
+  std::atomic<uint64_t> files_{0};  // that are no segments
+  std::atomic<uint64_t> live_{0};
+  std::atomic<uint64_t> garbage_{0};
+  std::unique_ptr<std::atomic<uint64_t>[]> keys_;
+};
+
+}  // namespace respcask::server

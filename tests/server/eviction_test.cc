@@ -1,0 +1,238 @@
+#include "server/eviction.h"
+
+#include <doctest/doctest.h>
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "server/access.h"
+#include "server/client_eviction.h"
+#include "tests/server/harness.h"
+
+namespace respcask::server::testing {
+namespace {
+
+uint64_t used(Harness& h) {
+  return h.server->memory.used(Turn::monotonic_ns(), 0);
+}
+
+// Brings maxmemory `bytes` below what is used now, and runs commands until it is kept.
+void evict_bytes(Harness& h, uint64_t bytes) {
+  h.run("info memory");  // looks at the keydirs
+  const uint64_t limit = used(h) - bytes;
+  h.run(fmt::format("config set maxmemory {} maxmemory-eviction-tenacity 100", limit));
+  for (int i = 0; i < 100; ++i) h.run("ping");
+  h.run("config set maxmemory 0");
+}
+
+size_t keys(Harness& h, std::string_view pattern) {
+  const std::string reply = h.run(fmt::format("keys {}", pattern));
+  return std::stoul(reply.substr(1));
+}
+
+// Sets the access word of all keys that begin with `prefix` in database 0.
+void set_access(Harness& h, std::string_view prefix, int count, uint32_t access) {
+  for (int i = 0; i < count; ++i) {
+    const std::string name = fmt::format("{}{}", prefix, i);
+    const KeyRef key = h.server->key(name, 0);
+    engine::Shard& shard = h.store->shard(key.shard);
+    std::lock_guard guard(shard);
+    CHECK(shard.keydir(0).set_access(name, key.hash, access));
+  }
+}
+
+void fill(Harness& h, std::string_view prefix, int count, std::string_view options = "") {
+  for (int i = 0; i < count; ++i) h.run(fmt::format("set {}{} x {}", prefix, i, options));
+}
+
+TEST_CASE("eviction: above maxmemory keys go until it is kept, and no more") {
+  Harness h({"maxmemory-policy", "allkeys-random"});
+  h.run("debug populate 50000 some-long-prefix-of-names");
+  evict_bytes(h, 500000);
+  const size_t left = keys(h, "*");
+  // A key frees its name and its entry: between 40 and 70 bytes here.
+  CHECK(left < 50000 - 500000 / 70);
+  CHECK(left > 50000 - 2 * 500000 / 40);
+  CHECK(h.server->stats.sum().evicted == 50000 - left);
+  CHECK(h.run("info stats").find("evicted_keys:0\r\n") == std::string::npos);
+}
+
+TEST_CASE("eviction: what grows runs as long as something can be evicted, the rest always") {
+  Harness h(
+      {"maxmemory", "1", "maxmemory-policy", "volatile-lru", "maxmemory-eviction-tenacity", "100"});
+  CHECK(h.run("set k 1") == "-OOM command not allowed when used memory > 'maxmemory'.\r\n");
+  h.set({"maxmemory-policy", "noeviction"});
+  CHECK(h.run("set k 1") == "-OOM command not allowed when used memory > 'maxmemory'.\r\n");
+  CHECK(h.run("get k") == "$-1\r\n");
+  CHECK(h.run("del k") == ":0\r\n");
+  h.set({"maxmemory", "0"});
+  h.run("mset a 1 b 2");
+  h.set({"maxmemory-policy", "allkeys-lru"});
+  h.set({"maxmemory", "1"});
+  h.run("get a");
+  CHECK(h.run("dbsize") == ":0\r\n");
+  CHECK(h.run("info stats").find("total_eviction_exceeded_time:") != std::string::npos);
+}
+
+TEST_CASE("eviction: volatile policies find the few keys that expire, and leave the others") {
+  for (const std::string_view policy :
+       {"volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl"}) {
+    CAPTURE(policy);
+    Harness h({"maxmemory-policy", policy});
+    fill(h, "stays:", 3000);
+    fill(h, "goes:", 20, "ex 1000");
+    h.run("config set maxmemory 1 maxmemory-eviction-tenacity 100");
+    h.run("ping");
+    CHECK(keys(h, "stays:*") == 3000);
+    CHECK(keys(h, "goes:*") == 0);
+    CHECK(h.run("set k 1").starts_with("-OOM"));
+  }
+}
+
+TEST_CASE("eviction: LRU takes what was not used for longest, in any database") {
+  Harness h({"maxmemory-policy", "allkeys-lru"});
+  fill(h, "old:", 1000);
+  fill(h, "new:", 1000);
+  set_access(h, "old:", 1000, access_of_idle(5000, h.client().turn.now_ms()));
+  evict_bytes(h, 10000);
+  CHECK(keys(h, "old:*") < 900);
+  CHECK(keys(h, "old:*") > 300);
+  CHECK(keys(h, "new:*") == 1000);
+}
+
+TEST_CASE("eviction: LFU takes what is used least") {
+  Harness h({"maxmemory-policy", "allkeys-lfu"});
+  fill(h, "rare:", 1000);
+  fill(h, "often:", 1000);
+  set_access(h, "often:", 1000, access_of_frequency(50, h.client().turn.now_ms()));
+  evict_bytes(h, 10000);
+  CHECK(keys(h, "rare:*") < 900);
+  CHECK(keys(h, "often:*") == 1000);
+}
+
+TEST_CASE("eviction: a key counts as used at the start until it is used") {
+  Harness h;
+  h.run("set k 1");
+  h.restart();
+  CHECK(h.run("object idletime k") == ":0\r\n");
+  h.set({"maxmemory-policy", "allkeys-lfu"});
+  h.restart();
+  CHECK(h.run("object freq k") == ":5\r\n");
+}
+
+TEST_CASE("eviction: volatile-ttl takes what expires first") {
+  Harness h({"maxmemory-policy", "volatile-ttl"});
+  fill(h, "soon:", 1000, "ex 1000");
+  fill(h, "late:", 1000, "ex 100000");
+  evict_bytes(h, 10000);
+  CHECK(keys(h, "soon:*") < 900);
+  CHECK(keys(h, "late:*") == 1000);
+}
+
+TEST_CASE("eviction: a shard that holds little loses little") {
+  Harness h({"maxmemory-policy", "allkeys-random"});
+  fill(h, "{one}:", 4000);
+  fill(h, "{another}:", 100);
+  evict_bytes(h, 50000);
+  CHECK(keys(h, "{one}:*") < 3500);
+  CHECK(keys(h, "{another}:*") > 20);
+}
+
+TEST_CASE("eviction: it is told to subscribers, watchers and those who track") {
+  Harness h({"maxmemory-policy", "allkeys-lru", "notify-keyspace-events", "KEA",
+             "maxmemory-eviction-tenacity", "100"});
+  Client subscriber(h), tracker(h), watcher(h);
+  h.run("set k 1");
+  subscriber.run("psubscribe __key*");
+  tracker.run("hello 3");
+  tracker.run("client tracking on");
+  tracker.run("get k");
+  watcher.run("watch k");
+  h.set({"maxmemory", "1"});
+  // In front of the reply to what the tracking client sends next.
+  CHECK(tracker.run("get other") == ">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n_\r\n");
+  const std::string events = subscriber.pushed();
+  CHECK(events.find("__keyevent@0__:evicted\r\n$1\r\nk\r\n") != std::string::npos);
+  CHECK(events.find("__keyspace@0__:k\r\n$7\r\nevicted\r\n") != std::string::npos);
+  h.set({"maxmemory", "0"});
+  watcher.run("multi");
+  watcher.run("ping");
+  CHECK(watcher.run("exec") == "*-1\r\n");
+}
+
+TEST_CASE("eviction: above maxdisk what grows is refused until there is less") {
+  Harness h({"maxdisk", "4mb"});
+  const std::string value(100000, 'v');
+  int refused_at = 0;
+  for (int i = 0; i < 100 && refused_at == 0; ++i) {
+    const std::string reply = h.run({"SET", fmt::format("k{}", i), value});
+    if (reply != "+OK\r\n") {
+      CHECK(reply == "-OOM command not allowed when used disk > 'maxdisk'.\r\n");
+      refused_at = i;
+    }
+    h.run("debug sleep 0.006");  // what is known of the files is that old at most
+  }
+  CHECK(refused_at > 35);
+  CHECK(refused_at < 45);
+  CHECK(h.run("get k0").starts_with("$100000\r\n"));
+  for (int i = 0; i < 30; ++i) CHECK(h.run(fmt::format("del k{}", i)) == ":1\r\n");
+  h.store->merge_now();
+  h.run("debug sleep 0.006");
+  CHECK(h.run({"SET", "k", value}) == "+OK\r\n");
+}
+
+TEST_CASE("eviction: with a policy the files stay below maxdisk however much is written") {
+  Harness h({"maxdisk", "8mb", "maxmemory-policy", "allkeys-lru"});
+  const std::string value(50000, 'v');
+  uint64_t most = 0;
+  int refused = 0;
+  for (int i = 0; i < 600; ++i) {
+    while (h.run({"SET", fmt::format("k{}", i), value}) != "+OK\r\n") {
+      REQUIRE(++refused < 60);
+      h.store->merge_now();
+      h.run("debug sleep 0.006");
+    }
+    if (i % 4 == 0) h.run("debug sleep 0.006");
+    uint64_t disk = 0;
+    for (uint32_t s = 0; s < h.store->shard_count(); ++s) {
+      std::lock_guard guard(h.store->shard(s));
+      disk += h.store->shard(s).stats().total_bytes;
+    }
+    most = std::max(most, disk);
+  }
+  CHECK(most < (8 << 20) + (1 << 20));
+  CHECK(h.server->stats.sum().evicted > 300);
+  CHECK(keys(h, "*") > 40);
+  CHECK(h.run("exists k599") == ":1\r\n");
+}
+
+TEST_CASE("eviction: the largest clients go for maxmemory-clients, but not those with NO-EVICT") {
+  Harness h;
+  Client small(h), large(h), spared(h);
+  const std::string value(300000, 'v');
+  for (Client* client : {&large, &spared}) client->run("multi");
+  for (int i = 0; i < 3; ++i) large.run({"SET", "k", value});
+  spared.run({"SET", "k", value});
+  WorkerStats& stats = h.client().turn.stats;
+  CHECK_FALSE(evict_clients(*h.server, stats, 2000000, nullptr));
+  CHECK_FALSE(large.closed());
+  CHECK_FALSE(evict_clients(*h.server, stats, 500000, &*small.session));
+  CHECK(large.closed());
+  CHECK_FALSE(spared.closed());
+  CHECK_FALSE(small.closed());
+  large.run("discard");
+  small.run("client no-evict on");
+  h.run("client no-evict on");
+  spared.session->no_evict = true;
+  CHECK_FALSE(evict_clients(*h.server, stats, 1, &*spared.session));
+  CHECK_FALSE(spared.closed());
+  spared.session->no_evict = false;
+  CHECK(evict_clients(*h.server, stats, 1, &*spared.session));
+  CHECK(h.run("info stats").find("evicted_clients:3\r\n") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace respcask::server::testing
