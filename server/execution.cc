@@ -123,7 +123,11 @@ Ran execute(Scope& scope, Turn& turn, Session& session, const TableEntry& comman
   if ((session.tracking.load(std::memory_order_relaxed) & kTracks) != 0) {
     remember_reads(scope, turn, session, command);
   }
-  turn.set_clock(Turn::monotonic_ns());
+  if (scope.in_transaction) {
+    turn.set_clock_within(Turn::monotonic_ns());
+  } else {
+    turn.set_clock(Turn::monotonic_ns());
+  }
   count(turn, session, command, args, turn.clock_ns() - begin_ns, turn.new_errors());
   show_monitors(scope, turn, session, command, args);
   return Ran::kReplied;
@@ -241,6 +245,7 @@ void serve_line(Scope& scope, Turn& turn, const OwnedKey& key, uint64_t after) {
     scope.serving = &key;
     const bool served = serve(scope, turn, *waiter);
     scope.serving = nullptr;
+    scope.runner = nullptr;
     if (!served) return;
     after = waiter->order;
   }

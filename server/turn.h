@@ -59,10 +59,12 @@ class Turn {
   // When the last command ended, or lap(); what the next one's time is counted from.
   uint64_t clock_ns() const { return clock_ns_; }
   void set_clock(uint64_t ns) {
-    clock_ns_ = ns;
+    set_clock_within(ns);
     wall_us_ = round_wall_us_ + static_cast<int64_t>((ns - round_ns_) / 1000);
     wall_ms_ = wall_us_ / 1000;
   }
+  // Leaves the time of day where it is: to all of a transaction it is the same.
+  void set_clock_within(uint64_t ns) { clock_ns_ = ns; }
 
   Server& server;
   WorkerStats& stats;

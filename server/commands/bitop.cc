@@ -11,6 +11,7 @@
 #include "server/command.h"
 #include "server/command_table.h"
 #include "server/context.h"
+#include "server/types/object.h"
 #include "server/types/string.h"
 
 namespace respcask::server {
@@ -96,6 +97,7 @@ void cmd_bitop(Context& c) {
   const KeyRef to = c.key(2);
   if (!result.empty()) {
     if (!c.reserve(to, put_string_bound(to, result.size()))) return;
+    expire_before_overwriting(c, to);
     put_string(c, to, Encoding::kPlain, 0, result);
     c.notify(EventClass::kString, "set", to);
   } else if (c.remove(to)) {

@@ -26,6 +26,7 @@
 #include "server/command.h"
 #include "server/command_table.h"
 #include "server/glob.h"
+#include "server/scope.h"
 #include "server/server.h"
 
 namespace respcask::server {
@@ -100,12 +101,12 @@ bool is_alive(const Context& c, const engine::KeydirEntry& entry) {
 class Slice {
  public:
   // Visits keys of a shard from the cursor on, until `limit` were looked at or enough time has
-  // passed, and moves the cursor. Returns how many were looked at; those that have expired are left
-  // out, and those that `wanted` refuses. In a slice, and between one and those that follow it by
-  // its cursor, a key that stays is there once.
+  // passed, and moves the cursor. Returns how many were looked at; those that `wanted` refuses are
+  // left out, and those that have expired, which `due` is given if it is not null. In a slice, and
+  // between one and those that follow it by its cursor, a key that stays is there once.
   template <class Wanted>
   uint64_t read(Context& c, engine::Shard& shard, uint32_t db, uint64_t limit, uint64_t& position,
-                Wanted wanted) {
+                Wanted wanted, std::vector<std::string>* due = nullptr) {
     names_.clear();
     ends_.clear();
     const engine::Keydir& keydir = shard.keydir(db);
@@ -120,7 +121,11 @@ class Slice {
           keydir.scan(position, [&](std::string_view name, const engine::KeydirEntry& entry) {
             ++looked_at;
             if (first_page && shard.hash(name) < begin) return;
-            if (!is_alive(c, entry) || !wanted(entry)) return;
+            if (!wanted(entry)) return;
+            if (!is_alive(c, entry)) {
+              if (due != nullptr) due->emplace_back(name);
+              return;
+            }
             names_.append(name);
             ends_.push_back(names_.size());
           });
@@ -182,14 +187,19 @@ void cmd_scan(Context& c) {
   std::vector<std::string> names;
   uint64_t looked_at = 0;
   Slice slice;
+  std::vector<std::string> due;  // whose time has come: they go, as in Redis
   while (cursor.shard < shards && looked_at < options->count) {
     uint64_t seen = 0;
     c.with_shard(cursor.shard, [&](engine::Shard& home) {
-      seen = slice.read(
-          c, home, c.db(), options->count - looked_at, cursor.position, [&](const auto& entry) {
-            return !options->type ||
-                   equal_ignoring_case(*options->type, type_name(TypeTag{entry.type}.type()));
-          });
+      const auto wanted = [&](const engine::KeydirEntry& entry) {
+        return !options->type ||
+               equal_ignoring_case(*options->type, type_name(TypeTag{entry.type}.type()));
+      };
+      due.clear();
+      seen = slice.read(c, home, c.db(), options->count - looked_at, cursor.position, wanted, &due);
+      for (const std::string& name : due) {
+        if (options->matches(name)) c.scope().expire(c.key_named(name, c.db()));
+      }
     });
     slice.for_each([&](std::string_view name) {
       if (options->matches(name)) names.emplace_back(name);

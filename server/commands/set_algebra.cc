@@ -14,6 +14,7 @@
 #include "server/command_table.h"
 #include "server/context.h"
 #include "server/types/members.h"
+#include "server/types/object.h"
 #include "server/types/set.h"
 
 namespace respcask::server {
@@ -160,6 +161,7 @@ void store(Context& c, Result& result, std::string_view event) {
     return c.reply().integer(0);
   }
   const auto count = static_cast<int64_t>(result.members.size());
+  expire_before_overwriting(c, key);
   if (!set_write(c, key, 0, result.members, result.hashtable)) return;
   c.notify(EventClass::kSet, event, key);
   c.reply().integer(count);

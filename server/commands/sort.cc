@@ -237,7 +237,7 @@ void store(Context& c, const KeyRef& key, std::vector<std::optional<std::string>
   rdb::List list;
   for (auto& result : results) list.elements.push_back(std::move(result).value_or(std::string()));
   const auto count = static_cast<int64_t>(list.elements.size());
-  if (!write_object(c, key, 0, list)) return;
+  if (!overwrite_object(c, key, list)) return;
   c.notify(EventClass::kList, "sortstore", key);
   c.reply().integer(count);
 }

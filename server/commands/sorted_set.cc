@@ -14,6 +14,7 @@
 #include "server/command.h"
 #include "server/command_table.h"
 #include "server/commands/sorted_set.h"
+#include "server/types/object.h"
 
 namespace respcask::server {
 
@@ -133,6 +134,7 @@ void store_members(Context& c, const KeyRef& key, std::span<const ScoredMember> 
   if (members.empty()) {
     if (c.remove(key)) c.notify(EventClass::kGeneric, "del", key);
   } else {
+    expire_before_overwriting(c, key);
     if (!write_sorted_set(c, key, TypeTag::of(Type::kSortedSet), 0, members)) return;
     c.notify(EventClass::kSortedSet, event, key);
     c.signal_ready(key);

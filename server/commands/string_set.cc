@@ -11,6 +11,7 @@
 #include "server/command.h"
 #include "server/command_table.h"
 #include "server/context.h"
+#include "server/types/object.h"
 #include "server/types/string.h"
 
 namespace respcask::server {
@@ -110,6 +111,7 @@ bool reply_old(Context& c, const KeyRef& key, std::optional<engine::KeydirEntry>
 
 void set_with_expiry(Context& c, const KeyRef& key, std::string_view value,
                      std::optional<int64_t> expiry_ms) {
+  expire_before_overwriting(c, key);
   put_string(c, key, Encoding::kCompact, expiry_ms.value_or(0), value);
   c.notify(EventClass::kString, "set", key);
   if (expiry_ms) c.notify(EventClass::kGeneric, "expire", key);

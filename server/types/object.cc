@@ -77,6 +77,17 @@ bool write_object(Context& c, const KeyRef& key, int64_t expiry_ms, const rdb::V
   return true;
 }
 
+bool overwrite_object(Context& c, const KeyRef& key, const rdb::Value& value) {
+  expire_before_overwriting(c, key);
+  if (!object_type(value)->write(c, key, 0, value)) return false;
+  c.signal_ready(key);
+  return true;
+}
+
+void expire_before_overwriting(Context& c, const KeyRef& key) {
+  if ((c.config().notify_keyspace_events & kNotifyExpired) != 0) c.peek(key);
+}
+
 bool copy_object(Context& c, const KeyRef& from, const engine::KeydirEntry& entry, const KeyRef& to,
                  int64_t expiry_ms) {
   const bool replaces = is_replaced(c, to);

@@ -66,6 +66,12 @@ const ObjectType* object_type(const rdb::Value& value);
 
 // Makes `value` what the key holds; returns as ObjectType::write().
 bool write_object(Context& c, const KeyRef& key, int64_t expiry_ms, const rdb::Value& value);
+// The same, but what was there counts as overwritten: no "new" is told of it.
+bool overwrite_object(Context& c, const KeyRef& key, const rdb::Value& value);
+
+// For who overwrites a key without having looked at it: if its time has come and somebody listens
+// for that, it is told as in Redis, which looks. Before the first change.
+void expire_before_overwriting(Context& c, const KeyRef& key);
 
 // Copies any object to another key, with its encoding; returns as ObjectType::copy_split().
 bool copy_object(Context& c, const KeyRef& from, const engine::KeydirEntry& entry, const KeyRef& to,
