@@ -107,7 +107,7 @@ void ServerProcess::start(std::vector<std::string> options) {
   start();
 }
 
-void ServerProcess::start() {
+void ServerProcess::launch() {
   REQUIRE(!running());
   std::vector<std::string> arguments{"--port",       std::to_string(port_), "--dir",     data_,
                                      "--unixsocket", unix_socket(),         "--logfile", ""};
@@ -117,6 +117,10 @@ void ServerProcess::start() {
   REQUIRE(log_fd >= 0);
   pid_ = spawn(arguments, log_fd);
   ::close(log_fd);
+}
+
+void ServerProcess::start() {
+  launch();
 
   const auto deadline = Clock::now() + kStartTimeout;
   while (Clock::now() < deadline) {

@@ -31,6 +31,8 @@ class ServerProcess {
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
 
+  // Starts it and does not wait for anything.
+  void launch();
   // Starts it and waits until it answers; fails the test if it does not.
   void start();
   // The same with other options.

@@ -1,0 +1,274 @@
+#include "tests/crash/writer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <vector>
+
+namespace respcask::crash {
+namespace {
+
+using e2e::RedisClient;
+using e2e::Reply;
+
+// What the clocks of two processes may differ by, and some more.
+constexpr int64_t kMarginMs = 50;
+constexpr int64_t kSoonMs = 60000;
+
+const Value* find(const Keyspace& keys, const std::string& key) {
+  const auto found = keys.find(key);
+  return found == keys.end() ? nullptr : &found->second;
+}
+
+Words read_command(const std::string& key) {
+  switch (type_of(key)) {
+    case Type::kString:
+      return {"GET", key};
+    case Type::kHash:
+      return {"HGETALL", key};
+    case Type::kList:
+      return {"LRANGE", key, "0", "-1"};
+    case Type::kSet:
+      return {"SMEMBERS", key};
+    case Type::kSortedSet:
+      return {"ZRANGE", key, "0", "-1", "WITHSCORES"};
+  }
+  return {};
+}
+
+Value value_of(Type type, const Reply& reply, int64_t expiry_ms) {
+  Value value;
+  value.expiry_ms = expiry_ms;
+  value.text = reply.text;
+  const std::vector<Reply>& elements = reply.elements;
+  for (size_t i = 0; i < elements.size(); ++i) {
+    const std::string& text = elements[i].text;
+    if (type == Type::kList) value.items.push_back(text);
+    if (type == Type::kSet) value.members.insert(text);
+    if (i % 2 == 0) continue;
+    if (type == Type::kHash) value.fields[elements[i - 1].text] = text;
+    if (type == Type::kSortedSet) value.scores[elements[i - 1].text] = std::stoll(text);
+  }
+  return value;
+}
+
+// Finds, key by key, how many of the operations on it have happened.
+class Explanation {
+ public:
+  Explanation(const Keyspace& known, const std::deque<Operation>& pending, const Observation& read)
+      : pending_(pending), applied_(pending.size()) {
+    states_.push_back(known);
+    for (const Operation& operation : pending) {
+      states_.push_back(states_.back());
+      operation.apply(states_.back());
+    }
+    for (const std::string& key : Generator::all_keys()) {
+      const Value* const observed = find(read.keys, key);
+      std::vector<size_t> possible;
+      for (size_t count = 0; count <= pending.size(); ++count) {
+        if (count > 0 && !pending[count - 1].keys.contains(key)) continue;
+        if (may_show(find(states_[count], key), observed, read)) possible.push_back(count);
+      }
+      if (possible.empty()) fault_ = fault_ + no_state(key, observed);
+      keys_.push_back(key);
+      possible_.push_back(std::move(possible));
+    }
+  }
+
+  std::string fault() {
+    if (!fault_.empty()) return fault_;
+    if (fits_from(0)) return "";
+    std::string text = "no operation may be there in part, but one is, of these:\n";
+    for (const Operation& operation : pending_) text += "  " + describe(operation) + "\n";
+    return text;
+  }
+
+ private:
+  std::string no_state(const std::string& key, const Value* observed) const {
+    std::string text = key + " is " + describe(observed) + "\nit was " +
+                       describe(find(states_.front(), key)) + "\n";
+    for (size_t i = 0; i < pending_.size(); ++i) {
+      if (!pending_[i].keys.contains(key)) continue;
+      text += "pending " + describe(pending_[i]) + "\n  makes it " +
+              describe(find(states_[i + 1], key)) + "\n";
+    }
+    return text;
+  }
+
+  // Whether the keys from this one on fit what was decided about the operations on those before.
+  bool fits_from(size_t k) {
+    if (k == keys_.size()) return true;
+    for (const size_t count : possible_[k]) {
+      const std::vector<std::optional<bool>> before = applied_;
+      if (decide(keys_[k], count) && fits_from(k + 1)) return true;
+      applied_ = before;
+    }
+    return false;
+  }
+
+  bool decide(const std::string& key, size_t count) {
+    for (size_t i = 0; i < pending_.size(); ++i) {
+      if (pending_[i].keys.size() < 2 || !pending_[i].keys.contains(key)) continue;
+      // An operation that leaves this key as it is may have happened or not.
+      if (same(find(states_[i], key), find(states_[i + 1], key))) continue;
+      if (applied_[i].has_value() && *applied_[i] != (i < count)) return false;
+      applied_[i] = i < count;
+    }
+    return true;
+  }
+
+  static bool same(const Value* a, const Value* b) {
+    return a == nullptr || b == nullptr ? a == b : *a == *b;
+  }
+
+  const std::deque<Operation>& pending_;
+  std::vector<Keyspace> states_;  // after so many operations
+  std::vector<std::string> keys_;
+  std::vector<std::vector<size_t>> possible_;  // for each key, counts of operations
+  std::vector<std::optional<bool>> applied_;   // for each operation
+  std::string fault_;
+};
+
+}  // namespace
+
+int64_t unix_time_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+bool may_show(const Value* expected, const Value* observed, const Observation& read) {
+  const bool expires = expected != nullptr && expected->expiry_ms != 0;
+  if (expires && expected->expiry_ms <= read.end_ms && observed == nullptr) return true;
+  if (expires && expected->expiry_ms < read.begin_ms - kMarginMs) return observed == nullptr;
+  if (expected == nullptr || observed == nullptr) return expected == observed;
+  return *expected == *observed;
+}
+
+std::string explain(const Keyspace& known, const std::deque<Operation>& pending,
+                    const Observation& read) {
+  return Explanation(known, pending, read).fault();
+}
+
+Writer::Writer(int id, uint64_t seed)
+    : id_(id), random_(seed), generator_(seed ^ 0x9e3779b97f4a7c15) {}
+
+void Writer::run(int port) {
+  RedisClient client(port);
+  if (!client.call({"SELECT", std::to_string(id_)})) return;
+  while (send_some(client)) {
+    while (!pending_.empty()) {
+      if (!read_replies(client, pending_.front())) return;
+      pending_.front().apply(known_);
+      pending_.pop_front();
+      ++acknowledged_;
+    }
+  }
+}
+
+// A pipeline, as its commands share a commit and a reply's write.
+bool Writer::send_some(RedisClient& client) {
+  forget_expired();
+  const int64_t now_ms = unix_time_ms();
+  const auto usable = [this](const std::string& key) { return !resting_.contains(key); };
+  for (uint64_t left = 1 + random_() % 16; left > 0; --left) {
+    pending_.push_back(generator_.next(now_ms, usable));
+    const Operation& operation = pending_.back();
+    operation.apply(newest_);
+    for (const std::string& key : operation.keys) {
+      const Value* const value = find(newest_, key);
+      if (value == nullptr || value->expiry_ms == 0) continue;
+      if (value->expiry_ms < now_ms + kSoonMs) resting_[key] = value->expiry_ms + kMarginMs;
+    }
+    const bool transaction = operation.commands.size() > 1;
+    if (transaction) client.queue({"MULTI"});
+    for (const Words& command : operation.commands) client.queue(command);
+    if (transaction) client.queue({"EXEC"});
+  }
+  return client.flush();
+}
+
+// Whether it was acknowledged.
+bool Writer::read_replies(RedisClient& client, const Operation& operation) {
+  const size_t count = operation.commands.size() > 1 ? operation.commands.size() + 2 : 1;
+  for (size_t i = 0; i < count; ++i) {
+    const std::optional<Reply> reply = client.read();
+    if (!reply) return false;
+    const Reply* const error = reply->error();
+    if (error != nullptr && error->text != "ERR no such key") {
+      unexpected_ = error->text + " to " + describe(operation);
+      return false;
+    }
+  }
+  return true;
+}
+
+void Writer::forget_expired() {
+  const int64_t now_ms = unix_time_ms();
+  std::erase_if(resting_, [&](const auto& entry) {
+    if (entry.second >= now_ms) return false;
+    for (Keyspace* const keys : {&known_, &newest_}) {
+      const Value* const value = find(*keys, entry.first);
+      if (value != nullptr && value->expiry_ms != 0 && value->expiry_ms < now_ms) {
+        keys->erase(entry.first);
+      }
+    }
+    return true;
+  });
+}
+
+std::string Writer::observe(int port, Observation* read) {
+  RedisClient client(port);
+  client.queue({"SELECT", std::to_string(id_)});
+  client.queue({"KEYS", "*"});
+  const std::vector<std::string> keys = Generator::all_keys();
+  for (const std::string& key : keys) {
+    // Together, so that the key does not expire in between.
+    for (const Words& command :
+         {Words{"MULTI"}, {"PEXPIRETIME", key}, read_command(key), {"EXEC"}}) {
+      client.queue(command);
+    }
+  }
+  read->begin_ms = unix_time_ms();
+  client.read();
+  const std::optional<Reply> names = client.read();
+  if (!names) return "the server went away while it was read";
+  for (const std::string& key : keys) {
+    for (int i = 0; i < 3; ++i) client.read();
+    const std::optional<Reply> both = client.read();
+    if (!both || both->elements.size() != 2) return key + " cannot be read";
+    if (const Reply* const error = both->error()) return key + ": " + error->text;
+    if (both->elements[0].integer == -2) continue;
+    read->keys[key] =
+        value_of(type_of(key), both->elements[1], std::max<int64_t>(both->elements[0].integer, 0));
+  }
+  read->end_ms = unix_time_ms();
+  for (const Reply& name : names->elements) {
+    if (std::find(keys.begin(), keys.end(), name.text) == keys.end()) {
+      return "a key that nobody wrote: " + name.text;
+    }
+  }
+  return "";
+}
+
+std::string Writer::check(int port) {
+  if (!unexpected_.empty()) return "unexpected reply: " + unexpected_;
+  Observation read;
+  std::string fault = observe(port, &read);
+  if (fault.empty()) fault = crash::explain(known_, pending_, read);
+  if (!fault.empty()) return "database " + std::to_string(id_) + ": " + fault;
+  pending_at_kills_ += pending_.size();
+  pending_.clear();
+  known_ = read.keys;
+  newest_ = read.keys;
+  return "";
+}
+
+std::string Writer::check_unchanged(int port) {
+  Observation read;
+  std::string fault = observe(port, &read);
+  if (fault.empty()) fault = crash::explain(known_, {}, read);
+  return fault.empty() ? "" : "database " + std::to_string(id_) + ", second start: " + fault;
+}
+
+}  // namespace respcask::crash
