@@ -57,21 +57,22 @@ class Explanation {
  public:
   Explanation(const Keyspace& known, const std::deque<Operation>& pending, const Observation& read)
       : pending_(pending), applied_(pending.size()) {
-    states_.push_back(known);
-    for (const Operation& operation : pending) {
-      states_.push_back(states_.back());
-      operation.apply(states_.back());
-    }
+    Keyspace now = known;
     for (const std::string& key : Generator::all_keys()) {
-      const Value* const observed = find(read.keys, key);
-      std::vector<size_t> possible;
-      for (size_t count = 0; count <= pending.size(); ++count) {
-        if (count > 0 && !pending[count - 1].keys.contains(key)) continue;
-        if (may_show(find(states_[count], key), observed, read)) possible.push_back(count);
+      keys_.push_back({key, {{0, copy(now, key)}}, {}});
+    }
+    for (size_t i = 0; i < pending.size(); ++i) {
+      pending[i].apply(now);
+      for (Key& key : keys_) {
+        if (pending[i].keys.contains(key.name)) key.states.push_back({i + 1, copy(now, key.name)});
       }
-      if (possible.empty()) fault_ = fault_ + no_state(key, observed);
-      keys_.push_back(key);
-      possible_.push_back(std::move(possible));
+    }
+    for (Key& key : keys_) {
+      const Value* const observed = find(read.keys, key.name);
+      for (size_t s = 0; s < key.states.size(); ++s) {
+        if (may_show(key.states[s].get(), observed, read)) key.possible.push_back(s);
+      }
+      if (key.possible.empty()) fault_ += no_state(key, observed);
     }
   }
 
@@ -84,13 +85,29 @@ class Explanation {
   }
 
  private:
-  std::string no_state(const std::string& key, const Value* observed) const {
-    std::string text = key + " is " + describe(observed) + "\nit was " +
-                       describe(find(states_.front(), key)) + "\n";
-    for (size_t i = 0; i < pending_.size(); ++i) {
-      if (!pending_[i].keys.contains(key)) continue;
-      text += "pending " + describe(pending_[i]) + "\n  makes it " +
-              describe(find(states_[i + 1], key)) + "\n";
+  // What a key holds after the first so many operations.
+  struct State {
+    size_t count;
+    std::optional<Value> value;
+    const Value* get() const { return value ? &*value : nullptr; }
+  };
+  struct Key {
+    std::string name;
+    std::vector<State> states;     // one more for each operation on it
+    std::vector<size_t> possible;  // states that were observed
+  };
+
+  static std::optional<Value> copy(const Keyspace& keys, const std::string& key) {
+    const Value* const value = find(keys, key);
+    return value == nullptr ? std::nullopt : std::optional(*value);
+  }
+
+  std::string no_state(const Key& key, const Value* observed) const {
+    std::string text = key.name + " is " + describe(observed) + "\nit was " +
+                       describe(key.states.front().get()) + "\n";
+    for (size_t s = 1; s < key.states.size(); ++s) {
+      text += "pending " + describe(pending_[key.states[s].count - 1]) + "\n  makes it " +
+              describe(key.states[s].get()) + "\n";
     }
     return text;
   }
@@ -98,34 +115,30 @@ class Explanation {
   // Whether the keys from this one on fit what was decided about the operations on those before.
   bool fits_from(size_t k) {
     if (k == keys_.size()) return true;
-    for (const size_t count : possible_[k]) {
+    for (const size_t state : keys_[k].possible) {
       const std::vector<std::optional<bool>> before = applied_;
-      if (decide(keys_[k], count) && fits_from(k + 1)) return true;
+      if (decide(keys_[k], state) && fits_from(k + 1)) return true;
       applied_ = before;
     }
     return false;
   }
 
-  bool decide(const std::string& key, size_t count) {
-    for (size_t i = 0; i < pending_.size(); ++i) {
-      if (pending_[i].keys.size() < 2 || !pending_[i].keys.contains(key)) continue;
+  bool decide(const Key& key, size_t state) {
+    for (size_t s = 1; s < key.states.size(); ++s) {
+      const size_t i = key.states[s].count - 1;
+      if (pending_[i].keys.size() < 2) continue;
       // An operation that leaves this key as it is may have happened or not.
-      if (same(find(states_[i], key), find(states_[i + 1], key))) continue;
-      if (applied_[i].has_value() && *applied_[i] != (i < count)) return false;
-      applied_[i] = i < count;
+      if (key.states[s].value == key.states[s - 1].value) continue;
+      const bool applied = s <= state;
+      if (applied_[i].has_value() && *applied_[i] != applied) return false;
+      applied_[i] = applied;
     }
     return true;
   }
 
-  static bool same(const Value* a, const Value* b) {
-    return a == nullptr || b == nullptr ? a == b : *a == *b;
-  }
-
   const std::deque<Operation>& pending_;
-  std::vector<Keyspace> states_;  // after so many operations
-  std::vector<std::string> keys_;
-  std::vector<std::vector<size_t>> possible_;  // for each key, counts of operations
-  std::vector<std::optional<bool>> applied_;   // for each operation
+  std::vector<Key> keys_;
+  std::vector<std::optional<bool>> applied_;  // for each operation
   std::string fault_;
 };
 
