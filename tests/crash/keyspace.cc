@@ -65,7 +65,7 @@ std::vector<std::string> Generator::all_keys() {
 Operation Generator::next(int64_t now_ms, const std::function<bool(const std::string&)>& usable) {
   now_ms_ = now_ms;
   usable_ = usable;
-  may_expire_ = true;
+  may_expire_ = !expires_late_;
   if (below(500) == 0) {
     const std::vector<std::string> all = all_keys();
     return {{{"FLUSHDB"}}, {all.begin(), all.end()}, [](Keyspace& keys) { keys.clear(); }};

@@ -55,6 +55,8 @@ class Generator {
   static constexpr int kKeysOfType = 8;
 
   explicit Generator(uint64_t seed) : random_(seed) {}
+  // From now on every expiry is far away.
+  void expire_late() { expires_late_ = true; }
 
   // `usable` says which keys may be touched now: not those that expire within seconds, since nobody
   // could say in which order the two happen.
@@ -83,6 +85,7 @@ class Generator {
   std::function<bool(const std::string&)> usable_;
   int64_t now_ms_ = 0;
   bool may_expire_ = false;  // soon, that is
+  bool expires_late_ = false;
 };
 
 // For reports.

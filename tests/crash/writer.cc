@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -14,6 +15,13 @@ using e2e::Reply;
 // What the clocks of two processes may differ by, and some more.
 constexpr int64_t kMarginMs = 50;
 constexpr int64_t kSoonMs = 60000;
+constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+
+int64_t steady_time_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
 
 const Value* find(const Keyspace& keys, const std::string& key) {
   const auto found = keys.find(key);
@@ -174,6 +182,7 @@ void Writer::run(int port) {
       if (!read_replies(client, pending_.front())) return;
       pending_.front().apply(known_);
       pending_.pop_front();
+      if (keeps_journal_) journal_[acknowledged_].acknowledged_ns = steady_time_ns();
       ++acknowledged_;
     }
   }
@@ -187,6 +196,7 @@ bool Writer::send_some(RedisClient& client) {
   for (uint64_t left = 1 + random_() % 16; left > 0; --left) {
     pending_.push_back(generator_.next(now_ms, usable));
     const Operation& operation = pending_.back();
+    if (keeps_journal_) journal_.push_back({operation, steady_time_ns(), kNever});
     operation.apply(newest_);
     for (const std::string& key : operation.keys) {
       const Value* const value = find(newest_, key);
@@ -230,7 +240,7 @@ void Writer::forget_expired() {
   });
 }
 
-std::string Writer::observe(int port, Observation* read) {
+std::string Writer::observe(int port, Observation* read) const {
   RedisClient client(port);
   client.queue({"SELECT", std::to_string(id_)});
   client.queue({"KEYS", "*"});
@@ -282,6 +292,28 @@ std::string Writer::check_unchanged(int port) {
   std::string fault = observe(port, &read);
   if (fault.empty()) fault = crash::explain(known_, {}, read);
   return fault.empty() ? "" : "database " + std::to_string(id_) + ", second start: " + fault;
+}
+
+void Writer::keep_journal() {
+  keeps_journal_ = true;
+  generator_.expire_late();
+}
+
+std::string Writer::check_at(int port, int64_t cut_ns, int64_t durable_ns) const {
+  Observation read;
+  std::string fault = observe(port, &read);
+  Keyspace known;
+  std::deque<Operation> pending;
+  for (const Entry& entry : journal_) {
+    if (entry.sent_ns > cut_ns) break;
+    if (entry.acknowledged_ns <= durable_ns) {
+      entry.operation.apply(known);
+    } else {
+      pending.push_back(entry.operation);
+    }
+  }
+  if (fault.empty()) fault = crash::explain(known, pending, read);
+  return fault.empty() ? "" : "database " + std::to_string(id_) + ": " + fault;
 }
 
 }  // namespace respcask::crash

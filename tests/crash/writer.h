@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <random>
 #include <string>
 
 #include "tests/crash/keyspace.h"
@@ -39,6 +40,13 @@ class Writer {
   // The same, where nothing was written since the last check: every key is as it was then.
   std::string check_unchanged(int port);
 
+  // Before run(): remembers every operation, for check_at(); then no key expires soon.
+  void keep_journal();
+  // Like check() for what a server shows that has lost some of the newest: of the operations sent
+  // until `cut_ns` all that were acknowledged until `durable_ns` must be there. Times of
+  // steady_clock.
+  std::string check_at(int port, int64_t cut_ns, int64_t durable_ns) const;
+
   uint64_t acknowledged() const { return acknowledged_; }
   uint64_t pending_at_kills() const { return pending_at_kills_; }
 
@@ -46,7 +54,7 @@ class Writer {
   bool send_some(e2e::RedisClient& client);
   bool read_replies(e2e::RedisClient& client, const Operation& operation);
   void forget_expired();
-  std::string observe(int port, Observation* read);
+  std::string observe(int port, Observation* read) const;
 
   const int id_;
   std::mt19937_64 random_;
@@ -56,6 +64,13 @@ class Writer {
   std::deque<Operation> pending_;           // in the order in which they were sent
   std::map<std::string, int64_t> resting_;  // keys that are about to expire, until when
   std::string unexpected_;                  // a reply that should not have come
+  struct Entry {
+    Operation operation;
+    int64_t sent_ns;
+    int64_t acknowledged_ns;
+  };
+  bool keeps_journal_ = false;
+  std::deque<Entry> journal_;
   uint64_t acknowledged_ = 0;
   uint64_t pending_at_kills_ = 0;
 };
