@@ -51,8 +51,9 @@ class Server {
   std::optional<Connection> connection_;
 };
 
-// A listing with its words in alphabetic order, parentheses apart.
-std::string sorted_words(const std::string& text) {
+// A listing with its words in alphabetic order, parentheses apart, without those that name one of
+// `left_out`.
+std::string sorted_words(const std::string& text, const std::set<std::string>& left_out) {
   std::string apart;
   for (const char c : text)
     apart += c == '(' || c == ')' ? std::string{' ', c, ' '} : std::string{c};
@@ -66,6 +67,7 @@ std::string sorted_words(const std::string& text) {
   };
   for (std::string word; in >> word;) {
     if (word == "(") end_selector();
+    if (word.size() > 2 && word[1] == '@' && left_out.contains(word.substr(2))) continue;
     words.push_back(word);
   }
   end_selector();
@@ -73,12 +75,13 @@ std::string sorted_words(const std::string& text) {
   return sorted;
 }
 
-std::string comparable(const Reply& reply) {
+std::string comparable(const Reply& reply, const std::set<std::string>& left_out) {
   if (!reply.is_aggregate()) {
-    return reply.text.find("@all") == std::string::npos ? reply.raw : sorted_words(reply.text);
+    return reply.text.find("@all") == std::string::npos ? reply.raw
+                                                        : sorted_words(reply.text, left_out);
   }
   std::string text = std::string(1, reply.type) + std::to_string(reply.items.size()) + "\n";
-  for (const Reply& item : reply.items) text += comparable(item) + "\n";
+  for (const Reply& item : reply.items) text += comparable(item, left_out) + "\n";
   return text;
 }
 
@@ -235,6 +238,10 @@ TEST_CASE("users are what Redis makes of them") {
   Server ours(env("RESPCASK_SERVER", "build/server/respcask-server"), {"--bind", "127.0.0.1"});
 
   std::vector<std::string> commands, categories;
+  // Of a category one server may have other commands than the other; then a user may have most of
+  // it in one and not in the other, which then names it. That costs nothing: what users may do is
+  // asked by ACL DRYRUN.
+  std::set<std::string> uneven;
   const auto theirs = redis.call_for_set({"COMMAND", "LIST"});
   const auto known = ours.call_for_set({"COMMAND", "LIST"});
   std::set_intersection(theirs.begin(), theirs.end(), known.begin(), known.end(),
@@ -245,7 +252,10 @@ TEST_CASE("users are what Redis makes of them") {
     const auto our_members = ours.call_for_set({"ACL", "CAT", category});
     if (members == our_members) {
       categories.push_back(category);
-    } else if (category == "stream" || category == "scripting") {
+      continue;
+    }
+    uneven.insert(category);
+    if (category == "stream" || category == "scripting") {
       // A part of such a category may be most of what one server has of it.
       std::erase_if(commands, [&](const std::string& name) {
         return std::any_of(members.begin(), members.end(), [&](const std::string& member) {
@@ -269,8 +279,9 @@ TEST_CASE("users are what Redis makes of them") {
   const auto compare = [&](const Args& args) {
     const Reply a = redis.call(args), b = ours.call(args);
     if (a.raw == b.raw) return true;
-    CHECK_MESSAGE(comparable(a) == comparable(b), encode(args) << describe(a) << describe(b));
-    return comparable(a) == comparable(b);
+    const bool same = comparable(a, uneven) == comparable(b, uneven);
+    CHECK_MESSAGE(same, encode(args) << describe(a) << describe(b));
+    return same;
   };
   size_t wrong = 0;
   for (size_t round = 0; round < rounds && wrong < 10; ++round) {

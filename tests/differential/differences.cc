@@ -47,6 +47,19 @@ constexpr Difference kDifferences[] = {
 };
 
 constexpr NotCompared kNotCompared[] = {
+    {"acl|cat", "users are compared in acl_test.cc"},
+    {"acl|deluser", "as acl|cat"},
+    {"acl|dryrun", "as acl|cat"},
+    {"acl|genpass", "as acl|cat"},
+    {"acl|getuser", "as acl|cat"},
+    {"acl|help", "as acl|cat"},
+    {"acl|list", "as acl|cat"},
+    {"acl|load", "as acl|cat"},
+    {"acl|log", "as acl|cat"},
+    {"acl|save", "as acl|cat"},
+    {"acl|setuser", "as acl|cat"},
+    {"acl|users", "as acl|cat"},
+    {"acl|whoami", "as acl|cat"},
     {"client|list", "tells of sockets and processes; sent with wrong arguments only"},
     {"client|info", "as client|list"},
     {"pfselftest", "takes Redis seconds to say OK"},

@@ -134,6 +134,13 @@ constexpr Row kConnection[] = {
     {"CLIENT PAUSE (x|-1)", 1},
     {"CLIENT UNPAUSE", 1},
     {"CLIENT REPLY word", 1},
+    // Never switched on: what it then sends has its own tests, in tracking_test.cc.
+    {"CLIENT TRACKING (OFF|x|ON x|ON REDIRECT x|ON REDIRECT 123456789|ON OPTIN OPTOUT|ON PREFIX a|"
+     "ON BCAST PREFIX ab PREFIX abc|ON BCAST OPTIN|OFF BCAST)",
+     2},
+    {"CLIENT CACHING (YES|NO|x)", 1},
+    {"CLIENT TRACKINGINFO", 1},
+    {"CLIENT GETREDIR", 1},
     {"CLIENT HELP", 1},
     {"CLIENT word", 1},
     {"val [val]", 2},
