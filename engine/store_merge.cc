@@ -234,8 +234,12 @@ std::vector<std::shared_ptr<Segment>> Store::pick_inputs(Shard& shard, double le
   MergeLimits limits;
   limits.stop_garbage = least_garbage;
   // An eighth of the shard at a time. What is overwritten uniformly is then copied 1.6 times for
-  // each byte written at 27 % of garbage; the whole shard at a time, 2.7 times.
-  limits.segment_bytes = std::min(2 * shard.segment_limit(), options_.segment_bytes);
+  // each byte written at 27 % of garbage; the whole shard at a time, 2.7 times. A request copies
+  // everything once whatever the size of its runs, so each is to be worth the syncs that it costs.
+  constexpr uint64_t kRequestedBytes = uint64_t{16} << 20;
+  const uint64_t least = among != nullptr ? kRequestedBytes : 0;
+  limits.segment_bytes =
+      std::min(std::max(2 * shard.segment_limit(), least), options_.segment_bytes);
   const auto run = pick_run(candidates, limits);
   if (!run) return {};
   const auto first = shard.order_.begin() + static_cast<ptrdiff_t>(run->first);

@@ -25,13 +25,14 @@ class Model {
   void put(uint32_t key) {
     if (segment_of_[key] != kNone) --live_[segment_of_[key]];
     append(segments_.back(), key);
-    if (segments_.back().keys.size() >= std::max<size_t>(total() / 8, 16)) segments_.emplace_back();
+    if (segments_.back().keys.size() >= std::max<size_t>(total() / 16, 16))
+      segments_.emplace_back();
   }
 
   void merge() {
     if (garbage(candidates()) < limits_.trigger_garbage) return;
     while (garbage(candidates()) >= limits_.stop_garbage) {
-      limits_.segment_bytes = total() / 4;
+      limits_.segment_bytes = total() / 8;
       const auto run = pick_run(candidates(), limits_);
       if (!run) return;
       Segment output;
