@@ -172,6 +172,14 @@ TEST_CASE("WATCH: a client that goes leaves nothing behind") {
   }
 }
 
+TEST_CASE("transactions: no key expires between two of a transaction's commands") {
+  ProbeHarness h;
+  CHECK(h.run("set k v px 60") == "+OK\r\n");
+  for (const char* const line : {"multi", "get k", "debug sleep 0.1", "get k"}) h.run(line);
+  CHECK(h.run("exec") == "*3\r\n$1\r\nv\r\n+OK\r\n$1\r\nv\r\n");
+  CHECK(h.run("get k") == "$-1\r\n");
+}
+
 TEST_CASE("transactions: cold values are fetched before anything changes") {
   ProbeHarness h;
   for (int i = 0; i < 8; ++i) h.run({"probepush", "q" + std::to_string(i), "old"});
