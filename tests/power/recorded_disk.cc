@@ -16,7 +16,7 @@ namespace respcask::power {
 namespace {
 
 constexpr uint32_t kMaxWrite = 128 << 10;
-constexpr uint64_t kSector = 512;
+constexpr uint64_t kBlock = 4096;
 
 }  // namespace
 
@@ -87,7 +87,7 @@ void RecordedDisk::answer(const char* request, size_t size) {
       out.attr_valid = 3600;
       out.attr.ino = 1;
       out.attr.size = content_.size();
-      out.attr.blocks = content_.size() / kSector;
+      out.attr.blocks = content_.size() / 512;
       out.attr.mode = S_IFREG | 0600;
       out.attr.nlink = 1;
       out.attr.blksize = 4096;
@@ -139,14 +139,14 @@ std::string PowerCuts::image_after(size_t count, std::mt19937_64& random) {
     }
   }
   std::string image = durable_;
-  // Nothing of what was not flushed, all of it, or a share of its sectors or of its writes.
+  // Nothing of what was not flushed, all of it, or a share of its blocks or of its writes.
   const uint64_t keep_percent =
       std::initializer_list<uint64_t>{0, 20, 50, 80, 100}.begin()[random() % 5];
   const bool torn = random() % 2 == 0;
   for (size_t i = flushed_; i < count; ++i) {
     const Event& event = events_[i];
     if (event.flush) continue;
-    const uint64_t step = torn ? kSector : event.bytes.size();
+    const uint64_t step = torn ? kBlock : event.bytes.size();
     for (uint64_t from = 0; from < event.bytes.size(); from += step) {
       if (random() % 100 >= keep_percent) continue;
       put(image, event, from, std::min<uint64_t>(step, event.bytes.size() - from));

@@ -7,7 +7,9 @@
 // events() may be called when nobody writes any more.
 //
 // What a cut leaves: all that was written before the last flush, and of what was written since then
-// any part: each block of 512 bytes or each write is there or not, whatever the order.
+// any part: each write, or each block of 4096 bytes, is there or not, whatever the order. Blocks are
+// not torn, since ext4 does not mount when its superblock is; torn sectors are the simulated disk's
+// part (tests/engine/simulated_file.h).
 #pragma once
 
 #include <cstdint>
