@@ -141,7 +141,12 @@ bool Store::settle_for_merge(Shard& shard) {
 }
 
 void Store::begin_requested() {
-  for (auto& shard : shards_) (void)seal_garbage(*shard, kRequestedGarbage);
+  for (auto& shard : shards_) {
+    // What was dropped a moment ago still counts as live until it has been taken apart.
+    while (!stopping_ && shard->collect_garbage()) {
+    }
+    (void)seal_garbage(*shard, kRequestedGarbage);
+  }
   if (sync_failed() || !run_sync()) {
     std::lock_guard guard(threads_mutex_);
     ++merge_stats_.failed;

@@ -19,11 +19,13 @@ bool evict_clients(Server& server, WorkerStats& stats, uint64_t limit, const Ses
   bool self_too = false;
   server.with_sessions([&](const std::map<uint64_t, Session*>& sessions) {
     uint64_t total = 0;
-    for (const auto& [id, session] : sessions) total += client_memory(*session);
+    for (const auto& [id, session] : sessions) {
+      if (!session->evicted) total += client_memory(*session);
+    }
     if (total <= limit) return;
     std::vector<std::pair<size_t, Session*>> by_size;
     for (const auto& [id, session] : sessions) {
-      if (!session->no_evict) by_size.emplace_back(client_memory(*session), session);
+      if (!session->no_evict && !session->evicted) by_size.emplace_back(client_memory(*session), session);
     }
     std::sort(by_size.begin(), by_size.end(),
               [](const auto& a, const auto& b) { return a.first > b.first; });
@@ -33,6 +35,7 @@ bool evict_clients(Server& server, WorkerStats& stats, uint64_t limit, const Ses
       total -= std::min<uint64_t>(total, bytes);
       log_notice("Evicting client: {}", client_info(*session, now_ms));
       stats.evicted_clients.add();
+      session->evicted = true;
       if (session == self) {
         self_too = true;
       } else {

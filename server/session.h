@@ -160,6 +160,7 @@ class Session {
   Shown<bool> close_after_reply;
   Shown<bool> monitor;
   Shown<bool> no_evict;
+  Shown<bool> evicted;  // for maxmemory-clients: its connection is about to close
   Shown<bool> blocked_shown;      // waits in a blocking command
   Shown<uint32_t> channel_count;  // subscriptions, for CLIENT LIST
   Shown<uint32_t> pattern_count;
