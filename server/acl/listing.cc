@@ -75,8 +75,8 @@ void list_single(std::string& text, std::span<const TableEntry* const> commands,
   }
 }
 
-std::string list_selector(const Selector& selector, const CommandTable& table) {
-  std::string text = list_keys(selector);
+std::string list_selector(const Selector& selector, const CommandTable& table, Listing listing) {
+  std::string text = list_keys(selector, listing);
   if (!selector.all_channels) append_word(text, "resetchannels");
   if (const std::string channels = list_channels(selector); !channels.empty()) {
     append_word(text, channels);
@@ -106,11 +106,15 @@ std::string list_commands(const CommandSet& set, const CommandTable& table) {
   return text;
 }
 
-std::string list_keys(const Selector& selector) {
+std::string list_keys(const Selector& selector, Listing listing) {
   if (selector.all_keys) return "~*";
   std::string text;
   for (const KeyPattern& pattern : selector.keys) {
-    append_word(text, pattern.read && pattern.write ? "~" : pattern.read ? "%R~" : "%W~");
+    const bool both = pattern.read && pattern.write;
+    const std::string_view mark =
+        !both ? (pattern.read ? "%R~" : "%W~")
+              : (listing == Listing::kFile && pattern.glob == "*" ? "%RW~" : "~");
+    append_word(text, mark);
     text += pattern.glob;
   }
   return text;
@@ -130,9 +134,9 @@ std::string list_rules(const User& user, const CommandTable& table, Listing list
   std::string text;
   for (std::string_view word : flag_words(user)) append_word(text, word);
   for (const std::string& digest : user.passwords) append_word(text, "#" + digest);
-  append_word(text, list_selector(user.selectors.front(), table));
+  append_word(text, list_selector(user.selectors.front(), table, listing));
   for (size_t i = 1; i < user.selectors.size(); ++i) {
-    std::string selector = list_selector(user.selectors[i], table);
+    std::string selector = list_selector(user.selectors[i], table, listing);
     if (listing == Listing::kFile) selector = quote_words(selector, "\"')");
     append_word(text, "(" + selector + ")");
   }

@@ -13,21 +13,23 @@
 
 namespace respcask::server::acl {
 
+enum class Listing : bool { kReply, kFile };
+
 // "on", "nopass", ... in their order.
 std::vector<std::string_view> flag_words(const User& user);
 
 // "+@all -@admin +get": from nothing or everything, the categories that come nearest, and then the
 // commands by name that differ still.
 std::string list_commands(const CommandSet& set, const CommandTable& table);
-// "~a* %R~b", "~*" for all.
-std::string list_keys(const Selector& selector);
+// "~a* %R~b", "~*" for all. One pattern of several may be "*" too, for who may read by one rule and
+// write by another; in a file it is "%RW~*", as behind "~*" no more patterns are taken.
+std::string list_keys(const Selector& selector, Listing listing = Listing::kReply);
 // "&a &b*", "&*" for all.
 std::string list_channels(const Selector& selector);
 
 // "on #digest ~* resetchannels -@all +get (%R~x resetchannels -@all)": what follows the name. Redis
 // lists selectors without quotes; in a file a pattern with a quote or parenthesis in it would be
 // read as something else there, and so is quoted.
-enum class Listing : bool { kReply, kFile };
 std::string list_rules(const User& user, const CommandTable& table,
                        Listing listing = Listing::kReply);
 

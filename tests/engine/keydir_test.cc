@@ -430,7 +430,8 @@ TEST_CASE("random_expiring finds the keys with an expiry, many or few, and only 
       REQUIRE(found->second.expiry_ms == 1000);
       drawn.emplace(found->first);
     }
-    CHECK(drawn.size() >= std::min<size_t>(expiring, 450));
+    // 2000 even draws would miss 9 of 500; these are near-uniform, by page.
+    CHECK(drawn.size() >= std::min<size_t>(expiring, 400));
   }
   for (size_t i = 1; i < 10000; ++i) remove(keydir, numbered(i));
   CHECK(keydir.random_expiring(random())->first == numbered(0));

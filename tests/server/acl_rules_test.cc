@@ -218,6 +218,16 @@ std::string errors_of(std::string_view text) {
   return parse_file(text, "u.acl", {table()}).errors;
 }
 
+TEST_CASE("acl file: a user whose pattern of all keys has others beside it is read back") {
+  User user("u", table().size(), AclPubsubDefault::kResetchannels);
+  for (const char* const rule : {"%R~*", "%W~*", "~a"}) {
+    CHECK(apply_rule(user, rule, {table()}).empty());
+  }
+  CHECK(list_rules(user, table()).find(" ~* ~a ") != std::string::npos);  // as Redis lists it
+  const std::string text = list_rules(user, table(), Listing::kFile);
+  CHECK(errors_of("user u " + text) == "");
+}
+
 TEST_CASE("acl file: lines, white space and what is wrong where") {
   const ParsedFile parsed =
       parse_file("\n  user a on +get \r\n\n\tuser b (+set ~x)\n", "u.acl", {table()});

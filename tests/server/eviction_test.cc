@@ -110,7 +110,8 @@ TEST_CASE("eviction: LFU takes what is used least") {
   set_access(h, "often:", 1000, access_of_frequency(50, h.client().turn.now_ms()));
   evict_bytes(h, 10000);
   CHECK(keys(h, "rare:*") < 900);
-  CHECK(keys(h, "often:*") == 1000);
+  // Samples of five now and then hold nothing but these.
+  CHECK(keys(h, "often:*") > 980);
 }
 
 TEST_CASE("eviction: a key counts as used at the start until it is used") {
