@@ -21,6 +21,7 @@ constexpr std::span<const Command> (*kFamilies[])() = {
     bitmap_commands,
     bitop_commands,
     client_commands,
+    cluster_commands,
     command_commands,
     config_commands,
     connection_commands,

@@ -1,5 +1,4 @@
-// Replication and cluster, to a server that has neither: the answers that a Redis without replicas,
-// and without cluster mode, gives.
+// Replication, to a server that has none: the answers that a Redis without replicas gives.
 
 #include "server/command_table.h"
 #include "server/context.h"
@@ -32,10 +31,6 @@ void cmd_wait(Context& c) {
     deadline_ms = 1;  // in Redis such a time is over at once
   }
   c.block_on({}, Type::kString, deadline_ms, TimeoutReply::kZero);
-}
-
-void refuse_cluster(Context& c) {
-  c.error("ERR This instance has cluster support disabled");
 }
 
 constexpr Argument kReplicaofArgsArgsHostPort[] = {
@@ -74,33 +69,6 @@ constexpr Argument kWaitArgs[] = {
 };
 constexpr std::string_view kWaitTips[] = {"request_policy:all_shards", "response_policy:agg_min"};
 constexpr Command kRows[] = {
-    {.name = "asking",
-     .handler = refuse_cluster,
-     .arity = 1,
-     .flags = kFast,
-     .group = Group::kCluster,
-     .since = "3.0.0",
-     .complexity = "O(1)",
-     .summary = "Sent by cluster clients after an -ASK redirect",
-     .categories = kCatConnection},
-    {.name = "readonly",
-     .handler = refuse_cluster,
-     .arity = 1,
-     .flags = kLoading | kStale | kFast,
-     .group = Group::kCluster,
-     .since = "3.0.0",
-     .complexity = "O(1)",
-     .summary = "Enables read queries for a connection to a cluster replica node",
-     .categories = kCatConnection},
-    {.name = "readwrite",
-     .handler = refuse_cluster,
-     .arity = 1,
-     .flags = kLoading | kStale | kFast,
-     .group = Group::kCluster,
-     .since = "3.0.0",
-     .complexity = "O(1)",
-     .summary = "Disables read queries for a connection to a cluster replica node",
-     .categories = kCatConnection},
     {.name = "replicaof",
      .handler = cmd_replicaof,
      .arity = 3,
