@@ -327,6 +327,7 @@ Outcome Request::continue_waiting(bool& run_again) {
       server_.leave_lines(*waiter);
       if (state == Waiter::State::kUnblockedError) {
         turn_.stats.error_replies.add();
+        turn_.new_errors();
         server_.stats.count_error("UNBLOCKED");
         reply_.error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
       } else {
@@ -359,7 +360,7 @@ Outcome Request::run_command() {
   if (const auto& keys = turn_.scratch.keys; keys.size() > 1 && !is_exec())
     load_keys(server_, keys, (command_->flags & kReadonly) != 0);
   scope.fetched = session_.parked.get();
-  scope.shown = session_.waiter != nullptr;
+  scope.resumed = session_.waiter != nullptr;
 
   // A write that the disk has no room for is refused before anything changes. Handlers that lock
   // shards themselves reserve there.

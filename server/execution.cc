@@ -57,13 +57,18 @@ void remember_slow(Turn& turn, const Session& session, std::span<const std::stri
                           session.peer.address, session.name, turn.config().slowlog_max_len);
 }
 
-void count(Turn& turn, const Session& session, const TableEntry& command,
-           std::span<const std::string_view> args, uint64_t ns, bool failed) {
-  const Config& config = turn.config();
+// A command that blocks is counted then; its latency and whether it failed are known only later.
+void count_call(Turn& turn, const TableEntry& command, uint64_t ns) {
   turn.stats.commands.add();
   CommandCounters& counters = turn.stats.per_command[command.index];
   counters.calls.add();
   counters.ns.add(ns);
+}
+
+void count_end(Turn& turn, const Session& session, const TableEntry& command,
+               std::span<const std::string_view> args, uint64_t ns, bool failed) {
+  const Config& config = turn.config();
+  CommandCounters& counters = turn.stats.per_command[command.index];
   if (failed) counters.failed.add();
   if (config.latency_tracking) {
     LatencyHistogram* latency = counters.latency.load(std::memory_order_relaxed);
@@ -117,6 +122,8 @@ Ran execute(Scope& scope, Turn& turn, Session& session, const TableEntry& comman
     reply_damaged(context, scope);
     scope.damaged = scope.failed_read = false;
   } else if (scope.block != nullptr) {
+    turn.set_clock(Turn::monotonic_ns());
+    if (!scope.resumed) count_call(turn, command, turn.clock_ns() - begin_ns);
     return Ran::kBlocked;
   }
   scope.end_command();
@@ -128,14 +135,20 @@ Ran execute(Scope& scope, Turn& turn, Session& session, const TableEntry& comman
   } else {
     turn.set_clock(Turn::monotonic_ns());
   }
-  count(turn, session, command, args, turn.clock_ns() - begin_ns, turn.new_errors());
+  const uint64_t ns = turn.clock_ns() - begin_ns;
+  if (scope.resumed) {
+    turn.stats.per_command[command.index].ns.add(ns);
+  } else {
+    count_call(turn, command, ns);
+  }
+  count_end(turn, session, command, args, ns, turn.new_errors());
   show_monitors(scope, turn, session, command, args);
   return Ran::kReplied;
 }
 
 void show_monitors(const Scope& scope, Turn& turn, const Session& session,
                    const TableEntry& command, std::span<const std::string_view> args) {
-  if (!turn.server.has_monitors() || scope.shown) return;
+  if (!turn.server.has_monitors() || scope.resumed) return;
   if ((command.flags & (kSkipMonitor | kAdmin)) != 0) return;
   turn.server.feed_monitors(session, turn, args);
 }
@@ -256,7 +269,7 @@ void serve_line(Scope& scope, Turn& turn, const OwnedKey& key, uint64_t after) {
 void serve_ready(Scope& scope, Turn& turn) {
   scope.fetched = nullptr;
   scope.in_transaction = scope.cannot_repeat = false;
-  scope.shown = true;
+  scope.resumed = true;
   while (scope.has_ready()) {
     for (const Scope::Ready& ready : scope.take_ready()) {
       serve_line(scope, turn, ready.key, ready.after);

@@ -111,7 +111,8 @@ class Scope {
   // A waiter is being served with what this key, which was made ready, holds; null: nobody is. Of
   // several keys it takes from this one, whichever it named first.
   const OwnedKey* serving = nullptr;
-  bool shown = false;  // the command was shown to MONITOR when it began to wait
+  // The command has blocked before: then it was counted and shown to MONITOR.
+  bool resumed = false;
 
  private:
   void changed(const KeyRef& key, bool by_self);

@@ -240,7 +240,12 @@ void cmd_client_unblock(Context& c) {
   }
   const auto id = c.integer_arg(2);
   if (!id) return;
-  c.reply().integer(c.server().unblock(static_cast<uint64_t>(*id), with_error) ? 1 : 0);
+  const auto client = static_cast<uint64_t>(*id);
+  const TableEntry* command = nullptr;
+  c.server().with_session(client, [&](Session& session) { command = session.last_command; });
+  const bool unblocked = c.server().unblock(client, with_error);
+  if (unblocked) c.turn().stats.per_command[command->index].failed.add();
+  c.reply().integer(unblocked ? 1 : 0);
 }
 
 void cmd_client_help(Context& c) {

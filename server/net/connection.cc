@@ -236,6 +236,7 @@ void Connection::run_buffer() {
         log_verbose("Protocol error ({}) from client: {}", parser_.error(), description());
         resp::Writer(replies_, session_->protocol).error(parser_.error());
         worker_.turn().stats.error_replies.add();
+        worker_.turn().new_errors();
         worker_.turn().server.stats.count_error("ERR");
         state_ = State::kFlushing;
         return;

@@ -187,5 +187,31 @@ TEST_CASE("info: rates are means over the latest samples and survive a reset of 
   CHECK(rates.per_second().commands == 0);
 }
 
+TEST_CASE("info: a blocking command is counted when it blocks, its failure when it is unblocked") {
+  Harness h;
+  Client waiter(h);
+  const auto stats = [&] { return value(h, "cmdstat_blpop"); };
+  waiter.run("blpop list 0");
+  CHECK(stats().starts_with("calls=1,"));
+  CHECK(stats().ends_with("rejected_calls=0,failed_calls=0"));
+  CHECK(h.run({"client", "unblock", std::to_string(waiter.session->id), "error"}) == ":1\r\n");
+  CHECK(waiter.resumed().starts_with("-UNBLOCKED"));
+  CHECK(stats().starts_with("calls=1,"));
+  CHECK(stats().ends_with("failed_calls=1"));
+  CHECK(waiter.run("ping") == "+PONG\r\n");
+  CHECK(value(h, "cmdstat_ping").ends_with("failed_calls=0"));
+
+  waiter.run("blpop list 0");
+  CHECK(h.run({"client", "unblock", std::to_string(waiter.session->id)}) == ":1\r\n");
+  CHECK(waiter.resumed() == "*-1\r\n");
+  CHECK(stats().ends_with("failed_calls=2"));
+
+  waiter.run("blpop list 0");
+  h.run("rpush list a");
+  CHECK(waiter.resumed() == "*2\r\n$4\r\nlist\r\n$1\r\na\r\n");
+  CHECK(stats().starts_with("calls=3,"));
+  CHECK(stats().ends_with("failed_calls=2"));
+}
+
 }  // namespace
 }  // namespace respcask::server::testing
