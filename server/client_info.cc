@@ -78,4 +78,8 @@ std::string client_info(const Session& session, int64_t now_ms) {
       tracking_redirect(session), session.protocol.get());
 }
 
+const OutputLimit& output_limit(const Config& config, const Session& session) {
+  return config.output_limit(session.subscribed() ? ClientClass::kPubsub : ClientClass::kNormal);
+}
+
 }  // namespace respcask::server

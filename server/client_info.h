@@ -1,4 +1,5 @@
-// How a client is described: a line of CLIENT LIST, which the log uses too.
+// What is told of a client, and asked about it, in several places: its line of CLIENT LIST, which
+// the log uses too, and its output limit.
 //
 // The session is alive and its registry is held, or it belongs to the calling thread's loop.
 #pragma once
@@ -6,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+
+#include "server/config/config.h"
 
 namespace respcask::server {
 
@@ -17,5 +20,8 @@ std::string client_info(const Session& session, int64_t now_ms);
 // Bytes of memory that the client takes: its buffers, what it has queued, watches and subscribes
 // to. What maxmemory-clients bounds. Any thread that keeps the session alive.
 size_t client_memory(const Session& session);
+
+// The limit on what the client may leave unread.
+const OutputLimit& output_limit(const Config& config, const Session& session);
 
 }  // namespace respcask::server

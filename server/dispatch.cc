@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "server/client_info.h"
 #include "server/execution.h"
 #include "server/identity.h"
 #include "server/look_ahead.h"
@@ -53,6 +54,7 @@ class Request {
   void served_after_waking(Scope& scope);
   Outcome done();
   void end_caching();
+  bool over_output_limit() const;
 
   void reject(std::string_view error);
   void write_own_pushes();
@@ -485,7 +487,17 @@ Outcome Request::done() {
   }
   write_own_pushes();
   if ((session_.tracking.load(std::memory_order_relaxed) & kTracksCaching) != 0) end_caching();
+  if (over_output_limit()) return Outcome::kCutOff;
   return session_.close_after_reply ? Outcome::kClose : Outcome::kDone;
+}
+
+// As in Redis, nothing is sent of replies that pass the hard limit of the client's class. The first
+// part of a reply does not count there.
+bool Request::over_output_limit() const {
+  constexpr size_t kUncountedBytes = 16 << 10;
+  if (reply_.size() <= kUncountedBytes) return false;
+  const uint64_t limit = output_limit(turn_.config(), session_).hard_bytes;
+  return limit != 0 && reply_.size() >= limit;
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ enum class Outcome : uint8_t {
   kParked,   // a value is being fetched: keep the request, call dispatch again after resume()
   kBlocked,  // the client waits (BLPOP, CLIENT PAUSE, ...): the same
   kClose,    // the reply was written and the connection is to be closed after it
+  kCutOff,   // what the client is to be sent passes its output limit: to be closed at once
 };
 
 // `args` is not empty, and stays valid and the same until the outcome is kDone or kClose. `reply`

@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "engine/random.h"
+#include "server/client_info.h"
 #include "server/session.h"
 
 namespace respcask::server {
@@ -22,6 +23,8 @@ std::optional<int64_t> random_count_arg(Context& c, size_t i) {
 
 void refuse_drawn_reply(Context& c, size_t begin) {
   c.reply().truncate(begin);
+  const uint64_t limit = output_limit(c.config(), c.session()).hard_bytes;
+  if (limit != 0 && limit <= kMaxDrawnReplyBytes) c.session().carrier.close(false);
   c.error("ERR the reply would exceed 512 MiB");
 }
 

@@ -22,7 +22,7 @@ std::optional<int64_t> random_count_arg(Context& c, size_t i);
 
 // Redis lets a client ask for members again and again until memory is full. Here a reply that would
 // take more than this is refused, where the count alone says so before anything is drawn; it began
-// at byte `begin` of the output.
+// at byte `begin` of the output. A client whose own output limit is lower is cut off, as in Redis.
 inline constexpr uint64_t kMaxDrawnReplyBytes = uint64_t{512} << 20;
 inline constexpr uint64_t kMaxDrawn = kMaxDrawnReplyBytes / 6;  // bytes of an empty bulk
 void refuse_drawn_reply(Context& c, size_t begin);

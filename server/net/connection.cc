@@ -264,6 +264,9 @@ bool Connection::run_command() {
       input_.unpin();
       state_ = State::kFlushing;
       return false;
+    case Outcome::kCutOff:
+      cut_off();
+      return false;
   }
   return false;
 }

@@ -142,6 +142,7 @@ class Connection final : public Carrier {
   bool may_leave();
   bool enforce_output_limits(int64_t now_ms);
   bool evict_if_over();
+  void cut_off();
   bool peer_is_gone() const;
   void leave();
   std::string description() const;

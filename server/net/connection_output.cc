@@ -172,8 +172,7 @@ bool Connection::enforce_output_limits(int64_t now_ms) {
     soft_limit_since_ms_ = 0;
     return false;
   }
-  const OutputLimit& limit = worker_.config().output_limit(
-      session_->subscribed() ? ClientClass::kPubsub : ClientClass::kNormal);
+  const OutputLimit& limit = output_limit(worker_.config(), *session_);
   bool over = limit.hard_bytes != 0 && unsent >= limit.hard_bytes;
   if (limit.soft_bytes != 0 && unsent >= limit.soft_bytes) {
     if (soft_limit_since_ms_ == 0) soft_limit_since_ms_ = now_ms;
@@ -181,10 +180,13 @@ bool Connection::enforce_output_limits(int64_t now_ms) {
   } else {
     soft_limit_since_ms_ = 0;
   }
-  if (!over) return false;
+  if (over) cut_off();
+  return over;
+}
+
+void Connection::cut_off() {
   log_warning("Client {} closed for overcoming of output buffer limits.", description());
   disconnect();
-  return true;
 }
 
 // Disconnects the client if it is the one to go for maxmemory-clients; true if it did.

@@ -222,5 +222,26 @@ TEST_CASE("dispatch: values that are not in memory are fetched and the command r
   }
 }
 
+TEST_CASE("dispatch: a reply beyond the client's output limit is not sent") {
+  Harness h;
+  h.run({"set", "long", std::string(100'000, 'x')});
+  h.set({"client-output-buffer-limit", "normal 150000 0 0"});
+  Client small(h);
+  CHECK(small.run("get long").size() > 100'000);
+  CHECK_FALSE(small.closed());
+  small.run("multi");
+  small.run("set changed yes");
+  small.run("mget long long");
+  small.run("set changed again");
+  small.run("exec");
+  CHECK(small.closed());
+  CHECK(h.run("get changed") == "$5\r\nagain\r\n");
+
+  h.run("hset h f v");
+  Client greedy(h);
+  greedy.run("hrandfield h -999999999");
+  CHECK(greedy.closed());
+}
+
 }  // namespace
 }  // namespace respcask::server::testing

@@ -126,7 +126,7 @@ std::string Client::dispatch_now() {
   for (;;) {
     const Outcome outcome = dispatch(*session, turn, args_, reply);
     waiting_ = outcome == Outcome::kParked || outcome == Outcome::kBlocked;
-    if (outcome == Outcome::kClose) closed_ = true;
+    if (outcome == Outcome::kClose || outcome == Outcome::kCutOff) closed_ = true;
     if (!waiting_ || !resume_due_.exchange(false)) break;
   }
   harness_.server->commit(turn);
