@@ -59,8 +59,9 @@ engine::Result<void> write_pid_file(const std::string& path) {
 
 engine::Result<void> adjust_oom_score(const Config& config) {
   constexpr int kLeast = -1000, kMost = 1000;
-  static std::optional<int> inherited;  // what it was before the first change
-  if (config.oom_score_adj == OomScoreAdj::kNo && !inherited) return {};
+  static std::optional<int> inherited;  // what it was, while it is adjusted
+  const bool adjusts = config.oom_score_adj != OomScoreAdj::kNo;
+  if (!adjusts && !inherited) return {};
   std::fstream file("/proc/self/oom_score_adj");
   if (!inherited) {
     int score = 0;
@@ -69,8 +70,9 @@ engine::Result<void> adjust_oom_score(const Config& config) {
     file.clear();
     file.seekp(0);
   }
-  int score = config.oom_score_adj == OomScoreAdj::kNo ? 0 : config.oom_score_adj_values[0];
+  int score = adjusts ? config.oom_score_adj_values[0] : 0;
   if (config.oom_score_adj != OomScoreAdj::kAbsolute) score += *inherited;
+  if (!adjusts) inherited.reset();
   if (!(file << std::clamp(score, kLeast, kMost) << std::flush)) {
     return failed("Unable to write oom_score_adj");
   }

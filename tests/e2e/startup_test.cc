@@ -168,6 +168,15 @@ TEST_CASE("the process has the title and the rank that the configuration gives i
   CHECK(std::stoi(proc_file(server.pid(), "oom_score_adj")) == before);
   CHECK(client.call({"CONFIG", "SET", "oom-score-adj", "yes"}) == "+OK\r\n");
   CHECK(std::stoi(proc_file(server.pid(), "oom_score_adj")) == before + 7);
+  CHECK(client.call({"CONFIG", "SET", "oom-score-adj", "no"}) == "+OK\r\n");
+  CHECK(std::stoi(proc_file(server.pid(), "oom_score_adj")) == before);
+  // What somebody else sets meanwhile is what is adjusted next.
+  const std::string score_file = "/proc/" + std::to_string(server.pid()) + "/oom_score_adj";
+  std::ofstream(score_file) << before + 20;
+  CHECK(client.call({"CONFIG", "SET", "oom-score-adj-values", "9 200 800"}) == "+OK\r\n");
+  CHECK(std::stoi(proc_file(server.pid(), "oom_score_adj")) == before + 20);
+  CHECK(client.call({"CONFIG", "SET", "oom-score-adj", "yes"}) == "+OK\r\n");
+  CHECK(std::stoi(proc_file(server.pid(), "oom_score_adj")) == before + 29);
 }
 
 }  // namespace
