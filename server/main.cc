@@ -2,6 +2,7 @@
 // stop.
 #include <fmt/format.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -27,10 +28,19 @@
 namespace respcask::server {
 namespace {
 
-// Says why the server does not start: to whoever started it, and to the log if that is elsewhere.
+bool same_file(int fd, int other_fd) {
+  struct stat a {
+  }, b{};
+  return ::fstat(fd, &a) == 0 && ::fstat(other_fd, &b) == 0 && a.st_dev == b.st_dev &&
+         a.st_ino == b.st_ino;
+}
+
+// Says why the server does not start: in the log, and to whoever started it if they do not see
+// that.
 int refuse_to_start(const Config& config, std::string_view why) {
-  if (!config.logfile.empty() || config.syslog_enabled) log_warning("{}", why);
-  fmt::print(stderr, "{}\n", why);
+  log_warning("{}", why);
+  const bool seen = config.logfile.empty() && same_file(STDOUT_FILENO, STDERR_FILENO);
+  if (!seen) fmt::print(stderr, "{}\n", why);
   return 1;
 }
 
@@ -44,6 +54,18 @@ void log_start(const Startup& startup) {
   for (const std::string& name : startup.ineffective) {
     log_notice("The parameter '{}' is accepted, but has no meaning here", name);
   }
+}
+
+// A block at the head of a log that a person reads: which server this is and where to reach it.
+void show_banner(const Config& config) {
+  const bool is_terminal =
+      config.logfile.empty() && !config.syslog_enabled && ::isatty(STDOUT_FILENO) == 1;
+  if (!config.always_show_logo && !is_terminal) return;
+  log_notice("  ---------------------------");
+  log_notice("  respcask {}", version_number());
+  log_notice("  Port: {}", config.port);
+  log_notice("  PID: {}", ::getpid());
+  log_notice("  ---------------------------");
 }
 
 // What the system shows of this process, and how it ranks it: now, and after each CONFIG SET.
@@ -86,6 +108,7 @@ int serve(engine::Store& store, ConfigStore& config) {
       log_warning("{}", written.error().message);
     }
   }
+  show_banner(*initial);
   server.start();
   network.start();
   log_notice("Server initialized: {} loops, {} shards, data in {}", initial->io_threads,

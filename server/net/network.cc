@@ -133,7 +133,10 @@ engine::Result<void> Network::open() {
     return engine::Error{engine::ErrorCode::kInvalid, "Configured to not listen anywhere."};
   }
   auto sockets = open_tcp_sockets(*config);
-  if (!sockets) return sockets.error();
+  if (!sockets) {
+    return engine::Error{sockets.error().code, fmt::format("Failed listening on port {}: {}",
+                                                           config->port, sockets.error().message)};
+  }
   opened_ = std::move(*sockets);
   if (!config->unixsocket.empty()) {
     auto socket = open_unix_socket(*config);

@@ -96,6 +96,22 @@ TEST_CASE("a configuration file is read, the command line wins, a wrong line is 
   CHECK(ended.output.find("respcask.conf:5") != std::string::npos);
 }
 
+TEST_CASE("the log tells the process, the port and why the server does not start") {
+  ServerProcess server;
+  server.start({"--always-show-logo", "yes"});
+  CHECK(server.log().find(" PID: " + std::to_string(server.pid()) + "\n") != std::string::npos);
+  CHECK(server.log().find(" Port: " + std::to_string(server.port()) + "\n") != std::string::npos);
+  const std::string log = server.directory() + "/other.log";
+  const std::string port = std::to_string(server.port());
+  const Ended second =
+      run_to_end({"--port", port, "--dir", server.directory() + "/other", "--logfile", log});
+  CHECK(second.exit_code == 1);
+  CHECK(lines(second.output) == 1);
+  std::ifstream file(log);
+  const std::string logged{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  CHECK(logged.find("Failed listening on port " + port) != std::string::npos);
+}
+
 TEST_CASE("daemonize leaves a pid file and a server that stops on SIGTERM") {
   ServerProcess server;  // for its directory
   const std::string pid_file = server.directory() + "/server.pid";
