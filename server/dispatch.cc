@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "server/client_info.h"
+#include "server/crash_log.h"
 #include "server/execution.h"
 #include "server/identity.h"
 #include "server/look_ahead.h"
@@ -244,6 +245,7 @@ Outcome Request::process() {
   session_.last_command_ms = turn_.now_ms();
   if (!known() || !arity_fits()) return done();
   session_.last_command = command_;
+  crash_command = command_->full_name.c_str();
   const bool may_all = session_.has_full_access();
   if (!may_all && current_access(session_) == Access::kGone) return Outcome::kClose;
   if (!allowed_by_configuration() || !(may_all || authenticated()) || !allowed_in_multi() ||

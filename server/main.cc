@@ -18,6 +18,7 @@
 #include "server/acl/change.h"
 #include "server/config/startup.h"
 #include "server/config/store.h"
+#include "server/crash_log.h"
 #include "server/log.h"
 #include "server/net/network.h"
 #include "server/process.h"
@@ -151,6 +152,7 @@ int run(const std::vector<std::string_view>& arguments) {
     }
   }
   prepare_signals();
+  const CrashStack crash_stack;
   if (config.crash_log_enabled) install_crash_log(config.logfile);
   // Huge pages make a keydir of many small pages take more memory than it uses.
   if (config.disable_thp) ::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);

@@ -1,6 +1,5 @@
 #include "server/process.h"
 
-#include <execinfo.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
@@ -9,7 +8,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
@@ -126,88 +124,6 @@ std::string_view wait_for_shutdown() {
 
 void request_shutdown() {
   ::kill(::getpid(), SIGTERM);
-}
-
-// --- the crash log -----------------------------------------------------------------------------
-
-namespace {
-
-constexpr std::array kFatalSignals = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
-constexpr size_t kHandlerStackBytes = 64 * 1024;
-constexpr int kFrames = 64;
-
-std::array<char, 4096> crash_log_path;  // "": standard output
-alignas(16) std::array<char, kHandlerStackBytes> handler_stack;
-
-void print(int fd, const char* text) {
-  [[maybe_unused]] const ssize_t written = ::write(fd, text, std::strlen(text));
-}
-
-void print_hex(int fd, uintptr_t value) {
-  std::array<char, 19> text{};
-  size_t at = text.size() - 1;
-  do {
-    text[--at] = "0123456789abcdef"[value & 15];
-    value >>= 4;
-  } while (value != 0);
-  text[--at] = 'x';
-  text[--at] = '0';
-  print(fd, &text[at]);
-}
-
-const char* signal_name(int signal) {
-  switch (signal) {
-    case SIGSEGV:
-      return "SIGSEGV";
-    case SIGBUS:
-      return "SIGBUS";
-    case SIGFPE:
-      return "SIGFPE";
-    case SIGILL:
-      return "SIGILL";
-    default:
-      return "SIGABRT";
-  }
-}
-
-// Only calls that are allowed in a signal handler; backtrace() was called once before, so that it
-// has nothing left to load.
-void write_crash_log(int signal, siginfo_t* info, void*) {
-  int fd = STDOUT_FILENO;
-  if (crash_log_path[0] != '\0') {
-    fd = ::open(crash_log_path.data(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-    if (fd < 0) fd = STDERR_FILENO;
-  }
-  print(fd, "\n=== RESPCASK BUG REPORT START ===\nCrashed by signal: ");
-  print(fd, signal_name(signal));
-  if (signal == SIGSEGV || signal == SIGBUS) {
-    print(fd, "\nAccessing address: ");
-    print_hex(fd, reinterpret_cast<uintptr_t>(info->si_addr));
-  }
-  print(fd, "\nBacktrace:\n");
-  std::array<void*, kFrames> frames;
-  backtrace_symbols_fd(frames.data(), backtrace(frames.data(), kFrames), fd);
-  print(fd, "=== RESPCASK BUG REPORT END ===\n");
-  ::raise(signal);  // SA_RESETHAND: now for good
-}
-
-}  // namespace
-
-void install_crash_log(const std::string& logfile) {
-  if (logfile.size() < crash_log_path.size()) {
-    std::memcpy(crash_log_path.data(), logfile.c_str(), logfile.size() + 1);
-  }
-  std::array<void*, 1> frame;
-  backtrace(frame.data(), 1);
-  // A stack of its own, for the main thread at least: the thread's may have run out.
-  stack_t stack{};
-  stack.ss_sp = handler_stack.data();
-  stack.ss_size = handler_stack.size();
-  sigaltstack(&stack, nullptr);
-  struct sigaction action {};
-  action.sa_sigaction = write_crash_log;
-  action.sa_flags = SA_SIGINFO | SA_ONSTACK | static_cast<int>(SA_RESETHAND) | SA_NODEFER;
-  for (const int signal : kFatalSignals) sigaction(signal, &action, nullptr);
 }
 
 }  // namespace respcask::server

@@ -1,7 +1,7 @@
 // What a server does as a Unix process: detach from the terminal, write a pid file, tell systemd
-// how it is, wait for the signal to stop, and leave a trace when it crashes.
+// how it is, wait for the signal to stop.
 //
-// Called by main's thread; request_shutdown() by any. Nothing here allocates after a crash.
+// Called by main's thread; request_shutdown() and supervision() by any.
 #pragma once
 
 #include <string>
@@ -34,9 +34,5 @@ void prepare_signals();
 std::string_view wait_for_shutdown();
 // Makes wait_for_shutdown() return.
 void request_shutdown();
-
-// When the process dies of a signal of its own making (a failed assertion, a bad access), writes
-// what it was and where to `logfile` ("": standard output) before it goes.
-void install_crash_log(const std::string& logfile);
 
 }  // namespace respcask::server

@@ -7,6 +7,7 @@
 #include <memory>
 #include <utility>
 
+#include "server/crash_log.h"
 #include "server/log.h"
 #include "server/look_ahead.h"
 #include "server/net/network.h"
@@ -64,6 +65,7 @@ void Worker::start() {
 void Worker::run() {
   thread_id_ = std::this_thread::get_id();
   pthread_setname_np(pthread_self(), ("loop-" + std::to_string(index_)).c_str());
+  const CrashStack crash_stack;
   turn_.emplace(server_);
   // A turn ends before the loop may sleep, and after it has looked at the sockets.
   uv_prepare_start(&prepare_, [](uv_prepare_t* prepare) { worker_of(prepare).end_turn(); });

@@ -1,0 +1,35 @@
+// The crash log: what a process that dies of a signal of its own making (a failed assertion, a bad
+// access) leaves behind: which signal, which version, the command, the registers, the way there.
+//
+// Nothing here allocates, locks or formats by the library after the crash. install_crash_log() is
+// called by main's thread before others are started; the rest by each thread for itself.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+namespace respcask::server {
+
+// From now on a crash of any thread is reported to `logfile` ("": standard output), and then ends
+// the process by its signal, as it would without.
+void install_crash_log(const std::string& logfile);
+
+// A stack for the report, in case that of the thread it is made in has run out. Lives as long as
+// the thread.
+class CrashStack {
+ public:
+  CrashStack();
+  ~CrashStack();
+  CrashStack(const CrashStack&) = delete;
+  CrashStack& operator=(const CrashStack&) = delete;
+
+ private:
+  std::unique_ptr<std::byte[]> bytes_;
+};
+
+// The name of the command that this thread runs, or ran last; null before the first. Not owned: it
+// outlives the thread's commands.
+inline constinit thread_local const char* crash_command = nullptr;
+
+}  // namespace respcask::server
