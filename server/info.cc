@@ -19,6 +19,7 @@
 #include "server/config/table.h"
 #include "server/context.h"
 #include "server/info_totals.h"
+#include "server/process.h"
 #include "server/server.h"
 
 namespace respcask::server {
@@ -163,7 +164,7 @@ void Info::write_server() {
   field("atomicvar_api", "c11-builtin");
   line("gcc_version:{}.{}.{}", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
   field("process_id", getpid());
-  field("process_supervised", render_value(*find_row("supervised"), config));
+  field("process_supervised", supervision_name(config));
   field("run_id", server_.ids.run());
   field("tcp_port", config.port);
   field("server_time_usec", c_.turn().now_us());

@@ -116,11 +116,11 @@ int serve(engine::Store& store, ConfigStore& config) {
              store.shard_count(), initial->dir);
   log_notice("Ready to accept connections on port {}{}", initial->port,
              initial->unixsocket.empty() ? "" : " and " + initial->unixsocket);
-  notify_service_manager("READY=1\nSTATUS=Ready to accept connections\n");
+  announce_ready(*initial);
 
   const std::string_view signal = wait_for_shutdown();
   log_notice("{} received: shutting down", signal);
-  notify_service_manager("STOPPING=1\n");
+  announce_stop(*initial);
   network.stop();
   server.stop();
   if (!initial->pidfile.empty()) remove_pid_file(initial->pidfile);
@@ -146,7 +146,8 @@ int run(const std::vector<std::string_view>& arguments) {
     fmt::print(stderr, "{}\n", refused);
     return 1;
   }
-  if (config.daemonize) {
+  // A supervisor wants to keep its hands on the process that it has started.
+  if (config.daemonize && supervision(config) == Supervised::kNo) {
     if (auto detached = daemonize(); !detached) {
       return refuse_to_start(config, detached.error().message);
     }

@@ -31,6 +31,26 @@ sigset_t stop_signals() {
   return set;
 }
 
+// The protocol of sd_notify(3): one datagram to the socket named in NOTIFY_SOCKET, where a leading
+// '@' stands for the NUL of an abstract address.
+void notify_systemd(std::string_view state) {
+  const char* const name = std::getenv("NOTIFY_SOCKET");
+  if (name == nullptr || (name[0] != '/' && name[0] != '@')) return;
+  sockaddr_un address{};
+  const size_t size = std::strlen(name);
+  if (size >= sizeof address.sun_path) return;
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, name, size);
+  if (name[0] == '@') address.sun_path[0] = '\0';
+  const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return;
+  // Nobody hears if this fails, and nothing depends on it.
+  [[maybe_unused]] const ssize_t sent = ::sendto(
+      fd, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address),
+      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size));
+  ::close(fd);
+}
+
 }  // namespace
 
 engine::Result<void> daemonize() {
@@ -81,24 +101,39 @@ void remove_pid_file(const std::string& path) {
   ::unlink(path.c_str());
 }
 
-// The protocol of sd_notify(3): one datagram to the socket named in NOTIFY_SOCKET, where a leading
-// '@' stands for the NUL of an abstract address.
-void notify_service_manager(std::string_view state) {
-  const char* const name = std::getenv("NOTIFY_SOCKET");
-  if (name == nullptr || (name[0] != '/' && name[0] != '@')) return;
-  sockaddr_un address{};
-  const size_t size = std::strlen(name);
-  if (size >= sizeof address.sun_path) return;
-  address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path, name, size);
-  if (name[0] == '@') address.sun_path[0] = '\0';
-  const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return;
-  // Nobody hears if this fails, and nothing depends on it.
-  [[maybe_unused]] const ssize_t sent = ::sendto(
-      fd, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address),
-      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size));
-  ::close(fd);
+Supervised supervision(const Config& config) {
+  if (config.supervised != Supervised::kAuto) return config.supervised;
+  if (std::getenv("UPSTART_JOB") != nullptr) return Supervised::kUpstart;
+  if (std::getenv("NOTIFY_SOCKET") != nullptr) return Supervised::kSystemd;
+  return Supervised::kNo;
+}
+
+std::string_view supervision_name(const Config& config) {
+  switch (supervision(config)) {
+    case Supervised::kSystemd:
+      return "systemd";
+    case Supervised::kUpstart:
+      return "upstart";
+    default:
+      return "no";
+  }
+}
+
+void announce_ready(const Config& config) {
+  switch (supervision(config)) {
+    case Supervised::kSystemd:
+      notify_systemd("READY=1\nSTATUS=Ready to accept connections\n");
+      break;
+    case Supervised::kUpstart:
+      ::raise(SIGSTOP);  // "expect stop"
+      break;
+    default:
+      break;
+  }
+}
+
+void announce_stop(const Config& config) {
+  if (supervision(config) == Supervised::kSystemd) notify_systemd("STOPPING=1\n");
 }
 
 void prepare_signals() {

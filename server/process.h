@@ -24,8 +24,16 @@ void remove_pid_file(const std::string& path);
 // the first of its values say; "no" takes back what was done before. By one thread at a time.
 engine::Result<void> adjust_oom_score(const Config& config);
 
-// Sends `state` ("READY=1") to the service manager that started this process, if one did.
-void notify_service_manager(std::string_view state);
+// Who watches over this process, as `supervised` says: with "auto", what the environment tells.
+// Never kAuto.
+Supervised supervision(const Config& config);
+
+// As INFO has it: "systemd", "upstart" or "no".
+std::string_view supervision_name(const Config& config);
+
+// Tell whoever supervises that clients may come, and that the end has begun.
+void announce_ready(const Config& config);
+void announce_stop(const Config& config);
 
 // From now on, in this thread and those that it starts, SIGTERM and SIGINT wait for
 // wait_for_shutdown(); SIGPIPE and SIGHUP are ignored.

@@ -111,6 +111,7 @@ void ServerProcess::launch() {
   REQUIRE(!running());
   std::vector<std::string> arguments{"--port",       std::to_string(port_), "--dir",     data_,
                                      "--unixsocket", unix_socket(),         "--logfile", ""};
+  if (!configuration_.empty()) arguments.insert(arguments.begin(), configuration_);
   arguments.insert(arguments.end(), options_.begin(), options_.end());
   const std::string log_path = directory_ + "/log";
   const int log_fd = ::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
@@ -147,6 +148,15 @@ int ServerProcess::stop() {
   REQUIRE(::waitpid(pid_, &status, 0) == pid_);
   pid_ = -1;
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+int ServerProcess::end_by(int signal) {
+  REQUIRE(running());
+  ::kill(pid_, signal);
+  int status = 0;
+  REQUIRE(::waitpid(pid_, &status, 0) == pid_);
+  pid_ = -1;
+  return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
 void ServerProcess::kill() {

@@ -39,6 +39,8 @@ class ServerProcess {
   void start(std::vector<std::string> options);
   // SIGTERM, and the exit code.
   int stop();
+  // Sends a signal that ends it, and returns the one that did; 0 if it ended otherwise.
+  int end_by(int signal);
   // SIGKILL.
   void kill();
   bool running() const { return pid_ > 0; }
@@ -48,6 +50,8 @@ class ServerProcess {
   const std::string& directory() const { return directory_; }
   std::string data_directory() const { return data_; }
   void set_data_directory(std::string path) { data_ = std::move(path); }
+  // A configuration file to start it with.
+  void set_configuration(std::string path) { configuration_ = std::move(path); }
   std::string unix_socket() const { return directory_ + "/server.sock"; }
   std::string log() const;
   // Resident memory now, and the highest since the start, in bytes.
@@ -57,6 +61,7 @@ class ServerProcess {
   std::vector<std::string> options_;
   std::string directory_;
   std::string data_;
+  std::string configuration_;
   int port_ = 0;
   pid_t pid_ = -1;
 };

@@ -3,8 +3,10 @@
 #include <doctest/doctest.h>
 #include <stdlib.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -51,6 +53,28 @@ TEST_CASE("nothing at all means all defaults") {
   CHECK(startup->action == Startup::Action::kRun);
   CHECK(startup->config.port == 6379);
   CHECK(startup->file == "");
+  CHECK(startup->ineffective.empty());
+}
+
+TEST_CASE("the file that comes with the server names every parameter, with its default") {
+  const char* const named = std::getenv("RESPCASK_CONF");
+  const std::string file = named != nullptr ? named : "scripts/respcask.conf";
+  const auto startup = start({file});
+  REQUIRE(startup);
+  const Config defaults;
+  std::ifstream in(file);
+  const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  for (RowId id = 0; id < row_count(); ++id) {
+    const Row& row = row_at(id);
+    CAPTURE(row.name);
+    const std::string line = "\n" + std::string(row.name) + " ";
+    const std::string commented = "\n# " + std::string(row.name) + " ";
+    const bool is_there = text.find(line) != text.npos || text.find(commented) != text.npos;
+    CHECK(is_there == (!row.is_inert() && row.kind != Kind::kLoadModule));
+    if (!row.is_statement()) {
+      CHECK(render_value(id, startup->config) == render_value(id, defaults));
+    }
+  }
   CHECK(startup->ineffective.empty());
 }
 

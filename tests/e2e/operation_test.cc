@@ -1,0 +1,114 @@
+// How a server is run: by systemd, from the file that comes with it; and what it leaves behind when
+// it crashes.
+#include <doctest/doctest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "tests/e2e/client.h"
+#include "tests/e2e/server_process.h"
+
+namespace respcask::e2e {
+namespace {
+
+// Listens as systemd does, and lets servers that are started meanwhile know it.
+class ServiceManager {
+ public:
+  explicit ServiceManager(const std::string& path) : fd_(::socket(AF_UNIX, SOCK_DGRAM, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    REQUIRE(path.size() < sizeof address.sun_path);
+    std::memcpy(address.sun_path, path.data(), path.size());
+    REQUIRE(::bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    ::setenv("NOTIFY_SOCKET", path.c_str(), 1);
+  }
+  ~ServiceManager() {
+    ::unsetenv("NOTIFY_SOCKET");
+    ::close(fd_);
+  }
+
+  // The next message; "" if there is none within `timeout_ms`.
+  std::string next(int timeout_ms) {
+    pollfd query{fd_, POLLIN, 0};
+    if (::poll(&query, 1, timeout_ms) <= 0) return "";
+    std::array<char, 1000> buffer;
+    const ssize_t size = ::recv(fd_, buffer.data(), buffer.size(), 0);
+    return size < 0 ? "" : std::string(buffer.data(), static_cast<size_t>(size));
+  }
+
+ private:
+  int fd_;
+};
+
+TEST_CASE("systemd is told when the server is ready and when it stops, if it asked") {
+  for (const char* supervised : {"systemd", "auto"}) {
+    CAPTURE(supervised);
+    ServerProcess server({"--supervised", supervised, "--daemonize", "yes"});
+    ServiceManager manager(server.directory() + "/notify");
+    server.start();  // and does not go into the background
+    CHECK(manager.next(5000).find("READY=1") != std::string::npos);
+    Client client(server.port());
+    CHECK(client.call({"PING"}) == "+PONG\r\n");
+    CHECK(client.call({"INFO", "server"}).find("process_supervised:systemd\r\n") !=
+          std::string::npos);
+    CHECK(server.stop() == 0);
+    CHECK(manager.next(5000).find("STOPPING=1") != std::string::npos);
+  }
+  ServerProcess server;
+  ServiceManager manager(server.directory() + "/notify");
+  server.start();
+  CHECK(manager.next(200) == "");
+}
+
+TEST_CASE("the configuration file that comes with the server starts it") {
+  const char* const file = std::getenv("RESPCASK_CONF");
+  ServerProcess server;
+  server.set_configuration(file != nullptr ? file : "scripts/respcask.conf");
+  server.start();
+  Client client(server.port());
+  CHECK(client.call({"SET", "key", "value"}) == "+OK\r\n");
+  CHECK(server.log().find("respcask.conf") != std::string::npos);
+  CHECK(server.log().find("has no meaning here") == std::string::npos);
+}
+
+TEST_CASE("a crash is logged with the command, the registers and the way there") {
+  ServerProcess server;
+  server.start();
+  Client client(server.port());
+  REQUIRE(client.call({"SET", "key", "value"}) == "+OK\r\n");
+  for (const auto& [signal, name] : {std::pair{SIGSEGV, "SIGSEGV"}, {SIGABRT, "SIGABRT"}}) {
+    if (!server.running()) server.start();
+    CHECK(server.end_by(signal) == signal);
+    const std::string log = server.log();
+    CAPTURE(log);
+    CHECK(log.find(std::string("crashed by signal: ") + name) != std::string::npos);
+    CHECK(log.find("respcask ") != std::string::npos);
+    CHECK(log.find("Last command of the thread: ") != std::string::npos);
+    CHECK(log.find("Registers:") != std::string::npos);
+    CHECK(log.find("respcask-server(") != std::string::npos);  // a frame of ours
+    CHECK(log.find("BUG REPORT END") != std::string::npos);
+  }
+  // What was acknowledged is there.
+  server.start();
+  Client again(server.port());
+  CHECK(again.call({"GET", "key"}) == "$5\r\nvalue\r\n");
+}
+
+TEST_CASE("without crash-log-enabled a crash says nothing") {
+  ServerProcess server({"--crash-log-enabled", "no"});
+  server.start();
+  CHECK(server.end_by(SIGSEGV) == SIGSEGV);
+  CHECK(server.log().find("crashed by") == std::string::npos);
+}
+
+}  // namespace
+}  // namespace respcask::e2e
