@@ -84,7 +84,8 @@ void Connection::update_reading() {
   bool wanted = !input_ended_;
   switch (state_) {
     case State::kOpen:
-      wanted = wanted && !stalled_ && !ready;
+      // The loop would read again at once for as long as there is more than fits.
+      wanted = wanted && !stalled_ && !ready && !(fresh && input_.full());
       break;
     case State::kWaiting:
       wanted = wanted && input_.unread().size() < parser_.consumed() + kReadAhead;
@@ -135,6 +136,7 @@ void Connection::take_input(ssize_t size) {
   if (evict_if_over()) return;
   if (state_ == State::kOpen) {
     worker_.mark_fresh(*this);
+    if (input_.full()) update_reading();
   } else {
     update_reading();
     update_counts();

@@ -62,6 +62,8 @@ class InputBuffer {
 
   // Heap held, in bytes.
   size_t capacity() const { return capacity_ + held_bytes_; }
+  // The last read took all the room there was: there may be more to read.
+  bool full() const { return end_ == capacity_; }
 
  private:
   void replace(size_t new_capacity);

@@ -189,7 +189,7 @@ TEST_CASE("before the password the queue of replies is short") {
     most = std::max<size_t>(most, std::stoull(list.substr(at + 6)));
   }
   CHECK(most < 64 * 1024);
-  CHECK(server.resident_bytes() - before < 16 * kMiB);
+  CHECK(server.resident_bytes() - before < 8 * kMiB);
   // No more than this may come in one argument, or in one request.
   Client allowed(server.port());
   const std::string largest(16 * 1024, 'x');
