@@ -111,6 +111,14 @@ constexpr Row kRows[] = {
     boolean("rdb-del-sync-files", kInert, "no", "removal of a replica's snapshots"),
     integer("rdb-key-save-delay", kInert, "0", kIntMin, kIntMax, "slower snapshots").hidden(),
     integer("key-load-delay", kInert, "0", kIntMin, kIntMax, "slower loading").hidden(),
+    integer("loading-process-events-interval-bytes", kInert, "2097152", 1024, kIntMax,
+            "how often clients are looked after while loading")
+        .hidden(),
+    boolean("use-exit-on-panic", kInert, "no", "how a panic ends").hidden(),
+    integer("watchdog-period", kInert, "0", 0, kIntMax,
+            "milliseconds after which a stall is logged")
+        .hidden(),
+    boolean("lua-enable-deprecated-api", kInert, "no", "what old scripts need").fixed().hidden(),
     boolean("rdb-save-incremental-fsync", kInert, "yes", "syncing during a snapshot"),
     boolean("stop-writes-on-bgsave-error", kInert, "yes",
             "refusing writes after a failed snapshot"),
