@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -150,9 +151,16 @@ int ServerProcess::stop() {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-int ServerProcess::end_by(int signal) {
+int ServerProcess::end_by(int signal, const std::string& thread) {
   REQUIRE(running());
-  ::kill(pid_, signal);
+  pid_t receiver = pid_;  // the main thread
+  for (const auto& entry :
+       std::filesystem::directory_iterator("/proc/" + std::to_string(pid_) + "/task")) {
+    std::string name;
+    std::ifstream(entry.path() / "comm") >> name;
+    if (name == thread) receiver = std::stoi(entry.path().filename());
+  }
+  ::syscall(SYS_tgkill, pid_, receiver, signal);
   int status = 0;
   REQUIRE(::waitpid(pid_, &status, 0) == pid_);
   pid_ = -1;

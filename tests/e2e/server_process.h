@@ -39,8 +39,9 @@ class ServerProcess {
   void start(std::vector<std::string> options);
   // SIGTERM, and the exit code.
   int stop();
-  // Sends a signal that ends it, and returns the one that did; 0 if it ended otherwise.
-  int end_by(int signal);
+  // Sends it, or a thread of it, a signal that ends it, and returns the one that did; 0 if it ended
+  // otherwise.
+  int end_by(int signal, const std::string& thread = "");
   // SIGKILL.
   void kill();
   bool running() const { return pid_ > 0; }
