@@ -54,6 +54,35 @@ TEST_CASE("n commands in one write get n replies in order") {
   CHECK(replies == expected);
 }
 
+TEST_CASE("with so many keys that they are looked ahead at, each request gets its own reply") {
+  ServerProcess server({"--io-threads", "2"});
+  server.start();
+  Client first(server.port());
+  Client second(server.port());
+  constexpr int kKeys = 30000;
+  std::string sets;
+  std::string appends;
+  std::string reads;
+  for (int i = 0; i < kKeys; ++i) {
+    const std::string key = "key:" + std::to_string(i);
+    sets += request({"SET", key, std::to_string(i)});
+    appends += i % 3 == 0 ? request({"APPEND", key, "+"}) : request({"STRLEN", key});
+    reads += request({"GETRANGE", key, "0", "0"});
+  }
+  first.send(sets);
+  for (int i = 0; i < kKeys; ++i) REQUIRE(first.read_reply() == "+OK\r\n");
+  // The loops look every 100 ms how many keys there are.
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  second.send(appends);
+  first.send(reads);
+  for (int i = 0; i < kKeys; ++i) {
+    const std::string number = std::to_string(i);
+    const size_t size = number.size() + (i % 3 == 0 ? 1 : 0);
+    REQUIRE(first.read_reply() == "$1\r\n" + number.substr(0, 1) + "\r\n");
+    REQUIRE(second.read_reply() == ":" + std::to_string(size) + "\r\n");
+  }
+}
+
 TEST_CASE("a stream cut at any byte gives the same replies") {
   ServerProcess server;
   server.start();
