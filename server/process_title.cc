@@ -50,7 +50,8 @@ void prepare_process_title(int argc, char** argv) {
     moved.push_back(::strdup(*entry));
   }
   moved.push_back(nullptr);
-  static std::vector<char*> environment;
+  // Never freed: whoever runs at the very end of the process may still ask for a variable.
+  static std::vector<char*>& environment = *new std::vector<char*>;
   environment = std::move(moved);
   environ = environment.data();
   room = {begin, end};
