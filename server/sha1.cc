@@ -1,12 +1,11 @@
 #include "server/sha1.h"
 
 #include <bit>
-#include <cstring>
+
+#include "server/sha_frame.h"
 
 namespace respcask::server {
 namespace {
-
-constexpr size_t kBlock = 64;
 
 using State = std::array<uint32_t, 5>;
 
@@ -52,34 +51,12 @@ void add_block(State& state, const uint8_t* block) {
 }  // namespace
 
 Sha1Digest sha1(std::string_view bytes) {
-  State state = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
-  const auto* at = reinterpret_cast<const uint8_t*>(bytes.data());
-  size_t left = bytes.size();
-  for (; left >= kBlock; left -= kBlock, at += kBlock) add_block(state, at);
-  // The rest, a one bit, zeros, and the length in bits.
-  std::array<uint8_t, 2 * kBlock> tail{};
-  if (left > 0) std::memcpy(tail.data(), at, left);
-  tail[left] = 0x80;
-  const size_t tail_size = left + 9 <= kBlock ? kBlock : 2 * kBlock;
-  const uint64_t bits = uint64_t{bytes.size()} * 8;
-  for (size_t i = 0; i < 8; ++i) {
-    tail[tail_size - 1 - i] = static_cast<uint8_t>(bits >> (8 * i));
-  }
-  for (size_t i = 0; i < tail_size; i += kBlock) add_block(state, tail.data() + i);
-  Sha1Digest digest;
-  for (size_t i = 0; i < digest.size(); ++i) {
-    digest[i] = static_cast<uint8_t>(state[i / 4] >> (24 - 8 * (i % 4)));
-  }
-  return digest;
+  constexpr State kInitial = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
+  return sha_digest(kInitial, add_block, bytes);
 }
 
 std::string hex(const Sha1Digest& digest) {
-  std::string text;
-  for (const uint8_t byte : digest) {
-    text += "0123456789abcdef"[byte >> 4];
-    text += "0123456789abcdef"[byte & 15];
-  }
-  return text;
+  return sha_hex(digest);
 }
 
 }  // namespace respcask::server
