@@ -5,15 +5,44 @@
 
 namespace respcask::engine {
 
+namespace {
+
+constexpr uint64_t kBitsInWord = 64;
+
+}  // namespace
+
 ResidencyMap::ResidencyMap(uint64_t bytes)
     : pages_((bytes + kPageSize - 1) / kPageSize),
-      words_(std::make_unique<std::atomic<uint64_t>[]>(pages_ / 64 + 1)) {}
+      blocks_count_(pages_ / (kBitsInWord * kWordsInBlock) + 1),
+      blocks_(std::make_unique<std::atomic<Block*>[]>(blocks_count_)) {}
+
+ResidencyMap::~ResidencyMap() {
+  for (uint64_t i = 0; i < blocks_count_; ++i) delete blocks_[i].load(std::memory_order_relaxed);
+}
+
+std::atomic<uint64_t>* ResidencyMap::word(uint64_t page) const {
+  const uint64_t word = page / kBitsInWord;
+  Block* block = blocks_[word / kWordsInBlock].load(std::memory_order_acquire);
+  return block == nullptr ? nullptr : &(*block)[word % kWordsInBlock];
+}
+
+std::atomic<uint64_t>& ResidencyMap::make_word(uint64_t page) {
+  if (std::atomic<uint64_t>* there = word(page)) return *there;
+  std::atomic<Block*>& place = blocks_[page / (kBitsInWord * kWordsInBlock)];
+  auto made = std::make_unique<Block>();
+  Block* none = nullptr;
+  // Another thread may have been first.
+  if (place.compare_exchange_strong(none, made.get(), std::memory_order_acq_rel)) made.release();
+  return *word(page);
+}
 
 bool ResidencyMap::resident(uint64_t offset, uint64_t size) const {
   const uint64_t last = (offset + size - 1) / kPageSize;
   assert(last < pages_);
   for (uint64_t page = offset / kPageSize; page <= last; ++page) {
-    if ((words_[page / 64].load(std::memory_order_relaxed) >> (page % 64) & 1) == 0) return false;
+    const std::atomic<uint64_t>* bits = word(page);
+    if (bits == nullptr) return false;
+    if ((bits->load(std::memory_order_relaxed) >> (page % kBitsInWord) & 1) == 0) return false;
   }
   return true;
 }
@@ -21,22 +50,22 @@ bool ResidencyMap::resident(uint64_t offset, uint64_t size) const {
 void ResidencyMap::set(uint64_t offset, uint64_t size) {
   const uint64_t last = std::min((offset + size - 1) / kPageSize, pages_ - 1);
   for (uint64_t page = offset / kPageSize; page <= last; ++page) {
-    const uint64_t bit = uint64_t{1} << (page % 64);
-    std::atomic<uint64_t>& word = words_[page / 64];
+    const uint64_t bit = uint64_t{1} << (page % kBitsInWord);
+    std::atomic<uint64_t>& bits = make_word(page);
     // Most bits that are set are set already; a plain load keeps the line shared.
-    if ((word.load(std::memory_order_relaxed) & bit) == 0)
-      word.fetch_or(bit, std::memory_order_relaxed);
+    if ((bits.load(std::memory_order_relaxed) & bit) == 0)
+      bits.fetch_or(bit, std::memory_order_relaxed);
   }
 }
 
 void ResidencyMap::update(uint64_t first_page, std::span<const uint8_t> pages) {
   for (size_t i = 0; i < pages.size() && first_page + i < pages_; ++i) {
     const uint64_t page = first_page + i;
-    const uint64_t bit = uint64_t{1} << (page % 64);
+    const uint64_t bit = uint64_t{1} << (page % kBitsInWord);
     if (pages[i] != 0) {
-      words_[page / 64].fetch_or(bit, std::memory_order_relaxed);
-    } else {
-      words_[page / 64].fetch_and(~bit, std::memory_order_relaxed);
+      make_word(page).fetch_or(bit, std::memory_order_relaxed);
+    } else if (std::atomic<uint64_t>* bits = word(page)) {
+      bits->fetch_and(~bit, std::memory_order_relaxed);
     }
   }
 }

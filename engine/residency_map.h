@@ -1,4 +1,6 @@
-// ResidencyMap: which pages of a segment are in memory, as far as we know. One bit a page.
+// ResidencyMap: which pages of a segment are in memory, as far as we know. One bit a page, in
+// blocks that are made when the first bit in them is set: a segment may grow to gigabytes, and few
+// do.
 //
 // A bit is set when the page is written or read and corrected by a sweep that asks the system. It
 // is a hint: a set bit over a page that the kernel has dropped costs one blocking page fault, a
@@ -6,6 +8,7 @@
 // relaxed atomics are enough for a hint. Owned by its segment.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -17,6 +20,9 @@ namespace respcask::engine {
 class ResidencyMap {
  public:
   explicit ResidencyMap(uint64_t bytes);
+  ~ResidencyMap();
+  ResidencyMap(const ResidencyMap&) = delete;
+  ResidencyMap& operator=(const ResidencyMap&) = delete;
 
   // All pages that [offset, offset + size) touches; `size` > 0.
   bool resident(uint64_t offset, uint64_t size) const;
@@ -28,8 +34,16 @@ class ResidencyMap {
   static constexpr uint64_t kPageSize = 4096;
 
  private:
+  static constexpr uint64_t kWordsInBlock = 128;  // 1 KiB, for 32 MiB of the segment
+  using Block = std::array<std::atomic<uint64_t>, kWordsInBlock>;
+
+  // Null if there is no block yet: no bit of it is set.
+  std::atomic<uint64_t>* word(uint64_t page) const;
+  std::atomic<uint64_t>& make_word(uint64_t page);
+
   uint64_t pages_;
-  std::unique_ptr<std::atomic<uint64_t>[]> words_;
+  uint64_t blocks_count_;
+  std::unique_ptr<std::atomic<Block*>[]> blocks_;
 };
 
 }  // namespace respcask::engine

@@ -129,20 +129,23 @@ Result<void> Segment::cut(uint64_t size) {
   return {};
 }
 
-void Segment::shrink_mapping() {
-  if (mapping_.size() <= size()) return;
+Mapping Segment::map_contents() const {
+  if (mapping_.size() <= size()) return {};
   auto mapping = file_->map(size());
-  if (mapping) mapping_ = std::move(*mapping);  // if not, the wide one serves as well
+  return mapping ? std::move(*mapping) : Mapping();  // if not, the wide one serves as well
 }
 
-void Segment::refresh_residency() {
+void Segment::refresh_residency(const std::function<bool()>& pause) {
   std::vector<uint8_t> pages;
   const uint64_t end = size();
-  constexpr uint64_t kSlice = uint64_t{16} << 20;
+  // The system answers with the process's map locked, which keeps every loop waiting that is just
+  // asking for memory, or faults a page in.
+  constexpr uint64_t kSlice = uint64_t{2} << 20;
   for (uint64_t at = 0; at < end; at += kSlice) {
     const uint64_t length = std::min(kSlice, end - at);
     if (!mapping_.resident(at, length, pages)) return;
     residency_.update(at / ResidencyMap::kPageSize, pages);
+    if (!pause()) return;
   }
 }
 

@@ -13,6 +13,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -68,14 +69,19 @@ class Segment {
   uint64_t reserved() const { return reserved_; }
   // Cuts the file to `size` bytes and gives back what is reserved past it.
   Result<void> cut(uint64_t size);
-  // Maps just what the segment holds, once it is sealed. No view of it may be in use.
-  void shrink_mapping();
+  // A mapping of just what the segment holds, for when it is sealed. Empty if the one it has is no
+  // wider, or if there is no other.
+  Mapping map_contents() const;
+  // Goes over to such a mapping and leaves the old one in its place, to be let go of without the
+  // shard's lock: the system takes its time over that. No view of the segment may be in use.
+  void swap_mapping(Mapping& mapping) { std::swap(mapping_, mapping); }
 
   // True if the bytes are in memory, as far as we know.
   bool resident(uint64_t offset, uint64_t size) const { return residency_.resident(offset, size); }
   void set_resident(uint64_t offset, uint64_t size) { residency_.set(offset, size); }
-  // Asks the system about every page.
-  void refresh_residency();
+  // Asks the system about every page, of some MiB at a time, and calls `pause` in between, which
+  // says whether to go on.
+  void refresh_residency(const std::function<bool()>& pause);
   // What it says: a byte for each page, 1 for one that is in memory. Empty if it does not say.
   std::vector<uint8_t> ask_residency() const;
 

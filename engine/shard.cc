@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -97,6 +98,14 @@ ElementIndex& Shard::collection(uint64_t id) {
   auto found = collections_.find(id);
   assert(found != collections_.end());
   return *found->second;
+}
+
+void Shard::make_way() const {
+  // Waiters that come one after another must not keep it out for good.
+  constexpr int kMostTurns = 100;
+  for (int i = 0; i < kMostTurns && waiting_.load(std::memory_order_relaxed) != 0; ++i) {
+    std::this_thread::yield();
+  }
 }
 
 ShardStats Shard::stats() {

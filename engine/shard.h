@@ -98,9 +98,17 @@ class Shard {
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
 
-  void lock() { mutex_.lock(); }
+  void lock() {
+    if (mutex_.try_lock()) return;
+    waiting_.fetch_add(1, std::memory_order_relaxed);
+    mutex_.lock();
+    waiting_.fetch_sub(1, std::memory_order_relaxed);
+  }
   void unlock() { mutex_.unlock(); }
   bool try_lock() { return mutex_.try_lock(); }
+  // For a background thread that has let go of the lock and is about to take it again: lets those
+  // go first who are waiting. The mutex would not: it is taken back before a waiter has woken.
+  void make_way() const;
   uint32_t index() const { return index_; }
 
   // --- looking up -----------------------------------------------------------------------------
@@ -245,6 +253,7 @@ class Shard {
   const uint32_t index_;
   const HashSeed seed_;
   std::mutex mutex_;
+  std::atomic<uint32_t> waiting_{0};  // threads that are waiting for it
 
   std::vector<std::unique_ptr<Namespace>> databases_;
   std::unordered_map<uint64_t, std::unique_ptr<ElementIndex>> collections_;

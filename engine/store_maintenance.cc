@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <thread>
 
 #include "engine/hint.h"
 #include "engine/store.h"
@@ -16,6 +17,7 @@ void Store::maintenance_loop() {
     for (auto& shard : shards_) {
       while (shard->collect_garbage()) {
         if (stopping_) return;
+        shard->make_way();
       }
       if (!options_.read_only) settle_sealed(*shard);
       if (turn % kSweepEvery == 0) refresh_residency(*shard);
@@ -32,7 +34,11 @@ void Store::refresh_residency(Shard& shard) {
     std::lock_guard guard(shard);
     segments = shard.order_;
   }
-  for (const auto& segment : segments) segment->refresh_residency();
+  auto pause = [this] {
+    std::this_thread::sleep_for(200us);
+    return !stopping_.load(std::memory_order_relaxed);
+  };
+  for (const auto& segment : segments) segment->refresh_residency(pause);
 }
 
 // Gives sealed segments that a sync has covered their final mapping and their hint. Only here does
@@ -50,8 +56,14 @@ void Store::settle_sealed(Shard& shard) {
       // parts are not. A finished sync of all shards takes it off this list.
       const auto& waiting = shard.sealed_unsynced_;
       if (std::find(waiting.begin(), waiting.end(), segment) != waiting.end()) continue;
-      segment->shrink_mapping();
       segments.push_back(segment);
+    }
+  }
+  for (const auto& segment : segments) {
+    Mapping mapping = segment->map_contents();
+    if (mapping.data() != nullptr) {
+      std::lock_guard guard(shard);
+      segment->swap_mapping(mapping);
     }
   }
   for (const auto& segment : segments) {

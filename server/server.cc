@@ -332,6 +332,7 @@ void Server::maintain() {
       for (int slice = 1; expire_cycle(shard, turn); ++slice) {
         if (slice % 16 == 0) commit(turn);
         turn.lap();
+        store.shard(shard).make_way();
       }
       if (!turn.written.empty()) commit(turn);
       turn.touched.clear();

@@ -120,3 +120,35 @@ TEST_CASE("clients see their own writes while the store merges, syncs, settles a
   fixture.crash_process();
   CHECK(fixture.contents() == before);
 }
+
+TEST_CASE("who works through a shard slice by slice lets a waiter in after the slice under way") {
+  StoreFixture fixture;
+  Shard& shard = fixture.store->shard(0);
+  std::atomic<bool> begun{false};
+  std::atomic<bool> served{false};
+  std::atomic<int> slices{0};
+  std::thread worker([&] {
+    while (!served) {
+      shard.lock();
+      begun = true;
+      ++slices;
+      const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(20);
+      while (std::chrono::steady_clock::now() < end) {
+      }
+      shard.unlock();
+      shard.make_way();
+    }
+  });
+  while (!begun) std::this_thread::yield();
+  int waited = 0;
+  for (int i = 0; i < 200; ++i) {
+    std::this_thread::sleep_for(std::chrono::microseconds(100));
+    const int before = slices;
+    std::lock_guard guard(shard);
+    waited += slices - before;
+  }
+  served = true;
+  worker.join();
+  // None where nothing else runs; without making way it is hundreds for each.
+  CHECK(waited <= 200);
+}
