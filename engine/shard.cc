@@ -218,6 +218,7 @@ Result<void> Shard::write_pending() {
 
 bool Shard::collect_garbage() {
   constexpr int kPagesASlice = 32;  // some 10 µs under the lock
+  make_way();
   Garbage item;
   {
     std::lock_guard guard(mutex_);

@@ -106,8 +106,8 @@ class Shard {
   }
   void unlock() { mutex_.unlock(); }
   bool try_lock() { return mutex_.try_lock(); }
-  // For a background thread that has let go of the lock and is about to take it again: lets those
-  // go first who are waiting. The mutex would not: it is taken back before a waiter has woken.
+  // For a background thread before each slice of its work: lets those have the lock first who are
+  // waiting. The mutex would not: who let go of it takes it back before a waiter has woken.
   void make_way() const;
   uint32_t index() const { return index_; }
 

@@ -17,7 +17,6 @@ void Store::maintenance_loop() {
     for (auto& shard : shards_) {
       while (shard->collect_garbage()) {
         if (stopping_) return;
-        shard->make_way();
       }
       if (!options_.read_only) settle_sealed(*shard);
       if (turn % kSweepEvery == 0) refresh_residency(*shard);
@@ -28,7 +27,6 @@ void Store::maintenance_loop() {
 }
 
 void Store::refresh_residency(Shard& shard) {
-  std::lock_guard no_settling(settle_run_);  // which changes mappings, on this thread or merge's
   std::vector<std::shared_ptr<Segment>> segments;
   {
     std::lock_guard guard(shard);
@@ -38,7 +36,11 @@ void Store::refresh_residency(Shard& shard) {
     std::this_thread::sleep_for(200us);
     return !stopping_.load(std::memory_order_relaxed);
   };
-  for (const auto& segment : segments) segment->refresh_residency(pause);
+  for (const auto& segment : segments) {
+    if (stopping_) return;
+    std::lock_guard no_settling(settle_run_);  // which changes mappings, on this thread or merge's
+    segment->refresh_residency(pause);
+  }
 }
 
 // Gives sealed segments that a sync has covered their final mapping and their hint. Only here does
@@ -61,12 +63,6 @@ void Store::settle_sealed(Shard& shard) {
   }
   for (const auto& segment : segments) {
     Mapping mapping = segment->map_contents();
-    if (mapping.data() != nullptr) {
-      std::lock_guard guard(shard);
-      segment->swap_mapping(mapping);
-    }
-  }
-  for (const auto& segment : segments) {
     bool has_hint = segment->has_hint;  // written by this function alone
     if (!has_hint && !segment->damaged) {
       auto hint = write_hint(*options_.files, *segment, hint_path_of(segment->path()),
@@ -76,6 +72,7 @@ void Store::settle_sealed(Shard& shard) {
       has_hint = bool(hint);
     }
     std::lock_guard guard(shard);
+    if (mapping.data() != nullptr) segment->swap_mapping(mapping);
     segment->has_hint = has_hint;
     segment->settled = true;
   }

@@ -143,7 +143,8 @@ bool Store::settle_for_merge(Shard& shard) {
 void Store::begin_requested() {
   for (auto& shard : shards_) {
     // What was dropped a moment ago still counts as live until it has been taken apart.
-    while (!stopping_ && shard->collect_garbage()) shard->make_way();
+    while (!stopping_ && shard->collect_garbage()) {
+    }
     (void)seal_garbage(*shard, kRequestedGarbage);
   }
   if (sync_failed() || !run_sync()) {

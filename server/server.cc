@@ -278,6 +278,7 @@ bool Server::expire_cycle(uint32_t index, Turn& turn) {
   if (!active_expire.load(std::memory_order_relaxed) || paused(turn.now_ms()) != PauseKind::kNone) {
     return false;
   }
+  store.shard(index).make_way();
   Scope scope(turn);
   scope.lock(index);
   engine::Shard& shard = scope.shard(index);
@@ -332,7 +333,6 @@ void Server::maintain() {
       for (int slice = 1; expire_cycle(shard, turn); ++slice) {
         if (slice % 16 == 0) commit(turn);
         turn.lap();
-        store.shard(shard).make_way();
       }
       if (!turn.written.empty()) commit(turn);
       turn.touched.clear();
