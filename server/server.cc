@@ -155,14 +155,15 @@ void Server::leave_lines(Waiter& waiter) {
   count_blocked(-1);
 }
 
-bool Server::unblock(uint64_t id, bool with_error) {
+const TableEntry* Server::unblock(uint64_t id, bool with_error) {
   std::shared_ptr<Waiter> waiter;
   with_session(id, [&](Session& session) {
     std::lock_guard guard(session.mutex);
     waiter = session.waiter;
   });
-  if (waiter == nullptr || waiter->postponed) return false;
-  return end_wait(*waiter, with_error ? Waiter::State::kUnblockedError : Waiter::State::kTimedOut);
+  if (waiter == nullptr || waiter->postponed) return nullptr;
+  const auto state = with_error ? Waiter::State::kUnblockedError : Waiter::State::kTimedOut;
+  return end_wait(*waiter, state) ? waiter->command : nullptr;
 }
 
 void Server::pause(PauseKind kind, int64_t until_ms) {

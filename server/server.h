@@ -91,8 +91,8 @@ class Server {
   // Calls `use` with all of them, by id, under the same rules.
   void with_sessions(const std::function<void(const std::map<uint64_t, Session*>&)>& use);
 
-  // CLIENT UNBLOCK. False if the client is not blocked.
-  bool unblock(uint64_t id, bool with_error);
+  // CLIENT UNBLOCK. The command that the client waited with; null if it is not blocked.
+  const TableEntry* unblock(uint64_t id, bool with_error);
   size_t blocked_clients() const { return blocked_clients_.load(std::memory_order_relaxed); }
 
   uint64_t next_order() { return last_order_.fetch_add(1, std::memory_order_relaxed) + 1; }

@@ -240,12 +240,9 @@ void cmd_client_unblock(Context& c) {
   }
   const auto id = c.integer_arg(2);
   if (!id) return;
-  const auto client = static_cast<uint64_t>(*id);
-  const TableEntry* command = nullptr;
-  c.server().with_session(client, [&](Session& session) { command = session.last_command; });
-  const bool unblocked = c.server().unblock(client, with_error);
-  if (unblocked) c.turn().stats.per_command[command->index].failed.add();
-  c.reply().integer(unblocked ? 1 : 0);
+  const TableEntry* command = c.server().unblock(static_cast<uint64_t>(*id), with_error);
+  if (command != nullptr) c.turn().stats.per_command[command->index].failed.add();
+  c.reply().integer(command != nullptr ? 1 : 0);
 }
 
 void cmd_client_help(Context& c) {
