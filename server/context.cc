@@ -6,6 +6,7 @@
 #include "resp/number.h"
 #include "server/access.h"
 #include "server/acl/permission.h"
+#include "server/expiry.h"
 #include "server/scope.h"
 #include "server/server.h"
 
@@ -143,7 +144,7 @@ KeyRef Context::key_named(std::string_view name, uint32_t db) {
 std::optional<engine::KeydirEntry> Context::find_alive(const KeyRef& key) {
   std::optional<engine::KeydirEntry> entry =
       scope_.shard(key.shard).find(key.db, key.name, key.hash);
-  if (!entry || entry->expiry_ms == 0 || entry->expiry_ms >= turn_.now_ms()) return entry;
+  if (!entry || !is_due(*entry, turn_.now_ms())) return entry;
   scope_.expire(key);
   return std::nullopt;
 }
@@ -305,7 +306,7 @@ Context::Former Context::former_of(engine::Shard& shard, const KeyRef& key) cons
   if (counts_frequency(config) || (config.notify_keyspace_events & kNotifyNew) != 0) {
     const auto entry = shard.find(key.db, key.name, key.hash);
     // One whose time has come is gone to everybody, though it may not be removed yet.
-    former.is_new = !entry || (entry->expiry_ms != 0 && entry->expiry_ms < turn_.now_ms());
+    former.is_new = !entry || is_due(*entry, turn_.now_ms());
     if (entry && counts_frequency(config)) former.access = entry->access;
   }
   return former;

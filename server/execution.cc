@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "server/expiry.h"
 #include "server/server.h"
 
 namespace respcask::server {
@@ -182,7 +183,7 @@ std::shared_ptr<Waiter> next_waiter(Scope& scope, Turn& turn, const OwnedKey& ke
   const auto line = keyed.lines.find(key.ref());
   if (line == keyed.lines.end()) return nullptr;
   const auto entry = scope.shard(key.shard).find(key.db, key.name, key.hash);
-  if (!entry || (entry->expiry_ms != 0 && entry->expiry_ms < turn.now_ms())) return nullptr;
+  if (!entry || is_due(*entry, turn.now_ms())) return nullptr;
   for (auto at = line->second.upper_bound(after); at != line->second.end(); ++at) {
     Waiter& waiter = *at->second;
     if (waiter.type != TypeTag{entry->type}.type()) continue;

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <mutex>
 
+#include "server/expiry.h"
 #include "server/server.h"
 
 namespace respcask::server {
@@ -119,7 +120,7 @@ void Scope::end_command() {
     engine::Shard& home = shard(key.shard);
     const auto entry = home.find(key.db, key.name, key.hash);
     // The command may have written it anew.
-    if (!entry || entry->expiry_ms == 0 || entry->expiry_ms >= turn_.now_ms()) continue;
+    if (!entry || !is_due(*entry, turn_.now_ms())) continue;
     if (!home.reserve(key.name.size() + kRemovalBytes, engine::Growth::kShrinks)) continue;
     shard_for_write(key.shard).remove(key.db, key.name, key.hash);
   }
@@ -149,8 +150,7 @@ void Scope::changed(const KeyRef& key, bool by_self) {
       // A key that was expired when it was watched was missing to the client; as long as it is
       // missing nothing has changed.
       entry = shard(key.shard).find(key.db, key.name, key.hash);
-      const bool missing = !entry || (entry->expiry_ms != 0 && entry->expiry_ms < turn_.now_ms());
-      if (missing) continue;
+      if (!entry || is_due(*entry, turn_.now_ms())) continue;
       watched.was_expired = false;
     }
     watched.watch->touched.store(true, std::memory_order_relaxed);
@@ -187,7 +187,7 @@ void Scope::swap(uint32_t db1, uint32_t db2) {
       const auto after = home.find(key.db == db1 ? db2 : db1, key.name, key.hash);
       if (!before && !after) continue;
       // To a client an expired key is missing: one missing key in place of another is no change.
-      const bool missing = !after || (after->expiry_ms != 0 && after->expiry_ms < turn_.now_ms());
+      const bool missing = !after || is_due(*after, turn_.now_ms());
       for (WatchedKey& watched : watches) {
         if (missing && (watched.was_expired || !before)) {
           watched.was_expired = after.has_value();

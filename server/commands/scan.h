@@ -13,6 +13,7 @@
 
 #include "engine/shard.h"
 #include "server/context.h"
+#include "server/expiry.h"
 
 namespace respcask::server {
 
@@ -60,7 +61,7 @@ class Slice {
             ++looked_at;
             if (first_page && shard.hash(name) < begin) return;
             if (!wanted(entry)) return;
-            if (entry.expiry_ms != 0 && entry.expiry_ms < c.now_ms()) {
+            if (is_due(entry, c.now_ms())) {
               if (due != nullptr) due->emplace_back(name);
               return;
             }

@@ -11,6 +11,7 @@
 #include "server/command_table.h"
 #include "server/context.h"
 #include "server/execution.h"
+#include "server/expiry.h"
 #include "server/identity.h"
 #include "server/server.h"
 #include "server/transaction.h"
@@ -38,10 +39,6 @@ void cmd_discard(Context& c) {
   if (!in_multi(c.session())) return c.error("ERR DISCARD without MULTI");
   discard_transaction(c.session());
   c.ok();
-}
-
-bool is_due(const engine::KeydirEntry& entry, int64_t now_ms) {
-  return entry.expiry_ms != 0 && entry.expiry_ms < now_ms;
 }
 
 // A watched key whose time has come since it was watched, and that nobody has looked at yet.

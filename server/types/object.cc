@@ -6,6 +6,7 @@
 
 #include "engine/format.h"
 #include "server/config/config.h"
+#include "server/expiry.h"
 #include "server/types/string.h"
 
 namespace respcask::server {
@@ -41,7 +42,7 @@ bool copy_packed(Context& c, const KeyRef& from, const engine::KeydirEntry& entr
 // key, but nor is it said to expire here: RESTORE replaces it like any other.
 bool is_replaced(Context& c, const KeyRef& key) {
   const auto entry = c.shard(key).find(key.db, key.name, key.hash);
-  return entry && (entry->expiry_ms == 0 || entry->expiry_ms >= c.now_ms());
+  return entry && !is_due(*entry, c.now_ms());
 }
 
 // Context::put() tells of a new key only where there was none.
