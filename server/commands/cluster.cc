@@ -70,39 +70,25 @@ void cmd_cluster_getkeysinslot(Context& c) {
   c.reply().finish_array(mark, static_cast<size_t>(found));
 }
 
-constexpr Argument kClusterAddslotsArgs[] = {
-    {.name = "slot", .type = ArgType::kInteger, .flags = kMultiple},
-};
-constexpr Argument kClusterAddslotsrangeArgsStartSlotEndSlot[] = {
-    {.name = "start-slot", .type = ArgType::kInteger},
-    {.name = "end-slot", .type = ArgType::kInteger},
-};
-constexpr Argument kClusterAddslotsrangeArgs[] = {
-    {.name = "start-slot_end-slot",
-     .type = ArgType::kBlock,
-     .flags = kMultiple,
-     .sub = kClusterAddslotsrangeArgsStartSlotEndSlot},
-};
-constexpr std::string_view kClusterBumpepochTips[] = {"nondeterministic_output"};
-constexpr Argument kClusterCountFailureReportsArgs[] = {
+constexpr std::string_view kNondeterministic[] = {"nondeterministic_output"};
+constexpr Argument kNodeIdArgs[] = {
     {.name = "node-id"},
 };
-constexpr std::string_view kClusterCountFailureReportsTips[] = {"nondeterministic_output"};
-constexpr Argument kClusterCountkeysinslotArgs[] = {
-    {.name = "slot", .type = ArgType::kInteger},
-};
-constexpr Argument kClusterDelslotsArgs[] = {
+constexpr Argument kSlotsArgs[] = {
     {.name = "slot", .type = ArgType::kInteger, .flags = kMultiple},
 };
-constexpr Argument kClusterDelslotsrangeArgsStartSlotEndSlot[] = {
+constexpr Argument kSlotRangesArgsStartSlotEndSlot[] = {
     {.name = "start-slot", .type = ArgType::kInteger},
     {.name = "end-slot", .type = ArgType::kInteger},
 };
-constexpr Argument kClusterDelslotsrangeArgs[] = {
+constexpr Argument kSlotRangesArgs[] = {
     {.name = "start-slot_end-slot",
      .type = ArgType::kBlock,
      .flags = kMultiple,
-     .sub = kClusterDelslotsrangeArgsStartSlotEndSlot},
+     .sub = kSlotRangesArgsStartSlotEndSlot},
+};
+constexpr Argument kClusterCountkeysinslotArgs[] = {
+    {.name = "slot", .type = ArgType::kInteger},
 };
 constexpr Argument kClusterFailoverArgsOptions[] = {
     {.name = "force", .type = ArgType::kPureToken, .token = "FORCE"},
@@ -114,19 +100,13 @@ constexpr Argument kClusterFailoverArgs[] = {
      .flags = kOptional,
      .sub = kClusterFailoverArgsOptions},
 };
-constexpr Argument kClusterForgetArgs[] = {
-    {.name = "node-id"},
-};
 constexpr Argument kClusterGetkeysinslotArgs[] = {
     {.name = "slot", .type = ArgType::kInteger},
     {.name = "count", .type = ArgType::kInteger},
 };
-constexpr std::string_view kClusterGetkeysinslotTips[] = {"nondeterministic_output"};
-constexpr std::string_view kClusterInfoTips[] = {"nondeterministic_output"};
 constexpr Argument kClusterKeyslotArgs[] = {
     {.name = "key"},
 };
-constexpr std::string_view kClusterLinksTips[] = {"nondeterministic_output"};
 constexpr Argument kClusterMeetArgs[] = {
     {.name = "ip"},
     {.name = "port", .type = ArgType::kInteger},
@@ -134,14 +114,6 @@ constexpr Argument kClusterMeetArgs[] = {
 };
 constexpr HistoryEntry kClusterMeetHistory[] = {
     {"4.0.0", "Added the optional `cluster_bus_port` argument."},
-};
-constexpr std::string_view kClusterNodesTips[] = {"nondeterministic_output"};
-constexpr Argument kClusterReplicasArgs[] = {
-    {.name = "node-id"},
-};
-constexpr std::string_view kClusterReplicasTips[] = {"nondeterministic_output"};
-constexpr Argument kClusterReplicateArgs[] = {
-    {.name = "node-id"},
 };
 constexpr Argument kClusterResetArgsHardSoft[] = {
     {.name = "hard", .type = ArgType::kPureToken, .token = "HARD"},
@@ -166,16 +138,10 @@ constexpr Argument kClusterSetslotArgs[] = {
     {.name = "slot", .type = ArgType::kInteger},
     {.name = "subcommand", .type = ArgType::kOneof, .sub = kClusterSetslotArgsSubcommand},
 };
-constexpr std::string_view kClusterShardsTips[] = {"nondeterministic_output"};
-constexpr Argument kClusterSlavesArgs[] = {
-    {.name = "node-id"},
-};
-constexpr std::string_view kClusterSlavesTips[] = {"nondeterministic_output"};
 constexpr HistoryEntry kClusterSlotsHistory[] = {
     {"4.0.0", "Added node IDs."},
     {"7.0.0", "Added additional networking metadata field."},
 };
-constexpr std::string_view kClusterSlotsTips[] = {"nondeterministic_output"};
 constexpr Command kClusterSubcommands[] = {
     {.name = "addslots",
      .handler = refuse_cluster,
@@ -185,7 +151,7 @@ constexpr Command kClusterSubcommands[] = {
      .since = "3.0.0",
      .complexity = "O(N) where N is the total number of hash slot arguments",
      .summary = "Assign new hash slots to receiving node",
-     .arguments = kClusterAddslotsArgs},
+     .arguments = kSlotsArgs},
     {.name = "addslotsrange",
      .handler = refuse_cluster,
      .arity = -4,
@@ -195,7 +161,7 @@ constexpr Command kClusterSubcommands[] = {
      .complexity = "O(N) where N is the total number of the slots between the start slot and end "
                    "slot arguments.",
      .summary = "Assign new hash slots to receiving node",
-     .arguments = kClusterAddslotsrangeArgs},
+     .arguments = kSlotRangesArgs},
     {.name = "bumpepoch",
      .handler = refuse_cluster,
      .arity = 2,
@@ -204,7 +170,7 @@ constexpr Command kClusterSubcommands[] = {
      .since = "3.0.0",
      .complexity = "O(1)",
      .summary = "Advance the cluster config epoch",
-     .tips = kClusterBumpepochTips},
+     .tips = kNondeterministic},
     {.name = "count-failure-reports",
      .handler = refuse_cluster,
      .arity = 3,
@@ -213,8 +179,8 @@ constexpr Command kClusterSubcommands[] = {
      .since = "3.0.0",
      .complexity = "O(N) where N is the number of failure reports",
      .summary = "Return the number of failure reports active for a given node",
-     .arguments = kClusterCountFailureReportsArgs,
-     .tips = kClusterCountFailureReportsTips},
+     .arguments = kNodeIdArgs,
+     .tips = kNondeterministic},
     {.name = "countkeysinslot",
      .handler = cmd_cluster_countkeysinslot,
      .arity = 3,
@@ -232,7 +198,7 @@ constexpr Command kClusterSubcommands[] = {
      .since = "3.0.0",
      .complexity = "O(N) where N is the total number of hash slot arguments",
      .summary = "Set hash slots as unbound in receiving node",
-     .arguments = kClusterDelslotsArgs},
+     .arguments = kSlotsArgs},
     {.name = "delslotsrange",
      .handler = refuse_cluster,
      .arity = -4,
@@ -242,7 +208,7 @@ constexpr Command kClusterSubcommands[] = {
      .complexity = "O(N) where N is the total number of the slots between the start slot and end "
                    "slot arguments.",
      .summary = "Set hash slots as unbound in receiving node",
-     .arguments = kClusterDelslotsrangeArgs},
+     .arguments = kSlotRangesArgs},
     {.name = "failover",
      .handler = refuse_cluster,
      .arity = -2,
@@ -268,7 +234,7 @@ constexpr Command kClusterSubcommands[] = {
      .since = "3.0.0",
      .complexity = "O(1)",
      .summary = "Remove a node from the nodes table",
-     .arguments = kClusterForgetArgs},
+     .arguments = kNodeIdArgs},
     {.name = "getkeysinslot",
      .handler = cmd_cluster_getkeysinslot,
      .arity = 4,
@@ -278,7 +244,7 @@ constexpr Command kClusterSubcommands[] = {
      .complexity = "O(log(N)) where N is the number of requested keys",
      .summary = "Return local key names in the specified hash slot",
      .arguments = kClusterGetkeysinslotArgs,
-     .tips = kClusterGetkeysinslotTips},
+     .tips = kNondeterministic},
     {.name = "help",
      .handler = refuse_cluster,
      .arity = 2,
@@ -295,7 +261,7 @@ constexpr Command kClusterSubcommands[] = {
      .since = "3.0.0",
      .complexity = "O(1)",
      .summary = "Provides info about Redis Cluster node state",
-     .tips = kClusterInfoTips},
+     .tips = kNondeterministic},
     {.name = "keyslot",
      .handler = cmd_cluster_keyslot,
      .arity = 3,
@@ -313,7 +279,7 @@ constexpr Command kClusterSubcommands[] = {
      .since = "7.0.0",
      .complexity = "O(N) where N is the total number of Cluster nodes",
      .summary = "Returns a list of all TCP links to and from peer nodes in cluster",
-     .tips = kClusterLinksTips},
+     .tips = kNondeterministic},
     {.name = "meet",
      .handler = refuse_cluster,
      .arity = -4,
@@ -340,7 +306,7 @@ constexpr Command kClusterSubcommands[] = {
      .since = "3.0.0",
      .complexity = "O(N) where N is the total number of Cluster nodes",
      .summary = "Get Cluster config for the node",
-     .tips = kClusterNodesTips},
+     .tips = kNondeterministic},
     {.name = "replicas",
      .handler = refuse_cluster,
      .arity = 3,
@@ -349,8 +315,8 @@ constexpr Command kClusterSubcommands[] = {
      .since = "5.0.0",
      .complexity = "O(1)",
      .summary = "List replica nodes of the specified master node",
-     .arguments = kClusterReplicasArgs,
-     .tips = kClusterReplicasTips},
+     .arguments = kNodeIdArgs,
+     .tips = kNondeterministic},
     {.name = "replicate",
      .handler = refuse_cluster,
      .arity = 3,
@@ -359,7 +325,7 @@ constexpr Command kClusterSubcommands[] = {
      .since = "3.0.0",
      .complexity = "O(1)",
      .summary = "Reconfigure a node as a replica of the specified master node",
-     .arguments = kClusterReplicateArgs},
+     .arguments = kNodeIdArgs},
     {.name = "reset",
      .handler = refuse_cluster,
      .arity = -2,
@@ -404,7 +370,7 @@ constexpr Command kClusterSubcommands[] = {
      .since = "7.0.0",
      .complexity = "O(N) where N is the total number of cluster nodes",
      .summary = "Get array of cluster slots to node mappings",
-     .tips = kClusterShardsTips},
+     .tips = kNondeterministic},
     {.name = "slaves",
      .handler = refuse_cluster,
      .arity = 3,
@@ -413,8 +379,8 @@ constexpr Command kClusterSubcommands[] = {
      .since = "3.0.0",
      .complexity = "O(1)",
      .summary = "List replica nodes of the specified master node",
-     .arguments = kClusterSlavesArgs,
-     .tips = kClusterSlavesTips,
+     .arguments = kNodeIdArgs,
+     .tips = kNondeterministic,
      .deprecated_since = "5.0.0",
      .replaced_by = "`CLUSTER REPLICAS`"},
     {.name = "slots",
@@ -426,7 +392,7 @@ constexpr Command kClusterSubcommands[] = {
      .complexity = "O(N) where N is the total number of Cluster nodes",
      .summary = "Get array of Cluster slot to node mappings",
      .history = kClusterSlotsHistory,
-     .tips = kClusterSlotsTips,
+     .tips = kNondeterministic,
      .deprecated_since = "7.0.0",
      .replaced_by = "`CLUSTER SHARDS`"},
 };
