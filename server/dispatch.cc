@@ -361,8 +361,10 @@ Outcome Request::run_command() {
   Scope scope(turn_);
   const engine::ShardSet shards = shards_to_lock();
   if (!shards.empty()) scope.lock(shards);
-  if (const auto& keys = turn_.scratch.keys; keys.size() > 1 && !is_exec())
+  if (const auto& keys = turn_.scratch.keys;
+      keys.size() > 1 && !is_exec() && LookAhead::pays(server_)) {
     load_keys(server_, keys, (command_->flags & kReadonly) != 0);
+  }
   scope.fetched = session_.parked.get();
   scope.resumed = session_.waiter != nullptr;
 

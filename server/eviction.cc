@@ -140,8 +140,7 @@ Eviction::Room Eviction::evict(Turn& turn, const Session* runner, uint64_t memor
 // Draws a shard by its number of keys, and tries the others where there is no victim.
 bool Eviction::evict_from_any(Turn& turn, const Session* runner, Freed& freed) {
   const uint32_t shards = server_.store.shard_count();
-  uint64_t total = 0;
-  for (uint32_t i = 0; i < shards; ++i) total += server_.usage.keys(i);
+  const uint64_t total = server_.usage.keys();
   const uint64_t drawn = engine::next_random(random_);
   uint32_t first = static_cast<uint32_t>(drawn % shards);
   if (total != 0) {

@@ -1,7 +1,5 @@
 #include "server/look_ahead.h"
 
-#include <mutex>
-
 #include "engine/shard_set.h"
 #include "resp/peek.h"
 #include "server/server.h"
@@ -29,17 +27,9 @@ void load(Server& server, std::span<const KeyRef> keys, const engine::ShardSet& 
 
 }  // namespace
 
-bool LookAhead::pays(Server& server) {
-  constexpr size_t kFewKeys = 20'000;  // take some 700 KB
-  size_t keys = 0;
-  for (uint32_t index = 0; index < server.store.shard_count(); ++index) {
-    engine::Shard& shard = server.store.shard(index);
-    std::lock_guard guard(shard);
-    for (uint32_t db = 0; db < server.store.options().databases; ++db) {
-      keys += shard.keydir(db).size();
-    }
-  }
-  return keys > kFewKeys;
+bool LookAhead::pays(const Server& server) {
+  constexpr uint64_t kFewKeys = 20'000;  // take some 700 KB
+  return server.usage.keys() > kFewKeys;
 }
 
 size_t LookAhead::add(std::string_view unread, uint32_t db, bool reads) {

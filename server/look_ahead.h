@@ -30,9 +30,9 @@ class LookAhead {
   explicit LookAhead(Server& server) : server_(server) {}
 
   // Whether there are so many keys that the keydirs do not fit into the processor's nearer caches.
-  // Where they do there is little to wait for, and looking ahead costs more than it saves. Waits
-  // for each shard's lock in turn; for every so often.
-  static bool pays(Server& server);
+  // Where they do there is little to wait for, and looking ahead costs more than it saves. By what
+  // the maintenance thread last counted.
+  static bool pays(const Server& server);
 
   bool full() const { return count_ == kKeys; }
   // Takes up the first keys of the requests at the front of `unread`, which will run in database

@@ -28,6 +28,7 @@ class StoreUsage {
   uint64_t live_bytes() const { return live_.load(std::memory_order_relaxed); }
   // Databases and collections that were dropped and still count.
   uint64_t garbage() const { return garbage_.load(std::memory_order_relaxed); }
+  uint64_t keys() const { return all_keys_.load(std::memory_order_relaxed); }
   uint64_t keys(uint32_t shard) const { return keys_[shard].load(std::memory_order_relaxed); }
 
   // Adds up the files that the shards do not count: hints, and what merging is about to finish.
@@ -45,6 +46,7 @@ class StoreUsage {
   std::atomic<uint64_t> files_{0};  // that are no segments
   std::atomic<uint64_t> live_{0};
   std::atomic<uint64_t> garbage_{0};
+  std::atomic<uint64_t> all_keys_{0};
   std::unique_ptr<std::atomic<uint64_t>[]> keys_;
 };
 

@@ -215,7 +215,7 @@ void Connection::run_buffer() {
       worker_.mark_ready(*this);
       return;
     }
-    if (seen_bytes_ == 0 && worker_.looks_ahead() && !input_.unread().empty()) {
+    if (seen_bytes_ == 0 && LookAhead::pays(worker_.turn().server) && !input_.unread().empty()) {
       LookAhead keys(worker_.turn().server);
       look_ahead(keys);
       keys.load();

@@ -272,7 +272,7 @@ void Worker::mark_fresh(Connection& connection) {
 
 void Worker::run_fresh() {
   for (size_t next = 0, end = 0; next < fresh_.size();) {
-    if (looks_ahead_) {
+    if (LookAhead::pays(server_)) {
       LookAhead keys(server_);
       while (end < fresh_.size() && !keys.full()) fresh_[end++]->look_ahead(keys);
       keys.load();
@@ -316,7 +316,6 @@ void Worker::mark_held(Connection& connection) {
 
 void Worker::on_tick() {
   enter();
-  looks_ahead_ = LookAhead::pays(server_);
   const auto now_ms = static_cast<int64_t>(uv_now(&loop_));
   size_t count = connections_.size() / kTicksForAll + 1;
   for (count = std::min(count, connections_.size()); count > 0; --count) {

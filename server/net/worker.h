@@ -80,8 +80,6 @@ class Worker {
   uint64_t config_version() const { return config_version_; }
   uint64_t turn_number() const { return turn_number_; }
   BlockPool& blocks() { return blocks_; }
-  // Whether it pays to look ahead at the keys of waiting requests, as of the last tick.
-  bool looks_ahead() const { return looks_ahead_; }
 
   // Every callback of the loop begins with this.
   void enter() {
@@ -144,7 +142,6 @@ class Worker {
 
   std::optional<Turn> turn_;  // made on the loop's thread
   bool in_turn_ = false;
-  bool looks_ahead_ = false;
   uint64_t turn_number_ = 1;
   const Config* known_config_ = nullptr;
   uint64_t config_version_ = 0;

@@ -71,7 +71,7 @@ TEST_CASE("with so many keys that they are looked ahead at, each request gets it
   }
   first.send(sets);
   for (int i = 0; i < kKeys; ++i) REQUIRE(first.read_reply() == "+OK\r\n");
-  // The loops look every 100 ms how many keys there are.
+  // The keys are counted every 100 ms or so.
   std::this_thread::sleep_for(std::chrono::milliseconds(300));
   second.send(appends);
   first.send(reads);
