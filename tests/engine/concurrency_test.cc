@@ -110,7 +110,15 @@ TEST_CASE("clients see their own writes while the store merges, syncs, settles a
     }
   });
   std::vector<std::thread> threads;
-  for (Client& client : clients) threads.emplace_back([&client] { client.run(2000); });
+  for (Client& client : clients) {
+    threads.emplace_back([&] {
+      // On a busy machine it may take a while until there is a merge to run beside.
+      int rounds = 0;
+      do {
+        client.run(2000);
+      } while (fixture.store->merge_stats().merges == 0 && ++rounds < 20);
+    });
+  }
   for (std::thread& thread : threads) thread.join();
   done = true;
   asker.join();
