@@ -135,18 +135,16 @@ Mapping Segment::map_contents() const {
   return mapping ? std::move(*mapping) : Mapping();  // if not, the wide one serves as well
 }
 
-void Segment::refresh_residency(const std::function<bool()>& pause) {
-  std::vector<uint8_t> pages;
-  const uint64_t end = size();
+uint64_t Segment::refresh_residency(uint64_t offset) {
   // The system answers with the process's map locked, which keeps every loop waiting that is just
   // asking for memory, or faults a page in.
-  constexpr uint64_t kSlice = uint64_t{2} << 20;
-  for (uint64_t at = 0; at < end; at += kSlice) {
-    const uint64_t length = std::min(kSlice, end - at);
-    if (!mapping_.resident(at, length, pages)) return;
-    residency_.update(at / ResidencyMap::kPageSize, pages);
-    if (!pause()) return;
-  }
+  constexpr uint64_t kMost = uint64_t{2} << 20;
+  const uint64_t end = size();
+  const uint64_t length = std::min(kMost, end - offset);
+  std::vector<uint8_t> pages;
+  if (!mapping_.resident(offset, length, pages)) return end;
+  residency_.update(offset / ResidencyMap::kPageSize, pages);
+  return offset + length;
 }
 
 std::vector<uint8_t> Segment::ask_residency() const {

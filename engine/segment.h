@@ -13,7 +13,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -79,9 +78,9 @@ class Segment {
   // True if the bytes are in memory, as far as we know.
   bool resident(uint64_t offset, uint64_t size) const { return residency_.resident(offset, size); }
   void set_resident(uint64_t offset, uint64_t size) { residency_.set(offset, size); }
-  // Asks the system about every page, of some MiB at a time, and calls `pause` in between, which
-  // says whether to go on.
-  void refresh_residency(const std::function<bool()>& pause);
+  // Asks the system about the pages from `offset` on, the beginning of a page, of 2 MiB at most.
+  // Returns where to go on; size() when there is no more to ask, or no answer.
+  uint64_t refresh_residency(uint64_t offset);
   // What it says: a byte for each page, 1 for one that is in memory. Empty if it does not say.
   std::vector<uint8_t> ask_residency() const;
 

@@ -101,9 +101,13 @@ ElementIndex& Shard::collection(uint64_t id) {
 }
 
 void Shard::make_way() const {
-  // Waiters that come one after another must not keep it out for good.
+  // One and no more, and not for long if that one does not get to run: those who come one after
+  // another must not keep the work from being done.
   constexpr int kMostTurns = 100;
-  for (int i = 0; i < kMostTurns && waiting_.load(std::memory_order_relaxed) != 0; ++i) {
+  const uint32_t before = waits_ended_.load(std::memory_order_relaxed);
+  for (int i = 0; i < kMostTurns && waiting_.load(std::memory_order_relaxed) != 0 &&
+                  waits_ended_.load(std::memory_order_relaxed) == before;
+       ++i) {
     std::this_thread::yield();
   }
 }
@@ -218,10 +222,9 @@ Result<void> Shard::write_pending() {
 
 bool Shard::collect_garbage() {
   constexpr int kPagesASlice = 32;  // some 10 µs under the lock
-  make_way();
   Garbage item;
   {
-    std::lock_guard guard(mutex_);
+    std::unique_lock guard(mutex_);
     if (garbage_.empty()) return false;
     Garbage& front = garbage_.front();
     for (int i = 0; i < kPagesASlice && front.database && !front.counted; ++i) {
@@ -231,7 +234,11 @@ bool Shard::collect_garbage() {
           });
       front.counted = front.cursor == 0;
     }
-    if (front.database && !front.counted) return true;
+    if (front.database && !front.counted) {
+      guard.unlock();
+      make_way();
+      return true;
+    }
     item = std::move(front);
     garbage_.pop_front();
     ++garbage_in_hand_;

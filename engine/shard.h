@@ -103,11 +103,13 @@ class Shard {
     waiting_.fetch_add(1, std::memory_order_relaxed);
     mutex_.lock();
     waiting_.fetch_sub(1, std::memory_order_relaxed);
+    waits_ended_.fetch_add(1, std::memory_order_relaxed);
   }
   void unlock() { mutex_.unlock(); }
   bool try_lock() { return mutex_.try_lock(); }
-  // For a background thread before each slice of its work: lets those have the lock first who are
-  // waiting. The mutex would not: who let go of it takes it back before a waiter has woken.
+  // For a background thread between two slices of its work: if anybody is waiting for the lock,
+  // lets one have it first. The mutex would not: who let go of it takes it back before a waiter has
+  // woken.
   void make_way() const;
   uint32_t index() const { return index_; }
 
@@ -253,7 +255,8 @@ class Shard {
   const uint32_t index_;
   const HashSeed seed_;
   std::mutex mutex_;
-  std::atomic<uint32_t> waiting_{0};  // threads that are waiting for it
+  std::atomic<uint32_t> waiting_{0};      // threads that are waiting for it,
+  std::atomic<uint32_t> waits_ended_{0};  // and how often one has got it
 
   std::vector<std::unique_ptr<Namespace>> databases_;
   std::unordered_map<uint64_t, std::unique_ptr<ElementIndex>> collections_;

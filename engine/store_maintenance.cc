@@ -32,14 +32,23 @@ void Store::refresh_residency(Shard& shard) {
     std::lock_guard guard(shard);
     segments = shard.order_;
   }
-  auto pause = [this] {
-    std::this_thread::sleep_for(200us);
-    return !stopping_.load(std::memory_order_relaxed);
-  };
+  constexpr uint64_t kPauseEvery = uint64_t{2} << 20;
+  uint64_t asked = 0;
   for (const auto& segment : segments) {
-    if (stopping_) return;
-    std::lock_guard no_settling(settle_run_);  // which changes mappings, on this thread or merge's
-    segment->refresh_residency(pause);
+    const uint64_t end = segment->size();  // the active one grows meanwhile
+    for (uint64_t at = 0; at < end;) {
+      if (stopping_) return;
+      const uint64_t from = at;
+      {
+        // It changes mappings, on this thread or merge's.
+        std::lock_guard no_settling(settle_run_);
+        at = segment->refresh_residency(from);
+      }
+      asked += at - from;
+      if (asked < kPauseEvery) continue;
+      asked = 0;
+      std::this_thread::sleep_for(200us);
+    }
   }
 }
 
