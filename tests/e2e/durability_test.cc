@@ -1,6 +1,5 @@
 // What was acknowledged is there after a crash, a restart, and a full disk.
 #include <doctest/doctest.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -13,6 +12,7 @@
 
 #include "tests/e2e/client.h"
 #include "tests/e2e/server_process.h"
+#include "tests/e2e/small_disk.h"
 
 namespace respcask::e2e {
 namespace {
@@ -198,18 +198,10 @@ TEST_CASE("replies with appendfsync always come in order, whatever waits for a s
 }
 
 TEST_CASE("a full disk refuses writes, serves reads, and writes again when there is room") {
-  if (::geteuid() != 0) {
-    MESSAGE("not root: a small file system cannot be mounted, so this is not tested");
-    return;
-  }
   ServerProcess server({"--shards", "2", "--segment-size", "1mb"});
-  const std::string mount_point = server.directory() + "/small";
-  std::filesystem::create_directory(mount_point);
-  if (::mount("tmpfs", mount_point.c_str(), "tmpfs", 0, "size=16m") != 0) {
-    MESSAGE("mounting is not allowed here, so this is not tested");
-    return;
-  }
-  server.set_data_directory(mount_point + "/data");
+  SmallDisk disk(server.directory() + "/small", 16 << 20);
+  if (!disk.mounted()) return;
+  server.set_data_directory(disk.path() + "/data");
   server.start();
   {
     Client client(server.port());
@@ -228,7 +220,7 @@ TEST_CASE("a full disk refuses writes, serves reads, and writes again when there
     CHECK(client.call({"PING"}) == "+PONG\r\n");
     CHECK(client.call({"GET", "first"}) == "$5\r\nvalue\r\n");
     CHECK(client.call({"DEL", "filler0"}) == ":1\r\n");
-    REQUIRE(::mount("tmpfs", mount_point.c_str(), "tmpfs", MS_REMOUNT, "size=32m") == 0);
+    disk.resize(32 << 20);
     for (int i = 0; i < 30 && reply != "+OK\r\n"; ++i) {
       std::this_thread::sleep_for(milliseconds(100));
       reply = client.call({"SET", "after", "room"});
@@ -245,7 +237,6 @@ TEST_CASE("a full disk refuses writes, serves reads, and writes again when there
     CHECK(deleted);
   }
   server.kill();
-  ::umount2(mount_point.c_str(), MNT_DETACH);
 }
 
 }  // namespace

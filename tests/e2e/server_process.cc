@@ -28,14 +28,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kStartTimeout{60000};
 
-std::string binary() {
-  const char* const path = std::getenv("RESPCASK_SERVER");
-  return path != nullptr ? path : "build/server/respcask-server";
-}
-
-pid_t spawn(const std::vector<std::string>& arguments, int output_fd) {
-  std::vector<std::string> words{binary()};
-  words.insert(words.end(), arguments.begin(), arguments.end());
+pid_t spawn(std::vector<std::string> words, int output_fd) {
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -44,13 +37,24 @@ pid_t spawn(const std::vector<std::string>& arguments, int output_fd) {
   if (pid == 0) {
     ::dup2(output_fd, STDOUT_FILENO);
     ::dup2(output_fd, STDERR_FILENO);
-    ::execv(argv[0], argv.data());
+    ::execvp(argv[0], argv.data());
     ::_exit(127);
   }
   return pid;
 }
 
+std::vector<std::string> server_words(const std::vector<std::string>& arguments) {
+  std::vector<std::string> words{server_binary()};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  return words;
+}
+
 }  // namespace
+
+std::string server_binary() {
+  const char* const path = std::getenv("RESPCASK_SERVER");
+  return std::filesystem::absolute(path != nullptr ? path : "build/server/respcask-server");
+}
 
 int free_port() {
   const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
@@ -66,9 +70,13 @@ int free_port() {
 }
 
 Ended run_to_end(const std::vector<std::string>& arguments, int timeout_ms) {
+  return run_program_to_end(server_words(arguments), timeout_ms);
+}
+
+Ended run_program_to_end(const std::vector<std::string>& words, int timeout_ms) {
   int pipe_fds[2];
   REQUIRE(::pipe2(pipe_fds, O_CLOEXEC) == 0);
-  const pid_t pid = spawn(arguments, pipe_fds[1]);
+  const pid_t pid = spawn(words, pipe_fds[1]);
   ::close(pipe_fds[1]);
   Ended ended;
   const auto deadline = Clock::now() + milliseconds(timeout_ms);
@@ -117,7 +125,7 @@ void ServerProcess::launch() {
   const std::string log_path = directory_ + "/log";
   const int log_fd = ::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   REQUIRE(log_fd >= 0);
-  pid_ = spawn(arguments, log_fd);
+  pid_ = spawn(server_words(arguments), log_fd);
   ::close(log_fd);
 }
 

@@ -22,6 +22,10 @@ struct Ended {
 };
 // Runs the server with exactly these arguments until it ends by itself, `timeout_ms` at most.
 Ended run_to_end(const std::vector<std::string>& arguments, int timeout_ms = 20000);
+// The same for any program, which is looked for in PATH.
+Ended run_program_to_end(const std::vector<std::string>& words, int timeout_ms = 20000);
+// The server that is tested: what RESPCASK_SERVER names, as an absolute path.
+std::string server_binary();
 
 class ServerProcess {
  public:

@@ -7,11 +7,14 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "tests/e2e/client.h"
 #include "tests/e2e/server_process.h"
+#include "tests/e2e/small_disk.h"
 
 namespace respcask::e2e {
 namespace {
@@ -24,6 +27,11 @@ size_t lines(const std::string& text) {
 std::string last_line(std::string text) {
   while (!text.empty() && text.back() == '\n') text.pop_back();
   return text.substr(text.rfind('\n') + 1);
+}
+
+std::string contents(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
 TEST_CASE("a second server on the same directory is refused in one sentence") {
@@ -64,6 +72,96 @@ TEST_CASE("what is no store, or cannot be read, is refused and left as it is") {
       run_to_end({"--port", std::to_string(free_port()), "--dir", "/proc/nowhere"});
   CHECK(unreadable.exit_code == 1);
   CHECK(last_line(unreadable.output).find("/proc/nowhere") != std::string::npos);
+}
+
+// The lines of the log that say what is wrong.
+std::string warnings(const std::string& output) {
+  std::istringstream lines(output);
+  std::string found;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find(" # ") != std::string::npos) found += line + "\n";
+  }
+  return found;
+}
+
+TEST_CASE("a store of another format version is refused in one sentence and left as it is") {
+  ServerProcess server;
+  server.start();
+  REQUIRE(server.stop() == 0);
+  const std::string store_file = server.data_directory() + "/STORE";
+  std::string record = contents(store_file);
+  REQUIRE(record.starts_with("respcask-store 1 "));
+  record[15] = '2';
+  std::ofstream(store_file, std::ios::trunc) << record;
+  const Ended ended =
+      run_to_end({"--port", std::to_string(free_port()), "--dir", server.data_directory()});
+  CHECK(ended.exit_code == 1);
+  CHECK(lines(warnings(ended.output)) == 1);
+  CHECK(last_line(ended.output).find("has format version 2, this program reads 1") !=
+        std::string::npos);
+  CHECK(contents(store_file) == record);
+}
+
+TEST_CASE("a directory that may not be read is refused in one sentence") {
+  ServerProcess server;
+  server.start();
+  REQUIRE(server.stop() == 0);
+  const std::string port = std::to_string(free_port());
+  // Root reads everything unless it gives up the right to.
+  std::vector<std::string> words;
+  if (::geteuid() == 0) words = {"setpriv", "--bounding-set", "-dac_override,-dac_read_search"};
+  for (const std::string& word : {server_binary(), std::string("--port"), port,
+                                  std::string("--dir"), server.data_directory()}) {
+    words.push_back(word);
+  }
+  for (const std::string& closed : {std::string(), std::string("/shard-00")}) {
+    const std::string path = server.data_directory() + closed;
+    REQUIRE(::chmod(path.c_str(), 0) == 0);
+    const Ended ended = run_program_to_end(words);
+    REQUIRE(::chmod(path.c_str(), 0700) == 0);
+    CHECK(ended.exit_code == 1);
+    CHECK(lines(warnings(ended.output)) == 1);
+    CHECK(last_line(ended.output).find(path) != std::string::npos);
+    CHECK(last_line(ended.output).find("Permission denied") != std::string::npos);
+  }
+  const std::string file = server.directory() + "/file";
+  std::ofstream(file) << "no directory";
+  const Ended ended = run_to_end({"--port", port, "--dir", file});
+  CHECK(ended.exit_code == 1);
+  CHECK(lines(warnings(ended.output)) == 1);
+  CHECK(last_line(ended.output).find("Not a directory") != std::string::npos);
+}
+
+TEST_CASE("on a full disk no store is made, and one that is there serves reads") {
+  ServerProcess server;
+  SmallDisk disk(server.directory() + "/disk", 8 << 20);
+  if (!disk.mounted()) return;
+  {
+    SmallDisk full(server.directory() + "/full", 64 << 10);
+    full.fill();
+    const Ended ended =
+        run_to_end({"--port", std::to_string(free_port()), "--dir", full.path() + "/data"});
+    CHECK(ended.exit_code == 1);
+    CHECK(lines(warnings(ended.output)) == 1);
+    CHECK(last_line(ended.output).find("No space left on device") != std::string::npos);
+  }
+  server.set_data_directory(disk.path() + "/data");
+  server.start();
+  REQUIRE(Client(server.port()).call({"SET", "kept", "value"}) == "+OK\r\n");
+  server.kill();
+  disk.fill();
+  server.start();
+  Client client(server.port());
+  CHECK(client.call({"GET", "kept"}) == "$5\r\nvalue\r\n");
+  CHECK(client.call({"SET", "other", "value"}).starts_with("-MISCONF"));
+  disk.empty();
+  std::string reply;
+  for (int i = 0; i < 20 && reply != "+OK\r\n"; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    reply = client.call({"SET", "other", "value"});
+  }
+  CHECK(reply == "+OK\r\n");
+  server.kill();
 }
 
 TEST_CASE("a wrong word on the command line is one line and exit code 1") {
@@ -107,9 +205,7 @@ TEST_CASE("the log tells the process, the port and why the server does not start
       run_to_end({"--port", port, "--dir", server.directory() + "/other", "--logfile", log});
   CHECK(second.exit_code == 1);
   CHECK(lines(second.output) == 1);
-  std::ifstream file(log);
-  const std::string logged{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  CHECK(logged.find("Failed listening on port " + port) != std::string::npos);
+  CHECK(contents(log).find("Failed listening on port " + port) != std::string::npos);
 }
 
 TEST_CASE("daemonize leaves a pid file and a server that stops on SIGTERM") {
@@ -160,8 +256,7 @@ TEST_CASE("CONFIG SET port moves the server, and a taken port leaves it where it
 }
 
 std::string proc_file(pid_t pid, const std::string& name) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/" + name);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  return contents("/proc/" + std::to_string(pid) + "/" + name);
 }
 
 TEST_CASE("the process has the title and the rank that the configuration gives it") {
