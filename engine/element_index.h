@@ -57,6 +57,14 @@ class ElementIndex {
   // Returns false, changing nothing, if the element no longer lies at `from`.
   virtual bool relocate(std::string_view name, Location from, Location to) = 0;
 
+  // For whoever is about to look up many elements: begins to load what the look-up of one waits for,
+  // so that the waits run side by side. Step 0 is taken for all of them, then step 1, and so on
+  // below kLoadSteps; `hash` is hash() of the element's name. Hints only: an index whose look-ups
+  // wait for nothing need not know of it.
+  static constexpr int kLoadSteps = 3;
+  virtual uint64_t hash(std::string_view /*name*/) const { return 0; }
+  virtual void prefetch(uint64_t /*hash*/, int /*step*/) const {}
+
   // Calls `visit` with every live element. The engine takes the bytes of a dropped collection
   // out of its segments' live counts with it.
   virtual void for_each(const std::function<void(const ElementLocation&)>& visit) const = 0;

@@ -1,6 +1,7 @@
 #include "engine/merge.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cstring>
 
@@ -16,6 +17,10 @@ namespace {
 constexpr size_t kSlice = 16;                // records looked at under one hold of the lock
 constexpr size_t kBatchBytes = 64 * 1024;    // a batch of copied records ends above this
 constexpr size_t kWriteBytes = 1024 * 1024;  // and is written out with others above this
+
+bool is_element(RecordKind kind) {
+  return kind == RecordKind::kElement || kind == RecordKind::kElementTombstone;
+}
 
 }  // namespace
 
@@ -38,7 +43,9 @@ bool Merge::for_each_slice(Segment& segment, Visit visit) {
     while (auto placed = batch->next()) {
       const std::string_view value =
           has_value(placed->record.kind) ? batch->value_of(*placed) : std::string_view();
-      slice.push_back({*placed, value, shard_.hash(placed->record.name), false});
+      // An element is looked up by a hash of its index's own.
+      const uint64_t hash = is_element(placed->record.kind) ? 0 : shard_.hash(placed->record.name);
+      slice.push_back({*placed, value, hash, false});
       if (slice.size() < kSlice) continue;
       if (!visit(std::span(slice))) return true;
       slice.clear();
@@ -169,13 +176,30 @@ Result<void> Merge::flush_batch(bool last) {
 // Starts loading what the records are going to be looked up in, so that the waits for memory run
 // side by side and the lock is held for one of them.
 void Merge::prefetch(std::span<const Candidate> slice) const {
-  for (const bool entries : {false, true}) {
-    for (const Candidate& candidate : slice) {
-      const RecordKind kind = candidate.placed.record.kind;
-      if (kind == RecordKind::kElement || kind == RecordKind::kElementTombstone) continue;
-      const Keydir* keys = keys_of(candidate.placed.record.owner);
-      if (keys == nullptr) continue;
-      entries ? keys->prefetch_entry(candidate.hash) : keys->prefetch(candidate.hash);
+  struct Look {
+    const Keydir* keys;         // null: an element
+    const ElementIndex* index;  // null: a key
+    uint64_t hash;
+  };
+  std::array<Look, kSlice> looks;
+  size_t count = 0;
+  for (const Candidate& candidate : slice) {
+    const Record& record = candidate.placed.record;
+    if (is_element(record.kind)) {
+      const ElementIndex* const index = index_of(record.owner);
+      if (index != nullptr) looks[count++] = {nullptr, index, index->hash(record.name)};
+    } else if (const Keydir* const keys = keys_of(record.owner)) {
+      looks[count++] = {keys, nullptr, candidate.hash};
+    }
+  }
+  for (int step = 0; step < ElementIndex::kLoadSteps; ++step) {
+    for (const Look& look : std::span(looks).first(count)) {
+      if (look.index != nullptr)
+        look.index->prefetch(look.hash, step);
+      else if (step == 0)
+        look.keys->prefetch(look.hash);
+      else if (step == 1)
+        look.keys->prefetch_entry(look.hash);
     }
   }
 }
@@ -187,14 +211,13 @@ bool Merge::counts(const Segment& input, Candidate& candidate) const {
   const Location here = Location::at(input.slot, placed.value_offset);
   switch (record.kind) {
     case RecordKind::kElement: {
-      auto index = shard_.collections_.find(record.owner);
-      return index != shard_.collections_.end() && index->second->is_live(record.name, here);
+      const ElementIndex* const index = index_of(record.owner);
+      return index != nullptr && index->is_live(record.name, here);
     }
     case RecordKind::kElementTombstone: {
       // Older segments may hold the element, as long as there are any and its collection lives.
-      auto index = shard_.collections_.find(record.owner);
-      return !oldest_ && index != shard_.collections_.end() &&
-             !index->second->contains(record.name);
+      const ElementIndex* const index = index_of(record.owner);
+      return !oldest_ && index != nullptr && !index->contains(record.name);
     }
     case RecordKind::kNamespace: {
       uint64_t id = 0;
@@ -233,6 +256,11 @@ Keydir* Merge::keys_of(uint64_t namespace_id) const {
     if (database->id == namespace_id) return &database->keys;
   }
   return nullptr;
+}
+
+ElementIndex* Merge::index_of(uint64_t collection_id) const {
+  const auto found = shard_.collections_.find(collection_id);
+  return found != shard_.collections_.end() ? found->second.get() : nullptr;
 }
 
 Result<void> Merge::settle() {
@@ -308,9 +336,8 @@ void Merge::switch_slice(const Segment& input, std::span<const Candidate> slice,
     const Location new_place = Location::at(output_->slot, move.to);
     bool moved = false;
     if (record.kind == RecordKind::kElement) {
-      auto index = shard_.collections_.find(record.owner);
-      moved = index != shard_.collections_.end() &&
-              index->second->relocate(record.name, old_place, new_place);
+      ElementIndex* const index = index_of(record.owner);
+      moved = index != nullptr && index->relocate(record.name, old_place, new_place);
     } else if (Keydir* keys = keys_of(record.owner)) {
       moved = keys->relocate(record.name, move.from->hash, old_place, new_place);
     }

@@ -64,7 +64,7 @@ class Merge {
   struct Candidate {
     PlacedRecord placed;
     std::string_view value;  // with its checksum
-    uint64_t hash = 0;       // of the name
+    uint64_t hash = 0;       // of a key; 0 for an element
     bool keep = false;
   };
   struct Move {
@@ -88,7 +88,9 @@ class Merge {
   // Under the shard's lock.
   void prefetch(std::span<const Candidate> slice) const;
   bool counts(const Segment& input, Candidate& candidate) const;
+  // Null if it was dropped.
   Keydir* keys_of(uint64_t namespace_id) const;
+  ElementIndex* index_of(uint64_t collection_id) const;
 
   Shard& shard_;
   const std::vector<std::shared_ptr<Segment>> inputs_;

@@ -7,20 +7,23 @@
 // Pure functions; views point into the caller's bytes. Any thread.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <span>
 #include <string_view>
 
 namespace respcask::resp {
 
+// The first arguments behind a request's name; empty where there is none.
+using PeekedArguments = std::array<std::string_view, 3>;
+
 struct Peeked {
   size_t requests = 0;
   size_t bytes = 0;  // of those requests
 };
 
-// Looks at the requests at the front of `unread`, as many as `first_arguments` has room for, and
-// writes there the first argument behind each one's name, or an empty view if there is none.
-// Takes time in proportion to the number of arguments, not of their bytes.
-Peeked peek(std::string_view unread, std::span<std::string_view> first_arguments);
+// Looks at the requests at the front of `unread`, as many as `arguments` has room for, and writes
+// there what it found. Takes time in proportion to the number of arguments, not of their bytes.
+Peeked peek(std::string_view unread, std::span<PeekedArguments> arguments);
 
 }  // namespace respcask::resp

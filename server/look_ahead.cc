@@ -3,6 +3,7 @@
 #include "engine/shard_set.h"
 #include "resp/peek.h"
 #include "server/server.h"
+#include "server/types/element_index.h"
 
 namespace respcask::server {
 namespace {
@@ -28,15 +29,20 @@ void load(Server& server, std::span<const KeyRef> keys, const engine::ShardSet& 
 }  // namespace
 
 bool LookAhead::pays(const Server& server) {
-  constexpr uint64_t kFewKeys = 20'000;  // take some 700 KB
-  return server.usage.keys() > kFewKeys;
+  constexpr uint64_t kFewKeys = 20'000;              // take some 700 KB
+  constexpr uint64_t kFewBytes = uint64_t{2} << 20;  // of elements
+  return server.usage.keys() > kFewKeys ||
+         (server.usage.collections() > 0 && server.usage.live_bytes() > kFewBytes);
 }
 
 size_t LookAhead::add(std::string_view unread, uint32_t db, bool reads) {
   reads_ = reads_ || reads;
-  std::array<std::string_view, kKeys> names;
-  const resp::Peeked peeked = resp::peek(unread, std::span(names).first(kKeys - count_));
-  for (size_t i = 0; i < peeked.requests; ++i) keys_[count_++] = server_.key(names[i], db);
+  std::array<resp::PeekedArguments, kKeys> found;
+  const resp::Peeked peeked = resp::peek(unread, std::span(found).first(kKeys - count_));
+  for (size_t i = 0; i < peeked.requests; ++i, ++count_) {
+    keys_[count_] = server_.key(found[i][0], db);
+    arguments_[count_] = {found[i][1], found[i][2]};
+  }
   return peeked.bytes;
 }
 
@@ -49,7 +55,31 @@ void LookAhead::load() const {
     if (server_.store.shard(index).try_lock()) locked.add(index);
   }
   server::load(server_, std::span(keys_).first(count_), locked, reads_);
+  if (server_.usage.collections() > 0) load_elements(locked);
   for (uint32_t index : locked) server_.store.shard(index).unlock();
+}
+
+void LookAhead::load_elements(const engine::ShardSet& locked) const {
+  struct Look {
+    const engine::ElementIndex* index;
+    uint64_t hash;
+  };
+  std::array<Look, kKeys> looks;
+  size_t count = 0;
+  for (size_t i = 0; i < count_; ++i) {
+    const KeyRef& key = keys_[i];
+    const Arguments& arguments = arguments_[i];
+    if (arguments.first.empty() || !locked.contains(key.shard)) continue;
+    engine::Shard& shard = server_.store.shard(key.shard);
+    const auto entry = shard.keydir(key.db).guess(key.hash);
+    if (!entry || entry->collection == 0) continue;
+    const engine::ElementIndex& index = shard.collection(entry->collection);
+    const TypeTag tag{entry->type};
+    looks[count++] = {&index, likely_element(index, tag, arguments.first, arguments.second)};
+  }
+  for (int step = 0; step < engine::ElementIndex::kLoadSteps; ++step) {
+    for (const Look& look : std::span(looks).first(count)) look.index->prefetch(look.hash, step);
+  }
 }
 
 void load_keys(Server& server, std::span<const KeyRef> keys, bool reads) {

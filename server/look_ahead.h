@@ -1,12 +1,15 @@
 // LookAhead: the keys of requests that have arrived and are about to run.
 //
 // A look-up in a keydir waits for memory two or three times, and a command can do nothing
-// meanwhile. The requests of a pipeline, or of the clients that a loop serves in one turn, are
-// known before the first of them runs: so the waits of all their keys are begun together and run
-// side by side (Keydir::prefetch). Hints only: nothing that a command does depends on them.
+// meanwhile; so does one in the index of a large hash, set or sorted set. The requests of a
+// pipeline, or of the clients that a loop serves in one turn, are known before the first of them
+// runs: so the waits of all their keys and elements are begun together and run side by side
+// (Keydir::prefetch, ElementIndex::prefetch). Hints only: nothing that a command does depends on
+// them.
 //
-// Lives on the stack of a loop's thread. Takes the locks of shards that are free, for about a
-// microsecond, and waits for none.
+// Lives on the stack of a loop's thread; holds views of what the clients sent, which stay as they
+// are between add() and load(). Takes the locks of shards that are free, for some microseconds, and
+// waits for none.
 #pragma once
 
 #include <array>
@@ -15,6 +18,7 @@
 #include <span>
 #include <string_view>
 
+#include "engine/shard_set.h"
 #include "server/context.h"
 
 namespace respcask::server {
@@ -29,9 +33,9 @@ class LookAhead {
 
   explicit LookAhead(Server& server) : server_(server) {}
 
-  // Whether there are so many keys that the keydirs do not fit into the processor's nearer caches.
-  // Where they do there is little to wait for, and looking ahead costs more than it saves. By what
-  // the maintenance thread last counted.
+  // Whether there is so much that the keydirs and indexes do not fit into the processor's nearer
+  // caches. Where they do there is little to wait for, and looking ahead costs more than it saves.
+  // By what the maintenance thread last counted.
   static bool pays(const Server& server);
 
   bool full() const { return count_ == kKeys; }
@@ -43,8 +47,17 @@ class LookAhead {
   void load() const;
 
  private:
+  // What stands behind the key, which may name an element of it.
+  struct Arguments {
+    std::string_view first;
+    std::string_view second;
+  };
+
+  void load_elements(const engine::ShardSet& locked) const;
+
   Server& server_;
   std::array<KeyRef, kKeys> keys_;
+  std::array<Arguments, kKeys> arguments_;
   size_t count_ = 0;
   bool reads_ = false;
 };

@@ -68,8 +68,11 @@ ProcessMemory::ProcessMemory() {
 }
 
 uint64_t ProcessMemory::refresh() {
+  const uint64_t begun_ns = Turn::monotonic_ns();
   allocated_.store(heap_counts().allocated, std::memory_order_relaxed);
-  read_ns_.store(Turn::monotonic_ns(), std::memory_order_relaxed);
+  const uint64_t now_ns = Turn::monotonic_ns();
+  read_ns_.store(now_ns, std::memory_order_relaxed);
+  count_took_ns_.store(now_ns - begun_ns, std::memory_order_relaxed);
   const uint64_t bytes =
       allocated_.load(std::memory_order_relaxed) + keydirs_.load(std::memory_order_relaxed);
   if (bytes > peak_.load(std::memory_order_relaxed)) {
@@ -79,7 +82,12 @@ uint64_t ProcessMemory::refresh() {
 }
 
 uint64_t ProcessMemory::used(uint64_t now_ns, uint64_t max_age_ns) {
-  if (now_ns >= read_ns_.load(std::memory_order_relaxed) + max_age_ns) {
+  // The C library walks its free blocks, and whoever allocates waits for it: where there are many
+  // it takes milliseconds, and is asked so rarely that they do not add up.
+  constexpr uint64_t kShare = 500;
+  const uint64_t rest_ns = std::clamp(kShare * count_took_ns_.load(std::memory_order_relaxed),
+                                      max_age_ns, 10 * max_age_ns);
+  if (now_ns >= read_ns_.load(std::memory_order_relaxed) + rest_ns) {
     const std::unique_lock one(reading_, std::try_to_lock);
     if (one.owns_lock()) return refresh();
   }

@@ -6,7 +6,6 @@
 #include "server/types/member_index.h"
 #include "server/types/sorted_set_index.h"
 #include "server/types/string_chunks.h"
-#include "server/types/type.h"
 
 namespace respcask::server {
 
@@ -26,6 +25,20 @@ std::unique_ptr<engine::ElementIndex> make_element_index(uint8_t tag) {
   }
   assert(false && "no type keeps its collections in elements under this tag");
   return nullptr;
+}
+
+uint64_t likely_element(const engine::ElementIndex& index, TypeTag tag, std::string_view first,
+                        std::string_view second) {
+  switch (tag.type()) {
+    case Type::kSet:
+    case Type::kHash:
+      return static_cast<const MemberIndex&>(index).hash_member(first);
+    case Type::kSortedSet:
+      // ZADD and ZINCRBY have a number in front of the member.
+      return SortedSetTree::hash_member(second.empty() ? first : second);
+    default:
+      return 0;
+  }
 }
 
 }  // namespace respcask::server

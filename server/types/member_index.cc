@@ -114,6 +114,16 @@ bool MemberIndex::is_live(std::string_view name, engine::Location where) const {
   return found && found->where == where;
 }
 
+uint64_t MemberIndex::hash(std::string_view name) const {
+  const auto decoded = decode_name(name);
+  return decoded ? hash_member(decoded->member) : 0;
+}
+
+void MemberIndex::prefetch(uint64_t hash, int step) const {
+  if (step == 0) table_.prefetch(hash);
+  if (step == 1) table_.prefetch_entry(hash);
+}
+
 bool MemberIndex::contains(std::string_view name) const {
   const auto decoded = decode_name(name);
   return decoded && find(decoded->member);

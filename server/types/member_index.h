@@ -60,6 +60,8 @@ class MemberIndex final : public engine::ElementIndex {
   uint32_t next_ordinal() const { return next_ordinal_; }
 
   std::optional<Member> find(std::string_view member) const;
+  // For prefetch().
+  uint64_t hash_member(std::string_view member) const { return table_.hash(member); }
   // Enters a member; returns what it replaces.
   std::optional<engine::ElementLocation> put(std::string_view member, const Member& at);
   // Takes a member out; nothing if it was not there.
@@ -76,6 +78,8 @@ class MemberIndex final : public engine::ElementIndex {
   std::optional<engine::ElementLocation> recover_remove(std::string_view name) override;
   bool is_live(std::string_view name, engine::Location where) const override;
   bool contains(std::string_view name) const override;
+  uint64_t hash(std::string_view name) const override;
+  void prefetch(uint64_t hash, int step) const override;
   bool relocate(std::string_view name, engine::Location from, engine::Location to) override;
   void for_each(const std::function<void(const engine::ElementLocation&)>& visit) const override;
   size_t memory_bytes() const override;

@@ -69,6 +69,11 @@ bool SortedSetIndex::is_live(std::string_view name, engine::Location where) cons
   return place.valid() && tree_.element(place).where == where;
 }
 
+uint64_t SortedSetIndex::hash(std::string_view name) const {
+  const auto decoded = decode_name(name);
+  return decoded ? SortedSetTree::hash_member(decoded->member) : 0;
+}
+
 bool SortedSetIndex::contains(std::string_view name) const {
   const auto decoded = decode_name(name);
   return decoded && tree_.find(decoded->member).valid();

@@ -50,6 +50,8 @@ class SortedSetIndex final : public engine::ElementIndex {
   std::optional<engine::ElementLocation> recover_remove(std::string_view name) override;
   bool is_live(std::string_view name, engine::Location where) const override;
   bool contains(std::string_view name) const override;
+  uint64_t hash(std::string_view name) const override;
+  void prefetch(uint64_t hash, int step) const override { tree_.prefetch(hash, step); }
   bool relocate(std::string_view name, engine::Location from, engine::Location to) override;
   void for_each(const std::function<void(const engine::ElementLocation&)>& visit) const override;
   size_t memory_bytes() const override { return tree_.memory_bytes() + kTableBytes; }

@@ -74,6 +74,14 @@ class SortedSetLeaf {
   // The element of this member; count() if there is none.
   size_t find(std::string_view member, uint8_t tag) const;
 
+  // Begins to load what find() looks at first.
+  void prefetch() const {
+    __builtin_prefetch(tags());
+    __builtin_prefetch(tags() + count_);
+    __builtin_prefetch(ends());
+    __builtin_prefetch(ends() + count_ / 2);
+  }
+
   void set_score(size_t i, double score) { scores()[i] = score; }
   void set_where(size_t i, engine::Location where) { wheres()[i] = where.packed; }
 

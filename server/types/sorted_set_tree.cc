@@ -107,6 +107,23 @@ SortedSetTree::Place SortedSetTree::find(std::string_view member) const {
   return place;
 }
 
+uint64_t SortedSetTree::hash_member(std::string_view member) { return hash_of(member); }
+
+// The bucket of the hash, then the head of the leaf that the bucket names, then what of the leaf is
+// searched.
+void SortedSetTree::prefetch(uint64_t hash, int step) const {
+  const auto short_hash = static_cast<uint32_t>(hash);
+  if (step == 0) {
+    members_.prefetch(short_hash);
+    return;
+  }
+  members_.find(short_hash, [&](uint32_t number) {
+    if (step == 1) __builtin_prefetch(leaves_[number]);
+    if (step == 2) leaf(number).prefetch();
+    return true;
+  });
+}
+
 SortedSetTree::Element SortedSetTree::element(Place place) const {
   const SortedSetLeaf& home = leaf(place.leaf);
   return {home.member(place.index), home.score(place.index), home.where(place.index)};

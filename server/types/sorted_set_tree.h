@@ -57,6 +57,9 @@ class SortedSetTree {
 
   // Not valid if the member is not there.
   Place find(std::string_view member) const;
+  // For whoever is about to find many: engine::ElementIndex::prefetch().
+  static uint64_t hash_member(std::string_view member);
+  void prefetch(uint64_t hash, int step) const;
   Element element(Place place) const;
   // How many elements come before this one.
   uint64_t rank(Place place) const;
