@@ -23,8 +23,8 @@ enum class LogLevel : uint8_t { kDebug, kVerbose, kNotice, kWarning };
 
 // When and how fast garbage is merged away. May change while the store is open.
 struct MergeOptions {
-  double trigger_garbage = 0.27;  // share of dead bytes in a shard above which it is merged
-  double stop_garbage = 0.22;     // and below which merging stops
+  double trigger_garbage = 0.25;  // share of dead bytes in a shard above which it is merged
+  double stop_garbage = 0.20;     // and below which merging stops
   // Read and written together, while there is not much more garbage than the trigger; twice that
   // with 5 % of the bytes more, and so on. 0: no limit.
   uint64_t bytes_per_second = uint64_t{64} << 20;

@@ -159,7 +159,7 @@ void Shard::drop_slot(uint32_t slot) {
 }
 
 uint64_t Shard::segment_limit() const {
-  constexpr uint64_t kParts = 16;
+  constexpr uint64_t kParts = 24;
   constexpr uint64_t kLeast = uint64_t{2} << 20;
   uint64_t total = 0;
   for (const auto& segment : order_) total += segment->size();

@@ -238,13 +238,14 @@ std::vector<std::shared_ptr<Segment>> Store::pick_inputs(Shard& shard, double le
   }
   MergeLimits limits;
   limits.stop_garbage = least_garbage;
-  // An eighth of the shard at a time. What is overwritten uniformly is then copied 1.6 times for
-  // each byte written at 27 % of garbage; the whole shard at a time, 2.7 times. A request copies
-  // everything once whatever the size of its runs, so each is to be worth the syncs that it costs.
+  // Little more than a segment at a time: the output stands beside the inputs until it is synced,
+  // and what is overwritten uniformly is copied 1.7 times for each byte written at 25 % of garbage;
+  // the whole shard at a time, 2.7 times. A request copies everything once whatever the size of its
+  // runs, so each is to be worth the syncs that it costs.
   constexpr uint64_t kRequestedBytes = uint64_t{16} << 20;
   const uint64_t least = among != nullptr ? kRequestedBytes : 0;
   limits.segment_bytes =
-      std::min(std::max(2 * shard.segment_limit(), least), options_.segment_bytes);
+      std::min(std::max(shard.segment_limit() * 5 / 4, least), options_.segment_bytes);
   const auto run = pick_run(candidates, limits);
   if (!run) return {};
   const auto first = shard.order_.begin() + static_cast<ptrdiff_t>(run->first);
