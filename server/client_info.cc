@@ -60,8 +60,8 @@ std::string client_info(const Session& session, int64_t now_ms) {
   const size_t output = session.carrier.output_bytes();
   const size_t queued = session.queued_bytes;
   std::lock_guard guard(session.mutex);
-  // The fields that describe Redis's own buffers stand for ours: `qbuf` is unparsed input, `omem`
-  // unsent output; memory that we do not have is 0.
+  // The fields that describe Redis's own buffers stand for ours: `qbuf` is input that has
+  // not run, or is running, `omem` unsent output; memory that we do not have is 0.
   return fmt::format(
       "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} ssub={} "
       "multi={} qbuf={} qbuf-free=0 argv-mem=0 multi-mem={} rbs=0 rbp=0 obl=0 oll={} omem={} "

@@ -187,6 +187,8 @@ void Connection::look_ahead(LookAhead& keys) {
 
 void Connection::run() {
   if (state_ != State::kOpen) return;
+  // For CLIENT LIST. As in Redis what is about to run counts as unread until all of it has run.
+  input_bytes_.store(input_.unread().size(), std::memory_order_relaxed);
   // The turn's set holds what all clients touched; here it is kept apart what this one did.
   Turn& turn = worker_.turn();
   const engine::ShardSet others = std::exchange(turn.touched, engine::ShardSet());

@@ -83,6 +83,57 @@ TEST_CASE("with so many keys that they are looked ahead at, each request gets it
   }
 }
 
+TEST_CASE("with large collections that are looked ahead at, each request gets its own reply") {
+  ServerProcess server;
+  server.start();
+  Client client(server.port());
+  constexpr int kMembers = 40'000;
+  const auto word = [](const char* head, int i) { return head + std::to_string(i); };
+  std::string load;
+  for (int i = 0; i < kMembers; ++i) {
+    const std::string member = word("m", i);
+    load += request({"HSET", "hash", member, word("value ", i)});
+    load += request({"SADD", "set", member});
+    load += request({"ZADD", "sorted", std::to_string(i), member});
+    load += request({"RPUSH", "list", member});
+  }
+  REQUIRE(client.send(load));
+  for (int i = 0; i < 4 * kMembers; ++i) client.read_reply();
+  // The thread that counts what there is to look ahead at has seen it.
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  std::string requests;
+  std::string expected;
+  for (int i = 0; i < 500; ++i) {
+    const int at = i * 7919 % (2 * kMembers);  // every other one is not there
+    const bool there = at < kMembers;
+    const std::string member = word("m", at);
+    requests += request({"HGET", "hash", member});
+    const std::string value = word("value ", at);
+    expected += there ? "$" + std::to_string(value.size()) + "\r\n" + value + "\r\n" : "$-1\r\n";
+    requests += request({"SISMEMBER", "set", member});
+    expected += there ? ":1\r\n" : ":0\r\n";
+    requests += request({"ZADD", "sorted", "XX", std::to_string(at), member});
+    expected += ":0\r\n";
+    requests += request({"LINDEX", "list", std::to_string(i)});
+    const std::string element = word("m", i);
+    expected += "$" + std::to_string(element.size()) + "\r\n" + element + "\r\n";
+    requests += request({"HGET", "set", member});
+    expected += "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n";
+    requests += request({"HDEL", "no such hash", member});
+    expected += ":0\r\n";
+  }
+  REQUIRE(client.send(requests));
+  CHECK(client.read_exactly(expected.size()) == expected);
+}
+
+TEST_CASE("CLIENT LIST counts what runs as unread, as Redis does") {
+  ServerProcess server;
+  server.start();
+  Client client(server.port());
+  CHECK(client.call({"CLIENT", "LIST"}).find(" qbuf=26 ") != std::string::npos);
+  CHECK(client.call({"CLIENT", "INFO"}).find(" qbuf=26 ") != std::string::npos);
+}
+
 TEST_CASE("a stream cut at any byte gives the same replies") {
   ServerProcess server;
   server.start();

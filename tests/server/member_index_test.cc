@@ -84,6 +84,9 @@ TEST_CASE("member index: agrees with a map under random changes") {
   for (uint64_t step = 1; step < 30000; ++step) {
     // Grows for a while, then shrinks.
     const std::string name = name_of(random() % 5000);
+    const uint64_t hash = index.hash(MemberIndex::Name(7, name).view());
+    REQUIRE(hash == index.hash_member(name));
+    for (int load = 0; load < MemberIndex::kLoadSteps; ++load) index.prefetch(hash, load);
     if (random() % 10 < (step / 5000 % 2 == 0 ? 8u : 2u)) {
       const auto old = index.put(name, at(step));
       const auto known = model.find(name);

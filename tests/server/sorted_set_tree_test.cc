@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "engine/element_index.h"
+
 namespace respcask::server {
 namespace {
 
@@ -106,6 +108,8 @@ TEST_CASE("a sorted set's tree is a sorted vector under random changes") {
     }
     for (int step = 1; step <= 9000; ++step) {
       const std::string& name = names[random() % names.size()];
+      const uint64_t hash = SortedSetTree::hash_member(name);
+      for (int load = 0; load < engine::ElementIndex::kLoadSteps; ++load) tree.prefetch(hash, load);
       // In waves, so that the tree shrinks to little and grows again.
       const bool wave = step / 3000 % 2 == 1;
       if (random() % 100 < static_cast<uint64_t>(wave ? 80 : mix.erase_percent)) {
