@@ -6,15 +6,16 @@
 namespace respcask::server {
 namespace {
 
-unsigned char fold(char c, bool ignore_case) {
-  const unsigned char byte = static_cast<unsigned char>(c);
-  return ignore_case && byte >= 'A' && byte <= 'Z' ? static_cast<unsigned char>(byte | 0x20) : byte;
+// Bytes are signed, as Redis's are: so [a-\xff] is what lies between -1 and 'a'.
+signed char fold(char c, bool ignore_case) {
+  const signed char byte = static_cast<signed char>(c);
+  return ignore_case && byte >= 'A' && byte <= 'Z' ? static_cast<signed char>(byte | 0x20) : byte;
 }
 
 // Whether `c` is in the class whose '[' stands at `at`; moves `at` behind the class. A class that
 // is not closed ends with the pattern.
 bool match_class(std::string_view pattern, std::size_t& at, char c, bool ignore_case) {
-  const unsigned char byte = fold(c, ignore_case);
+  const signed char byte = fold(c, ignore_case);
   std::size_t i = at + 1;
   const bool negated = i < pattern.size() && pattern[i] == '^';
   if (negated) ++i;
@@ -25,11 +26,11 @@ bool match_class(std::string_view pattern, std::size_t& at, char c, bool ignore_
       // Redis compares an escaped byte as it is, in either case mode.
       if (pattern[i] == c) found = true;
     } else if (i + 2 < pattern.size() && pattern[i + 1] == '-') {
-      unsigned char low = static_cast<unsigned char>(pattern[i]);
-      unsigned char high = static_cast<unsigned char>(pattern[i + 2]);
+      signed char low = fold(pattern[i], false);
+      signed char high = fold(pattern[i + 2], false);
       if (low > high) std::swap(low, high);
-      low = fold(static_cast<char>(low), ignore_case);
-      high = fold(static_cast<char>(high), ignore_case);
+      low = fold(low, ignore_case);
+      high = fold(high, ignore_case);
       if (byte >= low && byte <= high) found = true;
       i += 2;
     } else if (fold(pattern[i], ignore_case) == byte) {
@@ -60,6 +61,8 @@ bool match_one(std::string_view pattern, std::size_t& at, char c, bool ignore_ca
 }  // namespace
 
 bool glob_match(std::string_view pattern, std::string_view text, bool ignore_case) {
+  // Of an empty text Redis looks at no byte of the pattern; "*" alone stands for everything.
+  if (text.empty()) return pattern.empty() || pattern == "*";
   constexpr std::size_t kNone = std::string_view::npos;
   std::size_t p = 0;
   std::size_t t = 0;

@@ -47,6 +47,21 @@ TEST_CASE("glob: classes") {
   CHECK(!glob_match("[abc", "d"));
 }
 
+TEST_CASE("glob: ranges go by signed bytes, as in Redis") {
+  CHECK(glob_match("[\x80-\xff]", "\xc0"));
+  CHECK(glob_match("[a-\xff]", "-"));
+  CHECK(glob_match("[a-\xff]", "a"));
+  CHECK(!glob_match("[a-\xff]", "b"));
+  CHECK(!glob_match("[a-\xff]", "\xc0"));
+}
+
+TEST_CASE("glob: of patterns with a star only * itself matches nothing, as in Redis") {
+  CHECK(glob_match("*", ""));
+  CHECK(!glob_match("**", ""));
+  CHECK(glob_match("a**", "a"));
+  CHECK(glob_match("**", "a"));
+}
+
 TEST_CASE("glob: escapes") {
   CHECK(glob_match("a\\*c", "a*c"));
   CHECK(!glob_match("a\\*c", "abc"));
