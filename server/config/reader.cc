@@ -62,6 +62,15 @@ std::string Reader::read_text(std::string_view text, const std::string& name,
 }
 
 std::string Reader::apply(std::span<const std::string> words, const std::string& directory) {
+  std::string wrong = apply_words(words, directory);
+  // It may quote what was given, which may hold line breaks: "\n" between double quotes does.
+  for (char& c : wrong) {
+    if (std::iscntrl(static_cast<unsigned char>(c)) != 0) c = '?';
+  }
+  return wrong;
+}
+
+std::string Reader::apply_words(std::span<const std::string> words, const std::string& directory) {
   const auto id = find_row(words[0]);
   if (!id) return fmt::format("unknown parameter '{}'", words[0]);
   const Row& row = row_at(*id);

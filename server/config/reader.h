@@ -26,13 +26,15 @@ class Reader {
   // The text of a file called `name`, whose relative includes begin at `directory`.
   std::string read_text(std::string_view text, const std::string& name,
                         const std::string& directory);
-  // One line's words, the parameter's name first; at least one. The sentence names no place.
+  // One line's words, the parameter's name first; at least one. The sentence names no place and is
+  // one line, whatever the words are.
   std::string apply(std::span<const std::string> words, const std::string& directory);
 
   // Names that were given and have no effect here, each once, in order.
   const std::vector<std::string>& ineffective() const { return ineffective_; }
 
  private:
+  std::string apply_words(std::span<const std::string> words, const std::string& directory);
   std::string include(const std::string& pattern, const std::string& directory);
   void note_ineffective(std::string_view name);
 

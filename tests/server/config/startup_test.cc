@@ -47,6 +47,12 @@ std::string error_of(const engine::Result<Startup>& result) {
   return result ? "no error" : result.error().message;
 }
 
+TEST_CASE("what is wrong is told in one line, whatever was written") {
+  CHECK(error_of(start({"--\"pr\\not\"", "1"})) == "command line: unknown parameter 'pr?ot'");
+  CHECK(error_of(start({"-"}, "\"pr\\r\\not\" 1\n")) ==
+        "standard input:1: unknown parameter 'pr??ot'");
+}
+
 TEST_CASE("nothing at all means all defaults") {
   const auto startup = start({});
   REQUIRE(startup);
