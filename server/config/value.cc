@@ -495,8 +495,18 @@ std::string render_value(RowId id, const Config& config) {
 }
 
 std::string render_words(RowId id, const Config& config) {
+  const Row& row = row_at(id);
   const std::string value = render_value(id, config);
-  return row_at(id).takes_many() && !value.empty() ? value : quote(value);
+  if (!row.takes_many() || value.empty()) return quote(value);
+  // Word by word: one may be empty or hold a space or a quote.
+  std::vector<std::string> words;
+  if (row.kind == Kind::kWords && !row.is_inert()) {
+    words = std::get<std::vector<std::string>>(load(row, config));
+  } else {
+    words = split_on_spaces(value);
+  }
+  for (std::string& word : words) word = quote(word);
+  return join(words, " ");
 }
 
 }  // namespace respcask::server

@@ -67,6 +67,13 @@ TEST_CASE("nothing to change leaves every byte") {
   CHECK(rewrite("", Config()) == "");
 }
 
+TEST_CASE("each word of many is quoted where it has to be") {
+  Config config;
+  const std::vector<std::string> words = {"127.0.0.1", "", "a b", "\""};
+  CHECK(parse_value(*find_row("bind"), words, config) == "");
+  CHECK(rewrite("bind ::1\n", config) == "bind 127.0.0.1 \"\" \"a b\" \"\\\"\"\n");
+}
+
 TEST_CASE("a changed value is replaced in place, new ones follow under one comment") {
   const Config config = with({{"port", "7001"},
                               {"hz", "20"},
