@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "engine/crc32c.h"
+#include "engine/keydir_entry.h"
 #include "engine/varint.h"
 
 namespace respcask::engine {
@@ -105,6 +106,7 @@ size_t encode_record(const Record& record, char* out) {
 
 std::optional<Record> decode_record(std::string_view bytes, size_t& size) {
   if (bytes.size() < 2 || !known_kind(static_cast<uint8_t>(bytes[0]))) return std::nullopt;
+  if (static_cast<uint8_t>(bytes[1]) > KeydirEntry::kMaxType) return std::nullopt;
   Record record;
   record.kind = static_cast<RecordKind>(bytes[0]);
   record.type = static_cast<uint8_t>(bytes[1]);

@@ -35,7 +35,7 @@
 //
 //   record
 //        0    1  kind (RecordKind)
-//        1    1  type tag, opaque to the engine
+//        1    1  type tag, opaque to the engine, at most 127
 //        2       varint owner: namespace id, or collection id for an element
 //                varint name size
 //                varint expiry in ms since 1970     kPut, kSplitRoot, kExpiry only; 0: none

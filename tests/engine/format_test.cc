@@ -83,6 +83,17 @@ TEST_CASE("a batch comes back as it was written, and no flipped bit in it passes
   }
 }
 
+TEST_CASE("a record with a type that the keydir cannot hold is none") {
+  Record record;
+  record.name = "name";
+  record.type = 127;
+  std::string bytes(record_size_bound(record.name.size(), 0), '\0');
+  size_t size = encode_record(record, bytes.data());
+  CHECK(decode_record(std::string_view(bytes).substr(0, size), size));
+  bytes[1] = '\x80';
+  CHECK(!decode_record(std::string_view(bytes).substr(0, size), size));
+}
+
 TEST_CASE("a batch is valid only where it was written") {
   const std::string bytes = a_segment(a_header(), "the value");
   const std::string batch = bytes.substr(kSegmentHeaderSize);
