@@ -21,7 +21,9 @@ enum class SyncMode : uint8_t {
 
 enum class LogLevel : uint8_t { kDebug, kVerbose, kNotice, kWarning };
 
-// When and how fast garbage is merged away. May change while the store is open.
+// When and how fast garbage is merged away. May change while the store is open. With these values a
+// store of one shard stays within 1.5 times its live data; one of eight does with 30 % and 25 %, at
+// less copying, as the output of a merge is a smaller part of it.
 struct MergeOptions {
   double trigger_garbage = 0.25;  // share of dead bytes in a shard above which it is merged
   double stop_garbage = 0.20;     // and below which merging stops
