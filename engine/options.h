@@ -21,14 +21,12 @@ enum class SyncMode : uint8_t {
 
 enum class LogLevel : uint8_t { kDebug, kVerbose, kNotice, kWarning };
 
-// When and how fast garbage is merged away. May change while the store is open. With these values a
-// store of one shard stays within 1.5 times its live data; one of eight does with 30 % and 25 %, at
-// less copying, as the output of a merge is a smaller part of it.
+// When and how fast garbage is merged away. May change while the store is open.
 struct MergeOptions {
-  double trigger_garbage = 0.25;  // share of dead bytes in a shard above which it is merged
-  double stop_garbage = 0.20;     // and below which merging stops
+  double trigger_garbage = 0.28;  // share of dead bytes in a shard above which it is merged
+  double stop_garbage = 0.23;     // and below which merging stops
   // Read and written together, while there is not much more garbage than the trigger; twice that
-  // with 5 % of the bytes more, and so on. 0: no limit.
+  // with 2 % of the bytes more, and so on. 0: no limit.
   uint64_t bytes_per_second = uint64_t{64} << 20;
   int window_from_hour = 0;  // local time; merging is left to these hours
   int window_to_hour = 23;

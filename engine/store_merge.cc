@@ -207,7 +207,7 @@ bool Store::merge_worst_shard() {
   }
   if (worst == nullptr) return false;
   // Who puts faster than the limit allows for gets a faster merge, not ever larger files.
-  constexpr double kFasterEvery = 0.05;
+  constexpr double kFasterEvery = 0.02;
   merge_urgency_ = 1 + std::max(worst_share - options.trigger_garbage, 0.0) / kFasterEvery;
   MergeState& state = merge_states_[worst->index()];
   auto inputs = pick_inputs(*worst, options.stop_garbage, nullptr);
@@ -239,7 +239,7 @@ std::vector<std::shared_ptr<Segment>> Store::pick_inputs(Shard& shard, double le
   MergeLimits limits;
   limits.stop_garbage = least_garbage;
   // Little more than a segment at a time: the output stands beside the inputs until it is synced,
-  // and what is overwritten uniformly is copied 1.7 times for each byte written at 25 % of garbage;
+  // and what is overwritten uniformly is copied 1.7 times for each byte written at 28 % of garbage;
   // the whole shard at a time, 2.7 times. A request copies everything once whatever the size of its
   // runs, so each is to be worth the syncs that it costs.
   constexpr uint64_t kRequestedBytes = uint64_t{16} << 20;
