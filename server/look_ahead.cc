@@ -1,7 +1,6 @@
 #include "server/look_ahead.h"
 
 #include "engine/shard_set.h"
-#include "resp/peek.h"
 #include "server/server.h"
 #include "server/types/element_index.h"
 
@@ -37,11 +36,9 @@ bool LookAhead::pays(const Server& server) {
 
 size_t LookAhead::add(std::string_view unread, uint32_t db, bool reads) {
   reads_ = reads_ || reads;
-  std::array<resp::PeekedArguments, kKeys> found;
-  const resp::Peeked peeked = resp::peek(unread, std::span(found).first(kKeys - count_));
+  const resp::Peeked peeked = resp::peek(unread, std::span(arguments_).subspan(count_));
   for (size_t i = 0; i < peeked.requests; ++i, ++count_) {
-    keys_[count_] = server_.key(found[i][0], db);
-    arguments_[count_] = {found[i][1], found[i][2]};
+    keys_[count_] = server_.key(arguments_[count_][0], db);
   }
   return peeked.bytes;
 }
@@ -68,14 +65,13 @@ void LookAhead::load_elements(const engine::ShardSet& locked) const {
   size_t count = 0;
   for (size_t i = 0; i < count_; ++i) {
     const KeyRef& key = keys_[i];
-    const Arguments& arguments = arguments_[i];
-    if (arguments.first.empty() || !locked.contains(key.shard)) continue;
+    const auto& [name, first, second] = arguments_[i];
+    if (first.empty() || !locked.contains(key.shard)) continue;
     engine::Shard& shard = server_.store.shard(key.shard);
     const auto entry = shard.keydir(key.db).guess(key.hash);
     if (!entry || entry->collection == 0) continue;
     const engine::ElementIndex& index = shard.collection(entry->collection);
-    const TypeTag tag{entry->type};
-    looks[count++] = {&index, likely_element(index, tag, arguments.first, arguments.second)};
+    looks[count++] = {&index, likely_element(index, TypeTag{entry->type}, first, second)};
   }
   for (int step = 0; step < engine::ElementIndex::kLoadSteps; ++step) {
     for (const Look& look : std::span(looks).first(count)) look.index->prefetch(look.hash, step);

@@ -19,6 +19,7 @@
 #include <string_view>
 
 #include "engine/shard_set.h"
+#include "resp/peek.h"
 #include "server/context.h"
 
 namespace respcask::server {
@@ -47,17 +48,11 @@ class LookAhead {
   void load() const;
 
  private:
-  // What stands behind the key, which may name an element of it.
-  struct Arguments {
-    std::string_view first;
-    std::string_view second;
-  };
-
   void load_elements(const engine::ShardSet& locked) const;
 
   Server& server_;
   std::array<KeyRef, kKeys> keys_;
-  std::array<Arguments, kKeys> arguments_;
+  std::array<resp::PeekedArguments, kKeys> arguments_;  // a key, and what may name its element
   size_t count_ = 0;
   bool reads_ = false;
 };
