@@ -110,10 +110,7 @@ TEST_CASE("a directory that may not be read is refused in one sentence") {
   // Root reads everything unless it gives up the right to.
   std::vector<std::string> words;
   if (::geteuid() == 0) words = {"setpriv", "--bounding-set", "-dac_override,-dac_read_search"};
-  for (const std::string& word : {server_binary(), std::string("--port"), port,
-                                  std::string("--dir"), server.data_directory()}) {
-    words.push_back(word);
-  }
+  words.insert(words.end(), {server_binary(), "--port", port, "--dir", server.data_directory()});
   for (const std::string& closed : {std::string(), std::string("/shard-00")}) {
     const std::string path = server.data_directory() + closed;
     REQUIRE(::chmod(path.c_str(), 0) == 0);

@@ -1,6 +1,7 @@
 #include "tests/engine/faulty_file.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cassert>
@@ -581,6 +582,13 @@ Result<Space> FaultyFileSystem::space(const std::string& path) const {
   if (error != 0) return failure("look up the free space of", path, error);
   const std::uint64_t total = std::min(disk_->capacity, kUnlimited);
   return Space{total, total - std::min(total, disk_->used())};
+}
+
+void raise_descriptor_limit() {
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
 }
 
 }  // namespace respcask::engine

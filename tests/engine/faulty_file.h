@@ -142,4 +142,8 @@ class FaultyFileSystem final : public FileSystem {
   std::shared_ptr<Disk> disk_;
 };
 
+// A simulated file takes a descriptor, and so does the store's handle on it: lets this process have
+// as many as it may.
+void raise_descriptor_limit();
+
 }  // namespace respcask::engine

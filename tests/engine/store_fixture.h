@@ -5,7 +5,6 @@
 #pragma once
 
 #include <doctest/doctest.h>
-#include <sys/resource.h>
 
 #include <functional>
 #include <map>
@@ -20,11 +19,7 @@ namespace respcask::engine {
 
 struct StoreFixture {
   StoreFixture() {
-    // A simulated file takes a descriptor, and so does the store's handle on it.
-    rlimit files{};
-    getrlimit(RLIMIT_NOFILE, &files);
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
+    raise_descriptor_limit();
     options.dir = "/store";
     options.shards = 4;
     options.segment_bytes = 1 << 20;

@@ -18,11 +18,9 @@ void damage(FaultyFileSystem& disk, const std::vector<std::string>& hints, Input
   const uint8_t kind = input.byte() % 7;
   const size_t at = input.below(bytes.size() + 1);
   switch (kind) {
-    case 0: {  // at most 32 bits in a row, which no CRC misses
-      const std::string_view with = input.bytes(1 + input.below(4));
-      bytes.replace(at, std::min(with.size(), bytes.size() - at), with);
+    case 0:
+      overwrite_few(bytes, at, input);
       break;
-    }
     case 1:  // zeros
       bytes.replace(at, bytes.size() - at, std::string(bytes.size() - at, '\0'));
       break;

@@ -71,11 +71,9 @@ bool damage(std::string& bytes, Input& input) {
   const uint8_t kind = input.byte() % 4;
   const size_t at = input.below(bytes.size() + 1);
   switch (kind) {
-    case 0: {  // at most 32 bits in a row, which no CRC misses
-      const std::string_view with = input.bytes(1 + input.below(4));
-      bytes.replace(at, std::min(with.size(), bytes.size() - at), with);
+    case 0:
+      overwrite_few(bytes, at, input);
       return false;
-    }
     case 1: {  // a sector of zeros
       const size_t size = std::min(input.below(1024), bytes.size() - at);
       bytes.replace(at, size, std::string(size, '\0'));

@@ -1,14 +1,12 @@
 #include "tests/fuzz/small_store.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <mutex>
 #include <utility>
 
 #include "tests/engine/map_index.h"
-#include "tests/fuzz/input.h"
 
 namespace respcask::engine {
 namespace {
@@ -28,14 +26,6 @@ Options options_on(FaultyFileSystem& disk) {
   options.merge.bytes_per_second = 0;
   options.element_index = MapIndex::make;
   return options;
-}
-
-// A simulated file takes a descriptor, and so does the store's handle on it.
-void raise_descriptor_limit() {
-  rlimit files{};
-  getrlimit(RLIMIT_NOFILE, &files);
-  files.rlim_cur = files.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &files);
 }
 
 }  // namespace
@@ -84,22 +74,30 @@ void OpenStore::put(std::string_view key, std::string_view value, int64_t expiry
   });
 }
 
-void OpenStore::put_both(std::string_view one, std::string_view other, std::string_view value) {
-  ShardSet set;
-  for (const std::string_view key : {one, other}) set.add(store_->shard_of(key));
+template <class Change>
+void OpenStore::change_all(const ShardSet& set, Growth growth, Change change) {
   for (const uint32_t i : set) store_->shard(i).lock();
   const TransactionMark mark = store_->begin_transaction(set);
   for (const uint32_t i : set) {
     Shard& shard = store_->shard(i);
-    require(bool(shard.reserve(4096, Growth::kGrows)), "no room on an endless disk");
+    require(bool(shard.reserve(4096, growth)), "no room on an endless disk");
     shard.begin_batch();
-    for (const std::string_view key : {one, other}) {
-      if (store_->shard_of(key) == i) shard.put(0, key, shard.hash(key), 0, 0, {&value, 1});
-    }
+    change(shard);
     shard.end_batch(&mark);
   }
   for (const uint32_t i : set) store_->shard(i).unlock();
   require(bool(store_->commit(set, set)), "a write to a sound disk failed");
+}
+
+void OpenStore::put_both(std::string_view one, std::string_view other, std::string_view value) {
+  ShardSet set;
+  for (const std::string_view key : {one, other}) set.add(store_->shard_of(key));
+  change_all(set, Growth::kGrows, [&](Shard& shard) {
+    for (const std::string_view key : {one, other}) {
+      if (store_->shard_of(key) != shard.index()) continue;
+      shard.put(0, key, shard.hash(key), 0, 0, {&value, 1});
+    }
+  });
 }
 
 void OpenStore::set_expiry(std::string_view key, int64_t expiry_ms) {
@@ -135,18 +133,8 @@ void OpenStore::remove_element(std::string_view key, std::string_view element) {
 }
 
 void OpenStore::flush(uint32_t db) {
-  const ShardSet all = ShardSet::first(store_->shard_count());
-  for (const uint32_t i : all) store_->shard(i).lock();
-  const TransactionMark mark = store_->begin_transaction(all);
-  for (const uint32_t i : all) {
-    Shard& shard = store_->shard(i);
-    require(bool(shard.reserve(1024, Growth::kShrinks)), "no room on an endless disk");
-    shard.begin_batch();
-    shard.flush(db);
-    shard.end_batch(&mark);
-  }
-  for (const uint32_t i : all) store_->shard(i).unlock();
-  require(bool(store_->commit(all, all)), "a write to a sound disk failed");
+  change_all(ShardSet::first(store_->shard_count()), Growth::kShrinks,
+             [&](Shard& shard) { shard.flush(db); });
 }
 
 std::string OpenStore::read(Shard& shard, Location where, uint32_t size) {
@@ -177,6 +165,11 @@ OpenStore::Contents OpenStore::contents() {
     } while (cursor != 0);
   }
   return all;
+}
+
+void overwrite_few(std::string& bytes, size_t at, fuzz::Input& input) {
+  const std::string_view with = input.bytes(1 + input.below(4));
+  bytes.replace(at, std::min(with.size(), bytes.size() - at), with);
 }
 
 const SmallStore& SmallStore::get() {

@@ -17,6 +17,7 @@
 
 #include "engine/store.h"
 #include "tests/engine/faulty_file.h"
+#include "tests/fuzz/input.h"
 
 namespace respcask::engine {
 
@@ -55,6 +56,9 @@ class OpenStore {
  private:
   template <class Change>
   void change(std::string_view key, Change change);
+  // One change in each of these shards, under one mark.
+  template <class Change>
+  void change_all(const ShardSet& set, Growth growth, Change change);
   std::string read(Shard& shard, Location where, uint32_t size);
   void open();
 
@@ -62,6 +66,9 @@ class OpenStore {
   std::unique_ptr<Store> store_;
   bool has_reported_ = false;
 };
+
+// Writes over at most 32 bits in a row, which no CRC misses.
+void overwrite_few(std::string& bytes, size_t at, fuzz::Input& input);
 
 struct SmallStore {
   SmallStore();
