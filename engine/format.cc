@@ -104,7 +104,7 @@ size_t encode_record(const Record& record, char* out) {
   return static_cast<size_t>(at - out) + record.name.size();
 }
 
-std::optional<Record> decode_record(std::string_view bytes, size_t& size) {
+std::optional<Record> decode_record_head(std::string_view bytes, size_t& size) {
   if (bytes.size() < 2 || !known_kind(static_cast<uint8_t>(bytes[0]))) return std::nullopt;
   if (static_cast<uint8_t>(bytes[1]) > KeydirEntry::kMaxType) return std::nullopt;
   Record record;
@@ -123,11 +123,17 @@ std::optional<Record> decode_record(std::string_view bytes, size_t& size) {
   }
   if (at != nullptr && has_value(record.kind)) at = decode_varint(at, end, value_size);
   if (at == nullptr) return std::nullopt;
-  if (name_size > static_cast<uint64_t>(end - at) || value_size > UINT32_MAX) return std::nullopt;
+  if (name_size > UINT32_MAX || value_size > UINT32_MAX) return std::nullopt;
   record.expiry_ms = static_cast<int64_t>(expiry);
   record.value_size = static_cast<uint32_t>(value_size);
-  record.name = {at, name_size};
   size = static_cast<size_t>(at - bytes.data()) + name_size;
+  record.name = {at, std::min(name_size, static_cast<uint64_t>(end - at))};
+  return record;
+}
+
+std::optional<Record> decode_record(std::string_view bytes, size_t& size) {
+  auto record = decode_record_head(bytes, size);
+  if (record && size > bytes.size()) return std::nullopt;
   return record;
 }
 

@@ -171,6 +171,10 @@ size_t encode_record(const Record& record, char* out);
 // checksum and value. Nothing if they are no record. Views point into `bytes`.
 std::optional<Record> decode_record(std::string_view bytes, size_t& size);
 
+// The same for `bytes` that may end inside the name: `size` says how far it goes, which is not
+// checked against anything.
+std::optional<Record> decode_record_head(std::string_view bytes, size_t& size);
+
 // Writes a batch header (kBatchHeaderSize bytes), checksum included as given.
 void encode_batch_header(const BatchHeader& header, char* out);
 std::optional<BatchHeader> decode_batch_header(std::string_view bytes);

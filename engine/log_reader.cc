@@ -84,13 +84,11 @@ bool LogReader::names_match(uint64_t offset, const BatchHeader& header) {
   uint32_t checksum = batch_seed(identity_, offset);
   uint64_t at = offset + kBatchHeaderSize;
   for (uint32_t i = 0; i < header.records; ++i) {
-    std::optional<Record> record;
+    if (!read(at, std::min(kLeastRead, records_end - at))) return false;
     size_t head = 0;
-    for (uint64_t size = kLeastRead; !record; size *= 2) {
-      if (!read(at, std::min(size, records_end - at))) return false;
-      record = decode_record(piece, head);
-      if (!record && size >= records_end - at) return false;
-    }
+    const auto record = decode_record_head(piece, head);
+    if (!record || head > records_end - at) return false;
+    if (head > piece.size() && !read(at, head)) return false;
     checksum = crc32c(std::string_view(piece).substr(0, head), checksum);
     at += head;
     if (!has_value(record->kind)) continue;

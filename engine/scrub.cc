@@ -108,19 +108,15 @@ std::optional<uint64_t> Scrub::check_batch(uint64_t offset, std::vector<uint64_t
 
 std::optional<uint64_t> Scrub::check_record(uint64_t at, uint64_t end, uint32_t& checksum,
                                             std::vector<uint64_t>& bad_values) {
-  constexpr uint64_t kLeastName = 256, kMostName = uint64_t{1} << 30;
-  std::optional<Record> record;
+  constexpr uint64_t kLeastRead = 256;
+  auto bytes = view(at, std::min(kLeastRead, end - at));
+  if (!bytes) return std::nullopt;
   size_t head = 0;
-  for (uint64_t size = kLeastName; !record; size *= 2) {
-    const auto bytes = view(at, std::min(size, end - at));
-    if (!bytes) return std::nullopt;
-    record = decode_record(*bytes, head);
-    if (record) {
-      checksum = crc32c(bytes->substr(0, head), checksum);
-    } else if (size >= std::min(end - at, kMostName)) {
-      return std::nullopt;
-    }
-  }
+  const auto record = decode_record_head(*bytes, head);
+  if (!record || head > end - at) return std::nullopt;
+  if (head > bytes->size()) bytes = view(at, head);
+  if (!bytes) return std::nullopt;
+  checksum = crc32c(bytes->substr(0, head), checksum);
   at += head;
   if (!has_value(record->kind)) return at;
   if (kValueChecksumSize + uint64_t{record->value_size} > end - at) return std::nullopt;
