@@ -122,8 +122,8 @@ struct Options {
   // A shard is merged in the background when this share of its bytes is dead, until no more than
   // `merge_stop` is. Less garbage means more merging: as it is, a byte that is put is copied less
   // than twice.
-  double merge_trigger = 0.27;
-  double merge_stop = 0.22;
+  double merge_trigger = 0.30;
+  double merge_stop = 0.27;
   // Read and written together; more when garbage piles up far above merge_trigger. 0: no limit.
   std::uint64_t merge_bytes_per_second = std::uint64_t{64} << 20;
   // Told of what a person should know: repaired tails, damage, failures. Called from any thread.

@@ -30,17 +30,21 @@ std::optional<MergeRun> pick_run(std::span<const MergeCandidate> segments,
                                  const MergeLimits& limits) {
   std::optional<size_t> best;
   for (size_t i = 0; i < segments.size(); ++i) {
-    if (!segments[i].mergeable || share(segments[i]) < limits.stop_garbage) continue;
+    if (!segments[i].mergeable || share(segments[i]) < limits.least_garbage) continue;
     if (!best || share(segments[i]) > share(segments[*best])) best = i;
   }
   if (!best) return std::nullopt;
 
+  // A neighbour with far less garbage than the best would be copied for little, and will have more
+  // of it later.
+  constexpr double kNearlyAsMuch = 0.8;
+  const double least = std::max(limits.least_garbage, kNearlyAsMuch * share(segments[*best]));
   MergeRun run{*best, 1};
   uint64_t copied = live(segments[*best]);
   auto joins = [&](size_t i) {
     const MergeCandidate& segment = segments[i];
-    if (!segment.mergeable || copied + live(segment) > limits.segment_bytes) return false;
-    return share(segment) >= limits.stop_garbage || segment.total_bytes < limits.segment_bytes / 8;
+    if (!segment.mergeable || copied + live(segment) > limits.run_bytes) return false;
+    return share(segment) >= least || segment.total_bytes < limits.run_bytes / 16;
   };
   for (bool grown = true; grown;) {
     grown = false;

@@ -19,9 +19,8 @@ struct MergeCandidate {
 };
 
 struct MergeLimits {
-  double trigger_garbage = 0.30;  // share of a shard's bytes that are dead: merging begins above,
-  double stop_garbage = 0.15;     // and goes on until it is below
-  uint64_t segment_bytes = 0;     // a merged segment is not to be larger than this
+  double least_garbage = 0.27;  // a segment with less of it is not worth a merge
+  uint64_t run_bytes = 0;       // what a run of several may have to copy
 };
 
 struct MergeRun {
@@ -30,8 +29,8 @@ struct MergeRun {
 };
 
 // The run with the most dead bytes per byte that has to be copied, or nothing if no segment holds
-// enough garbage to be worth it. Neighbours that are small, or hold more than stop_garbage of dead
-// bytes, join as long as what is live in the run fits one segment.
+// enough garbage to be worth it. Neighbours that are small, or nearly as full of garbage, join
+// while what is live in the run fits run_bytes.
 std::optional<MergeRun> pick_run(std::span<const MergeCandidate> segments,
                                  const MergeLimits& limits);
 

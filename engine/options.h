@@ -23,8 +23,8 @@ enum class LogLevel : uint8_t { kDebug, kVerbose, kNotice, kWarning };
 
 // When and how fast garbage is merged away. May change while the store is open.
 struct MergeOptions {
-  double trigger_garbage = 0.28;  // share of dead bytes in a shard above which it is merged
-  double stop_garbage = 0.23;     // and below which merging stops
+  double trigger_garbage = 0.30;  // share of dead bytes in a shard above which it is merged
+  double stop_garbage = 0.27;     // and below which merging stops
   // Read and written together, while there is not much more garbage than the trigger; twice that
   // with 2 % of the bytes more, and so on. 0: no limit.
   uint64_t bytes_per_second = uint64_t{64} << 20;

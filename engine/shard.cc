@@ -160,7 +160,7 @@ void Shard::drop_slot(uint32_t slot) {
 
 uint64_t Shard::segment_limit() const {
   constexpr uint64_t kParts = 24;
-  constexpr uint64_t kLeast = uint64_t{2} << 20;
+  constexpr uint64_t kLeast = uint64_t{1} << 19;
   uint64_t total = 0;
   for (const auto& segment : order_) total += segment->size();
   return std::min(std::max(total / kParts, kLeast), options_.segment_bytes);

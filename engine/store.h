@@ -183,6 +183,7 @@ class Store {
   bool merge_requested();
   bool merge_worst_shard();
   std::vector<std::shared_ptr<Segment>> pick_inputs(Shard& shard, double least_garbage,
+                                                    uint64_t run_bytes,
                                                     const std::vector<SegmentName>* among);
   MergeOutcome merge_run(Shard& shard, std::vector<std::shared_ptr<Segment>> inputs);
   bool pace_merge(uint64_t bytes);

@@ -24,6 +24,10 @@ namespace {
 // A request merges what holds more than this share of garbage.
 constexpr double kRequestedGarbage = 0.02;
 
+// How soon garbage is noticed while nothing is merged. A busy client writes a tenth of a small
+// store in a second.
+constexpr auto kLookEvery = 100ms;
+
 }  // namespace
 
 void Store::set_merge_options(const MergeOptions& merge) {
@@ -66,7 +70,7 @@ void Store::merge_loop() {
       under_way = request > merge_stats_.requests_done;
       merge_stats_.running = worked || under_way;
       if (!merge_stats_.running) {
-        merge_wanted_.wait_for(guard, 1s, [&] { return stopping_ || asked(); });
+        merge_wanted_.wait_for(guard, kLookEvery, [&] { return stopping_ || asked(); });
       }
       begins = !under_way && asked();
       if (begins) {
@@ -168,7 +172,9 @@ bool Store::merge_requested() {
   for (auto& shard : shards_) {
     MergeState& state = merge_states_[shard->index()];
     if (state.requested.empty()) continue;
-    auto inputs = pick_inputs(*shard, kRequestedGarbage, &state.requested);
+    // A request copies everything once whatever the size of its runs.
+    constexpr uint64_t kRunBytes = uint64_t{16} << 20;
+    auto inputs = pick_inputs(*shard, kRequestedGarbage, kRunBytes, &state.requested);
     if (!inputs.empty() && merge_run(*shard, std::move(inputs)) != MergeOutcome::kFailed) {
       return true;
     }
@@ -189,6 +195,7 @@ bool Store::merge_worst_shard() {
   }
   Shard* worst = nullptr;
   double worst_share = 0;
+  uint64_t store_bytes = 0;
   const auto now = std::chrono::steady_clock::now();
   for (auto& shard : shards_) {
     MergeState& state = merge_states_[shard->index()];
@@ -198,6 +205,7 @@ bool Store::merge_worst_shard() {
     const auto candidates = merge_candidates(*shard);
     uint64_t total = 0;
     for (const auto& candidate : candidates) total += candidate.total_bytes;
+    store_bytes += total;
     const double share = garbage(candidates);
     const double least = state.begun ? options.stop_garbage : options.trigger_garbage;
     state.begun = share >= least && total >= kMergeLeastBytes;
@@ -210,7 +218,10 @@ bool Store::merge_worst_shard() {
   constexpr double kFasterEvery = 0.02;
   merge_urgency_ = 1 + std::max(worst_share - options.trigger_garbage, 0.0) / kFasterEvery;
   MergeState& state = merge_states_[worst->index()];
-  auto inputs = pick_inputs(*worst, options.stop_garbage, nullptr);
+  // The output stands beside the inputs until it is synced: little of the store at a time, but
+  // enough of it to be worth the syncs.
+  constexpr uint64_t kRunsInStore = 48;
+  auto inputs = pick_inputs(*worst, options.stop_garbage, store_bytes / kRunsInStore, nullptr);
   if (inputs.empty()) {
     // What is left of the garbage lies in the active segment.
     const bool sealed = seal_garbage(*worst, options.stop_garbage) && settle_for_merge(*worst);
@@ -223,9 +234,10 @@ bool Store::merge_worst_shard() {
   return true;
 }
 
-// The run to merge next in a shard, empty if none is worth it. `among`: the segments that may be in
-// it; null: any.
+// The run to merge next in a shard, empty if none is worth it. It copies about run_bytes, or a
+// segment if that is more. `among`: the segments that may be in it; null: any.
 std::vector<std::shared_ptr<Segment>> Store::pick_inputs(Shard& shard, double least_garbage,
+                                                         uint64_t run_bytes,
                                                          const std::vector<SegmentName>* among) {
   std::lock_guard guard(shard);
   if (shard.failed_) return {};
@@ -237,15 +249,9 @@ std::vector<std::shared_ptr<Segment>> Store::pick_inputs(Shard& shard, double le
     }
   }
   MergeLimits limits;
-  limits.stop_garbage = least_garbage;
-  // Little more than a segment at a time: the output stands beside the inputs until it is synced,
-  // and what is overwritten uniformly is copied 1.7 times for each byte written at 28 % of garbage;
-  // the whole shard at a time, 2.7 times. A request copies everything once whatever the size of its
-  // runs, so each is to be worth the syncs that it costs.
-  constexpr uint64_t kRequestedBytes = uint64_t{16} << 20;
-  const uint64_t least = among != nullptr ? kRequestedBytes : 0;
-  limits.segment_bytes =
-      std::min(std::max(shard.segment_limit() * 5 / 4, least), options_.segment_bytes);
+  limits.least_garbage = least_garbage;
+  limits.run_bytes =
+      std::min(std::max(shard.segment_limit() * 5 / 4, run_bytes), options_.segment_bytes);
   const auto run = pick_run(candidates, limits);
   if (!run) return {};
   const auto first = shard.order_.begin() + static_cast<ptrdiff_t>(run->first);

@@ -154,9 +154,9 @@ constexpr Row kStorageRows[] = {
     integer("readers", &Config::readers, "8", 1, 256,
             "threads that read values which are not in memory")
         .own_fixed(),
-    integer("merge-trigger-garbage", &Config::merge_trigger_garbage_percent, "28", 1, 100,
+    integer("merge-trigger-garbage", &Config::merge_trigger_garbage_percent, "30", 1, 100,
             "share of dead bytes, in percent, at which merging begins"),
-    integer("merge-stop-garbage", &Config::merge_stop_garbage_percent, "23", 0, 100,
+    integer("merge-stop-garbage", &Config::merge_stop_garbage_percent, "27", 0, 100,
             "share of dead bytes, in percent, at which merging ends"),
     memory("merge-bytes-per-second", &Config::merge_bytes_per_second, "64mb", 0, kUint64Max,
            "how fast merging reads and writes while garbage is near its trigger; 0 for no limit"),

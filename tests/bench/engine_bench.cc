@@ -173,7 +173,7 @@ void measure_size(const std::string& dir, uint64_t entries) {
 
 // --- merge --------------------------------------------------------------------------------------
 
-constexpr uint64_t kKeys = 1'000'000;
+constexpr uint64_t kKeys = 2'000'000;
 constexpr size_t kValueBytes = 200;
 constexpr int kThreads = 2;
 
@@ -273,7 +273,7 @@ void make_garbage(Bitcask& store, uint64_t& state, std::string_view value) {
 }
 
 void measure_merge(const std::string& dir) {
-  constexpr double kSeconds = 8;
+  constexpr double kSeconds = 4;  // what is put in that time is less than there is
   constexpr int kRounds = 3;
   // Nothing is merged until it is asked for.
   Bitcask store = value_of(Bitcask::open(
@@ -281,13 +281,14 @@ void measure_merge(const std::string& dir) {
   const std::string value(kValueBytes, 'v');
   for (uint64_t i = 0; i < kKeys; ++i) check(store.put(Key(i), value));
   print_load("warm", run_load_for(store, 0, 2));
-  const Load peak = run_load_for(store, 0, kSeconds / 2);
+  const Load peak = run_load_for(store, 0, kSeconds);
   print_load("peak", peak);
   uint64_t state = 0;
   for (int round = 0; round < kRounds; ++round) {
+    check(store.merge());
+    print_load("half", run_load_for(store, peak.rate / 2, kSeconds));
     make_garbage(store, state, value);
     print_stats(value_of(store.stats()));
-    print_load("half", run_load_for(store, peak.rate / 2, kSeconds));
     std::atomic<bool> stop{false};
     double seconds = 0;
     std::thread merging([&] {

@@ -15,6 +15,7 @@
 #include <random>
 #include <thread>
 
+#include "engine/options.h"
 #include "tests/engine/directory.h"
 
 using namespace respcask;
@@ -127,6 +128,14 @@ TEST_CASE("options and arguments out of range are refused") {
   batch.remove(long_key);
   CHECK(code_of(store.write(batch)) == ErrorCode::kInvalid);
   CHECK(value_of(store.stats()).keys == 0);
+}
+
+TEST_CASE("the library merges by the same defaults as the engine it wraps") {
+  const respcask::Options library;
+  const respcask::engine::MergeOptions engine;
+  CHECK(library.merge_trigger == engine.trigger_garbage);
+  CHECK(library.merge_stop == engine.stop_garbage);
+  CHECK(library.merge_bytes_per_second == engine.bytes_per_second);
 }
 
 TEST_CASE("after close every call answers kClosed, a snapshot's too") {

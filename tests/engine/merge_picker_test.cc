@@ -16,23 +16,22 @@ namespace {
 // A shard whose records are all of one byte, and who merges it as the store does.
 class Model {
  public:
-  Model(size_t keys, const MergeOptions& merge) : segment_of_(keys, kNone) {
-    limits_.trigger_garbage = merge.trigger_garbage;
-    limits_.stop_garbage = merge.stop_garbage;
+  Model(size_t keys, const MergeOptions& merge) : merge_(merge), segment_of_(keys, kNone) {
+    limits_.least_garbage = merge.stop_garbage;
     segments_.emplace_back();
   }
 
   void put(uint32_t key) {
     if (segment_of_[key] != kNone) --live_[segment_of_[key]];
     append(segments_.back(), key);
-    if (segments_.back().keys.size() >= std::max<size_t>(total() / 16, 16))
+    if (segments_.back().keys.size() >= std::max<size_t>(total() / 24, 16))
       segments_.emplace_back();
   }
 
   void merge() {
-    if (garbage(candidates()) < limits_.trigger_garbage) return;
-    while (garbage(candidates()) >= limits_.stop_garbage) {
-      limits_.segment_bytes = total() / 8;
+    if (garbage(candidates()) < merge_.trigger_garbage) return;
+    while (garbage(candidates()) >= merge_.stop_garbage) {
+      limits_.run_bytes = total() / 24 * 5 / 4;
       const auto run = pick_run(candidates(), limits_);
       if (!run) return;
       Segment output;
@@ -85,6 +84,7 @@ class Model {
     return all;
   }
 
+  const MergeOptions merge_;
   MergeLimits limits_;
   std::vector<Segment> segments_;
   std::vector<uint64_t> live_;        // by segment id

@@ -216,7 +216,7 @@ TEST_CASE("the store opens from hints alone after a clean close, and without the
 }
 
 TEST_CASE("the picker prefers the most garbage and leaves what is not worth copying") {
-  const MergeLimits limits{.segment_bytes = 1000};
+  const MergeLimits limits{.run_bytes = 1000};
   auto segment = [](uint64_t dead, bool mergeable = true) {
     return MergeCandidate{1000, dead, mergeable};
   };
@@ -227,6 +227,7 @@ TEST_CASE("the picker prefers the most garbage and leaves what is not worth copy
   CHECK(pick_run(one, limits)->count == 1);
   std::vector<MergeCandidate> neighbours = {segment(500), segment(700), segment(800),
                                             segment(900, false)};
-  CHECK(pick_run(neighbours, limits)->first == 0);
-  CHECK(pick_run(neighbours, limits)->count == 3);
+  // What is half live is worth more later.
+  CHECK(pick_run(neighbours, limits)->first == 1);
+  CHECK(pick_run(neighbours, limits)->count == 2);
 }
