@@ -56,10 +56,13 @@ bool LogReader::holds(uint64_t offset) const {
   return header && in_buffer(offset, header->size);
 }
 
-std::optional<BatchReader> LogReader::batch(uint64_t offset) {
+std::optional<BatchHeader> LogReader::header(uint64_t offset) {
   const auto head = bytes(offset, kBatchHeaderSize);
-  if (!head) return std::nullopt;
-  const auto header = decode_batch_header(*head);
+  return head ? decode_batch_header(*head) : std::nullopt;
+}
+
+std::optional<BatchReader> LogReader::batch(uint64_t offset) {
+  const auto header = this->header(offset);
   if (!header || header->size > end_ - offset) return std::nullopt;
   // A size that a client has put into a value is not read on its word.
   const bool trusted = header->size <= kChunk || in_buffer(offset, header->size);

@@ -29,6 +29,8 @@ class LogReader {
   // The valid batch at `offset`; nothing if there is none, or it cannot be read. The views that it
   // hands out are good until the next call that needs bytes which are not in the buffer.
   std::optional<BatchReader> batch(uint64_t offset);
+  // The header at `offset`, unchecked; for who has had batch(offset) before.
+  std::optional<BatchHeader> header(uint64_t offset);
   // True if batch(offset) leaves the buffer as it is.
   bool holds(uint64_t offset) const;
   // The offset of the next valid batch at or after `from`.

@@ -24,10 +24,11 @@ bool is_element(RecordKind kind) {
 
 }  // namespace
 
-// Walks all records of a segment, in order, handing them out in slices. False: a batch is invalid
-// or cannot be read.
-template <class Visit>
-bool Merge::for_each_slice(Segment& segment, Visit visit) {
+// Walks the records of a source, in order, handing them out in slices, but for the batches of which
+// skip(number of records) is true, walked_ being the first. False: a batch is invalid or cannot be
+// read.
+template <class Visit, class Skip>
+bool Merge::for_each_slice(Segment& segment, Visit visit, Skip skip) {
   std::vector<Candidate> slice;
   slice.reserve(kSlice);
   LogReader log(segment.file(), segment.identity(), segment.size());
@@ -38,6 +39,12 @@ bool Merge::for_each_slice(Segment& segment, Visit visit) {
       if (!visit(std::span(slice))) return true;
       slice.clear();
     }
+    const auto header = log.header(at);
+    if (header && header->size >= kBatchHeaderSize && skip(header->records)) {
+      at += header->size;
+      walked_ += header->records;
+      continue;
+    }
     auto batch = log.batch(at);
     if (!batch) return false;
     while (auto placed = batch->next()) {
@@ -45,7 +52,7 @@ bool Merge::for_each_slice(Segment& segment, Visit visit) {
           has_value(placed->record.kind) ? batch->value_of(*placed) : std::string_view();
       // An element is looked up by a hash of its index's own.
       const uint64_t hash = is_element(placed->record.kind) ? 0 : shard_.hash(placed->record.name);
-      slice.push_back({*placed, value, hash, false});
+      slice.push_back({*placed, value, hash, walked_++, false});
       if (slice.size() < kSlice) continue;
       if (!visit(std::span(slice))) return true;
       slice.clear();
@@ -62,7 +69,13 @@ Result<Merge::Report> Merge::run() {
     oldest_ = shard_.order_.front() == inputs_.front();
     completed_ = shard_.completed_;
     sequence_ = shard_.sequence_;
-    for (const auto& input : inputs_) needed_bytes_ += input->live_bytes + input->mark_bytes;
+    for (const auto& input : inputs_) {
+      const uint64_t needed = input->live_bytes + input->mark_bytes;
+      if (needed == 0) continue;
+      needed_bytes_ += needed;
+      report_.bytes_read += input->size();
+      sources_.push_back(input);
+    }
   }
   Result<void> done = copy();
   if (done && !report_.given_up) done = settle();
@@ -109,11 +122,14 @@ Result<void> Merge::copy() {
   }
 
   Result<void> result;
-  for (const auto& input : inputs_) {
-    const bool whole = for_each_slice(*input, [&](std::span<Candidate> slice) {
-      result = copy_slice(*input, slice);
-      return bool(result) && !report_.given_up;
-    });
+  for (const auto& input : sources_) {
+    const bool whole = for_each_slice(
+        *input,
+        [&](std::span<Candidate> slice) {
+          result = copy_slice(*input, slice);
+          return bool(result) && !report_.given_up;
+        },
+        [](uint32_t) { return false; });
     if (!whole) {
       std::lock_guard guard(shard_);
       input->damaged = true;
@@ -294,8 +310,8 @@ bool Merge::switch_over() {
     output_->live_bytes = 0;
     shard_.take_slot(output_);
   }
-  // The output's records are those of the inputs that were copied, in the same order.
-  size_t record = 0;
+  // The output's records are those of the sources that were copied, in the same order.
+  walked_ = 0;
   LogReader log(output_->file(), output_->identity(), output_->size());
   auto output_batch = log.batch(kSegmentHeaderSize);
   auto next_output = [&]() -> std::optional<PlacedRecord> {
@@ -306,20 +322,28 @@ bool Merge::switch_over() {
     return std::nullopt;
   };
   std::vector<Move> moves;
-  for (const auto& input : inputs_) {
-    bool matched = true;
-    const bool whole = for_each_slice(*input, [&](std::span<Candidate> slice) {
-      moves.clear();
-      for (const Candidate& candidate : slice) {
-        if (!copied_[record++]) continue;
-        const auto output = next_output();
-        matched = output.has_value();
-        if (!matched) return false;
-        moves.push_back({&candidate, output->value_offset});
-      }
-      switch_slice(*input, slice, moves);
-      return true;
-    });
+  bool matched = true;
+  auto visit = [&](const Segment& input, std::span<const Candidate> slice) {
+    moves.clear();
+    for (const Candidate& candidate : slice) {
+      if (!copied_[candidate.index]) continue;
+      const auto output = next_output();
+      matched = output && output->record.name == candidate.placed.record.name;
+      if (!matched) return false;
+      moves.push_back({&candidate, output->value_offset});
+    }
+    switch_slice(input, slice, moves);
+    return true;
+  };
+  // Most of what a busy client writes over is in batches of which nothing was copied.
+  auto skip = [this](uint32_t records) {
+    if (records > copied_.size() - walked_) return false;
+    const auto first = copied_.begin() + static_cast<ptrdiff_t>(walked_);
+    return std::find(first, first + records, true) == first + records;
+  };
+  for (const auto& input : sources_) {
+    const bool whole = for_each_slice(
+        *input, [&](std::span<const Candidate> slice) { return visit(*input, slice); }, skip);
     if (!whole || !matched) return false;
   }
   return true;

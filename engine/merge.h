@@ -4,7 +4,8 @@
 //   1. copy:    walks the inputs in log order and appends every record that still counts to a new
 //               segment under a temporary name. Whether it counts is asked under the shard's lock,
 //               some records at a time; the bytes are copied without it, checksum and all, so that
-//               damage stays recognizable.
+//               damage stays recognizable. An input that holds nothing live and no mark is not
+//               read.
 //   2. settle:  syncs the new segment, writes its hint, and syncs the whole store: whatever made a
 //               record look dead is on the device before the record is given up.
 //   3. rename:  the commit point. From here on the inputs are leftovers to a recovery.
@@ -48,6 +49,7 @@ class Merge {
   struct Report {
     uint64_t bytes_before = 0;
     uint64_t bytes_after = 0;
+    uint64_t bytes_read = 0;  // of the inputs, once
     uint64_t records_copied = 0;
     bool given_up = false;
   };
@@ -65,6 +67,7 @@ class Merge {
     PlacedRecord placed;
     std::string_view value;  // with its checksum
     uint64_t hash = 0;       // of a key; 0 for an element
+    size_t index = 0;        // among the records of the sources
     bool keep = false;
   };
   struct Move {
@@ -72,8 +75,8 @@ class Merge {
     uint64_t to;  // the value's offset in the output
   };
 
-  template <class Visit>
-  bool for_each_slice(Segment& segment, Visit visit);
+  template <class Visit, class Skip>
+  bool for_each_slice(Segment& segment, Visit visit, Skip skip);
 
   Result<void> copy();
   Result<void> copy_slice(const Segment& input, std::span<Candidate> slice);
@@ -94,13 +97,15 @@ class Merge {
 
   Shard& shard_;
   const std::vector<std::shared_ptr<Segment>> inputs_;
+  std::vector<std::shared_ptr<Segment>> sources_;  // those of them that are read
   const Hooks hooks_;
   bool oldest_ = false;  // the run begins with the shard's oldest segment
   std::shared_ptr<Segment> output_;
   std::string final_path_;
   PendingLog pending_;
   BatchBuilder batch_{pending_};
-  std::vector<bool> copied_;  // one for each record of the inputs, in order
+  std::vector<bool> copied_;  // one for each record of the sources, in order
+  size_t walked_ = 0;         // records of the sources gone by in this pass
   // Of the copied batches: the last one given out when the merge began. Not below any in the
   // inputs, so that it is not given out again when all batches that carried it are gone.
   uint64_t sequence_ = 0;

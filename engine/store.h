@@ -43,7 +43,7 @@ struct MergeStats {
   uint64_t merges = 0;
   uint64_t failed = 0;
   uint64_t requests_done = 0;  // calls of request_merge() and merge_now() that were carried out
-  uint64_t bytes_read = 0;     // bytes of the segments merged
+  uint64_t bytes_read = 0;     // of the segments merged
   uint64_t bytes_written = 0;  // and of what they became
   bool running = false;
 };

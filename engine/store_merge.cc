@@ -28,6 +28,10 @@ constexpr double kRequestedGarbage = 0.02;
 // store in a second.
 constexpr auto kLookEvery = 100ms;
 
+// How long a shard is left alone when it has been merged: what is in little data is written over so
+// fast that it calls for a merge at every look, and each takes syncs.
+constexpr auto kRest = 250ms;
+
 }  // namespace
 
 void Store::set_merge_options(const MergeOptions& merge) {
@@ -208,7 +212,9 @@ bool Store::merge_worst_shard() {
     store_bytes += total;
     const double share = garbage(candidates);
     const double least = state.begun ? options.stop_garbage : options.trigger_garbage;
-    state.begun = share >= least && total >= kMergeLeastBytes;
+    const bool goes_on = share >= least && total >= kMergeLeastBytes;
+    if (state.begun && !goes_on) state.paused_until = now + kRest;
+    state.begun = goes_on;
     if (!state.begun || (worst != nullptr && share <= worst_share)) continue;
     worst = shard.get();
     worst_share = share;
@@ -286,7 +292,7 @@ Store::MergeOutcome Store::merge_run(Shard& shard, std::vector<std::shared_ptr<S
   state.failures = 0;
   if (report->given_up) return MergeOutcome::kFailed;
   ++merge_stats_.merges;
-  merge_stats_.bytes_read += report->bytes_before;
+  merge_stats_.bytes_read += report->bytes_read;
   merge_stats_.bytes_written += report->bytes_after;
   shard.log(LogLevel::kVerbose, fmt::format("Merged shard {}: {} bytes became {}", shard.index(),
                                             report->bytes_before, report->bytes_after));

@@ -121,6 +121,23 @@ TEST_CASE("a bad sector among values is met by who reads them and by the merge, 
   check_contents(other, model, kOnOnePage);
 }
 
+TEST_CASE(
+    "a merge does not read segments that hold nothing any more, nor minds a bad sector there") {
+  StoreFixture fixture(FaultyFileSystem(), one_shard());
+  fill(fixture, 0, 600);
+  const auto model = fill(fixture, 0, 600);  // all of the first ones are garbage
+  REQUIRE(fixture.store->close());
+  FaultyFileSystem disk = fixture.disk->crash_process();
+  disk.make_unreadable(kFirst, 5 * kPage, 1);
+  StoreFixture other(std::move(disk), one_shard());
+  REQUIRE(other.store->merge_now());
+  CHECK(other.store->merge_stats().failed == 0);
+  CHECK_FALSE(*other.disk->stat(kFirst));
+  CHECK(other.contents() == model);
+  other.crash_process();
+  CHECK(other.contents() == model);
+}
+
 TEST_CASE("a hint on a bad sector costs time, and nothing else") {
   StoreFixture fixture(FaultyFileSystem(), one_shard());
   const auto model = fill(fixture, 0, 600);

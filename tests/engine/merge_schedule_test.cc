@@ -103,3 +103,19 @@ TEST_CASE("a busy shard that merges without end keeps no other shard from its me
   }
   CHECK(bytes_of(*fixture.store, 1) <= before / 3);
 }
+
+TEST_CASE("what is written fast goes to few and large segments") {
+  Options options;
+  options.dir = "/store";
+  options.shards = 1;
+  options.merge.trigger_garbage = options.merge.stop_garbage = 1;  // never
+  StoreFixture fixture(FaultyFileSystem(), options);
+  const std::string value(64 << 10, 'v');
+  for (int i = 0; i < 1000; ++i) fixture.put("key", value);
+  size_t segments = 0;
+  {
+    std::lock_guard guard(fixture.store->shard(0));
+    segments = fixture.store->shard(0).stats().segments;
+  }
+  CHECK(segments < 20);  // 120 of the smallest size
+}
