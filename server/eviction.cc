@@ -107,7 +107,7 @@ Eviction::Room Eviction::evict(Turn& turn, const Session* runner, uint64_t memor
   // What was dropped whole is freed in the background: to evict more before it has gone would be
   // too much.
   if (server_.usage.garbage() != 0) return Room::kSoon;
-  const uint64_t begin_ns = Turn::monotonic_ns();
+  const uint64_t begin_ns = CycleClock::system_ns();
   const uint64_t budget = budget_ns(turn.config().maxmemory_eviction_tenacity);
   constexpr int kKeysBetweenLooks = 16;  // at the clock
   Freed freed;
@@ -122,14 +122,14 @@ Eviction::Room Eviction::evict(Turn& turn, const Session* runner, uint64_t memor
       room = Room::kSoon;
       break;
     }
-    if (keys % kKeysBetweenLooks == 0 && Turn::monotonic_ns() - begin_ns > budget) {
+    if (keys % kKeysBetweenLooks == 0 && CycleClock::system_ns() - begin_ns > budget) {
       room = Room::kSoon;
       break;
     }
   }
   server_.usage.credit(freed.memory, freed.disk);
   server_.memory.set_keydirs(server_.usage.mapped_bytes());
-  const uint64_t took_ms = (Turn::monotonic_ns() - begin_ns) / 1'000'000;
+  const uint64_t took_ms = (CycleClock::system_ns() - begin_ns) / 1'000'000;
   const uint64_t threshold_ms = turn.config().latency_monitor_threshold_ms;
   if (threshold_ms != 0 && took_ms >= threshold_ms) {
     server_.latency.add("eviction-cycle", turn.now_ms() / 1000, static_cast<int64_t>(took_ms));
@@ -249,7 +249,7 @@ void Eviction::note(bool exceeded, uint64_t now_ns) {
 
 uint64_t Eviction::exceeded_now_ms() const {
   const uint64_t since_ns = exceeded_since_ns_.load(std::memory_order_relaxed);
-  const uint64_t now_ns = Turn::monotonic_ns();
+  const uint64_t now_ns = CycleClock::system_ns();
   return since_ns == 0 || now_ns < since_ns ? 0 : (now_ns - since_ns) / 1'000'000;
 }
 

@@ -123,7 +123,7 @@ Ran execute(Scope& scope, Turn& turn, Session& session, const TableEntry& comman
     reply_damaged(context, scope);
     scope.damaged = scope.failed_read = false;
   } else if (scope.block != nullptr) {
-    turn.set_clock(Turn::monotonic_ns());
+    turn.lap();
     if (!scope.resumed) count_call(turn, command, turn.clock_ns() - begin_ns);
     return Ran::kBlocked;
   }
@@ -132,9 +132,9 @@ Ran execute(Scope& scope, Turn& turn, Session& session, const TableEntry& comman
     remember_reads(scope, turn, session, command);
   }
   if (scope.in_transaction) {
-    turn.set_clock_within(Turn::monotonic_ns());
+    turn.lap_within();
   } else {
-    turn.set_clock(Turn::monotonic_ns());
+    turn.lap();
   }
   const uint64_t ns = turn.clock_ns() - begin_ns;
   if (scope.resumed) {

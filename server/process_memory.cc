@@ -10,7 +10,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "server/turn.h"
+#include "server/cycle_clock.h"
 
 // Present if jemalloc is linked or preloaded; the second under the address sanitizer.
 extern "C" int mallctl(const char* name, void* old_value, size_t* old_size, void* new_value,
@@ -68,9 +68,9 @@ ProcessMemory::ProcessMemory() {
 }
 
 uint64_t ProcessMemory::refresh() {
-  const uint64_t begun_ns = Turn::monotonic_ns();
+  const uint64_t begun_ns = CycleClock::system_ns();
   allocated_.store(heap_counts().allocated, std::memory_order_relaxed);
-  const uint64_t now_ns = Turn::monotonic_ns();
+  const uint64_t now_ns = CycleClock::system_ns();
   read_ns_.store(now_ns, std::memory_order_relaxed);
   count_took_ns_.store(now_ns - begun_ns, std::memory_order_relaxed);
   const uint64_t bytes =

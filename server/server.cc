@@ -321,7 +321,7 @@ void Server::maintain() {
     maintenance_wake_.wait_for(lock, 100ms, [this] { return stopping_; });
     if (stopping_) return;
     lock.unlock();
-    rates.sample(stats.sum(), Turn::monotonic_ns());
+    rates.sample(stats.sum(), CycleClock::system_ns());
     used_memory();  // so that its peak is known
     turn.begin();
     trim_tracking(turn, nullptr);

@@ -26,6 +26,7 @@
 #include "server/blocking.h"
 #include "server/command_table.h"
 #include "server/config/store.h"
+#include "server/cycle_clock.h"
 #include "server/eviction.h"
 #include "server/latency.h"
 #include "server/process_memory.h"
@@ -144,7 +145,7 @@ class Server {
 
   // --- memory ---------------------------------------------------------------------------------
   // Heap used by index, clients and buffers, as of at most 100 ms ago. No shard may be locked.
-  uint64_t used_memory() { return used_memory(Turn::monotonic_ns(), kMemoryAgeNs); }
+  uint64_t used_memory() { return used_memory(CycleClock::system_ns(), kMemoryAgeNs); }
   // The same, but not so old if it comes close to `limit`.
   uint64_t used_memory_near(uint64_t limit, uint64_t now_ns);
 

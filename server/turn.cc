@@ -10,27 +10,21 @@ Turn::Turn(Server& owner) : server(owner), stats(owner.stats.add_worker()), conf
   begin();
 }
 
-uint64_t Turn::monotonic_ns() {
-  timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return static_cast<uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(t.tv_nsec);
-}
-
 void Turn::begin() {
   config_.refresh();
   timespec t;
   clock_gettime(CLOCK_REALTIME, &t);
   round_wall_us_ = int64_t{t.tv_sec} * 1'000'000 + t.tv_nsec / 1000;
-  round_ns_ = monotonic_ns();
+  round_ns_ = clock_.anchor();
   set_clock(round_ns_);
 }
 
 engine::Result<engine::SyncPoint> Turn::commit() {
   const uint64_t threshold_ms = config().latency_monitor_threshold_ms;
-  const uint64_t begin_ns = threshold_ms == 0 ? 0 : monotonic_ns();
+  const uint64_t begin_ns = threshold_ms == 0 ? 0 : CycleClock::system_ns();
   engine::Result<engine::SyncPoint> point = server.store.commit(touched, written);
   if (threshold_ms != 0) {
-    const uint64_t took_ms = (monotonic_ns() - begin_ns) / 1'000'000;
+    const uint64_t took_ms = (CycleClock::system_ns() - begin_ns) / 1'000'000;
     if (took_ms >= threshold_ms) {
       server.latency.add("aof-write", wall_ms_ / 1000, static_cast<int64_t>(took_ms));
     }

@@ -24,6 +24,7 @@
 #include "server/command.h"
 #include "server/config/store.h"
 #include "server/context.h"
+#include "server/cycle_clock.h"
 #include "server/pubsub.h"
 #include "server/stats.h"
 
@@ -45,7 +46,7 @@ class Turn {
   engine::Result<engine::SyncPoint> commit();
 
   // Reads the clock again, so that what the loop did since is not counted as a command's time.
-  void lap() { set_clock(monotonic_ns()); }
+  void lap() { set_clock(clock_.now()); }
 
   const Config& config() const { return config_.current(); }
   // Picks up a change of the configuration within a turn; references to the former one end.
@@ -54,17 +55,10 @@ class Turn {
   int64_t now_us() const { return wall_us_; }
   Outbox take_outbox() { return std::exchange(outbox, {}); }
 
-  static uint64_t monotonic_ns();
-
   // When the last command ended, or lap(); what the next one's time is counted from.
   uint64_t clock_ns() const { return clock_ns_; }
-  void set_clock(uint64_t ns) {
-    set_clock_within(ns);
-    wall_us_ = round_wall_us_ + static_cast<int64_t>((ns - round_ns_) / 1000);
-    wall_ms_ = wall_us_ / 1000;
-  }
   // Leaves the time of day where it is: to all of a transaction it is the same.
-  void set_clock_within(uint64_t ns) { clock_ns_ = ns; }
+  void lap_within() { clock_ns_ = clock_.now(); }
 
   Server& server;
   WorkerStats& stats;
@@ -91,7 +85,14 @@ class Turn {
   Scratch scratch;
 
  private:
+  void set_clock(uint64_t ns) {
+    clock_ns_ = ns;
+    wall_us_ = round_wall_us_ + static_cast<int64_t>((ns - round_ns_) / 1000);
+    wall_ms_ = wall_us_ / 1000;
+  }
+
   ConfigView config_;
+  CycleClock clock_;
   uint64_t errors_seen_ = 0;
   uint64_t clock_ns_ = 0;      // monotonic, at the end of the last command or lap()
   uint64_t round_ns_ = 0;      // monotonic, at begin()

@@ -16,7 +16,7 @@ namespace respcask::server::testing {
 namespace {
 
 uint64_t used(Harness& h) {
-  return h.server->memory.used(Turn::monotonic_ns(), 0);
+  return h.server->memory.used(CycleClock::system_ns(), 0);
 }
 
 // Brings maxmemory `bytes` below what is used now, and runs commands until it is kept.
