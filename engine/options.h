@@ -26,7 +26,7 @@ struct MergeOptions {
   double trigger_garbage = 0.30;  // share of dead bytes in a shard above which it is merged
   double stop_garbage = 0.27;     // and below which merging stops
   // Read and written together, while there is not much more garbage than the trigger; twice that
-  // with 2 % of the bytes more, and so on. 0: no limit.
+  // with 1 % of the bytes more, and so on. 0: no limit.
   uint64_t bytes_per_second = uint64_t{64} << 20;
   int window_from_hour = 0;  // local time; merging is left to these hours
   int window_to_hour = 23;

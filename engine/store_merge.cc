@@ -221,7 +221,7 @@ bool Store::merge_worst_shard() {
   }
   if (worst == nullptr) return false;
   // Who puts faster than the limit allows for gets a faster merge, not ever larger files.
-  constexpr double kFasterEvery = 0.02;
+  constexpr double kFasterEvery = 0.01;
   merge_urgency_ = 1 + std::max(worst_share - options.trigger_garbage, 0.0) / kFasterEvery;
   MergeState& state = merge_states_[worst->index()];
   // The output stands beside the inputs until it is synced: little of the store at a time, but
