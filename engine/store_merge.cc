@@ -226,7 +226,7 @@ bool Store::merge_worst_shard() {
   MergeState& state = merge_states_[worst->index()];
   // The output stands beside the inputs until it is synced: little of the store at a time, but
   // enough of it to be worth the syncs.
-  constexpr uint64_t kRunsInStore = 48;
+  constexpr uint64_t kRunsInStore = 28;
   auto inputs = pick_inputs(*worst, options.stop_garbage, store_bytes / kRunsInStore, nullptr);
   if (inputs.empty()) {
     // What is left of the garbage lies in the active segment.
