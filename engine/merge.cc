@@ -24,11 +24,11 @@ bool is_element(RecordKind kind) {
 
 }  // namespace
 
-// Walks the records of a source, in order, handing them out in slices, but for the batches of which
-// skip(number of records) is true, walked_ being the first. False: a batch is invalid or cannot be
-// read.
-template <class Visit, class Skip>
-bool Merge::for_each_slice(Segment& segment, Visit visit, Skip skip) {
+// Walks the records of a source, in order, handing them out in slices; where it is known already
+// what was copied, without the batches of which nothing was: most of what a busy client writes
+// over. False: a batch is invalid or cannot be read.
+template <class Visit>
+bool Merge::for_each_slice(Segment& segment, Visit visit) {
   std::vector<Candidate> slice;
   slice.reserve(kSlice);
   LogReader log(segment.file(), segment.identity(), segment.size());
@@ -39,11 +39,13 @@ bool Merge::for_each_slice(Segment& segment, Visit visit, Skip skip) {
       if (!visit(std::span(slice))) return true;
       slice.clear();
     }
-    const auto header = log.header(at);
-    if (header && header->size >= kBatchHeaderSize && skip(header->records)) {
-      at += header->size;
-      walked_ += header->records;
-      continue;
+    if (walked_ < copied_.size()) {
+      const auto header = log.header(at);
+      if (header && header->size >= kBatchHeaderSize && nothing_copied(header->records)) {
+        at += header->size;
+        walked_ += header->records;
+        continue;
+      }
     }
     auto batch = log.batch(at);
     if (!batch) return false;
@@ -61,6 +63,13 @@ bool Merge::for_each_slice(Segment& segment, Visit visit, Skip skip) {
   }
   if (!slice.empty()) visit(std::span(slice));
   return true;
+}
+
+// Of the next `records` ones; walked_ is the first.
+bool Merge::nothing_copied(uint32_t records) const {
+  if (records > copied_.size() - walked_) return false;
+  const auto first = copied_.begin() + static_cast<ptrdiff_t>(walked_);
+  return std::find(first, first + records, true) == first + records;
 }
 
 Result<Merge::Report> Merge::run() {
@@ -123,13 +132,10 @@ Result<void> Merge::copy() {
 
   Result<void> result;
   for (const auto& input : sources_) {
-    const bool whole = for_each_slice(
-        *input,
-        [&](std::span<Candidate> slice) {
-          result = copy_slice(*input, slice);
-          return bool(result) && !report_.given_up;
-        },
-        [](uint32_t) { return false; });
+    const bool whole = for_each_slice(*input, [&](std::span<Candidate> slice) {
+      result = copy_slice(*input, slice);
+      return bool(result) && !report_.given_up;
+    });
     if (!whole) {
       std::lock_guard guard(shard_);
       input->damaged = true;
@@ -322,28 +328,20 @@ bool Merge::switch_over() {
     return std::nullopt;
   };
   std::vector<Move> moves;
-  bool matched = true;
-  auto visit = [&](const Segment& input, std::span<const Candidate> slice) {
-    moves.clear();
-    for (const Candidate& candidate : slice) {
-      if (!copied_[candidate.index]) continue;
-      const auto output = next_output();
-      matched = output && output->record.name == candidate.placed.record.name;
-      if (!matched) return false;
-      moves.push_back({&candidate, output->value_offset});
-    }
-    switch_slice(input, slice, moves);
-    return true;
-  };
-  // Most of what a busy client writes over is in batches of which nothing was copied.
-  auto skip = [this](uint32_t records) {
-    if (records > copied_.size() - walked_) return false;
-    const auto first = copied_.begin() + static_cast<ptrdiff_t>(walked_);
-    return std::find(first, first + records, true) == first + records;
-  };
   for (const auto& input : sources_) {
-    const bool whole = for_each_slice(
-        *input, [&](std::span<const Candidate> slice) { return visit(*input, slice); }, skip);
+    bool matched = true;
+    const bool whole = for_each_slice(*input, [&](std::span<Candidate> slice) {
+      moves.clear();
+      for (const Candidate& candidate : slice) {
+        if (!copied_[candidate.index]) continue;
+        const auto output = next_output();
+        matched = output && output->record.name == candidate.placed.record.name;
+        if (!matched) return false;
+        moves.push_back({&candidate, output->value_offset});
+      }
+      switch_slice(*input, slice, moves);
+      return true;
+    });
     if (!whole || !matched) return false;
   }
   return true;

@@ -75,8 +75,9 @@ class Merge {
     uint64_t to;  // the value's offset in the output
   };
 
-  template <class Visit, class Skip>
-  bool for_each_slice(Segment& segment, Visit visit, Skip skip);
+  template <class Visit>
+  bool for_each_slice(Segment& segment, Visit visit);
+  bool nothing_copied(uint32_t records) const;
 
   Result<void> copy();
   Result<void> copy_slice(const Segment& input, std::span<Candidate> slice);
