@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/named_thread.h"
 #include "engine/snapshot_scan.h"
 
 namespace respcask::engine {
@@ -66,7 +67,7 @@ Result<std::shared_ptr<BitcaskCore>> BitcaskCore::open(Options options) {
       { std::lock_guard guard(raw->mutex_); }  // who waits has looked, or looks again
       raw->synced_.notify_all();
     });
-    core->sweeper_ = std::thread([raw = core.get()] { raw->sweep_loop(); });
+    core->sweeper_ = named_thread("sweep", [raw = core.get()] { raw->sweep_loop(); });
   }
   return core;
 }

@@ -24,6 +24,7 @@
 #include "engine/backup.h"
 #include "engine/crc32c.h"
 #include "engine/load_log.h"
+#include "engine/named_thread.h"
 #include "engine/recovery.h"
 #include "engine/slot.h"
 
@@ -96,11 +97,12 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
         std::make_unique<WorkerPool>(std::min(store->shard_count(), kMostSyncs) - 1);
     // What was found may be in the page cache only; from here on it is known to be on the device.
     if (auto synced = store->run_sync(); !synced) return synced.error();
-    store->sync_thread_ = std::thread([raw = store.get()] { raw->sync_loop(); });
-    store->merge_thread_ = std::thread([raw = store.get()] { raw->merge_loop(); });
-    store->scrub_thread_ = std::thread([raw = store.get()] { raw->scrub_loop(); });
+    store->sync_thread_ = named_thread("sync", [raw = store.get()] { raw->sync_loop(); });
+    store->merge_thread_ = named_thread("merge", [raw = store.get()] { raw->merge_loop(); });
+    store->scrub_thread_ = named_thread("scrub", [raw = store.get()] { raw->scrub_loop(); });
   }
-  store->maintenance_thread_ = std::thread([raw = store.get()] { raw->maintenance_loop(); });
+  store->maintenance_thread_ =
+      named_thread("upkeep", [raw = store.get()] { raw->maintenance_loop(); });
   store->open_ = true;
   return store;
 }

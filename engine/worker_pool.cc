@@ -1,9 +1,12 @@
 #include "engine/worker_pool.h"
 
+#include "engine/named_thread.h"
+
 namespace respcask::engine {
 
 WorkerPool::WorkerPool(size_t threads) {
-  for (size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+  for (size_t i = 0; i < threads; ++i)
+    threads_.push_back(named_thread("sync-file", [this] { work(); }));
 }
 
 WorkerPool::~WorkerPool() {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <ctime>
 
+#include "engine/named_thread.h"
 #include "server/session.h"
 
 namespace respcask::server {
@@ -25,7 +26,7 @@ bool end_wait(Waiter& waiter, Waiter::State state) {
 void Deadlines::start() {
   std::lock_guard guard(mutex_);
   stopping_ = false;
-  thread_ = std::thread([this] { run(); });
+  thread_ = engine::named_thread("deadlines", [this] { run(); });
 }
 
 void Deadlines::stop() {

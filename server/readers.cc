@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "engine/named_thread.h"
 #include "server/session.h"
 
 namespace respcask::server {
@@ -32,7 +33,9 @@ void fetch(FetchedValue& value) {
 void ReaderPool::start(int threads) {
   std::lock_guard guard(mutex_);
   stopping_ = false;
-  for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
+  for (int i = 0; i < threads; ++i) {
+    threads_.push_back(engine::named_thread("reader", [this] { run(); }));
+  }
 }
 
 void ReaderPool::stop() {

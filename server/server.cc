@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/named_thread.h"
 #include "server/acl/change.h"
 #include "server/client_eviction.h"
 #include "server/log.h"
@@ -58,7 +59,7 @@ void Server::start() {
   deadlines.start();
   readers.start(std::max(1, config.snapshot()->readers));
   stopping_ = false;
-  maintenance_ = std::thread([this] { maintain(); });
+  maintenance_ = engine::named_thread("maintenance", [this] { maintain(); });
 }
 
 void Server::stop() {
