@@ -94,25 +94,25 @@ TEST_CASE("eviction: volatile policies find the few keys that expire, and leave 
 
 TEST_CASE("eviction: LRU takes what was not used for longest, in any database") {
   Harness h({"maxmemory-policy", "allkeys-lru"});
-  fill(h, "old:", 1000);
-  fill(h, "new:", 1000);
-  set_access(h, "old:", 1000, access_of_idle(5000, h.client().turn.now_ms()));
-  evict_bytes(h, 10000);
-  CHECK(keys(h, "old:*") < 900);
-  CHECK(keys(h, "old:*") > 300);
+  fill(h, "old:", 10000);
+  fill(h, "new:", 10000);
+  set_access(h, "old:", 10000, access_of_idle(5000, h.client().turn.now_ms()));
+  evict_bytes(h, 100000);
+  CHECK(keys(h, "old:*") < 9000);
+  CHECK(keys(h, "old:*") > 3000);
   // Samples of five now and then hold nothing but these.
-  CHECK(keys(h, "new:*") > 980);
+  CHECK(keys(h, "new:*") > 9800);
 }
 
 TEST_CASE("eviction: LFU takes what is used least") {
   Harness h({"maxmemory-policy", "allkeys-lfu"});
-  fill(h, "rare:", 1000);
-  fill(h, "often:", 1000);
-  set_access(h, "often:", 1000, access_of_frequency(50, h.client().turn.now_ms()));
-  evict_bytes(h, 10000);
-  CHECK(keys(h, "rare:*") < 900);
+  fill(h, "rare:", 10000);
+  fill(h, "often:", 10000);
+  set_access(h, "often:", 10000, access_of_frequency(50, h.client().turn.now_ms()));
+  evict_bytes(h, 100000);
+  CHECK(keys(h, "rare:*") < 9000);
   // Samples of five now and then hold nothing but these.
-  CHECK(keys(h, "often:*") > 980);
+  CHECK(keys(h, "often:*") > 9800);
 }
 
 TEST_CASE("eviction: a key counts as used at the start until it is used") {
