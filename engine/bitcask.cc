@@ -93,6 +93,7 @@ engine::Options engine_options(Options& options) {
   to.segment_bytes = options.segment_bytes;
   to.merge.trigger_garbage = options.merge_trigger;
   to.merge.stop_garbage = options.merge_stop;
+  to.merge.least_bytes = options.merge_least_bytes;
   to.merge.bytes_per_second = options.merge_bytes_per_second;
   if (options.log) {
     to.log = [log = std::move(options.log)](engine::LogLevel level, std::string_view line) {

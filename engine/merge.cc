@@ -79,7 +79,7 @@ Result<Merge::Report> Merge::run() {
     completed_ = shard_.completed_;
     sequence_ = shard_.sequence_;
     for (const auto& input : inputs_) {
-      const uint64_t needed = input->live_bytes + input->mark_bytes;
+      const uint64_t needed = input->needed_bytes(oldest_);
       if (needed == 0) continue;
       needed_bytes_ += needed;
       report_.bytes_read += input->size();
@@ -165,7 +165,7 @@ Result<void> Merge::copy_slice(const Segment& input, std::span<Candidate> slice)
       std::memcpy(place.value, candidate.value.data(), candidate.value.size());
       output_->live_bytes += accounted_size(placed.record);
     } else {
-      output_->mark_bytes += accounted_size(placed.record);
+      output_->add_mark(placed.record);
     }
     ++report_.records_copied;
     moved += accounted_size(placed.record);

@@ -4,8 +4,7 @@
 //   1. copy:    walks the inputs in log order and appends every record that still counts to a new
 //               segment under a temporary name. Whether it counts is asked under the shard's lock,
 //               some records at a time; the bytes are copied without it, checksum and all, so that
-//               damage stays recognizable. An input that holds nothing live and no mark is not
-//               read.
+//               damage stays recognizable. An input of which nothing can count is not read.
 //   2. settle:  syncs the new segment, writes its hint, and syncs the whole store: whatever made a
 //               record look dead is on the device before the record is given up.
 //   3. rename:  the commit point. From here on the inputs are leftovers to a recovery.

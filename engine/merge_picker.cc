@@ -17,13 +17,17 @@ uint64_t live(const MergeCandidate& segment) {
 
 }  // namespace
 
-double garbage(std::span<const MergeCandidate> segments) {
+MergeCandidate sum(std::span<const MergeCandidate> segments) {
   MergeCandidate sum;
   for (const MergeCandidate& segment : segments) {
     sum.total_bytes += segment.total_bytes;
     sum.dead_bytes += segment.dead_bytes;
   }
-  return share(sum);
+  return sum;
+}
+
+double garbage(std::span<const MergeCandidate> segments) {
+  return share(sum(segments));
 }
 
 std::optional<MergeRun> pick_run(std::span<const MergeCandidate> segments,

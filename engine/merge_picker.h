@@ -34,6 +34,9 @@ struct MergeRun {
 std::optional<MergeRun> pick_run(std::span<const MergeCandidate> segments,
                                  const MergeLimits& limits);
 
+// Their bytes together; not mergeable.
+MergeCandidate sum(std::span<const MergeCandidate> segments);
+
 // Dead bytes by total bytes; 0 for an empty shard.
 double garbage(std::span<const MergeCandidate> segments);
 

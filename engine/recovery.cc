@@ -199,7 +199,7 @@ void ShardRecovery::replay(const PlacedRecord& placed, uint64_t hash, Segment& s
     default:
       break;
   }
-  segment.mark_bytes += accounted_size(record);
+  segment.add_mark(record);
   if (record.kind == RecordKind::kNamespace) return replay_namespace(record);
 
   Keydir& keys = namespace_of(record.owner)->keys;
@@ -238,7 +238,7 @@ void ShardRecovery::replay_element(const PlacedRecord& placed, Segment& segment)
                                        record.value_size);
     if (old) shard_.element_dropped(*old);
   } else {
-    segment.mark_bytes += accounted_size(record);
+    segment.add_mark(record);
     index.recover_remove_all(record.name,
                              [this](const ElementLocation& old) { shard_.element_dropped(old); });
   }

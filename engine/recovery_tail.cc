@@ -75,6 +75,7 @@ Result<void> ShardRecovery::reopen_newest(uint64_t map_bytes) {
   if (!again) return again.error();
   (*again)->live_bytes = newest->live_bytes;
   (*again)->mark_bytes = newest->mark_bytes;
+  (*again)->namespace_bytes = newest->namespace_bytes;
   (*again)->slot = newest->slot;
   (*again)->damaged = newest->damaged;
   newest = *again;

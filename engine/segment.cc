@@ -35,6 +35,11 @@ uint64_t framing_of(const Segment& segment, uint64_t accounted) {
   return bytes - std::min(accounted, bytes);
 }
 
+void Segment::add_mark(const Record& record) {
+  mark_bytes += accounted_size(record);
+  if (record.kind == RecordKind::kNamespace) namespace_bytes += accounted_size(record);
+}
+
 std::string hint_path_of(const std::string& segment_path) {
   return segment_path.substr(0, segment_path.rfind('.')) + ".hint";
 }

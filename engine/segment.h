@@ -84,6 +84,13 @@ class Segment {
   // What it says: a byte for each page, 1 for one that is in memory. Empty if it does not say.
   std::vector<uint8_t> ask_residency() const;
 
+  // Counts a record without a value.
+  void add_mark(const Record& record);
+  // What has to be in a merge's output, framing aside. `oldest`: no older segment is left.
+  uint64_t needed_bytes(bool oldest) const {
+    return live_bytes + (oldest ? namespace_bytes : mark_bytes);
+  }
+
   // Gives the file another name. Before anybody else knows of the segment.
   Result<void> rename(const std::string& path);
 
@@ -94,6 +101,8 @@ class Segment {
   // Accounted size of tombstones and other records without a value: dead weight as soon as no older
   // segment is left that they could speak about.
   uint64_t mark_bytes = 0;
+  // Those of them that say which namespace a database is: they speak of no older segment.
+  uint64_t namespace_bytes = 0;
   // What of a merged segment is neither, batch headers above all: a further merge would not give it
   // back. 0 for segments that clients wrote, where it would.
   uint64_t framing_bytes = 0;

@@ -66,7 +66,7 @@ Location Shard::append_value(const Record& record, std::span<const std::string_v
 
 void Shard::append_mark(const Record& record) {
   batch_.append(record);
-  active_->mark_bytes += accounted_size(record);
+  active_->add_mark(record);
 }
 
 void Shard::drop_live(Location where, uint64_t bytes) {

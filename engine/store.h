@@ -123,9 +123,6 @@ class Store {
  private:
   friend class Backup;
 
-  // Less than this in a shard is not worth merging unasked.
-  static constexpr uint64_t kMergeLeastBytes = uint64_t{4} << 20;
-
   // What a sync of all shards is about to cover.
   struct SyncPlan {
     struct Part {

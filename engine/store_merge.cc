@@ -108,15 +108,16 @@ bool Store::in_merge_window() const {
 // What a merge of each segment would give back. Under the shard's lock.
 std::vector<MergeCandidate> Store::merge_candidates(Shard& shard) {
   std::vector<MergeCandidate> candidates;
+  // The oldest, or all older ones go with it in any run that it is in.
+  bool oldest = true;
   for (const auto& segment : shard.order_) {
     MergeCandidate candidate;
     candidate.total_bytes = segment->size() - kSegmentHeaderSize;
-    // Marks of the oldest segment speak of nothing any more.
-    const uint64_t needed = segment->live_bytes + segment->framing_bytes +
-                            (segment == shard.order_.front() ? 0 : segment->mark_bytes);
+    const uint64_t needed = segment->needed_bytes(oldest) + segment->framing_bytes;
     candidate.dead_bytes = candidate.total_bytes - std::min(needed, candidate.total_bytes);
     candidate.mergeable = segment->settled && !segment->damaged;
     candidates.push_back(candidate);
+    oldest = oldest && candidate.mergeable && segment->needed_bytes(true) == 0;
   }
   return candidates;
 }
@@ -197,26 +198,28 @@ bool Store::merge_worst_shard() {
     std::lock_guard guard(threads_mutex_);
     options = merge_;
   }
+  std::vector<MergeCandidate> sums(shards_.size());
+  uint64_t store_bytes = 0;
+  for (size_t i = 0; i < shards_.size(); ++i) {
+    std::lock_guard guard(*shards_[i]);
+    if (shards_[i]->failed_) continue;
+    sums[i] = sum(merge_candidates(*shards_[i]));
+    store_bytes += sums[i].total_bytes;
+  }
   Shard* worst = nullptr;
   double worst_share = 0;
-  uint64_t store_bytes = 0;
   const auto now = std::chrono::steady_clock::now();
-  for (auto& shard : shards_) {
-    MergeState& state = merge_states_[shard->index()];
+  for (size_t i = 0; i < shards_.size(); ++i) {
+    MergeState& state = merge_states_[i];
     if (now < state.paused_until) continue;
-    std::lock_guard guard(*shard);
-    if (shard->failed_) continue;
-    const auto candidates = merge_candidates(*shard);
-    uint64_t total = 0;
-    for (const auto& candidate : candidates) total += candidate.total_bytes;
-    store_bytes += total;
-    const double share = garbage(candidates);
+    const double share = garbage({&sums[i], 1});
     const double least = state.begun ? options.stop_garbage : options.trigger_garbage;
-    const bool goes_on = share >= least && total >= kMergeLeastBytes;
+    const bool goes_on = share >= least && store_bytes >= options.least_bytes &&
+                         sums[i].total_bytes >= options.least_bytes / 16;
     if (state.begun && !goes_on) state.paused_until = now + kRest;
     state.begun = goes_on;
     if (!state.begun || (worst != nullptr && share <= worst_share)) continue;
-    worst = shard.get();
+    worst = shards_[i].get();
     worst_share = share;
   }
   if (worst == nullptr) return false;

@@ -1,5 +1,6 @@
 #include "server/store_settings.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,6 +27,12 @@ engine::MergeOptions merge_options(const Config& config) {
   engine::MergeOptions merge;
   merge.trigger_garbage = config.merge_trigger_garbage_percent / 100.0;
   merge.stop_garbage = config.merge_stop_garbage_percent / 100.0;
+  merge.least_bytes = config.auto_aof_rewrite_min_size;
+  // A bound on the files is kept by merging, however small it is.
+  constexpr uint64_t kPartOfDisk = 4;
+  if (config.maxdisk != 0) {
+    merge.least_bytes = std::min(merge.least_bytes, config.maxdisk / kPartOfDisk);
+  }
   merge.bytes_per_second = config.merge_bytes_per_second;
   merge.window_from_hour = static_cast<int>(config.merge_window.first);
   merge.window_to_hour = static_cast<int>(config.merge_window.last);
@@ -67,7 +74,8 @@ void follow_config(ConfigStore& config, engine::Store& store) {
     return std::nullopt;
   });
   config.on_change(
-      {"merge-trigger-garbage", "merge-stop-garbage", "merge-bytes-per-second", "merge-window"},
+      {"merge-trigger-garbage", "merge-stop-garbage", "auto-aof-rewrite-min-size",
+       "merge-bytes-per-second", "merge-window", "maxdisk"},
       [&store](const Config&, const Config& to) {
         store.set_merge_options(merge_options(to));
         return std::nullopt;

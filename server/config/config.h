@@ -132,6 +132,7 @@ struct Config {
   int readers{};  // threads for reads that are not in the page cache
   int merge_trigger_garbage_percent{};
   int merge_stop_garbage_percent{};
+  uint64_t auto_aof_rewrite_min_size{};  // bytes; a smaller store is not merged unasked
   uint64_t merge_bytes_per_second{};  // 0: no limit
   HourWindow merge_window;
   uint64_t scrub_bytes_per_second{};  // 0: no scrubbing

@@ -158,6 +158,8 @@ constexpr Row kStorageRows[] = {
             "share of dead bytes, in percent, at which merging begins"),
     integer("merge-stop-garbage", &Config::merge_stop_garbage_percent, "27", 0, 100,
             "share of dead bytes, in percent, at which merging ends"),
+    memory("auto-aof-rewrite-min-size", &Config::auto_aof_rewrite_min_size, "64mb", 0, kInt64Max,
+           "size of the data files below which nothing is merged unasked"),
     memory("merge-bytes-per-second", &Config::merge_bytes_per_second, "64mb", 0, kUint64Max,
            "how fast merging reads and writes while garbage is near its trigger; 0 for no limit"),
     special("merge-window", Kind::kHours, &Config::merge_window, "0-23",

@@ -95,7 +95,6 @@ constexpr Row kRows[] = {
         .checked(check_appenddirname),
     boolean("no-appendfsync-on-rewrite", kInert, "no", "no sync during a rewrite"),
     integer("auto-aof-rewrite-percentage", kInert, "100", 0, kIntMax, "growth before a rewrite"),
-    memory("auto-aof-rewrite-min-size", kInert, "64mb", 0, kInt64Max, "smallest size to rewrite"),
     boolean("aof-load-truncated", kInert, "yes", "a torn tail is always cut off"),
     boolean("aof-use-rdb-preamble", kInert, "yes", "form of the append-only file"),
     boolean("aof-timestamp-enabled", kInert, "no", "times in the append-only file"),

@@ -130,6 +130,8 @@ class Store {
                 one_of({"5", "25"}),
                 "--merge-stop-garbage",
                 "2",
+                "--auto-aof-rewrite-min-size",
+                "256kb",
                 "--merge-bytes-per-second",
                 one_of({"0", "4mb"}),
                 "--collection-split-bytes",

@@ -135,6 +135,7 @@ TEST_CASE("the library merges by the same defaults as the engine it wraps") {
   const respcask::engine::MergeOptions engine;
   CHECK(library.merge_trigger == engine.trigger_garbage);
   CHECK(library.merge_stop == engine.stop_garbage);
+  CHECK(library.merge_least_bytes == engine.least_bytes);
   CHECK(library.merge_bytes_per_second == engine.bytes_per_second);
 }
 

@@ -81,6 +81,7 @@ TEST_CASE("a busy shard that merges without end keeps no other shard from its me
   options.segment_bytes = 1 << 20;
   options.merge.bytes_per_second = 0;
   options.merge.trigger_garbage = options.merge.stop_garbage = 1;  // not yet
+  options.merge.least_bytes = 4 << 20;
   StoreFixture fixture(FaultyFileSystem(), options);
   const std::string value(4096, 'v');
   const auto busy = keys_of(*fixture.store, 0, 1500);
@@ -102,6 +103,25 @@ TEST_CASE("a busy shard that merges without end keeps no other shard from its me
     std::this_thread::sleep_for(10ms);
   }
   CHECK(bytes_of(*fixture.store, 1) <= before / 3);
+}
+
+TEST_CASE("a store that takes little room is not merged unasked, whatever its share of garbage") {
+  Options options;
+  options.dir = "/store";
+  options.shards = 1;
+  options.merge.bytes_per_second = 0;
+  options.merge.least_bytes = 2 << 20;
+  StoreFixture fixture(FaultyFileSystem(), options);
+  const std::string value(4096, 'v');
+  for (int i = 0; i < 250; ++i) fixture.put("key", value);
+  std::this_thread::sleep_for(500ms);
+  CHECK(fixture.store->merge_stats().merges == 0);
+  for (int i = 0; i < 300; ++i) fixture.put("key", value);
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (fixture.store->merge_stats().merges == 0 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(10ms);
+  }
+  CHECK(fixture.store->merge_stats().merges > 0);
 }
 
 TEST_CASE("what is written fast goes to few and large segments") {

@@ -153,6 +153,20 @@ TEST_CASE("a flushed database does not come back through a merge") {
   CHECK(fixture.contents() == std::map<std::string, std::string>{{"new", "1"}});
 }
 
+TEST_CASE("the oldest segments are given back unread when nothing in them counts any more") {
+  Options options = small_segments();
+  options.shards = 1;
+  StoreFixture fixture(FaultyFileSystem(), options);
+  for (int i = 0; i < 500; ++i) fixture.put(fmt::format("job{}", i), "done");
+  for (int i = 0; i < 500; ++i) fixture.remove(fmt::format("job{}", i));
+  const uint64_t before = fixture.total_bytes();
+  merge_now(*fixture.store);
+  CHECK(fixture.total_bytes() < before / 100);
+  CHECK(fixture.store->merge_stats().bytes_read == 0);
+  fixture.reopen();
+  CHECK(fixture.contents().empty());
+}
+
 TEST_CASE(
     "a power cut at any call of a merge loses nothing, revives nothing, leaves no file behind") {
   StoreFixture prepared(FaultyFileSystem(), small_segments());

@@ -256,7 +256,8 @@ TEST_CASE("what clients see of hot keys is linearizable, through merges and kill
   std::mt19937_64 random(seed);
   ServerProcess server({"--io-threads", "3", "--shards", "4", "--segment-size", "1mb",
                         "--merge-trigger-garbage", "5", "--merge-stop-garbage", "2",
-                        "--merge-bytes-per-second", "0", "--collection-split-bytes", "64"});
+                        "--auto-aof-rewrite-min-size", "256kb", "--merge-bytes-per-second", "0",
+                        "--collection-split-bytes", "64"});
   server.start();
   uint64_t operations = 0;
   uint64_t rounds = 0;

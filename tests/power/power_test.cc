@@ -113,10 +113,26 @@ std::string check_after_cut(ServerProcess& server, std::deque<Writer>& writers, 
 std::string record_and_cut(uint64_t seed, uint64_t cuts, bool always, bool promised_always,
                            const std::string& mode, Counts* counts) {
   std::mt19937_64 random(seed);
-  ServerProcess server({"--appendfsync", always ? "always" : "everysec", "--io-threads", "2",
-                        "--shards", "3", "--segment-size", "1mb", "--merge-trigger-garbage", "5",
-                        "--merge-stop-garbage", "2", "--merge-bytes-per-second", "0",
-                        "--collection-split-bytes", "256", "--string-chunk-threshold", "1kb"});
+  ServerProcess server({"--appendfsync",
+                        always ? "always" : "everysec",
+                        "--io-threads",
+                        "2",
+                        "--shards",
+                        "3",
+                        "--segment-size",
+                        "1mb",
+                        "--merge-trigger-garbage",
+                        "5",
+                        "--merge-stop-garbage",
+                        "2",
+                        "--auto-aof-rewrite-min-size",
+                        "256kb",
+                        "--merge-bytes-per-second",
+                        "0",
+                        "--collection-split-bytes",
+                        "256",
+                        "--string-chunk-threshold",
+                        "1kb"});
   const std::string image = server.directory() + "/image";
   shell("truncate -s " + std::to_string(kMegabytes) + "M " + image);
   shell("mkfs.ext4 -q -F -J size=4 -E lazy_itable_init=0,lazy_journal_init=0 " + image);

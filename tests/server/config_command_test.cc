@@ -93,6 +93,7 @@ TEST_CASE("config: the defaults of merging are the engine's") {
   const engine::MergeOptions merge = store_options(Config()).merge;
   CHECK(merge.trigger_garbage == defaults.trigger_garbage);
   CHECK(merge.stop_garbage == defaults.stop_garbage);
+  CHECK(merge.least_bytes == defaults.least_bytes);
   CHECK(merge.bytes_per_second == defaults.bytes_per_second);
   CHECK(merge.window_from_hour == defaults.window_from_hour);
   CHECK(merge.window_to_hour == defaults.window_to_hour);
