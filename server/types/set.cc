@@ -117,6 +117,8 @@ std::optional<uint64_t> set_add(Context& c, const KeyRef& key,
   std::optional<Members> old;
   if (entry) old.emplace(c, key, *entry);
   if (!c.ready()) return std::nullopt;
+  // What is there already costs a look-up, not a list of what is missing.
+  if (old && members.size() == 1 && old->contains(members[0])) return 0;
   TypeTag tag = entry ? TypeTag{entry->type} : kIntset;
   if (tag.byte != kHashtable.byte && !all_integers(members)) tag = kHashtable;
   if (old && old->is_split()) {
