@@ -58,16 +58,19 @@ void ResidencyMap::set(uint64_t offset, uint64_t size) {
   }
 }
 
-void ResidencyMap::update(uint64_t first_page, std::span<const uint8_t> pages) {
+bool ResidencyMap::update(uint64_t first_page, std::span<const uint8_t> pages) {
+  bool gone = false;
   for (size_t i = 0; i < pages.size() && first_page + i < pages_; ++i) {
     const uint64_t page = first_page + i;
     const uint64_t bit = uint64_t{1} << (page % kBitsInWord);
     if (pages[i] != 0) {
       make_word(page).fetch_or(bit, std::memory_order_relaxed);
     } else if (std::atomic<uint64_t>* bits = word(page)) {
-      bits->fetch_and(~bit, std::memory_order_relaxed);
+      const uint64_t before = bits->fetch_and(~bit, std::memory_order_relaxed);
+      gone = gone || (before & bit) != 0;
     }
   }
+  return gone;
 }
 
 }  // namespace respcask::engine

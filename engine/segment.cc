@@ -140,7 +140,16 @@ Mapping Segment::map_contents() const {
   return mapping ? std::move(*mapping) : Mapping();  // if not, the wide one serves as well
 }
 
-uint64_t Segment::refresh_residency(uint64_t offset) {
+bool Segment::ask_resident(uint64_t offset, uint64_t size) {
+  thread_local std::vector<uint8_t> pages;
+  const uint64_t first_page = offset / ResidencyMap::kPageSize;
+  const uint64_t begin = first_page * ResidencyMap::kPageSize;
+  if (!mapping_.resident(begin, offset + size - begin, pages)) return true;
+  residency_.update(first_page, pages);
+  return std::find(pages.begin(), pages.end(), 0) == pages.end();
+}
+
+uint64_t Segment::refresh_residency(uint64_t offset, bool& gone) {
   // The system answers with the process's map locked, which keeps every loop waiting that is just
   // asking for memory, or faults a page in.
   constexpr uint64_t kMost = uint64_t{2} << 20;
@@ -148,7 +157,7 @@ uint64_t Segment::refresh_residency(uint64_t offset) {
   const uint64_t length = std::min(kMost, end - offset);
   std::vector<uint8_t> pages;
   if (!mapping_.resident(offset, length, pages)) return end;
-  residency_.update(offset / ResidencyMap::kPageSize, pages);
+  if (residency_.update(offset / ResidencyMap::kPageSize, pages)) gone = true;
   return offset + length;
 }
 

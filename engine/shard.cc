@@ -48,12 +48,22 @@ ValueRead Shard::read(Location where, uint32_t value_size) {
     std::string_view value = pending_.at(offset - segment.size(), kValueChecksumSize + value_size);
     return {ValueRead::State::kReady, value.substr(kValueChecksumSize)};
   }
-  if (!segment.resident(offset, kValueChecksumSize + value_size))
+  const uint64_t size = kValueChecksumSize + uint64_t{value_size};
+  if (!segment.resident(offset, size) ||
+      (in_doubt_.load(std::memory_order_relaxed) != 0 && !segment.ask_resident(offset, size))) {
+    in_doubt_.store(kSweepsInDoubt, std::memory_order_relaxed);
     return {ValueRead::State::kCold, {}};
+  }
   auto value = checked_value(segment.bytes(), offset, value_size);
   if (value) return {ValueRead::State::kReady, *value};
   report_damage(segment, offset);
   return {ValueRead::State::kDamaged, {}};
+}
+
+void Shard::swept(bool gone) {
+  const uint32_t before = in_doubt_.load(std::memory_order_relaxed);
+  const uint32_t now = gone ? kSweepsInDoubt : before - std::min(before, 1U);
+  in_doubt_.store(now, std::memory_order_relaxed);
 }
 
 void Shard::prefetch(const KeydirEntry& entry) const {

@@ -247,6 +247,8 @@ class Shard {
   uint32_t take_slot(std::shared_ptr<Segment> segment);
   void drop_slot(uint32_t slot);
   std::string segment_path(uint64_t id, uint32_t generation) const;
+  // A sweep has asked for all pages. `gone`: some were not in memory that were taken to be.
+  void swept(bool gone);
   // Takes a slice of what was dropped out of the live counts and frees it. Called without the lock,
   // which it takes for some microseconds at a time. True if there is more.
   bool collect_garbage();
@@ -297,6 +299,12 @@ class Shard {
   std::vector<std::shared_ptr<Segment>> sealed_unsynced_;
   bool directory_unsynced_ = false;
   uint64_t commit_point_ = 0;  // the store's sync point of the last commit here
+
+  // While values are read from the disk, or the system takes pages back, what is known of residency
+  // is soon untrue, and a page fault would keep the loop waiting: then the system is asked before
+  // each read. How many sweeps have to find nothing of the kind before that ends.
+  static constexpr uint32_t kSweepsInDoubt = 2;
+  std::atomic<uint32_t> in_doubt_{0};
 
   bool failed_ = false;
   std::atomic<uint64_t> damaged_records_{0};

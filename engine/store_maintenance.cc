@@ -34,6 +34,7 @@ void Store::refresh_residency(Shard& shard) {
   }
   constexpr uint64_t kPauseEvery = uint64_t{2} << 20;
   uint64_t asked = 0;
+  bool gone = false;
   for (const auto& segment : segments) {
     const uint64_t end = segment->size();  // the active one grows meanwhile
     for (uint64_t at = 0; at < end;) {
@@ -42,7 +43,7 @@ void Store::refresh_residency(Shard& shard) {
       {
         // It changes mappings, on this thread or merge's.
         std::lock_guard no_settling(settle_run_);
-        at = segment->refresh_residency(from);
+        at = segment->refresh_residency(from, gone);
       }
       asked += at - from;
       if (asked < kPauseEvery) continue;
@@ -50,6 +51,7 @@ void Store::refresh_residency(Shard& shard) {
       std::this_thread::sleep_for(200us);
     }
   }
+  shard.swept(gone);
 }
 
 // Gives sealed segments that a sync has covered their final mapping and their hint. Only here does

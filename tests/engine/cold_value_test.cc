@@ -1,0 +1,50 @@
+// What the engine believes to be in memory, where the system takes pages back.
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "engine/store.h"
+#include "tests/engine/store_fixture.h"
+
+using namespace respcask::engine;
+using namespace std::chrono_literals;
+
+namespace {
+
+ValueRead::State state_of(StoreFixture& fixture, const std::string& key) {
+  Shard& shard = fixture.store->shard(0);
+  std::lock_guard guard(shard);
+  const auto entry = shard.find(0, key, shard.hash(key));
+  REQUIRE(entry);
+  return shard.read(entry->where, entry->value_size).state;
+}
+
+}  // namespace
+
+TEST_CASE("once pages are known to go, a value that is gone is cold and no page fault") {
+  Options options;
+  options.dir = "/store";
+  options.shards = 1;
+  StoreFixture fixture(FaultyFileSystem(), options);
+  fixture.put("key", std::string(10'000, 'v'));
+  REQUIRE(fixture.store->sync());
+  const auto file = *fixture.disk->open_read_only("/store/shard-00/00000001.seg");
+  CHECK(state_of(fixture, "key") == ValueRead::State::kReady);
+
+  REQUIRE(file->drop_cache(0, 0));
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (state_of(fixture, "key") != ValueRead::State::kCold &&
+         std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(10ms);
+  }
+  REQUIRE(state_of(fixture, "key") == ValueRead::State::kCold);
+  CHECK(fixture.get("key") == std::string(10'000, 'v'));  // reads it from the disk
+  CHECK(state_of(fixture, "key") == ValueRead::State::kReady);
+
+  REQUIRE(file->drop_cache(0, 0));
+  CHECK(state_of(fixture, "key") == ValueRead::State::kCold);
+}
