@@ -1,0 +1,175 @@
+"""What the benchmarks of scripts/ share: a server of their own, a pipelined load, the machine's line."""
+
+import os
+import pathlib
+import platform
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+CHUNK_COMMANDS = 2000
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Server:
+    """A server of this run: its own port, directory and process.
+
+    `directory`: where its data is, kept at the end; without it one that goes with the server.
+    `before_start`: called in the new process before the server's program."""
+
+    def __init__(self, name, binary, options, directory=None, before_start=None):
+        self.name = name
+        self.keeps = directory is not None
+        self.directory = directory or tempfile.mkdtemp(prefix=f"respcask-bench-{name}-")
+        self.port = free_port()
+        self.log = open(os.path.join(self.directory, "log"), "wb")
+        if name == "kvrocks":
+            config = os.path.join(self.directory, "kvrocks.conf")
+            pathlib.Path(config).write_text(
+                f"bind 127.0.0.1\nport {self.port}\ndir {self.directory}\n"
+            )
+            command = [binary, "-c", config]
+        else:
+            command = [binary, "--port", str(self.port), "--bind", "127.0.0.1"]
+            command += ["--dir", self.directory] + options
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log,
+                                        preexec_fn=before_start)
+        self.wait_until_ready()
+
+    def wait_until_ready(self):
+        deadline = time.time() + 60
+        while time.time() < deadline:
+            if self.process.poll() is not None:
+                break
+            try:
+                if self.call("PING").startswith(b"+PONG"):
+                    return
+            except OSError:
+                pass
+            time.sleep(0.05)
+        log = pathlib.Path(self.directory, "log").read_text(errors="replace")
+        self.stop()
+        sys.exit(f"{self.name} does not start:\n{log[-2000:]}")
+
+    def call(self, *words):
+        """Sends one command; returns what came within a moment of it."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as s:
+            s.sendall(encode(*words))
+            received = s.recv(1 << 20)
+            s.settimeout(0.2)
+            try:
+                while True:
+                    more = s.recv(1 << 20)
+                    if not more:
+                        break
+                    received += more
+            except TimeoutError:
+                pass
+            return received
+
+    def cpu_seconds(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1]
+        user, system = fields.split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def anonymous_bytes(self):
+        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1]) * 1024
+        raise RuntimeError("no RssAnon")
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.log.close()
+        if not self.keeps:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def encode(*words):
+    parts = [b"*%d\r\n" % len(words)]
+    for word in words:
+        word = word if isinstance(word, bytes) else str(word).encode()
+        parts.append(b"$%d\r\n%s\r\n" % (len(word), word))
+    return b"".join(parts)
+
+
+def send_all(server, count, chunks):
+    """Sends the chunks, which hold `count` commands with a reply of one line each, through one
+    pipelined connection; returns the seconds it took."""
+    started = time.time()
+    with socket.create_connection(("127.0.0.1", server.port)) as s:
+        failure = []
+
+        def take_replies():
+            lines = 0
+            while lines < count:
+                data = s.recv(1 << 20)
+                if not data or b"-" in data:
+                    failure.append(data[:200])
+                    s.shutdown(socket.SHUT_RDWR)
+                    return
+                lines += data.count(b"\n")
+
+        reader = threading.Thread(target=take_replies)
+        reader.start()
+        try:
+            for chunk in chunks:
+                s.sendall(chunk)
+        except OSError:
+            pass
+        reader.join()
+        if failure:
+            raise RuntimeError(f"{server.name} answered {failure[0]!r} while loading")
+    return time.time() - started
+
+
+def groups(count):
+    """The numbers below `count` in ranges of what is sent at once."""
+    for first in range(0, count, CHUNK_COMMANDS):
+        yield range(first, min(first + CHUNK_COMMANDS, count))
+
+
+def load(server, count, words):
+    """Sends a command for each number below `count`: its words, of which one stands for the number
+    as %012d or the like. Returns the seconds it took."""
+    command = b"*%d\r\n" % len(words)
+    for word in words:
+        size = len(word % 0 if b"%" in word else word)
+        command += b"$%d\r\n%s\r\n" % (size, word)
+    chunk = command * CHUNK_COMMANDS
+    full = lambda numbers: chunk if len(numbers) == CHUNK_COMMANDS else command * len(numbers)
+    return send_all(server, count, (full(n) % tuple(n) for n in groups(count)))
+
+
+def text(size):
+    """A value of `size` bytes that nothing can compress, without a % in it."""
+    return os.urandom(size // 2).hex().encode()
+
+
+def describe_machine():
+    model = platform.processor()
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+            break
+    load1 = os.getloadavg()[0]
+    print(f"{time.strftime('%Y-%m-%d %H:%M')}, {os.cpu_count()} cores shared with the clients, {model}")
+    print(f"load average at the start: {load1:.1f}")
+    if load1 > 0.7:
+        print("The machine is busy with other work: the ratios and the CPU times say more than the rest.")
