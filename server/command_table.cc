@@ -224,16 +224,6 @@ const TableEntry* CommandTable::find_full(std::string_view full_name) const {
   return entry == nullptr ? nullptr : entry->find_subcommand(full_name.substr(bar + 1));
 }
 
-const TableEntry* CommandTable::find_original(std::string_view full_name) const {
-  const size_t bar = full_name.find('|');
-  const std::string name = lower(full_name.substr(0, bar));
-  const auto found = std::lower_bound(
-      commands_.begin(), commands_.end(), name,
-      [](const TableEntry* entry, const std::string& n) { return entry->row->name < n; });
-  if (found == commands_.end() || (*found)->row->name != name) return nullptr;
-  return bar == full_name.npos ? *found : (*found)->find_subcommand(full_name.substr(bar + 1));
-}
-
 namespace {
 
 // Where a specification's first key stands; 0: nowhere.

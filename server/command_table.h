@@ -44,8 +44,6 @@ class CommandTable {
   const TableEntry* find(std::span<const std::string_view> args) const;
   // By full name, "get" or "config|get", in any case.
   const TableEntry* find_full(std::string_view full_name) const;
-  // The same by the names from before renames, by which users' rules know commands.
-  const TableEntry* find_original(std::string_view full_name) const;
 
   // Commands without their subcommands, in the order of their names.
   std::span<const TableEntry* const> commands() const { return commands_; }

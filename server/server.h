@@ -23,6 +23,7 @@
 #include "engine/store.h"
 #include "server/acl/log.h"
 #include "server/acl/registry.h"
+#include "server/acl/vocabulary.h"
 #include "server/blocking.h"
 #include "server/command_table.h"
 #include "server/config/store.h"
@@ -62,6 +63,7 @@ class Server {
   engine::Store& store;
   ConfigStore& config;
   const CommandTable commands;
+  const acl::Vocabulary vocabulary;  // of users' rules
   acl::Registry users;
   acl::Log acl_log;
   Stats stats;

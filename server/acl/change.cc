@@ -83,7 +83,7 @@ void carry_out(Server& server, std::span<const Change> changes, const Session* s
 // --- where users come from ----------------------------------------------------------------------
 
 RuleContext rule_context(Server& server) {
-  return {server.commands, server.config.snapshot()->acl_pubsub_default};
+  return {server.vocabulary, server.config.snapshot()->acl_pubsub_default};
 }
 
 std::filesystem::path file_path(const Config& config) {
@@ -144,10 +144,10 @@ engine::Result<void> apply_user_lines(Server& server, const Config& config) {
 // Whether the default user alone is there and is what requirepass makes it.
 bool says_requirepass_all(const Server& server, const std::vector<UserPtr>& users) {
   if (users.size() != 1) return false;
-  Registry fresh(server.commands);
+  Registry fresh(server.vocabulary);
   fresh.set_default_password(server.config.snapshot()->requirepass);
-  return list_rules(*users[0], server.commands) ==
-         list_rules(*fresh.default_user(), server.commands);
+  return list_rules(*users[0], server.vocabulary) ==
+         list_rules(*fresh.default_user(), server.vocabulary);
 }
 
 }  // namespace
@@ -206,7 +206,7 @@ engine::Result<void> save_file(Server& server) {
   mode_t mode = 0600;  // digests of passwords are secrets
   struct stat info {};
   if (::stat(path.c_str(), &info) == 0) mode = info.st_mode & 07777;
-  return replace_file(path, write_file(server.users.all(), server.commands), mode);
+  return replace_file(path, write_file(server.users.all(), server.vocabulary), mode);
 }
 
 std::vector<std::string> user_lines(Server& server) {
@@ -217,7 +217,7 @@ std::vector<std::string> user_lines(Server& server) {
   }
   for (const UserPtr& user : users) {
     constexpr std::string_view kQuotes = "\"'";
-    const std::string rules = list_rules(*user, server.commands, Listing::kFile);
+    const std::string rules = list_rules(*user, server.vocabulary, Listing::kFile);
     lines.push_back(quote_words(user->name, kQuotes) + " " + quote_words(rules, kQuotes));
   }
   return lines;

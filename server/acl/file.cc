@@ -48,7 +48,7 @@ class Line {
       errors_ += fmt::format("WARNING: Duplicate user '{}' found on line {}. ", name, number_);
       return;
     }
-    User& user = users.emplace_back(name, context.commands.size(), context.channels);
+    User& user = users.emplace_back(name, context.vocabulary.size(), context.channels);
     apply(user, std::span(words).subspan(2), context);
   }
 
@@ -92,10 +92,10 @@ ParsedFile parse_file(std::string_view text, std::string_view name, const RuleCo
   return parsed;
 }
 
-std::string write_file(const std::vector<UserPtr>& users, const CommandTable& table) {
+std::string write_file(const std::vector<UserPtr>& users, const Vocabulary& vocabulary) {
   std::string text;
   for (const UserPtr& user : users) {
-    text += fmt::format("user {} {}\n", user->name, list_rules(*user, table, Listing::kFile));
+    text += fmt::format("user {} {}\n", user->name, list_rules(*user, vocabulary, Listing::kFile));
   }
   return text;
 }

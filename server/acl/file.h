@@ -20,6 +20,6 @@ struct ParsedFile {
 // `name` is the file's, for errors.
 ParsedFile parse_file(std::string_view text, std::string_view name, const RuleContext& context);
 
-std::string write_file(const std::vector<UserPtr>& users, const CommandTable& table);
+std::string write_file(const std::vector<UserPtr>& users, const Vocabulary& vocabulary);
 
 }  // namespace respcask::server::acl

@@ -18,18 +18,19 @@ struct Share {
   size_t out = 0;
 };
 
-void count(std::span<const TableEntry* const> commands, const CommandSet& set, uint32_t category,
-           Share& share) {
-  for (const TableEntry* command : commands) {
-    if ((command->categories & category) != 0) ++(set.contains(*command) ? share.in : share.out);
-    count(command->subcommands, set, category, share);
+Share count(const Vocabulary& vocabulary, const CommandSet& set, uint32_t category) {
+  Share share;
+  for (const CommandName* command : vocabulary.all()) {
+    if ((command->categories & category) == 0) continue;
+    ++(set.contains(command->index) ? share.in : share.out);
   }
+  return share;
 }
 
 // Names categories one by one, each the one that says the most of what `rest` still has to be told
 // and the least that is wrong: more right than wrong, then the fewest wrong, then the most right.
 // `told` is what has been said so far.
-void list_categories(std::string& text, const CommandTable& table, CommandSet rest,
+void list_categories(std::string& text, const Vocabulary& vocabulary, CommandSet rest,
                      CommandSet& told) {
   const bool adds = !rest.open();
   uint32_t named = 0;
@@ -38,8 +39,7 @@ void list_categories(std::string& text, const CommandTable& table, CommandSet re
     size_t least_wrong = std::numeric_limits<size_t>::max(), most_right = 0;
     for (uint32_t category = 1; !category_name(category).empty(); category <<= 1) {
       if ((named & category) != 0) continue;
-      Share share;
-      count(table.commands(), rest, category, share);
+      const Share share = count(vocabulary, rest, category);
       const size_t right = adds ? share.in : share.out, wrong = adds ? share.out : share.in;
       if (right <= wrong || wrong > least_wrong) continue;
       if (wrong == least_wrong && right <= most_right) continue;
@@ -51,37 +51,36 @@ void list_categories(std::string& text, const CommandTable& table, CommandSet re
     named |= best;
     append_word(text, adds ? "+@" : "-@");
     text += category_name(best);
-    told.set_category(table.commands(), best, adds);
-    rest.set_category(table.commands(), best, !adds);
+    told.set_category(vocabulary, best, adds);
+    rest.set_category(vocabulary, best, !adds);
   }
 }
 
 // Names every command that `told` has wrong, and the first arguments.
-void list_single(std::string& text, std::span<const TableEntry* const> commands,
-                 const CommandSet& set, CommandSet& told) {
-  for (const TableEntry* command : commands) {
-    const bool allowed = set.contains(*command);
-    if (allowed != told.contains(*command)) {
+void list_single(std::string& text, const Vocabulary& vocabulary, const CommandSet& set,
+                 CommandSet& told) {
+  for (const CommandName* command : vocabulary.all()) {
+    const bool allowed = set.contains(command->index);
+    if (allowed != told.contains(command->index)) {
       append_word(text, allowed ? "+" : "-");
       text += command->full_name;
       told.set(*command, allowed);
     }
-    list_single(text, command->subcommands, set, told);
     if (allowed) continue;
-    for (const std::string& arg : set.first_args(*command)) {
+    for (const std::string& arg : set.first_args(command->index)) {
       append_word(text, "+");
       text.append(command->full_name).append("|").append(arg);
     }
   }
 }
 
-std::string list_selector(const Selector& selector, const CommandTable& table, Listing listing) {
+std::string list_selector(const Selector& selector, const Vocabulary& vocabulary, Listing listing) {
   std::string text = list_keys(selector, listing);
   if (!selector.all_channels) append_word(text, "resetchannels");
   if (const std::string channels = list_channels(selector); !channels.empty()) {
     append_word(text, channels);
   }
-  append_word(text, list_commands(selector.commands, table));
+  append_word(text, list_commands(selector.commands, vocabulary));
   return text;
 }
 
@@ -95,12 +94,12 @@ std::vector<std::string_view> flag_words(const User& user) {
   return words;
 }
 
-std::string list_commands(const CommandSet& set, const CommandTable& table) {
-  CommandSet told(table.size());
+std::string list_commands(const CommandSet& set, const Vocabulary& vocabulary) {
+  CommandSet told(vocabulary.size());
   if (set.open()) told.allow_all();
   std::string text = set.open() ? "+@all" : "-@all";
-  list_categories(text, table, set, told);
-  list_single(text, table.commands(), set, told);
+  list_categories(text, vocabulary, set, told);
+  list_single(text, vocabulary, set, told);
   // What is read back must never allow more than the user has.
   assert(told.same_commands(set));
   return text;
@@ -130,13 +129,13 @@ std::string list_channels(const Selector& selector) {
   return text;
 }
 
-std::string list_rules(const User& user, const CommandTable& table, Listing listing) {
+std::string list_rules(const User& user, const Vocabulary& vocabulary, Listing listing) {
   std::string text;
   for (std::string_view word : flag_words(user)) append_word(text, word);
   for (const std::string& digest : user.passwords) append_word(text, "#" + digest);
-  append_word(text, list_selector(user.selectors.front(), table, listing));
+  append_word(text, list_selector(user.selectors.front(), vocabulary, listing));
   for (size_t i = 1; i < user.selectors.size(); ++i) {
-    std::string selector = list_selector(user.selectors[i], table, listing);
+    std::string selector = list_selector(user.selectors[i], vocabulary, listing);
     if (listing == Listing::kFile) selector = quote_words(selector, "\"')");
     append_word(text, "(" + selector + ")");
   }

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "server/acl/user.h"
-#include "server/command_table.h"
+#include "server/acl/vocabulary.h"
 
 namespace respcask::server::acl {
 
@@ -20,7 +20,7 @@ std::vector<std::string_view> flag_words(const User& user);
 
 // "+@all -@admin +get": from nothing or everything, the categories that come nearest, and then the
 // commands by name that differ still.
-std::string list_commands(const CommandSet& set, const CommandTable& table);
+std::string list_commands(const CommandSet& set, const Vocabulary& vocabulary);
 // "~a* %R~b", "~*" for all. One pattern of several may be "*" too, for who may read by one rule and
 // write by another; in a file it is "%RW~*", as behind "~*" no more patterns are taken.
 std::string list_keys(const Selector& selector, Listing listing = Listing::kReply);
@@ -30,7 +30,7 @@ std::string list_channels(const Selector& selector);
 // "on #digest ~* resetchannels -@all +get (%R~x resetchannels -@all)": what follows the name. Redis
 // lists selectors without quotes; in a file a pattern with a quote or parenthesis in it would be
 // read as something else there, and so is quoted.
-std::string list_rules(const User& user, const CommandTable& table,
+std::string list_rules(const User& user, const Vocabulary& vocabulary,
                        Listing listing = Listing::kReply);
 
 // The words of a text, those that hold one of `bytes` between double quotes, for resp::split_args.

@@ -55,9 +55,9 @@ bool allows_channel(const Selector& selector, std::string_view channel, bool is_
 bool allows_command(const Selector& selector, const TableEntry& command,
                     std::span<const std::string_view> args) {
   if (selector.commands.all() || (command.flags & kNoAuth) != 0) return true;
-  if (selector.commands.contains(command)) return true;
+  if (selector.commands.contains(command.index)) return true;
   return args.size() > 1 && command.parent == nullptr &&
-         selector.commands.allows_first_arg(command, args[1]);
+         selector.commands.allows_first_arg(command.index, args[1]);
 }
 
 // The arguments that are channels.

@@ -5,12 +5,12 @@
 
 namespace respcask::server::acl {
 
-Registry::Registry(const CommandTable& commands) : commands_(commands) {
+Registry::Registry(const Vocabulary& vocabulary) : vocabulary_(vocabulary) {
   users_.emplace(kDefaultUser, std::make_shared<const User>(initial_default()));
 }
 
 User Registry::initial_default() const {
-  User user(kDefaultUser, commands_.size(), AclPubsubDefault::kAllchannels);
+  User user(kDefaultUser, vocabulary_.size(), AclPubsubDefault::kAllchannels);
   user.enabled = user.nopass = true;
   user.selectors.front().commands.allow_all();
   user.selectors.front().all_keys = true;
@@ -41,8 +41,8 @@ std::optional<std::string> Registry::set(std::string_view name,
   std::lock_guard guard(mutex_);
   const auto found = users_.find(name);
   UserPtr before = found == users_.end() ? nullptr : found->second;
-  User changed = before != nullptr ? *before : User(name, commands_.size(), channels);
-  if (auto wrong = apply_rules(changed, rules, {commands_, channels})) return wrong;
+  User changed = before != nullptr ? *before : User(name, vocabulary_.size(), channels);
+  if (auto wrong = apply_rules(changed, rules, {vocabulary_, channels})) return wrong;
   if (before == nullptr) changed.id = ++last_id_;
   change = {std::move(before), std::make_shared<const User>(std::move(changed))};
   users_.insert_or_assign(change.after->name, change.after);

@@ -35,7 +35,7 @@ struct Change {
 class Registry {
  public:
   // With the default user alone, who may do everything without a password.
-  explicit Registry(const CommandTable& commands);
+  explicit Registry(const Vocabulary& vocabulary);
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
 
@@ -58,7 +58,7 @@ class Registry {
  private:
   User initial_default() const;
 
-  const CommandTable& commands_;
+  const Vocabulary& vocabulary_;
   mutable std::mutex mutex_;
   std::map<std::string, UserPtr, std::less<>> users_;
   uint64_t last_id_ = 0;  // the default user's is 0

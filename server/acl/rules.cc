@@ -44,7 +44,7 @@ uint32_t category_named(std::string_view name) {
 std::string_view add_command_part(Selector& selector, std::string_view name,
                                   const RuleContext& context) {
   const size_t bar = name.rfind('|');
-  const TableEntry* command = context.commands.find_original(name.substr(0, bar));
+  const CommandName* command = context.vocabulary.find(name.substr(0, bar));
   if (command == nullptr) return kUnknownCommand;
   if (command->parent != nullptr) return kFirstArgOfSubcommand;
   const std::string_view part = name.substr(bar + 1);
@@ -54,7 +54,7 @@ std::string_view add_command_part(Selector& selector, std::string_view name,
     selector.commands.allow_first_arg(*command, part);
     return {};
   }
-  const TableEntry* sub = command->find_subcommand(part);
+  const CommandName* sub = context.vocabulary.find(name);
   if (sub == nullptr) return kUnknownCommand;
   selector.commands.set(*sub, true);
   return {};
@@ -68,11 +68,11 @@ std::string_view change_commands(Selector& selector, std::string_view rule,
   if (name.starts_with('@')) {
     const uint32_t category = category_named(name.substr(1));
     if (category == 0) return kUnknownCommand;
-    selector.commands.set_category(context.commands.commands(), category, allowed);
+    selector.commands.set_category(context.vocabulary, category, allowed);
     return {};
   }
   if (allowed && name.find('|') != name.npos) return add_command_part(selector, name, context);
-  const TableEntry* command = context.commands.find_original(name);
+  const CommandName* command = context.vocabulary.find(name);
   if (command == nullptr) return kUnknownCommand;
   selector.commands.set(*command, allowed);
   return {};
@@ -187,7 +187,7 @@ std::string_view change_passwords(User& user, std::string_view rule) {
 }
 
 std::string_view add_selector(User& user, std::string_view rule, const RuleContext& context) {
-  Selector selector(context.commands.size());
+  Selector selector(context.vocabulary.size());
   selector.all_channels = context.channels == AclPubsubDefault::kAllchannels;
   // As in Redis, quotes group here too, and what does not balance is nothing.
   const auto words = resp::split_args(rule.substr(1, rule.size() - 2));

@@ -11,13 +11,13 @@
 #include <vector>
 
 #include "server/acl/user.h"
-#include "server/command_table.h"
+#include "server/acl/vocabulary.h"
 
 namespace respcask::server::acl {
 
 // What rules are read against.
 struct RuleContext {
-  const CommandTable& commands;
+  const Vocabulary& vocabulary;
   AclPubsubDefault channels = AclPubsubDefault::kResetchannels;  // of new selectors
 };
 

@@ -40,7 +40,7 @@ enum class Sanitize : uint8_t { kUnsaid, kSkip, kYes };
 
 struct User {
   // A new user: off, without passwords, and with one selector that allows nothing but perhaps all
-  // channels. `commands` is CommandTable::size().
+  // channels. `commands` is Vocabulary::size().
   User(std::string_view name, size_t commands, AclPubsubDefault channels);
 
   std::string name;

@@ -59,7 +59,7 @@ void cmd_acl_deluser(Context& c) {
 
 void reply_selector(Context& c, const acl::Selector& selector) {
   c.reply().bulk("commands");
-  c.reply().bulk(acl::list_commands(selector.commands, c.server().commands));
+  c.reply().bulk(acl::list_commands(selector.commands, c.server().vocabulary));
   c.reply().bulk("keys");
   c.reply().bulk(acl::list_keys(selector));
   c.reply().bulk("channels");
@@ -93,7 +93,7 @@ void cmd_acl_list(Context& c) {
   c.reply().array(users.size());
   for (const acl::UserPtr& user : users) {
     c.reply().bulk(
-        fmt::format("user {} {}", user->name, acl::list_rules(*user, c.server().commands)));
+        fmt::format("user {} {}", user->name, acl::list_rules(*user, c.server().vocabulary)));
   }
 }
 
@@ -138,12 +138,11 @@ void cmd_acl_save(Context& c) {
 // --- commands -----------------------------------------------------------------------------------
 
 void reply_category(Context& c, uint32_t category) {
-  const CommandTable& table = c.server().commands;
   const auto mark = c.reply().defer();
   size_t count = 0;
-  for (size_t i = 0; i < table.size(); ++i) {
-    if ((table.at(i).categories & category) == 0) continue;
-    c.reply().bulk(table.at(i).full_name);
+  for (const acl::CommandName* command : c.server().vocabulary.all()) {
+    if ((command->categories & category) == 0) continue;
+    c.reply().bulk(command->full_name);
     ++count;
   }
   c.reply().finish_array(mark, count);

@@ -41,9 +41,9 @@ constexpr std::string_view kPieces[] = {
     "read",
     "write",
     "slow",
-    "admin",
+    "xgroup",
     "dangerous",
-    "keyspace",
+    "scripting",
     "\n(",
     "(",
     ")",
@@ -126,29 +126,30 @@ void require_same_permissions(const User& one, const User& two, const CommandTab
 
 void run(std::string_view input) {
   static const CommandTable table;
+  static const Vocabulary vocabulary(table);
   const bool all_channels = !input.empty() && (input[0] & 1) != 0;
   const RuleContext context{
-      table, all_channels ? AclPubsubDefault::kAllchannels : AclPubsubDefault::kResetchannels};
+      vocabulary, all_channels ? AclPubsubDefault::kAllchannels : AclPubsubDefault::kResetchannels};
   const std::string text = rules_of(input.substr(std::min<size_t>(input.size(), 1)));
-  User user("u", table.size(), context.channels);
+  User user("u", vocabulary.size(), context.channels);
   bool refused = false;
   for (const std::string_view word : split(text)) {
     const User before = user;
     if (apply_rule(user, word, context).empty() || std::exchange(refused, true)) continue;
-    require(list_rules(user, table) == list_rules(before, table),
+    require(list_rules(user, vocabulary) == list_rules(before, vocabulary),
             "a rule that was refused changed something");
   }
-  User at_once("u", table.size(), context.channels);
+  User at_once("u", vocabulary.size(), context.channels);
   if (apply_rules(at_once, split(text), context)) {
-    require(
-        list_rules(at_once, table) == list_rules(User("u", table.size(), context.channels), table),
-        "rules that were refused changed something");
+    require(list_rules(at_once, vocabulary) ==
+                list_rules(User("u", vocabulary.size(), context.channels), vocabulary),
+            "rules that were refused changed something");
   }
   for (const User& each : {user, at_once}) {
-    const std::string listed = list_rules(each, table, Listing::kFile);
-    const ParsedFile parsed = parse_file("user u " + listed + "\n", "f", {table});
+    const std::string listed = list_rules(each, vocabulary, Listing::kFile);
+    const ParsedFile parsed = parse_file("user u " + listed + "\n", "f", {vocabulary});
     require(parsed.errors.empty() && parsed.users.size() == 1, "what was listed was refused");
-    require(list_rules(parsed.users[0], table, Listing::kFile) == listed,
+    require(list_rules(parsed.users[0], vocabulary, Listing::kFile) == listed,
             "what was listed was read as another user");
     require_same_permissions(each, parsed.users[0], table);
   }

@@ -45,7 +45,7 @@ struct As {
 };
 
 std::string rules_of(Harness& h, std::string_view user) {
-  return acl::list_rules(*h.server->users.find(user), h.server->commands);
+  return acl::list_rules(*h.server->users.find(user), h.server->vocabulary);
 }
 
 // --- the commands -------------------------------------------------------------------------------
