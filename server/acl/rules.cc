@@ -255,13 +255,16 @@ MergedRules merge_selectors(std::span<const std::string_view> words) {
   MergedRules merged;
   for (size_t i = 0; i < words.size(); ++i) {
     const std::string_view word = words[i];
-    if (merged.unmatched) {
+    const bool opens = word.starts_with('(') && !word.ends_with(')');
+    if (!merged.unmatched) {
+      merged.rules.emplace_back(word);
+    } else if (opens) {
+      merged.rules.back() = word;  // as in Redis it takes the place of the one that is open
+    } else {
       merged.rules.back().append(" ").append(word);
       if (word.ends_with(')')) merged.unmatched.reset();
-      continue;
     }
-    merged.rules.emplace_back(word);
-    if (word.starts_with('(') && !word.ends_with(')')) merged.unmatched = i;
+    if (opens) merged.unmatched = i;
   }
   return merged;
 }

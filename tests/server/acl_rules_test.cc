@@ -182,6 +182,11 @@ TEST_CASE("acl rules: selectors") {
   CHECK(listed({" ()"}) == error_of(" ()", kSyntax));
   CHECK(listed({"on", "(+get", "~a"}) ==
         "Unmatched parenthesis in acl selector starting at '(+get'.");
+  CHECK(listed({"(+get", "(+set", "~x)"}) ==
+        "off resetchannels -@all (~x resetchannels -@all +set)");
+  CHECK(listed({"(+get", "on", "(+set", "~x"}) ==
+        "Unmatched parenthesis in acl selector starting at '(+set'.");
+  CHECK(listed({"(+get", "(~x)"}) == error_of("(+get (~x)", kSyntax));
   CHECK(listed({"(+get ~x) "}) ==
         "Unmatched parenthesis in acl selector starting at '(+get ~x) '.");
 }
