@@ -94,10 +94,11 @@ struct Config {
   Config();
 
   // Network.
-  int port{};                     // 0: no TCP listener
-  std::vector<std::string> bind;  // a leading '-' : may be unavailable; "*": every IPv4 address
-  std::string unixsocket;         // "": none
-  uint32_t unixsocketperm{};      // mode bits; 0: leave what umask gives
+  int port{};  // 0: no TCP listener
+  // A leading '-': may be unavailable; "*", "::*": every IPv4, IPv6 address. Empty: none at all.
+  std::vector<std::string> bind;
+  std::string unixsocket;     // "": none
+  uint32_t unixsocketperm{};  // mode bits; 0: leave what umask gives
   bool protected_mode{};
   int tcp_backlog{};
   int tcp_keepalive_s{};  // 0: off
@@ -133,7 +134,7 @@ struct Config {
   int merge_trigger_garbage_percent{};
   int merge_stop_garbage_percent{};
   uint64_t auto_aof_rewrite_min_size{};  // bytes; a smaller store is not merged unasked
-  uint64_t merge_bytes_per_second{};  // 0: no limit
+  uint64_t merge_bytes_per_second{};     // 0: no limit
   HourWindow merge_window;
   uint64_t scrub_bytes_per_second{};  // 0: no scrubbing
   uint64_t maxdisk{};                 // bytes; 0: no limit

@@ -82,7 +82,7 @@ std::string_view check_title_template(Value& value) {
 constexpr Row kNetworkRows[] = {
     integer("port", &Config::port, "6379", 0, 65535, "TCP port; 0 for none"),
     word_list(
-        "bind", &Config::bind, "127.0.0.1 -::1",
+        "bind", &Config::bind, "* -::*",
         "addresses to listen on; one after '-' may be missing, * is all of IPv4, ::* all of IPv6")
         .checked(check_bind),
     string("unixsocket", &Config::unixsocket, "", "path of a Unix socket to listen on as well")
@@ -91,7 +91,7 @@ constexpr Row kNetworkRows[] = {
           "mode of the Unix socket, in octal; 0 leaves it to umask")
         .fixed(),
     boolean("protected-mode", &Config::protected_mode, "yes",
-            "refuse other machines while there is no password and no bind address"),
+            "refuse other machines while there is no password, whatever bind says"),
     integer("tcp-backlog", &Config::tcp_backlog, "511", 0, kIntMax, "length of the accept queue")
         .fixed(),
     integer("tcp-keepalive", &Config::tcp_keepalive_s, "300", 0, kIntMax,

@@ -27,10 +27,10 @@ engine::Error failed(const std::string& what, int error) {
   return {engine::ErrorCode::kIo, fmt::format("{}: {}", what, std::strerror(error))};
 }
 
-// The address cannot be had on this machine, now or at all.
-bool unavailable(int error) {
-  return error == EADDRNOTAVAIL || error == EAFNOSUPPORT || error == EPROTONOSUPPORT ||
-         error == ESOCKTNOSUPPORT || error == EPFNOSUPPORT || error == ENOPROTOOPT;
+// The machine has nothing of that kind: as Redis sees it, nobody can mean to insist on it.
+bool unsupported(int error) {
+  return error == EAFNOSUPPORT || error == EPROTONOSUPPORT || error == ESOCKTNOSUPPORT ||
+         error == EPFNOSUPPORT || error == ENOPROTOOPT;
 }
 
 int fail_with_errno(int fd) {
@@ -61,20 +61,14 @@ engine::Result<ListeningSocket> open_address(const std::string& name, const Conf
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-  hints.ai_family = AF_UNSPEC;
-  const char* node = name.c_str();
-  if (name == "*") {
-    hints.ai_family = AF_INET;
-    node = nullptr;
-  } else if (name == "::*") {
-    hints.ai_family = AF_INET6;
-    node = nullptr;
-  }
+  // A host name means its IPv4 address, as in Redis.
+  hints.ai_family = name.find(':') == name.npos ? AF_INET : AF_INET6;
+  const char* const node = name == "*" || name == "::*" ? nullptr : name.c_str();
   addrinfo* found = nullptr;
   const std::string port = std::to_string(config.port);
   const auto what = fmt::format("Could not create server TCP listening socket {}:{}", name, port);
   if (const int status = ::getaddrinfo(node, port.c_str(), &hints, &found); status != 0) {
-    error = EADDRNOTAVAIL;
+    error = EINVAL;  // a name that is wrong is no address that is missing
     return engine::Error{engine::ErrorCode::kInvalid,
                          fmt::format("{}: {}", what, ::gai_strerror(status))};
   }
@@ -93,7 +87,6 @@ engine::Result<ListeningSocket> open_address(const std::string& name, const Conf
 engine::Result<std::vector<ListeningSocket>> open_tcp_sockets(const Config& config) {
   std::vector<ListeningSocket> sockets;
   if (config.port == 0) return sockets;
-  std::string last_refusal;
   for (const std::string& entry : config.bind) {
     const bool optional = entry.starts_with('-');
     int error = 0;
@@ -102,13 +95,12 @@ engine::Result<std::vector<ListeningSocket>> open_tcp_sockets(const Config& conf
       sockets.push_back(*socket);
       continue;
     }
-    last_refusal = socket.error().message;
-    if (optional && unavailable(error)) continue;
+    if (unsupported(error) || (optional && error == EADDRNOTAVAIL)) {
+      log_notice("{}: going on without it", socket.error().message);
+      continue;
+    }
     for (const ListeningSocket& open : sockets) close_socket(open);
     return socket.error();
-  }
-  if (sockets.empty() && !config.bind.empty()) {
-    return engine::Error{engine::ErrorCode::kInvalid, last_refusal};
   }
   return sockets;
 }
@@ -200,6 +192,10 @@ void Listener::accept_some(Watched& watched) {
     }
     if (errno == EINTR || errno == ECONNABORTED) continue;
     if (errno == EAGAIN) return;
+    if (errno == EINVAL) {  // shut down by a CONFIG SET that is about to replace or revive it
+      pause();
+      return;
+    }
     // Out of descriptors or memory: the client stays in the queue, and the loop must not spin.
     const auto now_ms = static_cast<int64_t>(uv_now(loop_));
     if (now_ms - last_complaint_ms_ >= kComplaintMs) {

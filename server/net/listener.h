@@ -24,7 +24,8 @@ struct ListeningSocket {
   std::string unix_path;  // "": TCP
 };
 
-// Opens what the configuration says to listen on: every TCP address, and the Unix socket. On an
+// Opens what the configuration says to listen on: every TCP address, and the Unix socket. An
+// address may be missing after a '-', and IPv6 always, so there may be no TCP socket at all. On an
 // error, one sentence, nothing stays open.
 engine::Result<std::vector<ListeningSocket>> open_tcp_sockets(const Config& config);
 engine::Result<ListeningSocket> open_unix_socket(const Config& config);

@@ -126,12 +126,15 @@ engine::Result<void> Network::open() {
     }
     return refused;
   });
-  server_.config.on_change(
-      {"port", "bind"}, [this](const Config& from, const Config& to) { return rebind(from, to); });
+  // Each has its own complaint; whoever sets both at once has them applied by the first.
+  server_.config.on_change({"port"}, [this](const Config&, const Config& to) {
+    return rebind(to, "Unable to listen on this port. Check server logs.");
+  });
+  server_.config.on_change({"bind"}, [this](const Config& from, const Config& to) {
+    return from.port == to.port ? rebind(to, "Failed to bind to specified addresses.")
+                                : std::nullopt;
+  });
 
-  if (config->port == 0 && config->unixsocket.empty()) {
-    return engine::Error{engine::ErrorCode::kInvalid, "Configured to not listen anywhere."};
-  }
   auto sockets = open_tcp_sockets(*config);
   if (!sockets) {
     return engine::Error{sockets.error().code, fmt::format("Failed listening on port {}: {}",
@@ -142,6 +145,10 @@ engine::Result<void> Network::open() {
     auto socket = open_unix_socket(*config);
     if (!socket) return socket.error();
     opened_.push_back(*socket);
+  }
+  if (opened_.empty()) {
+    return engine::Error{engine::ErrorCode::kInvalid,
+                         "Configured to not listen anywhere, exiting."};
   }
   return {};
 }
@@ -193,24 +200,21 @@ void Network::accepted(int fd, bool unix_socket) {
 
 // CONFIG SET port, bind: on the thread of whoever asked, and at once, so that it can be refused. It
 // must not wait for the first loop, which may be waiting to SET something itself.
-std::optional<std::string> Network::rebind(const Config& from, const Config& to) {
+std::optional<std::string> Network::rebind(const Config& to, std::string_view complaint) {
   std::lock_guard guard(listening_mutex_);
+  // Shut down, a socket keeps its address but allows it to others, and it can listen again. Nobody
+  // gets in by it from then on, even if the loop closes it later.
   auto sockets = open_tcp_sockets(to);
+  for (const ListeningSocket& old : listening_) {
+    if (old.unix_path.empty()) ::shutdown(old.fd, SHUT_RDWR);
+  }
+  if (!sockets) sockets = open_tcp_sockets(to);  // perhaps only the old ones were in the way
   if (!sockets) {
-    // Perhaps only the old sockets are in the way. Shut down they keep their address, but allow it
-    // to others, and can listen again.
     for (const ListeningSocket& old : listening_) {
-      if (old.unix_path.empty()) ::shutdown(old.fd, SHUT_RDWR);
+      if (old.unix_path.empty()) ::listen(old.fd, to.tcp_backlog);
     }
-    sockets = open_tcp_sockets(to);
-    if (!sockets) {
-      for (const ListeningSocket& old : listening_) {
-        if (old.unix_path.empty()) ::listen(old.fd, to.tcp_backlog);
-      }
-      log_warning("{}", sockets.error().message);
-      return from.bind != to.bind ? "Failed to bind to specified addresses."
-                                  : "Unable to listen on this port. Check server logs.";
-    }
+    log_warning("{}", sockets.error().message);
+    return std::string(complaint);
   }
   std::erase_if(listening_, [](const ListeningSocket& old) { return old.unix_path.empty(); });
   listening_.insert(listening_.end(), sockets->begin(), sockets->end());

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/result.h"
@@ -46,7 +47,8 @@ class Network {
 
  private:
   void accepted(int fd, bool unix_socket);
-  std::optional<std::string> rebind(const Config& from, const Config& to);
+  // Returns `complaint` when it cannot.
+  std::optional<std::string> rebind(const Config& to, std::string_view complaint);
 
   Server& server_;
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -1,5 +1,6 @@
 #include "tests/e2e/client.h"
 
+#include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -53,12 +54,12 @@ Client& Client::operator=(Client&& other) noexcept {
   return *this;
 }
 
-bool Client::try_connect(int port) {
+bool Client::try_connect(int port, const char* to) {
   fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  REQUIRE(::inet_pton(AF_INET, to, &address.sin_addr) == 1);
   if (::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
     close();
     return false;

@@ -25,7 +25,8 @@ class Client {
   Client(Client&& other) noexcept;
   Client& operator=(Client&& other) noexcept;
 
-  bool try_connect(int port);
+  // `address`: an IPv4 address in digits.
+  bool try_connect(int port, const char* address = "127.0.0.1");
   void close();
   // No more will be sent; replies may still come.
   void end_input();

@@ -94,7 +94,9 @@ TEST_CASE("a second rewrite adds no second comment") {
 
 TEST_CASE("a value that went back to its default is written out") {
   CHECK(rewrite("hz 20\nsave 10 1\nbind 10.0.0.1\n", Config()) ==
-        "hz 10\nsave 3600 1 300 100 60 10000\nbind 127.0.0.1 -::1\n");
+        "hz 10\nsave 3600 1 300 100 60 10000\nbind * -::*\n");
+  CHECK(rewrite("hz 10\n", with({{"bind", ""}})) ==
+        "hz 10\n" + std::string(kComment) + "bind \"\"\n");
   CHECK(rewrite("logfile x\nsave 10 1\n", with({{"save", ""}})) == "logfile \"\"\nsave \"\"\n");
 }
 

@@ -232,7 +232,7 @@ TEST_CASE("defaults that differ from Redis's") {
   const Config config;
   const auto get = [&](std::string_view name) { return render_value(*find_row(name), config); };
   CHECK(get("port") == "6379");
-  CHECK(get("bind") == "127.0.0.1 -::1");
+  CHECK(get("bind") == "* -::*");
   CHECK(get("appendonly") == "yes");
   CHECK(get("dir") == std::filesystem::current_path().string());
   CHECK(get("syslog-ident") == "respcask");
