@@ -23,6 +23,17 @@ bool end_wait(Waiter& waiter, Waiter::State state) {
   return true;
 }
 
+bool refuse_wait(Waiter& waiter, std::string_view error) {
+  {
+    std::lock_guard guard(waiter.mutex);
+    if (waiter.state != Waiter::State::kWaiting) return false;
+    waiter.state = Waiter::State::kRefused;
+    waiter.reply = error;
+  }
+  waiter.link->resume();
+  return true;
+}
+
 void Deadlines::start() {
   std::lock_guard guard(mutex_);
   stopping_ = false;

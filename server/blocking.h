@@ -59,6 +59,7 @@ struct Waiter {
     kWoken,           // its own loop is to run the command
     kTimedOut,        // the deadline has passed, or CLIENT UNBLOCK .. TIMEOUT
     kUnblockedError,  // CLIENT UNBLOCK .. ERROR
+    kRefused,         // it will not come: `reply` is the text of an error
     kGone,            // the session is going
   };
 
@@ -146,5 +147,7 @@ class Deadlines {
 // Ends a wait from outside: sets the state if it is still kWaiting and tells the waiter's loop.
 // False if it was not waiting any more.
 bool end_wait(Waiter& waiter, Waiter::State state);
+// The same with an error's text, without '-' and CRLF, as the reply.
+bool refuse_wait(Waiter& waiter, std::string_view error);
 
 }  // namespace respcask::server

@@ -46,6 +46,7 @@ class Request {
   bool must_wait_for_pause() const;
   bool postpone();
   Outcome continue_waiting(bool& run_again);
+  void write_wait_error(std::string_view text);
   void queue();
   Outcome run_command();
   engine::ShardSet shards_to_lock() const;
@@ -330,16 +331,22 @@ Outcome Request::continue_waiting(bool& run_again) {
     default:
       server_.leave_lines(*waiter);
       if (state == Waiter::State::kUnblockedError) {
-        turn_.stats.error_replies.add();
-        turn_.new_errors();
-        server_.stats.count_error("UNBLOCKED");
-        reply_.error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+        write_wait_error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+      } else if (state == Waiter::State::kRefused) {
+        write_wait_error(waiter->reply);
       } else {
         write_timeout(waiter->timeout_reply, reply_);
       }
   }
   session_.set_waiter(nullptr);
   return done();
+}
+
+void Request::write_wait_error(std::string_view text) {
+  turn_.stats.error_replies.add();
+  turn_.new_errors();
+  server_.stats.count_error(text.substr(0, text.find(' ')));
+  reply_.error(text);
 }
 
 engine::ShardSet Request::shards_to_lock() const {

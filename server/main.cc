@@ -91,6 +91,22 @@ void follow_process_settings(ConfigStore& config) {
                    });
 }
 
+// Returns when somebody wants the server to stop and nothing speaks against it. Whoever asks once
+// more from then on means it.
+void wait_for_the_end(Server& server) {
+  for (;;) {
+    const std::string_view signal = wait_for_shutdown();
+    std::optional<ShutdownWish> wish;
+    if (!signal.empty()) {
+      log_warning("Received {} scheduling shutdown...", signal);
+      const auto config = server.config.snapshot();
+      wish = shutdown_wish(signal == "SIGINT" ? config->shutdown_on_sigint
+                                              : config->shutdown_on_sigterm);
+    }
+    if (server.shutdown.prepare(wish)) return end_by_next_signal();
+  }
+}
+
 // Runs the server over an open store until it is told to stop. Returns the exit code.
 int serve(engine::Store& store, ConfigStore& config) {
   Server server(store, config);
@@ -118,8 +134,7 @@ int serve(engine::Store& store, ConfigStore& config) {
              initial->unixsocket.empty() ? "" : " and " + initial->unixsocket);
   announce_ready(*initial);
 
-  const std::string_view signal = wait_for_shutdown();
-  log_notice("{} received: shutting down", signal);
+  wait_for_the_end(server);
   announce_stop(*initial);
   network.stop();
   server.stop();

@@ -23,11 +23,15 @@ engine::Error failed(std::string_view what) {
   return {engine::ErrorCode::kIo, fmt::format("{}: {}", what, std::strerror(errno))};
 }
 
+// Not SIGTERM, so that what a client asks for is never taken for somebody's insisting.
+constexpr int kRequest = SIGUSR1;
+
 sigset_t stop_signals() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, kRequest);
   return set;
 }
 
@@ -148,17 +152,21 @@ std::string_view wait_for_shutdown() {
   int signal = 0;
   while (sigwait(&set, &signal) != 0) {
   }
-  // Whoever asks twice means it.
+  return signal == kRequest ? "" : signal == SIGINT ? "SIGINT" : "SIGTERM";
+}
+
+void request_shutdown() {
+  ::kill(::getpid(), kRequest);
+}
+
+void end_by_next_signal() {
   struct sigaction force {};
   force.sa_handler = [](int) { ::_exit(1); };
   sigaction(SIGTERM, &force, nullptr);
   sigaction(SIGINT, &force, nullptr);
+  sigset_t set = stop_signals();
+  sigdelset(&set, kRequest);
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
-  return signal == SIGINT ? "SIGINT" : "SIGTERM";
-}
-
-void request_shutdown() {
-  ::kill(::getpid(), SIGTERM);
 }
 
 }  // namespace respcask::server

@@ -36,11 +36,13 @@ void announce_ready(const Config& config);
 void announce_stop(const Config& config);
 
 // From now on, in this thread and those that it starts, SIGTERM and SIGINT wait for
-// wait_for_shutdown(); SIGPIPE and SIGHUP are ignored.
+// wait_for_shutdown(), as does what request_shutdown() uses; SIGPIPE and SIGHUP are ignored.
 void prepare_signals();
-// Returns the name of the signal that asks to stop. The next one ends the process at once.
+// Returns the name of the signal that asks to stop, "" for request_shutdown().
 std::string_view wait_for_shutdown();
 // Makes wait_for_shutdown() return.
 void request_shutdown();
+// From now on SIGTERM and SIGINT, those that wait as well, end the process at once.
+void end_by_next_signal();
 
 }  // namespace respcask::server

@@ -1,10 +1,7 @@
 #include "server/server.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <ctime>
 
 #include <fmt/format.h>
@@ -28,7 +25,6 @@ Server::Server(engine::Store& of, ConfigStore& with, std::span<const Command> mo
       usage(of),
       started_ms(now_ms()),
       saving(of, with, stats, started_ms / 1000),
-      shut_down([] { ::kill(::getpid(), SIGTERM); }),
       tables_(of.shard_count()) {
   users.set_default_password(config.snapshot()->requirepass);
   config.on_change({"requirepass"}, [this](const Config&, const Config& to) {

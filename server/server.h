@@ -37,6 +37,7 @@
 #include "server/run_ids.h"
 #include "server/saving.h"
 #include "server/session.h"
+#include "server/shutdown.h"
 #include "server/slowlog.h"
 #include "server/stats.h"
 #include "server/store_usage.h"
@@ -80,8 +81,7 @@ class Server {
   Deadlines deadlines;
   const int64_t started_ms;
   Saving saving;
-  // SHUTDOWN: asks whoever runs this process to stop it; returns at once.
-  std::function<void()> shut_down;
+  Shutdown shutdown{*this};
 
   // --- sessions -------------------------------------------------------------------------------
   size_t session_count() const { return session_count_.load(std::memory_order_relaxed); }

@@ -208,6 +208,13 @@ void accept_switch(Context& c) {
   c.ok();
 }
 
+// What runs by itself is not paused, but for what it is asked for: a shutdown by a signal, so that
+// it can be aborted.
+void debug_pause_cron(Context& c) {
+  c.server().shutdown.hold(c.arg(2) != "0");
+  c.ok();
+}
+
 void debug_replybuffer(Context& c) {
   if (c.arg_is(2, "RESIZING") || c.arg_is(2, "PEAK-RESET-TIME")) return c.ok();
   c.error("ERR unknown subcommand or wrong number of arguments for 'REPLYBUFFER'. Try DEBUG HELP.");
@@ -371,7 +378,7 @@ constexpr Subcommand kDebugSubcommands[] = {
     {"LOADAOF", 2, 2, check_reload},
     {"LOG", 3, 3, debug_log},
     {"OBJECT", 3, 3, debug_object},
-    {"PAUSE-CRON", 3, 3, accept_switch},
+    {"PAUSE-CRON", 3, 3, debug_pause_cron},
     {"POPULATE", 3, 5, debug_populate},
     {"PROTOCOL", 3, 3, debug_protocol},
     {"QUICKLIST-PACKED-THRESHOLD", 3, 3, debug_quicklist_packed_threshold},

@@ -38,9 +38,9 @@ void cmd_lastsave(Context& c) {
   c.reply().integer(c.server().saving.report().last_save_s);
 }
 
-// There is nothing to choose between SAVE and NOSAVE: what was acknowledged is on disk, and the
-// store is closed in order either way. The client gets no reply, only the end of its connection,
-// which comes when the server has nothing left to do for its clients.
+// SAVE makes a backup first, as it does by itself; NOSAVE and NOW are the rule. The client gets no
+// reply but the end of its connection, which comes when the server has nothing left to do for its
+// clients, or an error if the server goes on.
 void cmd_shutdown(Context& c) {
   bool save = false, nosave = false, now = false, force = false, abort = false;
   for (size_t i = 1; i < c.argc(); ++i) {
@@ -59,9 +59,12 @@ void cmd_shutdown(Context& c) {
     }
   }
   if ((save && nosave) || (abort && (save || nosave || now || force))) return c.syntax_error();
-  if (abort) return c.error("ERR No shutdown in progress.");
-  c.server().shut_down();
+  if (abort) {
+    if (!c.server().shutdown.abort()) return c.error("ERR No shutdown in progress.");
+    return c.ok();
+  }
   c.block_on({}, Type::kString, 0, TimeoutReply::kNull);
+  c.server().shutdown.ask({.save = save, .force = force}, c.session().id);
 }
 
 void cmd_monitor(Context& c) {

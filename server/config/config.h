@@ -109,6 +109,8 @@ struct Config {
   // Process and log.
   bool daemonize{};
   Supervised supervised{};
+  std::string shutdown_on_sigint;  // words of SHUTDOWN
+  std::string shutdown_on_sigterm;
   std::string pidfile;
   LogLevel loglevel{};
   std::string logfile;  // "": standard output

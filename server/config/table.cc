@@ -25,6 +25,7 @@ constexpr std::string_view kFacilityWords[] = {"user",   "local0", "local1", "lo
 constexpr std::string_view kOomWords[] = {"no", "yes", "relative", "absolute"};
 constexpr std::string_view kPubsubWords[] = {"allchannels", "resetchannels"};
 constexpr std::string_view kPermissionWords[] = {"no", "yes", "local"};
+constexpr std::string_view kShutdownWords[] = {"default", "save", "nosave", "now", "force"};
 constexpr std::string_view kSanitizeWords[] = {"no", "yes", "clients"};
 
 std::string_view keep_hz_in_range(Value& value) {
@@ -79,6 +80,12 @@ std::string_view check_title_template(Value& value) {
   return has_content ? "" : kWrong;
 }
 
+constexpr Row shutdown(std::string_view name, Member member, std::string_view help) {
+  Row row = special(name, Kind::kWordSet, member, "default", help);
+  row.words = kShutdownWords;
+  return row;
+}
+
 constexpr Row kNetworkRows[] = {
     integer("port", &Config::port, "6379", 0, 65535, "TCP port; 0 for none"),
     word_list(
@@ -111,6 +118,9 @@ constexpr Row kProcessRows[] = {
            "tell the service manager when the server is ready")
         .fixed(),
     string("pidfile", &Config::pidfile, "", "file for the process id").fixed(),
+    shutdown("shutdown-on-sigint", &Config::shutdown_on_sigint,
+             "words of SHUTDOWN; save makes a backup first"),
+    shutdown("shutdown-on-sigterm", &Config::shutdown_on_sigterm, "the same for SIGTERM"),
     choice("loglevel", kEnumMember<&Config::loglevel>, kLogLevelWords, "notice",
            "the least important lines that are still logged"),
     string("logfile", &Config::logfile, "", "file for the log; empty for standard output").fixed(),

@@ -7,7 +7,6 @@
 namespace respcask::server {
 namespace {
 
-constexpr std::string_view kShutdownWords[] = {"default", "save", "nosave", "now", "force"};
 constexpr std::string_view kTlsAuthWords[] = {"no", "yes", "optional"};
 constexpr std::string_view kEndpointWords[] = {"ip", "hostname", "unknown-endpoint"};
 constexpr std::string_view kDisklessWords[] = {"disabled", "on-empty-db", "swapdb"};
@@ -77,12 +76,6 @@ std::string_view keep_backlog_large(Value& value) {
   return {};
 }
 
-constexpr Row shutdown(std::string_view name, std::string_view help) {
-  Row row = special(name, Kind::kWordSet, kInert, "default", help);
-  row.words = kShutdownWords;
-  return row;
-}
-
 constexpr Row kRows[] = {
     // The append-only file and snapshots: the data is the log, and always on.
     boolean("appendonly", kInert, "yes", "always yes: every write goes to the log")
@@ -121,8 +114,6 @@ constexpr Row kRows[] = {
     boolean("rdb-save-incremental-fsync", kInert, "yes", "syncing during a snapshot"),
     boolean("stop-writes-on-bgsave-error", kInert, "yes",
             "refusing writes after a failed snapshot"),
-    shutdown("shutdown-on-sigint", "a shutdown by SIGINT always saves all"),
-    shutdown("shutdown-on-sigterm", "a shutdown by SIGTERM always saves all"),
     integer("shutdown-timeout", kInert, "10", 0, kIntMax, "seconds a shutdown waits for replicas"),
 
     // Replication.

@@ -1,6 +1,11 @@
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <chrono>
+#include <fstream>
+#include <optional>
 #include <string>
+#include <thread>
 
 #include "tests/server/harness.h"
 
@@ -27,17 +32,84 @@ TEST_CASE("server: saving answers as Redis, and moves LASTSAVE") {
 TEST_CASE("server: SHUTDOWN asks once, and its client waits for the end without a reply") {
   Harness h;
   int asked = 0;
-  h.server->shut_down = [&] { ++asked; };
+  h.server->shutdown.wake = [&] { ++asked; };
   CHECK(h.run("shutdown nonsense") == "-ERR syntax error\r\n");
   CHECK(h.run("shutdown save nosave") == "-ERR syntax error\r\n");
   CHECK(h.run("shutdown abort now") == "-ERR syntax error\r\n");
   CHECK(h.run("shutdown abort") == "-ERR No shutdown in progress.\r\n");
   CHECK(asked == 0);
+  CHECK_FALSE(h.server->shutdown.prepare(std::nullopt));
   Client other(h);
   CHECK(other.run("shutdown nosave now force") == "");
   CHECK(asked == 1);
   CHECK(other.blocked());
   CHECK(h.run("set a b") == "+OK\r\n");
+  CHECK(h.server->shutdown.prepare(std::nullopt));
+  CHECK(other.resumed() == "");
+  CHECK(h.run("shutdown abort") == "-ERR No shutdown in progress.\r\n");  // it is too late
+  CHECK(h.server->saving.report().saves == 0);
+}
+
+constexpr const char* kNoShutdown = "-ERR Errors trying to SHUTDOWN. Check logs.\r\n";
+
+TEST_CASE("server: SHUTDOWN ABORT takes back what was asked for, and all who wait are told") {
+  Harness h;
+  h.server->shutdown.wake = [] {};
+  Client first(h), second(h);
+  first.run("shutdown");
+  second.run("shutdown save");
+  CHECK(h.run("info clients").find("blocked_clients:2\r\n") != std::string::npos);
+  CHECK(h.run("shutdown abort") == "+OK\r\n");
+  CHECK(first.resumed() == kNoShutdown);
+  CHECK(second.resumed() == kNoShutdown);
+  CHECK(h.run("info clients").find("blocked_clients:0\r\n") != std::string::npos);
+  CHECK(h.run("info errorstats").find("errorstat_ERR:count=2\r\n") != std::string::npos);
+  CHECK_FALSE(h.server->shutdown.prepare(std::nullopt));
+  CHECK(h.run("shutdown abort") == "-ERR No shutdown in progress.\r\n");
+  CHECK(h.server->shutdown.prepare(ShutdownWish{}));  // a signal
+}
+
+TEST_CASE("server: SHUTDOWN SAVE makes a backup, and comes to nothing if that fails") {
+  const TemporaryDirectory directory;
+  const std::string file = directory.path() + "/file";
+  std::ofstream(file) << "no directory";
+  Harness h([&](Config& config) { config.backup_dir = file; });
+  h.server->shutdown.wake = [] {};
+  REQUIRE(h.run("set a b") == "+OK\r\n");
+  Client other(h);
+  other.run("shutdown save");
+  CHECK_FALSE(h.server->shutdown.prepare(std::nullopt));
+  CHECK(other.resumed() == kNoShutdown);
+  CHECK(other.run("get a") == "$1\r\nb\r\n");
+  other.run("shutdown save force");
+  CHECK(h.server->shutdown.prepare(std::nullopt));
+  CHECK(h.server->saving.report().saves == 0);
+
+  Harness sound;
+  sound.server->shutdown.wake = [] {};
+  sound.run("set a b");
+  Client last(sound);
+  last.run("shutdown save");
+  CHECK(sound.server->shutdown.prepare(std::nullopt));
+  CHECK(sound.server->saving.report().saves == 1);
+}
+
+TEST_CASE("server: DEBUG PAUSE-CRON holds up a signal's wish until it is taken back") {
+  Harness h;
+  h.server->shutdown.wake = [] {};
+  REQUIRE(h.run("debug pause-cron 1") == "+OK\r\n");
+  std::atomic<int> answer{-1};
+  std::thread process([&] { answer = h.server->shutdown.prepare(ShutdownWish{}) ? 1 : 0; });
+  std::string reply;
+  while (reply != "+OK\r\n") {
+    CHECK(answer == -1);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    reply = h.run("shutdown abort");
+  }
+  process.join();
+  CHECK(answer == 0);
+  REQUIRE(h.run("debug pause-cron 0") == "+OK\r\n");
+  CHECK(h.server->shutdown.prepare(ShutdownWish{}));
 }
 
 TEST_CASE("server: MONITOR shows what every client does, but not passwords or administration") {

@@ -159,8 +159,6 @@ constexpr struct {
     {"server_cpulist", ""},
     {"set-max-intset-entries", "512"},
     {"set-proc-title", "yes"},
-    {"shutdown-on-sigint", "default"},
-    {"shutdown-on-sigterm", "default"},
     {"shutdown-timeout", "10"},
     {"slave-announce-ip", ""},
     {"slave-announce-port", "0"},
