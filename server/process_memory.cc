@@ -7,8 +7,10 @@
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <iterator>
+#include <string>
 
 #include "server/cycle_clock.h"
 
@@ -139,7 +141,15 @@ std::string ProcessMemory::report() {
 }
 
 std::string_view ProcessMemory::allocator() {
-  return mallctl != nullptr ? "jemalloc" : "libc";
+  if (mallctl == nullptr) return "libc";
+  // As in Redis "jemalloc-5.3.0": of its version, "5.3.0-0-g54eaed1d8b56", what a person says.
+  static const std::string name = [] {
+    const char* version = nullptr;
+    size_t size = sizeof version;
+    if (mallctl("version", &version, &size, nullptr, 0) != 0) return std::string("jemalloc");
+    return "jemalloc-" + std::string(version, std::strcspn(version, "-"));
+  }();
+  return name;
 }
 
 uint64_t ProcessMemory::system_total() {

@@ -41,6 +41,7 @@ class ProcessMemory {
   static void purge();
   // The allocator's own account of itself, for a reader who knows it.
   static std::string report();
+  // "libc", or jemalloc with its version as in "jemalloc-5.3.0".
   static std::string_view allocator();
   // Of the machine; bytes.
   static uint64_t system_total();
