@@ -61,8 +61,8 @@ bool match_one(std::string_view pattern, std::size_t& at, char c, bool ignore_ca
 }  // namespace
 
 bool glob_match(std::string_view pattern, std::string_view text, bool ignore_case) {
-  // Of an empty text Redis looks at no byte of the pattern; "*" alone stands for everything.
-  if (text.empty()) return pattern.empty() || pattern == "*";
+  // For an empty text Redis looks at no byte of the pattern: not even "*" matches it.
+  if (text.empty()) return pattern.empty();
   constexpr std::size_t kNone = std::string_view::npos;
   std::size_t p = 0;
   std::size_t t = 0;

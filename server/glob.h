@@ -8,7 +8,9 @@
 
 namespace respcask::server {
 
-// Whether all of `text` matches `pattern`. `ignore_case` folds ASCII letters.
+// Whether all of `text` matches `pattern`. `ignore_case` folds ASCII letters. As in Redis nothing
+// but the empty pattern matches the empty text: where "*" is to stand for everything the caller
+// says so.
 bool glob_match(std::string_view pattern, std::string_view text, bool ignore_case = false);
 
 }  // namespace respcask::server

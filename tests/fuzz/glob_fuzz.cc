@@ -25,7 +25,7 @@ class PlainMatcher {
         ignore_case_(ignore_case),
         seen_((pattern.size() + 1) * (text.size() + 1)) {}
 
-  bool matches() { return pattern_ == "*" || matches(0, 0); }
+  bool matches() { return matches(0, 0); }
 
  private:
   bool matches(size_t p, size_t t) {

@@ -47,6 +47,20 @@ TEST_CASE("pubsub: messages reach channels first, then patterns, in each client'
   CHECK(h.run("spublish news x") == ":0\r\n");
 }
 
+TEST_CASE("pubsub: the channel without a name is one that no pattern matches, as in Redis") {
+  ProbeHarness h;
+  Client two(h);
+  two.run("psubscribe * **");
+  CHECK(h.run({"publish", "", "m"}) == ":0\r\n");
+  two.run({"psubscribe", ""});
+  CHECK(h.run({"publish", "", "m"}) == ":1\r\n");
+  CHECK(two.pushed() == "*4\r\n$8\r\npmessage\r\n$0\r\n\r\n$0\r\n\r\n$1\r\nm\r\n");
+  two.run({"subscribe", ""});
+  CHECK(h.run({"publish", "", "m"}) == ":2\r\n");
+  CHECK(h.run("pubsub channels *") == "*0\r\n");
+  CHECK(h.run("pubsub channels") == "*1\r\n$0\r\n\r\n");
+}
+
 TEST_CASE("pubsub: shard channels are a world of their own") {
   ProbeHarness h;
   Client shard(h), plain(h);
