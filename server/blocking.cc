@@ -13,25 +13,27 @@ void Waiter::set_arguments(std::span<const std::string_view> from) {
   args.assign(arguments.begin(), arguments.end());
 }
 
-bool end_wait(Waiter& waiter, Waiter::State state) {
+namespace {
+
+bool end(Waiter& waiter, Waiter::State state, std::string_view reply) {
   {
     std::lock_guard guard(waiter.mutex);
     if (waiter.state != Waiter::State::kWaiting) return false;
     waiter.state = state;
+    waiter.reply = reply;
   }
   waiter.link->resume();
   return true;
 }
 
+}  // namespace
+
+bool end_wait(Waiter& waiter, Waiter::State state) {
+  return end(waiter, state, {});
+}
+
 bool refuse_wait(Waiter& waiter, std::string_view error) {
-  {
-    std::lock_guard guard(waiter.mutex);
-    if (waiter.state != Waiter::State::kWaiting) return false;
-    waiter.state = Waiter::State::kRefused;
-    waiter.reply = error;
-  }
-  waiter.link->resume();
-  return true;
+  return end(waiter, Waiter::State::kRefused, error);
 }
 
 void Deadlines::start() {
