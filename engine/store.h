@@ -86,8 +86,8 @@ class Store {
   Result<SyncPoint> commit(const ShardSet& touched, const ShardSet& written);
 
   bool synced(SyncPoint point) const { return point <= synced_.load(std::memory_order_acquire); }
-  // Calls `wake` on the sync thread each time synced() has grown or a sync has failed. Set before
-  // the first commit.
+  // Calls `wake` on whichever thread syncs each time synced() has grown or a sync has failed. Set
+  // before the first commit; what was set before is called no more once this returns.
   void on_sync(std::function<void()> wake);
   // True once a write or a sync has failed: points not reached by then never will be.
   bool sync_failed() const { return sync_failed_.load(std::memory_order_acquire); }
@@ -201,10 +201,10 @@ class Store {
   std::atomic<SyncPoint> committed_{0};
   std::atomic<SyncPoint> synced_{0};
   std::atomic<bool> sync_failed_{false};
-  std::function<void()> on_sync_;
 
   std::atomic<SyncMode> sync_mode_{SyncMode::kEverySecond};
-  std::mutex sync_run_;  // one sync at a time
+  std::mutex sync_run_;            // one sync at a time
+  std::function<void()> on_sync_;  // under sync_run_
   std::unique_ptr<WorkerPool> sync_pool_;
 
   std::mutex threads_mutex_;  // guards what follows

@@ -11,7 +11,7 @@
 namespace respcask::engine {
 
 void Store::on_sync(std::function<void()> wake) {
-  std::lock_guard guard(threads_mutex_);  // for the threads that are running already
+  std::lock_guard no_sync(sync_run_);  // which would be calling the former one
   on_sync_ = std::move(wake);
 }
 

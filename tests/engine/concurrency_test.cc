@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <memory>
 #include <random>
 #include <string>
 #include <thread>
@@ -159,4 +160,22 @@ TEST_CASE("who works through a shard slice by slice lets a waiter in after the s
   worker.join();
   // None where nothing else runs; without making way it is hundreds for each.
   CHECK(waited <= 200);
+}
+
+TEST_CASE("who waited for syncs is told of none once somebody else does") {
+  Options options;
+  options.dir = "/store";
+  options.shards = 1;
+  StoreFixture fixture(FaultyFileSystem(), options);
+  std::atomic<bool> done{false};
+  std::thread syncer([&] {
+    while (!done) CHECK(fixture.store->sync());
+  });
+  for (int i = 0; i < 2000; ++i) {
+    auto told = std::make_unique<std::string>();
+    fixture.store->on_sync([&waiter = *told] { waiter += "told"; });
+    fixture.store->on_sync({});
+  }
+  done = true;
+  syncer.join();
 }
