@@ -5,16 +5,17 @@
 
 #include <pthread.h>
 
+#include <string>
 #include <thread>
 #include <utility>
 
 namespace respcask::engine {
 
-// `name`: at most 15 bytes, Linux keeps no more; outlives the start of the thread.
+// `name`: at most 15 bytes, Linux keeps no more.
 template <class Run>
-std::thread named_thread(const char* name, Run run) {
-  return std::thread([name, run = std::move(run)]() mutable {
-    pthread_setname_np(pthread_self(), name);
+std::thread named_thread(std::string name, Run run) {
+  return std::thread([name = std::move(name), run = std::move(run)]() mutable {
+    pthread_setname_np(pthread_self(), name.c_str());
     run();
   });
 }

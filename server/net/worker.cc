@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cassert>
 #include <memory>
+#include <string>
 #include <utility>
 
+#include "engine/named_thread.h"
 #include "server/crash_log.h"
 #include "server/log.h"
 #include "server/look_ahead.h"
@@ -59,12 +61,11 @@ Worker::~Worker() {
 }
 
 void Worker::start() {
-  thread_ = std::thread([this] { run(); });
+  thread_ = engine::named_thread("loop-" + std::to_string(index_), [this] { run(); });
 }
 
 void Worker::run() {
   thread_id_ = std::this_thread::get_id();
-  pthread_setname_np(pthread_self(), ("loop-" + std::to_string(index_)).c_str());
   const CrashStack crash_stack;
   turn_.emplace(server_);
   // A turn ends before the loop may sleep, and after it has looked at the sockets.
