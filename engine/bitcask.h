@@ -124,7 +124,8 @@ struct Options {
   // than twice.
   double merge_trigger = 0.30;
   double merge_stop = 0.27;
-  // A store that takes less is merged only when asked to, and so is a shard that takes a 16th of it.
+  // A store that takes less is merged only when asked to, and so is a shard that takes less than a
+  // 16th of it.
   std::uint64_t merge_least_bytes = std::uint64_t{64} << 20;
   // Read and written together; more when garbage piles up far above merge_trigger. 0: no limit.
   std::uint64_t merge_bytes_per_second = std::uint64_t{64} << 20;

@@ -5,12 +5,6 @@
 namespace respcask::engine {
 namespace {
 
-double share(const MergeCandidate& segment) {
-  return segment.total_bytes == 0
-             ? 0.0
-             : static_cast<double>(segment.dead_bytes) / static_cast<double>(segment.total_bytes);
-}
-
 uint64_t live(const MergeCandidate& segment) {
   return segment.total_bytes - segment.dead_bytes;
 }
@@ -26,29 +20,31 @@ MergeCandidate sum(std::span<const MergeCandidate> segments) {
   return sum;
 }
 
-double garbage(std::span<const MergeCandidate> segments) {
-  return share(sum(segments));
+double garbage(const MergeCandidate& segment) {
+  return segment.total_bytes == 0
+             ? 0.0
+             : static_cast<double>(segment.dead_bytes) / static_cast<double>(segment.total_bytes);
 }
 
 std::optional<MergeRun> pick_run(std::span<const MergeCandidate> segments,
                                  const MergeLimits& limits) {
   std::optional<size_t> best;
   for (size_t i = 0; i < segments.size(); ++i) {
-    if (!segments[i].mergeable || share(segments[i]) < limits.least_garbage) continue;
-    if (!best || share(segments[i]) > share(segments[*best])) best = i;
+    if (!segments[i].mergeable || garbage(segments[i]) < limits.least_garbage) continue;
+    if (!best || garbage(segments[i]) > garbage(segments[*best])) best = i;
   }
   if (!best) return std::nullopt;
 
   // A neighbour with far less garbage than the best would be copied for little, and will have more
   // of it later.
   constexpr double kNearlyAsMuch = 0.8;
-  const double least = std::max(limits.least_garbage, kNearlyAsMuch * share(segments[*best]));
+  const double least = std::max(limits.least_garbage, kNearlyAsMuch * garbage(segments[*best]));
   MergeRun run{*best, 1};
   uint64_t copied = live(segments[*best]);
   auto joins = [&](size_t i) {
     const MergeCandidate& segment = segments[i];
     if (!segment.mergeable || copied + live(segment) > limits.run_bytes) return false;
-    return share(segment) >= least || segment.total_bytes < limits.run_bytes / 16;
+    return garbage(segment) >= least || segment.total_bytes < limits.run_bytes / 16;
   };
   for (bool grown = true; grown;) {
     grown = false;

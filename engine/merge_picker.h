@@ -37,7 +37,7 @@ std::optional<MergeRun> pick_run(std::span<const MergeCandidate> segments,
 // Their bytes together; not mergeable.
 MergeCandidate sum(std::span<const MergeCandidate> segments);
 
-// Dead bytes by total bytes; 0 for an empty shard.
-double garbage(std::span<const MergeCandidate> segments);
+// Dead bytes by total bytes; 0 if it is empty.
+double garbage(const MergeCandidate& segment);
 
 }  // namespace respcask::engine

@@ -3,10 +3,10 @@
 // do.
 //
 // A bit is set when the page is written or read and corrected by a sweep that asks the system. It
-// is a hint: a set bit over a page that the kernel has dropped costs one blocking page fault (shard.h
-// says who asks again before it), a clear bit over a resident page one detour through a reader
-// thread. Any thread may set and test;
-// relaxed atomics are enough for a hint. Owned by its segment.
+// is a hint: a set bit over a page that the kernel has dropped costs one blocking page fault
+// (shard.h says who asks again before it), a clear bit over a resident page one detour through a
+// reader thread. Any thread may set and test; relaxed atomics are enough for a hint. Owned by its
+// segment.
 #pragma once
 
 #include <array>

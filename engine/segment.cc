@@ -140,7 +140,7 @@ Mapping Segment::map_contents() const {
   return mapping ? std::move(*mapping) : Mapping();  // if not, the wide one serves as well
 }
 
-bool Segment::ask_resident(uint64_t offset, uint64_t size) {
+bool Segment::still_resident(uint64_t offset, uint64_t size) {
   thread_local std::vector<uint8_t> pages;
   const uint64_t first_page = offset / ResidencyMap::kPageSize;
   const uint64_t begin = first_page * ResidencyMap::kPageSize;

@@ -78,8 +78,8 @@ class Segment {
   // True if the bytes are in memory, as far as we know.
   bool resident(uint64_t offset, uint64_t size) const { return residency_.resident(offset, size); }
   void set_resident(uint64_t offset, uint64_t size) { residency_.set(offset, size); }
-  // The same as the system says, which takes half a microsecond. With the shard's lock held.
-  bool ask_resident(uint64_t offset, uint64_t size);
+  // The same as the system says now, which takes half a microsecond. With the shard's lock held.
+  bool still_resident(uint64_t offset, uint64_t size);
   // Asks the system about the pages from `offset` on, the beginning of a page, of 2 MiB at most.
   // Returns where to go on; size() when there is no more to ask, or no answer. `gone` becomes true
   // if a page is not in memory that was taken to be.

@@ -50,8 +50,8 @@ ValueRead Shard::read(Location where, uint32_t value_size) {
   }
   const uint64_t size = kValueChecksumSize + uint64_t{value_size};
   if (!segment.resident(offset, size) ||
-      (in_doubt_.load(std::memory_order_relaxed) != 0 && !segment.ask_resident(offset, size))) {
-    in_doubt_.store(kSweepsInDoubt, std::memory_order_relaxed);
+      (sweeps_in_doubt_ != 0 && !segment.still_resident(offset, size))) {
+    sweeps_in_doubt_ = kSweepsInDoubt;
     return {ValueRead::State::kCold, {}};
   }
   auto value = checked_value(segment.bytes(), offset, value_size);
@@ -61,9 +61,11 @@ ValueRead Shard::read(Location where, uint32_t value_size) {
 }
 
 void Shard::swept(bool gone) {
-  const uint32_t before = in_doubt_.load(std::memory_order_relaxed);
-  const uint32_t now = gone ? kSweepsInDoubt : before - std::min(before, 1U);
-  in_doubt_.store(now, std::memory_order_relaxed);
+  if (gone) {
+    sweeps_in_doubt_ = kSweepsInDoubt;
+  } else if (sweeps_in_doubt_ != 0) {
+    --sweeps_in_doubt_;
+  }
 }
 
 void Shard::prefetch(const KeydirEntry& entry) const {

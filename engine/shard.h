@@ -247,7 +247,8 @@ class Shard {
   uint32_t take_slot(std::shared_ptr<Segment> segment);
   void drop_slot(uint32_t slot);
   std::string segment_path(uint64_t id, uint32_t generation) const;
-  // A sweep has asked for all pages. `gone`: some were not in memory that were taken to be.
+  // A sweep has asked for all pages. `gone`: some were not in memory that were taken to be. With
+  // the lock held.
   void swept(bool gone);
   // Takes a slice of what was dropped out of the live counts and frees it. Called without the lock,
   // which it takes for some microseconds at a time. True if there is more.
@@ -304,7 +305,7 @@ class Shard {
   // is soon untrue, and a page fault would keep the loop waiting: then the system is asked before
   // each read. How many sweeps have to find nothing of the kind before that ends.
   static constexpr uint32_t kSweepsInDoubt = 2;
-  std::atomic<uint32_t> in_doubt_{0};
+  uint32_t sweeps_in_doubt_ = 0;
 
   bool failed_ = false;
   std::atomic<uint64_t> damaged_records_{0};

@@ -51,6 +51,7 @@ void Store::refresh_residency(Shard& shard) {
       std::this_thread::sleep_for(200us);
     }
   }
+  std::lock_guard guard(shard);
   shard.swept(gone);
 }
 

@@ -134,7 +134,7 @@ bool Store::seal_garbage(Shard& shard, double least) {
       std::lock_guard guard(shard);
       if (shard.failed_) return false;
       const MergeCandidate active = merge_candidates(shard).back();
-      if (active.total_bytes == 0 || garbage({&active, 1}) < least) return false;
+      if (active.total_bytes == 0 || garbage(active) < least) return false;
       if (shard.may_roll()) return bool(shard.roll());
     }
     if (!commit(just_this, just_this)) return false;
@@ -212,7 +212,7 @@ bool Store::merge_worst_shard() {
   for (size_t i = 0; i < shards_.size(); ++i) {
     MergeState& state = merge_states_[i];
     if (now < state.paused_until) continue;
-    const double share = garbage({&sums[i], 1});
+    const double share = garbage(sums[i]);
     const double least = state.begun ? options.stop_garbage : options.trigger_garbage;
     const bool goes_on = share >= least && store_bytes >= options.least_bytes &&
                          sums[i].total_bytes >= options.least_bytes / 16;

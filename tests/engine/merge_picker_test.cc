@@ -29,8 +29,8 @@ class Model {
   }
 
   void merge() {
-    if (garbage(candidates()) < merge_.trigger_garbage) return;
-    while (garbage(candidates()) >= merge_.stop_garbage) {
+    if (garbage(sum(candidates())) < merge_.trigger_garbage) return;
+    while (garbage(sum(candidates())) >= merge_.stop_garbage) {
       limits_.run_bytes = total() / 24 * 5 / 4;
       const auto run = pick_run(candidates(), limits_);
       if (!run) return;
