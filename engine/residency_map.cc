@@ -58,19 +58,21 @@ void ResidencyMap::set(uint64_t offset, uint64_t size) {
   }
 }
 
-bool ResidencyMap::update(uint64_t first_page, std::span<const uint8_t> pages) {
-  bool gone = false;
+PageCounts ResidencyMap::update(uint64_t first_page, std::span<const uint8_t> pages) {
+  PageCounts counts;
   for (size_t i = 0; i < pages.size() && first_page + i < pages_; ++i) {
     const uint64_t page = first_page + i;
     const uint64_t bit = uint64_t{1} << (page % kBitsInWord);
     if (pages[i] != 0) {
-      make_word(page).fetch_or(bit, std::memory_order_relaxed);
+      const uint64_t before = make_word(page).fetch_or(bit, std::memory_order_relaxed);
+      counts.taken += (before & bit) != 0 ? 1 : 0;
     } else if (std::atomic<uint64_t>* bits = word(page)) {
       const uint64_t before = bits->fetch_and(~bit, std::memory_order_relaxed);
-      gone = gone || (before & bit) != 0;
+      counts.taken += (before & bit) != 0 ? 1 : 0;
+      counts.gone += (before & bit) != 0 ? 1 : 0;
     }
   }
-  return gone;
+  return counts;
 }
 
 }  // namespace respcask::engine

@@ -4,7 +4,7 @@
 //
 // A bit is set when the page is written or read and corrected by a sweep that asks the system. It
 // is a hint: a set bit over a page that the kernel has dropped costs one blocking page fault
-// (shard.h says who asks again before it), a clear bit over a resident page one detour through a
+// (residency_trust.h says who asks again before it), a clear bit over a resident page one detour through a
 // reader thread. Any thread may set and test; relaxed atomics are enough for a hint. Owned by its
 // segment.
 #pragma once
@@ -15,6 +15,8 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+
+#include "engine/residency_trust.h"
 
 namespace respcask::engine {
 
@@ -29,8 +31,8 @@ class ResidencyMap {
   bool resident(uint64_t offset, uint64_t size) const;
   void set(uint64_t offset, uint64_t size);
   // Takes over what the system says of the pages from `first_page` on; one byte a page, 1:
-  // resident. True if one that had its bit set is not.
-  bool update(uint64_t first_page, std::span<const uint8_t> pages);
+  // resident.
+  PageCounts update(uint64_t first_page, std::span<const uint8_t> pages);
 
   static constexpr uint64_t kPageSize = 4096;
 

@@ -2,12 +2,23 @@
 
 #include <algorithm>
 #include <cassert>
+#include <ctime>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
 namespace respcask::engine {
+namespace {
+
+// Some milliseconds behind, and read in a few nanoseconds.
+int64_t coarse_clock_ms() {
+  std::timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+}
+
+}  // namespace
 
 Segment::Segment(FileSystem& files, std::string path, SegmentHeader header,
                  std::unique_ptr<File> file, Mapping mapping, uint64_t size)
@@ -140,16 +151,27 @@ Mapping Segment::map_contents() const {
   return mapping ? std::move(*mapping) : Mapping();  // if not, the wide one serves as well
 }
 
-bool Segment::still_resident(uint64_t offset, uint64_t size) {
+bool Segment::still_resident(uint64_t offset, uint64_t size, int64_t age_ms, uint64_t& gone) {
+  thread_local RecentlyAsked asked;
   thread_local std::vector<uint8_t> pages;
+  const int64_t now_ms = coarse_clock_ms();
   const uint64_t first_page = offset / ResidencyMap::kPageSize;
+  const uint64_t end_page = (offset + size - 1) / ResidencyMap::kPageSize + 1;
+  const uint64_t base = uint64_t{identity_} << 32;
+  uint64_t page = first_page;
+  while (page < end_page && asked.has(base + page, now_ms, age_ms)) ++page;
+  if (page == end_page) return true;
   const uint64_t begin = first_page * ResidencyMap::kPageSize;
   if (!mapping_.resident(begin, offset + size - begin, pages)) return true;
-  residency_.update(first_page, pages);
-  return std::find(pages.begin(), pages.end(), 0) == pages.end();
+  gone += residency_.update(first_page, pages).gone;
+  for (page = first_page; page < end_page; ++page) {
+    if (pages[page - first_page] == 0) return false;
+    asked.add(base + page, now_ms);
+  }
+  return true;
 }
 
-uint64_t Segment::refresh_residency(uint64_t offset, bool& gone) {
+uint64_t Segment::refresh_residency(uint64_t offset, PageCounts& counts) {
   // The system answers with the process's map locked, which keeps every loop waiting that is just
   // asking for memory, or faults a page in.
   constexpr uint64_t kMost = uint64_t{2} << 20;
@@ -157,7 +179,9 @@ uint64_t Segment::refresh_residency(uint64_t offset, bool& gone) {
   const uint64_t length = std::min(kMost, end - offset);
   std::vector<uint8_t> pages;
   if (!mapping_.resident(offset, length, pages)) return end;
-  if (residency_.update(offset / ResidencyMap::kPageSize, pages)) gone = true;
+  const PageCounts found = residency_.update(offset / ResidencyMap::kPageSize, pages);
+  counts.taken += found.taken;
+  counts.gone += found.gone;
   return offset + length;
 }
 

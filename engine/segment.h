@@ -78,12 +78,13 @@ class Segment {
   // True if the bytes are in memory, as far as we know.
   bool resident(uint64_t offset, uint64_t size) const { return residency_.resident(offset, size); }
   void set_resident(uint64_t offset, uint64_t size) { residency_.set(offset, size); }
-  // The same as the system says now, which takes half a microsecond. With the shard's lock held.
-  bool still_resident(uint64_t offset, uint64_t size);
+  // The same as the system says now, which takes half a microsecond, or said to this thread at most
+  // `age_ms` ago. With the shard's lock held. Adds the pages that have gone to `gone`.
+  bool still_resident(uint64_t offset, uint64_t size, int64_t age_ms, uint64_t& gone);
   // Asks the system about the pages from `offset` on, the beginning of a page, of 2 MiB at most.
-  // Returns where to go on; size() when there is no more to ask, or no answer. `gone` becomes true
-  // if a page is not in memory that was taken to be.
-  uint64_t refresh_residency(uint64_t offset, bool& gone);
+  // Returns where to go on; size() when there is no more to ask, or no answer. Adds the pages asked
+  // about to `counts`.
+  uint64_t refresh_residency(uint64_t offset, PageCounts& counts);
   // What it says: a byte for each page, 1 for one that is in memory. Empty if it does not say.
   std::vector<uint8_t> ask_residency() const;
 

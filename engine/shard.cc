@@ -50,8 +50,7 @@ ValueRead Shard::read(Location where, uint32_t value_size) {
   }
   const uint64_t size = kValueChecksumSize + uint64_t{value_size};
   if (!segment.resident(offset, size) ||
-      (sweeps_in_doubt_ != 0 && !segment.still_resident(offset, size))) {
-    sweeps_in_doubt_ = kSweepsInDoubt;
+      (!residency_trust_.trusts_bits() && !still_resident(segment, offset, size))) {
     return {ValueRead::State::kCold, {}};
   }
   auto value = checked_value(segment.bytes(), offset, value_size);
@@ -60,12 +59,12 @@ ValueRead Shard::read(Location where, uint32_t value_size) {
   return {ValueRead::State::kDamaged, {}};
 }
 
-void Shard::swept(bool gone) {
-  if (gone) {
-    sweeps_in_doubt_ = kSweepsInDoubt;
-  } else if (sweeps_in_doubt_ != 0) {
-    --sweeps_in_doubt_;
-  }
+bool Shard::still_resident(Segment& segment, uint64_t offset, uint64_t size) {
+  uint64_t gone = 0;
+  const bool resident =
+      segment.still_resident(offset, size, residency_trust_.good_for_ms(), gone);
+  residency_trust_.add_gone(gone);
+  return resident;
 }
 
 void Shard::prefetch(const KeydirEntry& entry) const {

@@ -36,6 +36,7 @@
 #include "engine/location.h"
 #include "engine/options.h"
 #include "engine/pending_log.h"
+#include "engine/residency_trust.h"
 #include "engine/result.h"
 #include "engine/segment.h"
 #include "engine/shard_set.h"
@@ -247,9 +248,7 @@ class Shard {
   uint32_t take_slot(std::shared_ptr<Segment> segment);
   void drop_slot(uint32_t slot);
   std::string segment_path(uint64_t id, uint32_t generation) const;
-  // A sweep has asked for all pages. `gone`: some were not in memory that were taken to be. With
-  // the lock held.
-  void swept(bool gone);
+  bool still_resident(Segment& segment, uint64_t offset, uint64_t size);
   // Takes a slice of what was dropped out of the live counts and frees it. Called without the lock,
   // which it takes for some microseconds at a time. True if there is more.
   bool collect_garbage();
@@ -301,11 +300,7 @@ class Shard {
   bool directory_unsynced_ = false;
   uint64_t commit_point_ = 0;  // the store's sync point of the last commit here
 
-  // While values are read from the disk, or the system takes pages back, what is known of residency
-  // is soon untrue, and a page fault would keep the loop waiting: then the system is asked before
-  // each read. How many sweeps have to find nothing of the kind before that ends.
-  static constexpr uint32_t kSweepsInDoubt = 2;
-  uint32_t sweeps_in_doubt_ = 0;
+  ResidencyTrust residency_trust_;
 
   bool failed_ = false;
   std::atomic<uint64_t> damaged_records_{0};

@@ -34,7 +34,7 @@ void Store::refresh_residency(Shard& shard) {
   }
   constexpr uint64_t kPauseEvery = uint64_t{2} << 20;
   uint64_t asked = 0;
-  bool gone = false;
+  PageCounts counts;
   for (const auto& segment : segments) {
     const uint64_t end = segment->size();  // the active one grows meanwhile
     for (uint64_t at = 0; at < end;) {
@@ -43,7 +43,7 @@ void Store::refresh_residency(Shard& shard) {
       {
         // It changes mappings, on this thread or merge's.
         std::lock_guard no_settling(settle_run_);
-        at = segment->refresh_residency(from, gone);
+        at = segment->refresh_residency(from, counts);
       }
       asked += at - from;
       if (asked < kPauseEvery) continue;
@@ -52,7 +52,7 @@ void Store::refresh_residency(Shard& shard) {
     }
   }
   std::lock_guard guard(shard);
-  shard.swept(gone);
+  shard.residency_trust_.swept(counts, std::chrono::steady_clock::now());
 }
 
 // Gives sealed segments that a sync has covered their final mapping and their hint. Only here does

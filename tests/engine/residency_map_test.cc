@@ -5,6 +5,7 @@
 #include <thread>
 #include <vector>
 
+using respcask::engine::PageCounts;
 using respcask::engine::ResidencyMap;
 
 namespace {
@@ -21,7 +22,9 @@ TEST_CASE("a page is resident once it was set, until the system says otherwise")
   CHECK(map.resident(0, 2 * kPage));
   CHECK_FALSE(map.resident(0, 2 * kPage + 1));
   const std::vector<uint8_t> gone = {1, 0, 0};
-  map.update(0, gone);
+  const PageCounts counts = map.update(0, gone);
+  CHECK(counts.taken == 2);
+  CHECK(counts.gone == 1);
   CHECK(map.resident(0, kPage));
   CHECK_FALSE(map.resident(kPage, 1));
 }

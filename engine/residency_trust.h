@@ -1,0 +1,91 @@
+// Residency trust: how long the system's word on what is in memory is good for.
+//
+// A residency bit may be untrue: the kernel has dropped the page since it was set, and whoever
+// reads it meets a page fault. How often that happens follows from how fast pages go, which the
+// sweeps of a shard measure (ResidencyTrust, one a shard, guarded by its lock). Where few go, the
+// bits are taken at their word. Where many do, the system is asked before a read unless it was
+// asked about the page a moment ago (RecentlyAsked, one a thread), so that about one read in 200
+// meets a fault, however fast pages go.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdint>
+
+namespace respcask::engine {
+
+// Pages that were taken to be in memory when the system was asked, and those of them that were not.
+struct PageCounts {
+  uint64_t taken = 0;
+  uint64_t gone = 0;
+};
+
+class ResidencyTrust {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  // Pages were found gone by a read, between sweeps.
+  void add_gone(uint64_t pages) { gone_ += pages; }
+
+  // A sweep that has asked for all pages ends.
+  void swept(const PageCounts& counts, Clock::time_point now) {
+    const uint64_t gone = gone_ + counts.gone;
+    const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(now - swept_at_);
+    swept_at_ = now;
+    gone_ = 0;
+    // No page is taken for resident longer than the whole sweep without being asked about.
+    trusts_bits_ = gone * kReadsAFault <= counts.taken;
+    if (trusts_bits_) return;
+    const auto taken = static_cast<double>(std::max<uint64_t>(counts.taken, 1));
+    const double share_gone = static_cast<double>(gone) / taken;
+    good_for_ms_ = static_cast<int64_t>(static_cast<double>(since.count()) /
+                                        (static_cast<double>(kReadsAFault) * share_gone));
+  }
+
+  // False: ask about pages that were not asked about for good_for_ms().
+  bool trusts_bits() const { return trusts_bits_; }
+  int64_t good_for_ms() const { return good_for_ms_; }
+
+ private:
+  static constexpr uint64_t kReadsAFault = 200;
+
+  bool trusts_bits_ = true;
+  int64_t good_for_ms_ = 0;
+  uint64_t gone_ = 0;
+  Clock::time_point swept_at_ = Clock::now();
+};
+
+// The pages that the system said are in memory, and when. Forgets one for another; 256 KiB, which
+// are not touched while all is trusted.
+class RecentlyAsked {
+ public:
+  // `page`: of any segment. True if add() was called for it in the last `age_ms` before `now_ms`.
+  bool has(uint64_t page, int64_t now_ms, int64_t age_ms) const {
+    const uint64_t hash = hash_of(page);
+    const uint64_t entry = entries_[hash >> (64 - kIndexBits)];
+    const uint64_t age = (static_cast<uint64_t>(now_ms) - entry) & kTimeMask;
+    return tag_of(entry) == tag_of(hash) && age <= static_cast<uint64_t>(age_ms);
+  }
+  void add(uint64_t page, int64_t now_ms) {
+    const uint64_t hash = hash_of(page);
+    entries_[hash >> (64 - kIndexBits)] =
+        (hash & ~kTimeMask) | (static_cast<uint64_t>(now_ms) & kTimeMask);
+  }
+
+ private:
+  static constexpr int kIndexBits = 15;
+  static constexpr uint64_t kTimeMask = (uint64_t{1} << 24) - 1;  // more than four hours
+
+  // One to one, so that nothing is taken for something else but by the bits that the time covers.
+  static uint64_t hash_of(uint64_t page) {
+    page *= 0x9E3779B97F4A7C15;
+    page ^= page >> 32;
+    return page * 0x9E3779B97F4A7C15;
+  }
+  static uint64_t tag_of(uint64_t entry) { return entry & ~kTimeMask; }
+
+  std::array<uint64_t, size_t{1} << kIndexBits> entries_{};
+};
+
+}  // namespace respcask::engine
