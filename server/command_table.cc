@@ -84,19 +84,47 @@ bool same_name(std::string_view text, std::string_view name) {
   return true;
 }
 
-// Setting bit 5 of each byte makes letters lower case and maps the same name to the same hash,
-// which is all that is asked; what else it maps together is told apart by same_name. Names begin
-// and end differently enough for eight bytes at either end to do.
-size_t hash_name(std::string_view name) {
-  constexpr uint64_t kLowerBits = 0x2020202020202020;
-  uint64_t head = 0, tail = 0;
-  const size_t n = std::min<size_t>(name.size(), 8);
-  std::memcpy(&head, name.data(), n);
-  std::memcpy(&tail, name.data() + (name.size() - n), n);
-  const uint64_t mixed = ((head | kLowerBits) * 0x9e3779b97f4a7c15) ^
-                         ((tail | kLowerBits) * 0xc2b2ae3d27d4eb4f) ^ name.size();
+constexpr uint64_t kCaseBits = 0x2020202020202020;
+
+}  // namespace
+
+// Bit 5 is what tells the cases of a letter apart.
+CommandTable::Name::Name(std::string_view text) : size(text.size()) {
+  const size_t n = std::min<size_t>(size, sizeof head);
+  std::memcpy(&head, text.data(), n);
+  std::memcpy(&tail, text.data() + (size - n), n);
+}
+
+// Names begin and end differently enough for eight bytes at either end to do.
+size_t CommandTable::Name::hash() const {
+  const uint64_t mixed = ((head | kCaseBits) * 0x9e3779b97f4a7c15) ^
+                         ((tail | kCaseBits) * 0xc2b2ae3d27d4eb4f) ^ size;
   return static_cast<size_t>(mixed ^ mixed >> 32);
 }
+
+CommandTable::Slot::Slot(std::string_view lower_case, const TableEntry* found)
+    : text(lower_case), name(lower_case), entry(found) {
+  const auto case_bits = [](uint64_t bytes) {
+    uint64_t bits = 0;
+    for (int shift = 0; shift < 64; shift += 8) {
+      const char c = static_cast<char>(bytes >> shift);
+      if (c >= 'a' && c <= 'z') bits |= uint64_t{0x20} << shift;
+    }
+    return bits;
+  };
+  head_case = case_bits(name.head);
+  tail_case = case_bits(name.tail);
+}
+
+bool CommandTable::Slot::is(const Name& other, std::string_view other_text) const {
+  if (name.size != other.size || ((name.head ^ other.head) & ~head_case) != 0 ||
+      ((name.tail ^ other.tail) & ~tail_case) != 0) {
+    return false;
+  }
+  return name.size <= 2 * sizeof name.head || same_name(other_text, text);
+}
+
+namespace {
 
 uint32_t implied_categories(uint32_t flags) {
   uint32_t categories = 0;
@@ -198,15 +226,16 @@ CommandTable::CommandTable(std::span<const std::pair<std::string, std::string>> 
 }
 
 void CommandTable::insert(std::string_view name, const TableEntry* entry) {
-  size_t slot = hash_name(name) & (slots_.size() - 1);
+  size_t slot = Name(name).hash() & (slots_.size() - 1);
   while (slots_[slot].entry != nullptr) slot = (slot + 1) & (slots_.size() - 1);
-  slots_[slot] = {name, entry};
+  slots_[slot] = Slot(name, entry);
 }
 
-const TableEntry* CommandTable::find(std::string_view name) const {
-  size_t slot = hash_name(name) & (slots_.size() - 1);
+const TableEntry* CommandTable::find(std::string_view text) const {
+  const Name name(text);
+  size_t slot = name.hash() & (slots_.size() - 1);
   for (; slots_[slot].entry != nullptr; slot = (slot + 1) & (slots_.size() - 1)) {
-    if (same_name(name, slots_[slot].name)) return slots_[slot].entry;
+    if (slots_[slot].is(name, text)) return slots_[slot].entry;
   }
   return nullptr;
 }

@@ -52,8 +52,25 @@ class CommandTable {
   size_t size() const { return entries_.size(); }
 
  private:
+  // A name as words that compare at once: its first and its last eight bytes.
+  struct Name {
+    Name() = default;
+    explicit Name(std::string_view text);
+    size_t hash() const;  // the same for upper and lower case
+
+    uint64_t head = 0;
+    uint64_t tail = 0;
+    size_t size = 0;
+  };
   struct Slot {
-    std::string_view name;  // lower case
+    Slot() = default;
+    Slot(std::string_view lower_case, const TableEntry* entry);
+    bool is(const Name& other, std::string_view other_text) const;
+
+    std::string_view text;  // lower case
+    Name name;
+    uint64_t head_case = 0;  // bits of the words that tell upper from lower case
+    uint64_t tail_case = 0;
     const TableEntry* entry = nullptr;
   };
   void add_family(std::span<const Command> rows);

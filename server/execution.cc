@@ -16,21 +16,21 @@ engine::ShardSet find_shards(Turn& turn, const Session& session, const TableEntr
   scratch.positions.clear();
   scratch.keys.clear();
   engine::ShardSet shards;
-  Server& server = turn.server;
+  const Server& server = turn.server;
+  const auto add = [&](const KeyPosition& position) {
+    const std::string_view name = args[static_cast<size_t>(position.index)];
+    shards.add(scratch.keys.emplace_back(server.key(name, session.db)).shard);
+  };
   bool good = true;
   if (command.single_key && args.size() > 1) {
-    scratch.positions.push_back({1, 0});
+    add(scratch.positions.emplace_back(KeyPosition{1, 0}));
   } else if (!command.row->keys.empty()) {
     // The specifications name what COMMAND GETKEYS is to name, such as one STORE of several; the
     // row's own finder, where there is one, whatever the handler may touch.
     const KeyFinder finder = command.row->find_keys;
     good = finder != nullptr ? finder(args, scratch.positions)
                              : find_keys(command, args, scratch.positions);
-  }
-  for (const KeyPosition& position : scratch.positions) {
-    const KeyRef& key = scratch.keys.emplace_back(
-        server.key(args[static_cast<size_t>(position.index)], session.db));
-    shards.add(key.shard);
+    for (const KeyPosition& position : scratch.positions) add(position);
   }
   if (!good || (command.flags & kAllShards) != 0) {
     shards = engine::ShardSet::first(server.store.shard_count());

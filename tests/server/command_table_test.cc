@@ -39,6 +39,28 @@ TEST_CASE("command table: every row says what Redis 7.0.15 says") {
   }
 }
 
+TEST_CASE("command table: a name is found in any case, and nothing else for it") {
+  const CommandTable table;
+  for (const TableEntry* entry : table.commands()) {
+    std::string name(entry->row->name);
+    CAPTURE(name);
+    CHECK(table.find(name) == entry);
+    CHECK(table.find(name + " ") == nullptr);
+    for (char& c : name) {
+      const bool letter = c >= 'a' && c <= 'z';
+      // Another case if it is a letter.
+      c = static_cast<char>(c ^ 0x20);
+      CHECK((table.find(name) == entry) == letter);
+      c = static_cast<char>(c ^ 0x20);
+      c = static_cast<char>(c ^ 0x80);
+      CHECK(table.find(name) == nullptr);
+      c = static_cast<char>(c ^ 0x80);
+    }
+    for (char& c : name) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    CHECK(table.find(name) == entry);
+  }
+}
+
 TEST_CASE("command table: rows agree with themselves") {
   const CommandTable table;
   std::set<std::string> names;
