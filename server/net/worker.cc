@@ -210,9 +210,12 @@ void Worker::drain_inbox() {
 
 void Worker::take_pushed(Connection& connection, std::string& to) {
   std::lock_guard guard(inbox_mutex_);
-  to += connection.mail().pushed;
-  connection.mail().pushed.clear();
-  connection.mail().pushed.shrink_to_fit();
+  std::string pushed = std::exchange(connection.mail().pushed, {});
+  if (to.empty()) {
+    to = std::move(pushed);
+  } else {
+    to += pushed;
+  }
 }
 
 void Worker::forget(Connection& connection) {
