@@ -76,8 +76,35 @@ void Worker::run() {
   });
   uv_timer_start(
       &timer_, [](uv_timer_t* timer) { worker_of(timer).on_tick(); }, kTickMs, kTickMs);
-  uv_run(&loop_, UV_RUN_DEFAULT);
+  run_loop();
   turn_.reset();
+}
+
+// As uv_run() by itself, but a loop that had work asks for more for a moment before it sleeps: to be
+// put to sleep and woken costs the loop and the client that wakes it more than that. Where the
+// moment is soon over in vain again and again it is left out, ever more often.
+void Worker::run_loop() {
+  constexpr uint64_t kMomentNs = 10'000;
+  constexpr uint32_t kMostSkipped = 64;
+  uint32_t skip = 0;     // sleeps before the next try
+  uint32_t skipped = 0;  // the last time
+  for (bool alive = true; alive;) {
+    const uint64_t turn = turn_number_;
+    if (skip > 0) {
+      --skip;
+    } else {
+      const uint64_t begin = uv_hrtime();
+      do {
+        alive = uv_run(&loop_, UV_RUN_NOWAIT) != 0;
+      } while (alive && turn_number_ == turn && uv_hrtime() - begin < kMomentNs);
+      if (turn_number_ != turn) {
+        skipped = 0;
+        continue;
+      }
+      skip = skipped = std::min(2 * skipped + 1, kMostSkipped);
+    }
+    if (alive) alive = uv_run(&loop_, UV_RUN_ONCE) != 0;
+  }
 }
 
 void Worker::stop() {

@@ -112,6 +112,7 @@ class Worker {
   };
 
   void run();
+  void run_loop();
   void wake();
   void begin_turn();
   void end_turn();
