@@ -3,7 +3,6 @@
 #include <malloc.h>
 #include <sys/mman.h>
 
-#include <array>
 #include <cassert>
 #include <cstdlib>
 #include <cstring>
@@ -31,7 +30,7 @@ struct CompactHeap::State {
     size_t in_last = 0;  // blocks in chunks.back(); the others are full
   };
 
-  std::array<Size, kMaxQuanta + 1> sizes;  // by quanta
+  std::vector<Size> sizes;  // by quanta, as far as there are any
   std::vector<char*> regions;
   std::vector<char*> warm;  // empty chunks
   std::vector<char*> cold;  // empty chunks without memory
@@ -93,6 +92,7 @@ void* CompactHeap::allocate(size_t quanta) {
     if (block == nullptr) throw std::bad_alloc();
     state_->large_bytes += bytes;
   } else {
+    if (quanta >= state_->sizes.size()) state_->sizes.resize(quanta + 1);
     State::Size& size = state_->sizes[quanta];
     if (size.chunks.empty() || (size.in_last + 1) * bytes > kChunk) {
       size.chunks.push_back(state_->take_chunk());
@@ -150,7 +150,8 @@ bool CompactHeap::release_region() {
 
 size_t CompactHeap::memory_bytes() const {
   if (!state_) return malloc_bytes_;
-  size_t bytes = malloc_usable_size(state_.get()) + state_->block_bytes;
+  size_t bytes = malloc_usable_size(state_.get()) + state_->block_bytes +
+                 state_->sizes.capacity() * sizeof(State::Size);
   for (const auto* chunks : {&state_->regions, &state_->warm, &state_->cold}) {
     bytes += chunks->capacity() * sizeof(char*);
   }

@@ -6,7 +6,9 @@ namespace respcask::engine {
 
 void PendingLog::add_block(size_t at_least) {
   Block block;
-  block.capacity = std::max(at_least, kBlockSize);
+  const size_t ordinary =
+      blocks_.empty() ? kFirstBlock : std::min(2 * blocks_.back().capacity, kBlockSize);
+  block.capacity = std::max(at_least, ordinary);
   block.bytes = std::make_unique_for_overwrite<char[]>(block.capacity);
   capacity_ += block.capacity;
   blocks_.push_back(std::move(block));
@@ -34,11 +36,15 @@ const std::vector<std::string_view>& PendingLog::pieces() {
 }
 
 void PendingLog::clear() {
-  const bool keep = !blocks_.empty() && blocks_.front().capacity == kBlockSize;
-  blocks_.erase(blocks_.begin() + (keep ? 1 : 0), blocks_.end());
-  if (keep) blocks_.front().size = 0;
-  capacity_ = keep ? kBlockSize : 0;
+  Block kept;
+  for (Block& block : blocks_) {
+    if (block.capacity <= kBlockSize && block.capacity > kept.capacity) kept = std::move(block);
+  }
+  blocks_.clear();
+  kept.size = 0;
+  capacity_ = kept.capacity;
   size_ = 0;
+  if (kept.capacity != 0) blocks_.push_back(std::move(kept));
 }
 
 }  // namespace respcask::engine

@@ -41,14 +41,17 @@ class PendingLog {
   // All of it, in order.
   const std::vector<std::string_view>& pieces();
 
-  // Forgets the bytes; keeps one block of ordinary size for the next ones.
+  // Forgets the bytes; keeps the largest block of ordinary size for the next ones.
   void clear();
 
   // Heap bytes held.
   size_t memory_bytes() const { return capacity_; }
 
  private:
-  static constexpr size_t kBlockSize = 64 * 1024;  // some hundred small records, one cache's worth
+  // Each block is twice as large as the one before, up to some hundred small records, a cache's
+  // worth: a shard that takes little at a time does with little.
+  static constexpr size_t kFirstBlock = 4 * 1024;
+  static constexpr size_t kBlockSize = 64 * 1024;
 
   struct Block {
     std::unique_ptr<char[]> bytes;

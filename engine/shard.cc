@@ -243,6 +243,14 @@ Result<void> Shard::write_pending() {
   return {};
 }
 
+void Shard::drop_slice(Garbage& item) {
+  const auto drop = [this](std::string_view key, const KeydirEntry& entry) {
+    drop_entry(entry, key.size());
+  };
+  item.cursor = item.database->keys.scan(item.cursor, drop);
+  item.counted = item.cursor == 0;
+}
+
 bool Shard::collect_garbage() {
   constexpr int kPagesASlice = 32;  // some 10 µs under the lock
   Garbage item;
@@ -250,13 +258,7 @@ bool Shard::collect_garbage() {
     std::unique_lock guard(mutex_);
     if (garbage_.empty()) return false;
     Garbage& front = garbage_.front();
-    for (int i = 0; i < kPagesASlice && front.database && !front.counted; ++i) {
-      front.cursor = front.database->keys.scan(
-          front.cursor, [this](std::string_view key, const KeydirEntry& entry) {
-            drop_entry(entry, key.size());
-          });
-      front.counted = front.cursor == 0;
-    }
+    for (int i = 0; i < kPagesASlice && front.database && !front.counted; ++i) drop_slice(front);
     if (front.database && !front.counted) {
       guard.unlock();
       make_way();

@@ -252,6 +252,8 @@ class Shard {
   // Takes a slice of what was dropped out of the live counts and frees it. Called without the lock,
   // which it takes for some microseconds at a time. True if there is more.
   bool collect_garbage();
+  // Takes a page of a dropped database out of the live counts.
+  void drop_slice(Garbage& item);
   void write_namespace(uint32_t db, uint64_t id, uint64_t retired_plus_one);
   void report_damage(const Segment& segment, uint64_t offset);
 

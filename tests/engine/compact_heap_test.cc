@@ -42,6 +42,13 @@ TEST_CASE("an empty compact heap holds no memory") {
   CHECK_FALSE(heap.release_region());
 }
 
+TEST_CASE("a compact heap of one small block takes little more than that") {
+  CompactHeap heap;
+  void* block = heap.allocate(4);
+  CHECK(heap.memory_bytes() < 4 * CompactHeap::kQuantum + 500);
+  CHECK_FALSE(heap.free(block, 4));
+}
+
 TEST_CASE("the last block of a size moves to where one is freed") {
   CompactHeap heap;
   void* a = heap.allocate(3);

@@ -91,6 +91,23 @@ TEST_CASE("flushing a database empties it for good, in one small record") {
   CHECK(fixture.contents() == std::map<std::string, std::string>{{"new", "1"}});
 }
 
+TEST_CASE("a database of few keys is freed when it is flushed") {
+  StoreFixture fixture;
+  for (int i = 0; i < 1000; ++i) fixture.put("key" + std::to_string(i), "value");
+  fixture.flush(0);
+  ShardStats sum;
+  for (uint32_t i = 0; i < fixture.store->shard_count(); ++i) {
+    std::lock_guard guard(fixture.store->shard(i));
+    const ShardStats one = fixture.store->shard(i).stats();
+    sum.garbage += one.garbage;
+    sum.garbage_freed += one.garbage_freed;
+    sum.live_bytes += one.live_bytes;
+  }
+  CHECK(sum.garbage == 0);
+  CHECK(sum.garbage_freed == fixture.store->shard_count());
+  CHECK(sum.live_bytes == 0);
+}
+
 TEST_CASE("swapped databases stay swapped") {
   StoreFixture fixture;
   fixture.put("a", "zero", 0);
