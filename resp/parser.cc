@@ -31,6 +31,11 @@ void Parser::reset() {
   error_.clear();
 }
 
+size_t Parser::argument_bytes() {
+  for (; summed_args_ < args_.size(); ++summed_args_) summed_bytes_ += args_[summed_args_].size();
+  return summed_bytes_;
+}
+
 size_t Parser::heap_bytes() const {
   const size_t quoted = quoted_words_.capacity();
   return args_.capacity() * sizeof(std::string_view) + (quoted > 15 ? quoted + 1 : 0);
@@ -58,6 +63,7 @@ void Parser::begin() {
   start_line(0);
   wanted_ = 0;
   missing_args_ = 0;
+  summed_args_ = summed_bytes_ = 0;
   args_.clear();
   if (args_.capacity() > kKeptArgs) std::vector<std::string_view>().swap(args_);
   if (quoted_words_.capacity() > kKeptQuotedBytes) std::string().swap(quoted_words_);

@@ -74,6 +74,11 @@ class Parser {
   // After kCommand or kEmpty: bytes of `unread` that the command took.
   size_t consumed() const { return position_; }
 
+  // After kNeedMore: bytes of `unread` that belong to complete arguments, with their headers; 0
+  // after anything else. Then how long these arguments are, each of which is looked at once.
+  size_t taken() const { return state_ == State::kDone ? 0 : position_; }
+  size_t argument_bytes();
+
   // After kError: the reply, for Writer::error, without the leading '-' and the line end; for
   // example "ERR Protocol error: invalid bulk length". Holds until reset().
   std::string_view error() const { return error_; }
@@ -120,6 +125,8 @@ class Parser {
   size_t bulk_bytes_ = 0;       // Length of the bulk whose body is being read.
   const char* base_ = nullptr;  // The command's first byte, as args_ was built on.
   std::vector<std::string_view> args_;
+  size_t summed_args_ = 0;    // Of args_, how many argument_bytes() has looked at,
+  size_t summed_bytes_ = 0;   // and what they came to.
   std::string quoted_words_;  // What inline words with quotes decode to.
   std::string error_;
 };

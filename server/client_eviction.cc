@@ -22,10 +22,12 @@ bool evict_clients(Server& server, WorkerStats& stats, uint64_t limit, const Ses
     for (const auto& [id, session] : sessions) {
       if (!session->evicted) total += client_memory(*session);
     }
+    server.client_memory.looked(true);
     if (total <= limit) return;
     std::vector<std::pair<size_t, Session*>> by_size;
     for (const auto& [id, session] : sessions) {
-      if (!session->no_evict && !session->evicted) by_size.emplace_back(client_memory(*session), session);
+      if (!session->no_evict && !session->evicted)
+        by_size.emplace_back(client_memory(*session), session);
     }
     std::sort(by_size.begin(), by_size.end(),
               [](const auto& a, const auto& b) { return a.first > b.first; });
@@ -42,6 +44,7 @@ bool evict_clients(Server& server, WorkerStats& stats, uint64_t limit, const Ses
         session->carrier.close(false);
       }
     }
+    server.client_memory.looked(total <= limit);
   });
   return self_too;
 }

@@ -1,11 +1,14 @@
 // Client eviction: disconnecting the largest clients while all of them together take more memory
 // than maxmemory-clients.
 //
-// Who looks adds up all sessions, under their registry's lock. So a connection looks only when it
-// has itself grown by a good part of the bound since it looked last, and the maintenance thread
-// looks now and then for all. CLIENT NO-EVICT spares a client, though it counts. Any thread.
+// While there is such a bound each connection tells ClientMemory, at the end of a turn and when it
+// has read, by how much its client has grown. Who finds the sum above the bound looks at all
+// sessions, under their registry's lock, and so does the maintenance thread now and then, which
+// covers for clients that have not told yet. CLIENT NO-EVICT spares a client, though it counts. Any
+// thread.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -24,20 +27,39 @@ uint64_t client_memory_limit(const Config& config);
 // is one of them.
 bool evict_clients(Server& server, WorkerStats& stats, uint64_t limit, const Session* self);
 
-// When a connection is to look.
-class ClientGrowth {
+// What all clients take, as far as their connections have told.
+class ClientMemory {
  public:
-  // True if it has grown by enough to look. `bytes`: of the client, now.
-  bool worth_a_look(size_t bytes, uint64_t limit) {
-    constexpr uint64_t kLooks = 64;  // of a client that comes to take all of the bound
-    if (bytes < looked_at_) looked_at_ = bytes;
-    if (bytes < looked_at_ + limit / kLooks) return false;
-    looked_at_ = bytes;
-    return true;
+  // What one client is known to take; its connection's own.
+  using Share = size_t;
+
+  // The client takes `bytes` now; 0 when it leaves.
+  void set(Share& share, size_t bytes) {
+    if (bytes == share) return;
+    sum_.fetch_add(static_cast<int64_t>(bytes) - static_cast<int64_t>(share),
+                   std::memory_order_relaxed);
+    share = bytes;
+  }
+
+  // Whether evict_clients() may have something to do. Where it could not keep the bound, only if
+  // much has come since.
+  bool worth_a_look(uint64_t limit) const {
+    constexpr int64_t kLooks = 64;  // while as much as the bound comes
+    const auto bound = static_cast<int64_t>(limit);
+    const int64_t sum = sum_.load(std::memory_order_relaxed);
+    const int64_t hopeless = hopeless_at_.load(std::memory_order_relaxed);
+    return sum > bound && (hopeless == 0 || sum > hopeless + bound / kLooks);
+  }
+
+  // evict_clients() has looked; `kept`: the bound is kept now.
+  void looked(bool kept) {
+    const int64_t sum = sum_.load(std::memory_order_relaxed);
+    hopeless_at_.store(kept ? 0 : sum, std::memory_order_relaxed);
   }
 
  private:
-  size_t looked_at_ = 0;
+  std::atomic<int64_t> sum_{0};
+  std::atomic<int64_t> hopeless_at_{0};  // the sum when nobody was left to evict; 0: not so
 };
 
 }  // namespace respcask::server

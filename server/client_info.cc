@@ -50,21 +50,23 @@ size_t client_memory(const Session& session) {
   const size_t entries = size_t{session.watched_count} + session.channel_count +
                          session.pattern_count + session.shard_channel_count +
                          session.tracking_prefixes;
-  return sizeof(Session) + kConnectionBytes + session.carrier.input_bytes() +
-         session.carrier.output_bytes() + session.queued_bytes + entries * kEntryBytes;
+  // Of a queued command beside its arguments: its place in the queue, and two blocks of memory.
+  constexpr size_t kQueuedBytes = 128;
+  const size_t queued = static_cast<size_t>(std::max(session.queued_commands.get(), 0));
+  const ClientBuffers buffers = session.carrier.buffers();
+  return sizeof(Session) + kConnectionBytes + buffers.input_memory + buffers.output_memory +
+         session.queued_bytes + queued * kQueuedBytes + entries * kEntryBytes;
 }
 
-std::string client_info(const Session& session, int64_t now_ms) {
+std::string client_info(const Session& session, int64_t now_ms, size_t running) {
   const TableEntry* const command = session.last_command;
-  const size_t input = session.carrier.input_bytes();
-  const size_t output = session.carrier.output_bytes();
-  const size_t queued = session.queued_bytes;
+  const ClientBuffers buffers = session.carrier.buffers();
   std::lock_guard guard(session.mutex);
-  // The fields that describe Redis's own buffers stand for ours: `qbuf` is input that has
-  // not run, or is running, `omem` unsent output; memory that we do not have is 0.
+  // Replies are written into strings of the loop's, and what a client does not take at once is
+  // queued: no client has a reply buffer of its own (rbs, rbp, obl).
   return fmt::format(
       "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} ssub={} "
-      "multi={} qbuf={} qbuf-free=0 argv-mem=0 multi-mem={} rbs=0 rbp=0 obl=0 oll={} omem={} "
+      "multi={} qbuf={} qbuf-free={} argv-mem={} multi-mem={} rbs=0 rbp=0 obl=0 oll={} omem={} "
       "tot-mem={} events={} cmd={} user={} redir={} resp={}",
       session.id, session.peer.address, session.peer.local_address, session.peer.fd, session.name,
       seconds_between(session.created_ms, now_ms),
@@ -72,8 +74,10 @@ std::string client_info(const Session& session, int64_t now_ms) {
           session.last_command_ms.get() == 0 ? session.created_ms : session.last_command_ms.get(),
           now_ms),
       flags_of(session), session.db.get(), session.channel_count.get(), session.pattern_count.get(),
-      session.shard_channel_count.get(), session.queued_commands.get(), input, queued,
-      output > 0 ? 1 : 0, output, client_memory(session), output > 0 ? "rw" : "r",
+      session.shard_channel_count.get(), session.queued_commands.get(), buffers.input,
+      buffers.input_free, buffers.arguments + running, session.queued_bytes.get(),
+      buffers.output_parts, buffers.output_memory, client_memory(session),
+      buffers.output > 0 ? "rw" : "r",
       command != nullptr ? std::string_view(command->full_name) : "NULL", session.user->name,
       tracking_redirect(session), session.protocol.get());
 }

@@ -14,8 +14,9 @@ namespace respcask::server {
 
 class Session;
 
-// "id=3 addr=127.0.0.1:57126 ..." as of `now_ms` (Unix time), without a line break.
-std::string client_info(const Session& session, int64_t now_ms);
+// "id=3 addr=127.0.0.1:57126 ..." as of `now_ms` (Unix time), without a line break. `running`:
+// bytes of the arguments of the command that it runs, which the session's own loop knows.
+std::string client_info(const Session& session, int64_t now_ms, size_t running = 0);
 
 // Bytes of memory that the client takes: its buffers, what it has queued, watches and subscribes
 // to. What maxmemory-clients bounds. Any thread that keeps the session alive.

@@ -80,11 +80,10 @@ StoreTotals store_totals(Context& c) {
 ClientTotals client_totals(Server& server) {
   ClientTotals totals;
   server.for_each_session([&](Session& session) {
-    const uint64_t input = session.carrier.input_bytes();
-    const uint64_t output = session.carrier.output_bytes();
+    const ClientBuffers buffers = session.carrier.buffers();
     ++totals.connected;
-    totals.largest_input = std::max(totals.largest_input, input);
-    totals.largest_output = std::max(totals.largest_output, output);
+    totals.largest_input = std::max<uint64_t>(totals.largest_input, buffers.input);
+    totals.largest_output = std::max<uint64_t>(totals.largest_output, buffers.output);
     totals.bytes += client_memory(session);
     if (session.subscribed()) ++totals.pubsub;
     std::lock_guard guard(session.mutex);

@@ -25,6 +25,7 @@
 #include "server/acl/registry.h"
 #include "server/acl/vocabulary.h"
 #include "server/blocking.h"
+#include "server/client_eviction.h"
 #include "server/command_table.h"
 #include "server/config/store.h"
 #include "server/cycle_clock.h"
@@ -74,6 +75,7 @@ class Server {
   LatencyMonitor latency;
   ProcessMemory memory;
   StoreUsage usage;
+  ClientMemory client_memory;
   Eviction eviction{*this};
   Rates rates;
   RunIds ids;

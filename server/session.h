@@ -23,6 +23,17 @@ namespace acl {
 struct User;
 }
 
+// What a connection holds for its client, in bytes, as of the end of a turn of its loop.
+struct ClientBuffers {
+  size_t input = 0;      // received, and part of no complete argument; or of a command that runs
+  size_t arguments = 0;  // complete ones of a request that is not complete, or that waits
+  size_t input_free = 0;
+  size_t input_memory = 0;  // of all that
+  size_t output = 0;        // unsent
+  size_t output_parts = 0;  // pieces of memory that it lies in
+  size_t output_memory = 0;
+};
+
 // What a session asks of whoever carries it.
 class Carrier {
  public:
@@ -40,9 +51,7 @@ class Carrier {
   virtual void push(std::string_view bytes) = 0;
   // Closes the connection: at once, or after what is queued has left.
   virtual void close(bool after_replies) = 0;
-  // Bytes not yet sent, and not yet parsed; approximate.
-  virtual size_t output_bytes() const = 0;
-  virtual size_t input_bytes() const = 0;
+  virtual ClientBuffers buffers() const = 0;
 
   // On the session's loop only. Moves what was pushed and has not been put among the replies yet
   // behind `to`, which is the output that the running command replies into. So a message that was
@@ -160,7 +169,7 @@ class Session {
   Shown<bool> close_after_reply;
   Shown<bool> monitor;
   Shown<bool> no_evict;
-  Shown<bool> evicted;  // for maxmemory-clients: its connection is about to close
+  Shown<bool> evicted;            // for maxmemory-clients: its connection is about to close
   Shown<bool> blocked_shown;      // waits in a blocking command
   Shown<uint32_t> channel_count;  // subscriptions, for CLIENT LIST
   Shown<uint32_t> pattern_count;

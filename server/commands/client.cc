@@ -53,8 +53,16 @@ void cmd_client_setname(Context& c) {
   c.ok();
 }
 
+std::string line_of(Context& c, const Session& session) {
+  size_t running = 0;
+  if (&session == &c.session()) {
+    for (size_t i = 0; i < c.argc(); ++i) running += c.arg(i).size();
+  }
+  return client_info(session, c.now_ms(), running) + "\n";
+}
+
 void cmd_client_info(Context& c) {
-  c.reply().verbatim("txt", client_info(c.session(), c.now_ms()) + "\n");
+  c.reply().verbatim("txt", line_of(c, c.session()));
 }
 
 // --- LIST --------------------------------------------------------------------------------------
@@ -64,9 +72,8 @@ void list_by_id(Context& c) {
   for (size_t i = 3; i < c.argc(); ++i) {
     const auto id = c.integer_arg(i, "ERR Invalid client ID");
     if (!id) return;
-    c.server().with_session(static_cast<uint64_t>(*id), [&](Session& session) {
-      text += client_info(session, c.now_ms()) + "\n";
-    });
+    c.server().with_session(static_cast<uint64_t>(*id),
+                            [&](Session& session) { text += line_of(c, session); });
   }
   c.reply().verbatim("txt", text);
 }
@@ -84,7 +91,7 @@ void cmd_client_list(Context& c) {
   std::string text;
   c.server().for_each_session([&](Session& session) {
     if (session.access == Access::kGone) return true;
-    if (!type || type_of(session) == *type) text += client_info(session, c.now_ms()) + "\n";
+    if (!type || type_of(session) == *type) text += line_of(c, session);
     return true;
   });
   c.reply().verbatim("txt", text);

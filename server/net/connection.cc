@@ -70,9 +70,14 @@ void Connection::start() {
 
 // --- reading -----------------------------------------------------------------------------------
 
+// Bytes of the argument that is being read.
+size_t Connection::missing() const {
+  return whole_at_ - std::min(whole_at_, input_.unread().size());
+}
+
 void Connection::on_room(uv_handle_t* handle, size_t, uv_buf_t* room) {
   auto* const self = static_cast<Connection*>(handle->data);
-  const std::span<char> space = self->input_.room(self->parser_.wanted());
+  const std::span<char> space = self->input_.room(self->missing());
   *room = uv_buf_init(space.data(), static_cast<unsigned>(std::min(space.size(), size_t{1} << 30)));
 }
 
@@ -159,8 +164,12 @@ void Connection::end_input() {
 
 // --- commands ----------------------------------------------------------------------------------
 
-size_t Connection::high_water() {
-  return must_authenticate(*session_) ? kUnauthenticatedHighWater : kOutputHighWater;
+// Whether so much is unsent that the client has to read first. With maxmemory-clients it may hold
+// as much as that, and be evicted for it, as in Redis.
+bool Connection::must_read_first(size_t unsent) {
+  if (unsent < kUnauthenticatedHighWater) return false;
+  if (must_authenticate(*session_)) return true;
+  return unsent >= std::max<uint64_t>(kOutputHighWater, client_memory_limit(worker_.config()));
 }
 
 // Whether the client may run one more command this turn. The clock is read only now and then.
@@ -188,7 +197,10 @@ void Connection::look_ahead(LookAhead& keys) {
 void Connection::run() {
   if (state_ != State::kOpen) return;
   // For CLIENT LIST. As in Redis what is about to run counts as unread until all of it has run.
-  input_bytes_.store(input_.unread().size(), std::memory_order_relaxed);
+  shown_.unread = input_.unread().size();
+  shown_.taken = 0;
+  shown_.arguments = 0;
+  shown_.input_memory = input_.capacity();
   // The turn's set holds what all clients touched; here it is kept apart what this one did.
   Turn& turn = worker_.turn();
   const engine::ShardSet others = std::exchange(turn.touched, engine::ShardSet());
@@ -209,7 +221,7 @@ void Connection::run_buffer() {
     if (!run_command()) return;
   }
   for (;;) {
-    if (replies_.size() + output_.bytes() >= high_water()) {
+    if (must_read_first(replies_.size() + output_.bytes())) {
       stalled_ = true;
       return;
     }
@@ -225,6 +237,7 @@ void Connection::run_buffer() {
     update_parser_limits();
     switch (parser_.parse(input_.unread())) {
       case resp::Parser::Status::kNeedMore:
+        whole_at_ = parser_.wanted() == 0 ? 0 : input_.unread().size() + parser_.wanted();
         return;
       case resp::Parser::Status::kEmpty:
         consume_request();
@@ -276,6 +289,7 @@ bool Connection::run_command() {
 }
 
 void Connection::consume_request() {
+  whole_at_ = 0;
   input_.consume(parser_.consumed());
   seen_bytes_ -= std::min(seen_bytes_, parser_.consumed());
 }

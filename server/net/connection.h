@@ -3,14 +3,13 @@
 //
 // Invariants:
 // - Commands of one client run one after the other, in order; n commands give n replies.
-// - A reply leaves after the commit of the turn that wrote it, and with appendfsync always after
-// the
+// - A reply leaves after the commit of the turn that wrote it, and with appendfsync always after the
 //   sync of that commit. If either fails, the connection is closed and the reply is dropped.
 // - Pushed bytes leave in the order of the push() calls, between replies.
-// - A client with kOutputHighWater unsent bytes runs no command and is not read from.
+// - A client with kOutputHighWater unsent bytes runs no command and is not read from, unless
+//   maxmemory-clients allows for more.
 // - While a request waits (parked, blocked) its arguments stay where they are.
-// - Once it has left, the session is gone and no other thread knows the connection; the object
-// lives
+// - Once it has left, the session is gone and no other thread knows the connection; the object lives
 //   until the loop lets go of its handle.
 //
 // A connection is made by its worker, belongs to it, and lives on its loop's thread. Only the
@@ -63,8 +62,7 @@ class Connection final : public Carrier {
   void resume() override;
   void push(std::string_view bytes) override;
   void close(bool after_replies) override;
-  size_t output_bytes() const override { return output_bytes_.load(std::memory_order_relaxed); }
-  size_t input_bytes() const override { return input_bytes_.load(std::memory_order_relaxed); }
+  ClientBuffers buffers() const override;
 
   // Carrier, on the loop.
   void take_pushes(std::string& to) override;
@@ -114,6 +112,7 @@ class Connection final : public Carrier {
   };
 
   // connection.cc: input and commands.
+  size_t missing() const;
   static void on_room(uv_handle_t* handle, size_t suggested, uv_buf_t* room);
   static void on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t* room);
   void take_input(ssize_t size);
@@ -125,7 +124,7 @@ class Connection final : public Carrier {
   void report_attack();
   void update_parser_limits();
   void update_reading();
-  size_t high_water();
+  bool must_read_first(size_t unsent);
   bool budget_left();
 
   // connection_output.cc: replies, limits and the end.
@@ -165,6 +164,7 @@ class Connection final : public Carrier {
   uint64_t turn_began_ns_ = 0;
   uint64_t limits_version_ = 0;  // of the configuration that the parser's limits come from
   size_t seen_bytes_ = 0;        // at the front of input_, of requests that were looked ahead at
+  size_t whole_at_ = 0;          // how much has to be unread before there can be another argument
   resp::Parser parser_;
   InputBuffer input_;
   std::string replies_;             // of this turn
@@ -177,9 +177,12 @@ class Connection final : public Carrier {
   int64_t soft_limit_since_ms_ = 0;
   int64_t linger_until_ms_ = 0;
   size_t writing_bytes_ = 0;  // handed to write_
-  ClientGrowth growth_;
-  std::atomic<size_t> output_bytes_{0};
-  std::atomic<size_t> input_bytes_{0};
+  ClientMemory::Share memory_share_ = 0;
+  // For buffers().
+  struct {
+    Shown<size_t> unread, taken, arguments, input_memory, parser_memory;
+    Shown<size_t> unsent, output_parts, output_memory;
+  } shown_;
   uv_write_t write_;
   union {
     uv_tcp_t tcp;

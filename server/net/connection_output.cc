@@ -145,7 +145,7 @@ void Connection::after_flush() {
     if (output_.empty() && replies_.empty()) close_flushed();
     return;
   }
-  if (stalled_ && unsent_bytes() < high_water() / 2) {
+  if (stalled_ && !must_read_first(2 * unsent_bytes())) {
     stalled_ = false;
     if (state_ == State::kOpen) worker_.mark_ready(*this);
   }
@@ -161,13 +161,35 @@ size_t Connection::unsent_bytes() const {
 }
 
 void Connection::update_counts() {
-  output_bytes_.store(unsent_bytes(), std::memory_order_relaxed);
-  input_bytes_.store(input_.unread().size(), std::memory_order_relaxed);
+  shown_.unread = input_.unread().size();
+  // A request that waits is complete, and lies in front of what is unread.
+  shown_.taken = again_ ? parser_.consumed() : parser_.taken();
+  shown_.arguments = shown_.taken != 0 ? parser_.argument_bytes() : 0;
+  shown_.input_memory = input_.capacity();
+  shown_.parser_memory = parser_.heap_bytes();
+  shown_.unsent = unsent_bytes();
+  shown_.output_parts = output_.parts() + (replies_.empty() ? 0 : 1);
+  shown_.output_memory = output_.memory_bytes() + (replies_.empty() ? 0 : replies_.capacity());
+}
+
+// The fields may be of two turns, so none is taken for the larger one.
+ClientBuffers Connection::buffers() const {
+  ClientBuffers buffers;
+  const size_t unread = shown_.unread;
+  const size_t memory = shown_.input_memory;
+  buffers.input = unread - std::min<size_t>(unread, shown_.taken);
+  buffers.arguments = shown_.arguments;
+  buffers.input_free = memory - std::min(memory, unread);
+  buffers.input_memory = memory + shown_.parser_memory;
+  buffers.output = shown_.unsent;
+  buffers.output_parts = shown_.output_parts;
+  buffers.output_memory = shown_.output_memory;
+  return buffers;
 }
 
 // Cuts off a client whose unsent replies pass its class's limits; true if it did.
 bool Connection::enforce_output_limits(int64_t now_ms) {
-  const size_t unsent = output_bytes();
+  const size_t unsent = shown_.unsent;
   if (unsent == 0) {
     soft_limit_since_ms_ = 0;
     return false;
@@ -194,8 +216,10 @@ bool Connection::evict_if_over() {
   const uint64_t limit = client_memory_limit(worker_.config());
   if (limit == 0) return false;
   update_counts();
-  if (!growth_.worth_a_look(client_memory(*session_), limit) ||
-      !evict_clients(worker_.turn().server, worker_.turn().stats, limit, &*session_)) {
+  Server& server = worker_.turn().server;
+  server.client_memory.set(memory_share_, client_memory(*session_));
+  if (!server.client_memory.worth_a_look(limit) ||
+      !evict_clients(server, worker_.turn().stats, limit, &*session_)) {
     return false;
   }
   disconnect();
@@ -210,7 +234,7 @@ void Connection::tick(int64_t now_ms) {
   }
   input_.release_if_empty(true);
   update_counts();
-  if (enforce_output_limits(now_ms)) return;
+  if (enforce_output_limits(now_ms) || evict_if_over()) return;
   if (!reading_ && !input_ended_ && peer_is_gone()) {
     disconnect();
     return;
@@ -261,6 +285,7 @@ void Connection::disconnect() {
 
 // From here on no other thread knows the connection.
 void Connection::leave() {
+  if (session_) session_->server.client_memory.set(memory_share_, 0);
   session_.reset();
   worker_.forget(*this);
 }

@@ -5,10 +5,16 @@
 
 namespace respcask::server {
 
+size_t OutputQueue::memory_of(const Part& part) {
+  constexpr size_t kLinkBytes = 2 * sizeof(void*);
+  return sizeof(Part) + kLinkBytes + part.bytes.capacity();
+}
+
 void OutputQueue::add(engine::SyncPoint point, std::string bytes) {
   assert(!bytes.empty());
   bytes_ += bytes.size();
   parts_.push_back({point, std::move(bytes)});
+  memory_bytes_ += memory_of(parts_.back());
 }
 
 void OutputQueue::remove(size_t count) {
@@ -17,6 +23,7 @@ void OutputQueue::remove(size_t count) {
   count += front_offset_;
   while (!parts_.empty() && count >= parts_.front().bytes.size()) {
     count -= parts_.front().bytes.size();
+    memory_bytes_ -= memory_of(parts_.front());
     parts_.pop_front();
   }
   front_offset_ = count;
@@ -26,6 +33,7 @@ void OutputQueue::clear() {
   parts_.clear();
   front_offset_ = 0;
   bytes_ = 0;
+  memory_bytes_ = 0;
 }
 
 }  // namespace respcask::server

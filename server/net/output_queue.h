@@ -18,6 +18,9 @@ class OutputQueue {
  public:
   bool empty() const { return parts_.empty(); }
   size_t bytes() const { return bytes_; }
+  size_t parts() const { return parts_.size(); }
+  // Heap held.
+  size_t memory_bytes() const { return memory_bytes_; }
 
   // Queues `bytes`, which must not be empty, behind what is there.
   void add(engine::SyncPoint point, std::string bytes);
@@ -46,9 +49,12 @@ class OutputQueue {
     engine::SyncPoint point;
     std::string bytes;
   };
+  static size_t memory_of(const Part& part);
+
   std::list<Part> parts_;    // a list: empty it holds no memory, and parts stay where they are
   size_t front_offset_ = 0;  // bytes of the first part that have left
   size_t bytes_ = 0;         // still to leave
+  size_t memory_bytes_ = 0;
 };
 
 }  // namespace respcask::server

@@ -240,6 +240,31 @@ TEST_CASE("wanted is what the bulk still lacks") {
   CHECK(parser.wanted() == 0);
 }
 
+TEST_CASE(
+    "what an unfinished command has in complete arguments is told, and none of the next one") {
+  const std::string stream = "*3\r\n$3\r\nSET\r\n$5\r\nabcde\r\n$2\r\nvv\r\n";
+  Parser parser;
+  for (int round = 0; round < 2; ++round) {
+    for (size_t size = 0; size < stream.size(); ++size) {
+      CAPTURE(size);
+      REQUIRE(parser.parse(std::string_view(stream).substr(0, size)) == Status::kNeedMore);
+      const size_t bytes = size >= 24 ? 8 : size >= 13 ? 3 : 0;
+      CHECK(parser.argument_bytes() == bytes);
+      // The header of what is unfinished counts once it is whole.
+      CHECK(parser.taken() == (size >= 28   ? 28
+                               : size >= 24 ? 24
+                               : size >= 17 ? 17
+                               : size >= 13 ? 13
+                               : size >= 8  ? 8
+                               : size >= 4  ? 4
+                                            : 0));
+    }
+    REQUIRE(parser.parse(stream) == Status::kCommand);
+    CHECK(parser.taken() == 0);
+    CHECK(parser.argument_bytes() == 10);
+  }
+}
+
 TEST_CASE("an error lasts until the parser is reset") {
   Parser parser;
   REQUIRE(parser.parse("*x\r\n") == Status::kError);

@@ -236,5 +236,40 @@ TEST_CASE("eviction: the largest clients go for maxmemory-clients, but not those
   CHECK(h.run("info stats").find("evicted_clients:2\r\n") != std::string::npos);
 }
 
+TEST_CASE("eviction: clients are looked at when they pass the bound, not for as long as they do") {
+  ClientMemory memory;
+  ClientMemory::Share a = 0, b = 0;
+  memory.set(a, 600'000);
+  CHECK_FALSE(memory.worth_a_look(1'000'000));
+  memory.set(b, 400'000);
+  CHECK_FALSE(memory.worth_a_look(1'000'000));
+  memory.set(b, 400'001);
+  CHECK(memory.worth_a_look(1'000'000));
+  memory.looked(false);
+  CHECK_FALSE(memory.worth_a_look(1'000'000));
+  memory.set(a, 610'000);
+  CHECK_FALSE(memory.worth_a_look(1'000'000));
+  memory.set(a, 620'000);
+  CHECK(memory.worth_a_look(1'000'000));
+  memory.set(a, 0);
+  memory.looked(true);
+  CHECK_FALSE(memory.worth_a_look(1'000'000));
+  memory.set(b, 1'000'001);
+  CHECK(memory.worth_a_look(1'000'000));
+}
+
+TEST_CASE("eviction: clients go by the memory of their buffers too, the largest first") {
+  Harness h;
+  Client small(h), large(h);
+  small.held.input_memory = 100'000;
+  large.held.output_memory = 300'000;
+  WorkerStats& stats = h.client().turn.stats;
+  CHECK_FALSE(evict_clients(*h.server, stats, 500'000, nullptr));
+  CHECK_FALSE(large.closed());
+  CHECK_FALSE(evict_clients(*h.server, stats, 200'000, nullptr));
+  CHECK(large.closed());
+  CHECK_FALSE(small.closed());
+}
+
 }  // namespace
 }  // namespace respcask::server::testing

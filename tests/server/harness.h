@@ -123,13 +123,13 @@ class Client final : public Carrier {
 
   std::unique_ptr<Session> session;
   Turn turn;
+  ClientBuffers held;  // what its connection is to say that it holds
 
   // Carrier
   void resume() override { resume_due_ = true; }
   void push(std::string_view bytes) override;
   void close(bool) override { closed_ = true; }
-  size_t output_bytes() const override { return 0; }
-  size_t input_bytes() const override { return 0; }
+  ClientBuffers buffers() const override { return held; }
   void take_pushes(std::string& to) override;
 
  private:

@@ -44,6 +44,28 @@ TEST_CASE("output queue: a write may take any part of it") {
   CHECK(queue.empty());
 }
 
+TEST_CASE("output queue: a part counts whole until all of it has left") {
+  OutputQueue queue;
+  CHECK(queue.memory_bytes() == 0);
+  std::string large(10'000, 'x');
+  large.reserve(20'000);
+  queue.add(0, std::move(large));
+  queue.add(0, std::string(100, 'y'));
+  CHECK(queue.parts() == 2);
+  CHECK(queue.memory_bytes() >= 20'100);
+  CHECK(queue.memory_bytes() < 20'300);
+  queue.remove(9'999);
+  CHECK(queue.memory_bytes() >= 20'100);
+  queue.remove(1);
+  CHECK(queue.parts() == 1);
+  CHECK(queue.memory_bytes() < 300);
+  queue.remove(100);
+  CHECK(queue.memory_bytes() == 0);
+  queue.add(0, "z");
+  queue.clear();
+  CHECK(queue.memory_bytes() == 0);
+}
+
 TEST_CASE("output queue: queued bytes stay where they are") {
   OutputQueue queue;
   std::vector<const char*> places;

@@ -1,0 +1,153 @@
+// What CLIENT LIST and INFO tell of the memory that clients take, and who goes for
+// maxmemory-clients.
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "tests/e2e/client.h"
+#include "tests/e2e/server_process.h"
+
+namespace respcask::e2e {
+namespace {
+
+using std::chrono::milliseconds;
+
+// The number behind `name` in a client's line; -1 if there is no such client.
+int64_t field_of(Client& control, std::string_view client, const std::string& name) {
+  const std::string list = control.call({"CLIENT", "LIST"});
+  const size_t named = list.find(" name=" + std::string(client) + " ");
+  if (named == std::string::npos) return -1;
+  const size_t at = list.find(" " + name + "=", named);
+  REQUIRE(at != std::string::npos);
+  return std::stoll(list.substr(at + name.size() + 2));
+}
+
+// Waits until the field has that value.
+bool comes_to(Client& control, std::string_view client, const std::string& name, int64_t value) {
+  for (int i = 0; i < 500; ++i) {
+    if (field_of(control, client, name) == value) return true;
+    std::this_thread::sleep_for(milliseconds(2));
+  }
+  return false;
+}
+
+Client named(const ServerProcess& server, std::string_view name) {
+  Client client(server.port());
+  REQUIRE(client.call({"CLIENT", "SETNAME", name}) == "+OK\r\n");
+  return client;
+}
+
+std::string bulk(std::string_view text) {
+  return "$" + std::to_string(text.size()) + "\r\n" + std::string(text) + "\r\n";
+}
+
+TEST_CASE("CLIENT LIST tells what is unfinished apart from the arguments before it") {
+  ServerProcess server;
+  server.start();
+  Client control(server.port());
+  Client client = named(server, "slow");
+  CHECK(field_of(control, "slow", "qbuf") == 0);
+  CHECK(field_of(control, "slow", "qbuf-free") == 0);
+  CHECK(field_of(control, "slow", "argv-mem") == 0);
+  client.send("*4\r\n" + bulk("MSET") + bulk(std::string(1000, 'k')) + "$3000\r\n" +
+              std::string(100, 'v'));
+  CHECK(comes_to(control, "slow", "argv-mem", 1004));
+  CHECK(field_of(control, "slow", "qbuf") == 100);
+  // All of the block that is not in use.
+  CHECK(field_of(control, "slow", "qbuf-free") > 16384 - 1200);
+  CHECK(field_of(control, "slow", "qbuf-free") < 16384 - 1104);
+  CHECK(field_of(control, "slow", "tot-mem") > 16384);
+  client.send(std::string(2900, 'v') + "\r\n");
+  CHECK(comes_to(control, "slow", "argv-mem", 4004));
+  CHECK(field_of(control, "slow", "qbuf") == 0);
+  client.send(bulk("x"));
+  CHECK(client.read_reply().starts_with("-ERR wrong number"));
+  CHECK(comes_to(control, "slow", "argv-mem", 0));
+  // A command that waits keeps its arguments.
+  client.send(request({"BLPOP", "list", "0"}) + "*1\r\n$4\r\nPI");
+  CHECK(comes_to(control, "slow", "argv-mem", 10));
+  CHECK(comes_to(control, "slow", "qbuf", 10));
+}
+
+TEST_CASE("CLIENT LIST tells the arguments of its own caller") {
+  ServerProcess server;
+  server.start();
+  Client client(server.port());
+  const std::string list = client.call({"CLIENT", "LIST"});
+  CHECK(list.find(" qbuf=26 qbuf-free=16358 argv-mem=10 multi-mem=0 ") != std::string::npos);
+  client.call({"MULTI"});
+  client.call({"SET", "k", std::string(1000, 'v')});
+  Client other(server.port());
+  CHECK(other.call({"CLIENT", "LIST"}).find(" multi-mem=1004 ") != std::string::npos);
+}
+
+TEST_CASE("a long argument that is being read takes little more memory than itself") {
+  ServerProcess server;
+  server.start();
+  Client control(server.port());
+  constexpr int64_t kBytes = 3'000'000;
+  Client client = named(server, "long");
+  client.send("*2\r\n$" + std::to_string(kBytes) + "\r\n" + std::string(kBytes, 'v'));
+  REQUIRE(comes_to(control, "long", "qbuf", kBytes));
+  CHECK(field_of(control, "long", "tot-mem") < kBytes + kBytes / 50);
+}
+
+TEST_CASE("CLIENT LIST counts the memory of what a client does not read") {
+  ServerProcess server;
+  server.start();
+  Client control(server.port());
+  Client client = named(server, "deaf");
+  client.set_receive_buffer(64 * 1024);
+  REQUIRE(control.call({"SET", "k", std::string(6'000'000, 'v')}) == "+OK\r\n");
+  client.send(request({"GET", "k"}));
+  CHECK(comes_to(control, "deaf", "oll", 1));
+  // What was sent already lies in the same string.
+  CHECK(field_of(control, "deaf", "omem") >= 6'000'000);
+  CHECK(field_of(control, "deaf", "tot-mem") >= 6'000'000);
+  client.read_reply();
+  CHECK(comes_to(control, "deaf", "oll", 0));
+  CHECK(comes_to(control, "deaf", "omem", 0));
+}
+
+TEST_CASE("clients that grow little by little are evicted by their sum, the largest first") {
+  ServerProcess server({"--maxmemory-clients", "1mb"});
+  server.start();
+  Client control(server.port());
+  REQUIRE(control.call({"CLIENT", "NO-EVICT", "ON"}) == "+OK\r\n");
+  Client large = named(server, "large");
+  large.send("*2\r\n$500000\r\n" + std::string(400'000, 'v'));
+  REQUIRE(comes_to(control, "large", "qbuf", 400'000));
+  std::vector<Client> small;
+  for (int i = 0; i < 60 && field_of(control, "large", "qbuf") != -1; ++i) {
+    small.push_back(named(server, "small" + std::to_string(i)));
+    small.back().send("*1\r\n$15000\r\nv");
+  }
+  CHECK(large.read_all() == "");
+  CHECK(small.size() > 20);
+  CHECK(small.size() < 45);
+  CHECK(field_of(control, "small0", "qbuf") == 1);
+}
+
+TEST_CASE("a client that does not read its replies is evicted for them") {
+  ServerProcess server({"--maxmemory-clients", "8mb"});
+  server.start();
+  Client control(server.port());
+  REQUIRE(control.call({"CLIENT", "NO-EVICT", "ON"}) == "+OK\r\n");
+  REQUIRE(control.call({"SET", "k", std::string(1'000'000, 'v')}) == "+OK\r\n");
+  Client client = named(server, "deaf");
+  client.set_receive_buffer(64 * 1024);
+  const auto more = [&client](int count) {
+    for (int i = 0; i < count; ++i) client.send(request({"GET", "k"}));
+  };
+  more(4);
+  CHECK(field_of(control, "deaf", "oll") != -1);
+  more(16);
+  CHECK(comes_to(control, "deaf", "oll", -1));
+}
+
+}  // namespace
+}  // namespace respcask::e2e
