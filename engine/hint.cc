@@ -88,6 +88,7 @@ Result<void> HintWriter::add(const PlacedRecord& placed) {
   char* end = &block_[before] + encode_record(record, &block_[before]);
   if (has_value(record.kind)) end = encode_varint(placed.value_offset, end);
   block_.resize(static_cast<size_t>(end - block_.data()));
+  held_.set(block_.capacity());
   ++records_;
   return block_.size() >= kBlockSize ? flush() : Result<void>();
 }

@@ -43,6 +43,7 @@
 #include "engine/format.h"
 #include "engine/result.h"
 #include "engine/segment.h"
+#include "engine/working_memory.h"
 
 namespace respcask::engine {
 
@@ -74,6 +75,7 @@ class HintWriter {
   const SegmentHeader segment_;
   std::unique_ptr<File> file_;
   std::string block_;
+  WorkingMemory held_;
   uint64_t at_ = 0;
   uint32_t blocks_ = 0;
   uint64_t records_ = 0;

@@ -35,6 +35,7 @@ bool LogReader::load(uint64_t offset, uint64_t size) {
     if (kept > 0) std::memcpy(wider.get(), from, kept);
     buffer_ = std::move(wider);
     capacity_ = size;
+    held_.set(size);
   } else if (kept > 0) {
     std::memmove(buffer_.get(), from, kept);
   }

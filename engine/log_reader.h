@@ -17,6 +17,7 @@
 
 #include "engine/file.h"
 #include "engine/format.h"
+#include "engine/working_memory.h"
 
 namespace respcask::engine {
 
@@ -55,6 +56,7 @@ class LogReader {
   const uint64_t end_;
   std::unique_ptr<char[]> buffer_;
   uint64_t capacity_ = 0;
+  WorkingMemory held_;
   uint64_t at_ = 0;    // where in the segment the buffer begins
   uint64_t size_ = 0;  // bytes in it
   std::string error_;

@@ -186,12 +186,14 @@ Result<void> Merge::flush_batch(bool last) {
   // batches that carried it are gone.
   if (last && !batch_.is_open()) begin_batch();
   if (batch_.is_open()) batch_.end(0, completed_, nullptr);
+  held_.set(pending_.memory_bytes());
   if (!last && pending_.size() < kWriteBytes) return {};
   if (auto reserved = output_->reserve(output_->size() + pending_.size(), kWriteBytes); !reserved) {
     return reserved;
   }
   auto written = output_->append(pending_.pieces());
   pending_.clear();
+  held_.set(pending_.memory_bytes());
   return written;
 }
 

@@ -33,6 +33,7 @@
 #include "engine/pending_log.h"
 #include "engine/result.h"
 #include "engine/shard.h"
+#include "engine/working_memory.h"
 
 namespace respcask::engine {
 
@@ -103,6 +104,7 @@ class Merge {
   std::shared_ptr<Segment> output_;
   std::string final_path_;
   PendingLog pending_;
+  WorkingMemory held_;
   BatchBuilder batch_{pending_};
   std::vector<bool> copied_;  // one for each record of the sources, in order
   size_t walked_ = 0;         // records of the sources gone by in this pass

@@ -74,8 +74,7 @@ Eviction::Eviction(Server& server)
 Eviction::Room Eviction::make_room(Turn& turn, const Session* runner) {
   const Config& config = turn.config();
   const uint64_t now_ns = turn.clock_ns();
-  const uint64_t used =
-      config.maxmemory == 0 ? 0 : server_.used_memory_near(config.maxmemory, now_ns);
+  const uint64_t used = config.maxmemory == 0 ? 0 : server_.gauge.used(config.maxmemory, now_ns);
   const uint64_t memory_excess = excess(used, config.maxmemory);
   uint64_t disk_excess = 0;
   bool disk_full = false;
@@ -127,8 +126,8 @@ Eviction::Room Eviction::evict(Turn& turn, const Session* runner, uint64_t memor
       break;
     }
   }
-  server_.usage.credit(freed.memory, freed.disk);
-  server_.memory.set_keydirs(server_.usage.mapped_bytes());
+  server_.usage.credit(freed.disk);
+  server_.gauge.credit(freed.memory);
   const uint64_t took_ms = (CycleClock::system_ns() - begin_ns) / 1'000'000;
   const uint64_t threshold_ms = turn.config().latency_monitor_threshold_ms;
   if (threshold_ms != 0 && took_ms >= threshold_ms) {

@@ -2,7 +2,7 @@
 // files above maxdisk.
 //
 // Memory that counts is all that the process has in use: keydirs, indexes of collections, clients,
-// buffers. Values are on disk, so a key that goes frees its name and its entry.
+// buffers (memory_gauge.h). Values are on disk, so a key that goes frees its name and its entry.
 //
 // The files shrink only when merging has dropped what is dead in them. So keys are evicted early,
 // while what is live would leave merging no room for the garbage that it tolerates, and merging

@@ -201,7 +201,7 @@ void Info::write_memory() {
   field("used_memory_startup", memory.at_start);
   field("used_memory_dataset", memory.dataset);
   line("used_memory_dataset_perc:{:.2f}%", fraction(memory.dataset, memory.beyond_start) * 100);
-  field("allocator_allocated", usage.used);
+  field("allocator_allocated", usage.allocated);
   field("allocator_active", usage.active);
   field("allocator_resident", usage.resident);
   bytes("total_system_memory", ProcessMemory::system_total());
@@ -217,8 +217,8 @@ void Info::write_memory() {
   bytes("used_memory_scripts", 0);
   bytes("maxmemory", c_.config().maxmemory);
   field("maxmemory_policy", render_value(*find_row("maxmemory-policy"), c_.config()));
-  line("allocator_frag_ratio:{:.2f}", fraction(usage.active, usage.used));
-  field("allocator_frag_bytes", difference(usage.active, usage.used));
+  line("allocator_frag_ratio:{:.2f}", fraction(usage.active, usage.allocated));
+  field("allocator_frag_bytes", difference(usage.active, usage.allocated));
   line("allocator_rss_ratio:{:.2f}", fraction(usage.resident, usage.active));
   field("allocator_rss_bytes", difference(usage.resident, usage.active));
   line("rss_overhead_ratio:{:.2f}", fraction(usage.rss_anonymous, usage.resident));
@@ -226,8 +226,8 @@ void Info::write_memory() {
   line("mem_fragmentation_ratio:{:.2f}", fraction(usage.rss_anonymous, usage.used));
   field("mem_fragmentation_bytes", difference(usage.rss_anonymous, usage.used));
   constexpr std::string_view kReplication[] = {
-      "mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers",
-      "mem_clients_slaves"};
+      "mem_replication_backlog", "mem_total_replication_buffers", "mem_clients_slaves"};
+  field("mem_not_counted_for_evict", store().sum.pending_bytes);
   zeros(kReplication);
   field("mem_clients_normal", clients().bytes);
   field("mem_cluster_links", 0);

@@ -75,8 +75,7 @@ uint64_t ProcessMemory::refresh() {
   const uint64_t now_ns = CycleClock::system_ns();
   read_ns_.store(now_ns, std::memory_order_relaxed);
   count_took_ns_.store(now_ns - begun_ns, std::memory_order_relaxed);
-  const uint64_t bytes =
-      allocated_.load(std::memory_order_relaxed) + keydirs_.load(std::memory_order_relaxed);
+  const uint64_t bytes = known();
   if (bytes > peak_.load(std::memory_order_relaxed)) {
     peak_.store(bytes, std::memory_order_relaxed);
   }
@@ -93,7 +92,13 @@ uint64_t ProcessMemory::used(uint64_t now_ns, uint64_t max_age_ns) {
     const std::unique_lock one(reading_, std::try_to_lock);
     if (one.owns_lock()) return refresh();
   }
-  return allocated_.load(std::memory_order_relaxed) + keydirs_.load(std::memory_order_relaxed);
+  return known();
+}
+
+uint64_t ProcessMemory::known() const {
+  const uint64_t bytes =
+      allocated_.load(std::memory_order_relaxed) + keydirs_.load(std::memory_order_relaxed);
+  return bytes - std::min(bytes, apart_.load(std::memory_order_relaxed));
 }
 
 MemoryUsage ProcessMemory::usage() {
@@ -102,7 +107,8 @@ MemoryUsage ProcessMemory::usage() {
   usage.used = refresh();
   const HeapCounts heap = heap_counts();
   const uint64_t keydirs = keydirs_.load(std::memory_order_relaxed);
-  usage.active = std::max(usage.used, heap.active + keydirs);
+  usage.allocated = heap.allocated + keydirs;
+  usage.active = std::max(usage.allocated, heap.active + keydirs);
   std::ifstream file("/proc/self/status");
   const std::string status{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   usage.rss_anonymous = status_bytes(status, "RssAnon:") + status_bytes(status, "RssShmem:");

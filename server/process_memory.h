@@ -16,6 +16,7 @@ namespace respcask::server {
 // Bytes, all as of now.
 struct MemoryUsage {
   uint64_t used = 0;            // by the allocator's clients and the keydirs
+  uint64_t allocated = 0;       // the same, with what is set apart
   uint64_t active = 0;          // what is held of the system for that
   uint64_t resident = 0;        // of which in memory
   uint64_t rss_anonymous = 0;   // the process's own pages in memory
@@ -26,11 +27,14 @@ class ProcessMemory {
  public:
   ProcessMemory();
 
-  // Heap in use, with the keydirs; at most that old, or ten times that where counting takes long.
-  // Cheap enough for each command.
+  // Heap in use, with the keydirs and without what is set apart; at most that old, or ten times
+  // that where counting takes long. Cheap enough for each command.
   uint64_t used(uint64_t now_ns, uint64_t max_age_ns);
   // Bytes that the keydirs hold and the allocator does not know of.
   void set_keydirs(uint64_t bytes) { keydirs_.store(bytes, std::memory_order_relaxed); }
+  // Bytes of the heap that do not count: what loops have at hand to write replies into, as good as
+  // free, and what merging works with for a while (engine/working_memory.h).
+  void set_apart(uint64_t bytes) { apart_.store(bytes, std::memory_order_relaxed); }
   // The most that used() has ever come to.
   uint64_t peak() const { return peak_.load(std::memory_order_relaxed); }
   // What was in use when the server was made.
@@ -48,11 +52,13 @@ class ProcessMemory {
 
  private:
   uint64_t refresh();
+  uint64_t known() const;
 
   uint64_t at_start_ = 0;
   std::mutex reading_;
   std::atomic<uint64_t> allocated_{0};
   std::atomic<uint64_t> keydirs_{0};
+  std::atomic<uint64_t> apart_{0};
   std::atomic<uint64_t> peak_{0};
   std::atomic<uint64_t> read_ns_{0};
   std::atomic<uint64_t> count_took_ns_{0};  // the last time

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "engine/named_thread.h"
+#include "engine/working_memory.h"
 #include "server/acl/change.h"
 #include "server/client_eviction.h"
 #include "server/log.h"
@@ -360,15 +361,21 @@ void Server::keep_bounds(Turn& turn) {
 // --- memory -------------------------------------------------------------------------------------
 
 uint64_t Server::used_memory(uint64_t now_ns, uint64_t max_age_ns) {
-  if (usage.refresh(now_ns, max_age_ns)) memory.set_keydirs(usage.mapped_bytes());
+  if (usage.refresh(now_ns, max_age_ns)) {
+    memory.set_keydirs(usage.mapped_bytes());
+    memory.set_apart(memory_apart());
+  }
   return memory.used(now_ns, max_age_ns);
 }
 
-uint64_t Server::used_memory_near(uint64_t limit, uint64_t now_ns) {
-  // Asking the allocator and all shards takes some 10 µs.
-  constexpr uint64_t kAgeNearLimitNs = 5'000'000;
-  const uint64_t used = used_memory(now_ns, kMemoryAgeNs);
-  return used < limit - limit / 16 ? used : used_memory(now_ns, kAgeNearLimitNs);
+uint64_t Server::memory_apart() const {
+  return stats.kept_bytes() + engine::WorkingMemory::total();
+}
+
+uint64_t Server::used_memory() {
+  constexpr uint64_t kAgeNs = 100'000'000;
+  const uint64_t now_ns = CycleClock::system_ns();
+  return used_memory(now_ns, kAgeNs);
 }
 
 }  // namespace respcask::server

@@ -31,6 +31,7 @@
 #include "server/cycle_clock.h"
 #include "server/eviction.h"
 #include "server/latency.h"
+#include "server/memory_gauge.h"
 #include "server/process_memory.h"
 #include "server/pubsub.h"
 #include "server/rates.h"
@@ -75,6 +76,7 @@ class Server {
   LatencyMonitor latency;
   ProcessMemory memory;
   StoreUsage usage;
+  MemoryGauge gauge{*this};
   ClientMemory client_memory;
   Eviction eviction{*this};
   Rates rates;
@@ -149,9 +151,11 @@ class Server {
 
   // --- memory ---------------------------------------------------------------------------------
   // Heap used by index, clients and buffers, as of at most 100 ms ago. No shard may be locked.
-  uint64_t used_memory() { return used_memory(CycleClock::system_ns(), kMemoryAgeNs); }
-  // The same, but not so old if it comes close to `limit`.
-  uint64_t used_memory_near(uint64_t limit, uint64_t now_ns);
+  uint64_t used_memory();
+  // The same, at most that old.
+  uint64_t used_memory(uint64_t now_ns, uint64_t max_age_ns);
+  // What does not count there; see ProcessMemory.
+  uint64_t memory_apart() const;
 
  private:
   friend class Session;
@@ -160,8 +164,6 @@ class Server {
   void remove_session(Session& session);
   void maintain();
   void keep_bounds(Turn& turn);
-  static constexpr uint64_t kMemoryAgeNs = 100'000'000;
-  uint64_t used_memory(uint64_t now_ns, uint64_t max_age_ns);
 
   std::vector<KeyTables> tables_;  // by shard; under its lock
 

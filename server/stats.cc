@@ -37,6 +37,13 @@ Totals Stats::raw_sum() const {
   return sum;
 }
 
+uint64_t Stats::kept_bytes() const {
+  std::lock_guard guard(mutex_);
+  uint64_t bytes = 0;
+  for (const auto& worker : workers_) bytes += worker->kept_bytes.get();
+  return bytes;
+}
+
 Totals Stats::sum() const {
   std::lock_guard guard(mutex_);
   Totals sum = raw_sum();

@@ -88,6 +88,7 @@ struct WorkerStats {
   Counter rejected_connections;
   Counter reads;  // system calls on sockets, by net/
   Counter writes;
+  Counter kept_bytes;  // of memory, now, that a loop has at hand to write replies into
   std::vector<CommandCounters> per_command;  // by TableEntry::index
 };
 
@@ -113,6 +114,9 @@ class Stats {
   // Since the start or the last reset(); `changes` always since the start. Any thread.
   Totals sum() const;
   CommandTotals command(size_t index) const;
+
+  // WorkerStats::kept_bytes of all.
+  uint64_t kept_bytes() const;
 
   // errorstats: replies by the first word of the error; at most kMaxErrors different ones, as
   // clients can invent words where an error quotes them.

@@ -5,15 +5,6 @@
 #include <mutex>
 
 namespace respcask::server {
-namespace {
-
-void take_off(std::atomic<uint64_t>& from, uint64_t bytes) {
-  uint64_t now = from.load(std::memory_order_relaxed);
-  while (!from.compare_exchange_weak(now, now - std::min(now, bytes), std::memory_order_relaxed)) {
-  }
-}
-
-}  // namespace
 
 StoreUsage::StoreUsage(engine::Store& store)
     : store_(store), keys_(std::make_unique<std::atomic<uint64_t>[]>(store.shard_count())) {}
@@ -29,6 +20,7 @@ bool StoreUsage::refresh(uint64_t now_ns, uint64_t max_age_ns) {
     std::lock_guard guard(shard);
     const engine::ShardStats one = shard.stats();
     sum.mapped_bytes += one.mapped_bytes;
+    sum.pending_bytes += one.pending_bytes;
     sum.total_bytes += one.total_bytes + one.pending_bytes;
     sum.live_bytes += one.live_bytes;
     sum.garbage += one.garbage;
@@ -37,6 +29,7 @@ bool StoreUsage::refresh(uint64_t now_ns, uint64_t max_age_ns) {
     keys_[i].store(one.keys, std::memory_order_relaxed);
   }
   mapped_.store(sum.mapped_bytes, std::memory_order_relaxed);
+  pending_.store(sum.pending_bytes, std::memory_order_relaxed);
   segments_.store(sum.total_bytes, std::memory_order_relaxed);
   live_.store(sum.live_bytes, std::memory_order_relaxed);
   garbage_.store(sum.garbage, std::memory_order_relaxed);
@@ -60,9 +53,11 @@ void StoreUsage::look_at_files() {
   files_.store(bytes, std::memory_order_relaxed);
 }
 
-void StoreUsage::credit(uint64_t mapped_bytes, uint64_t live_bytes) {
-  take_off(mapped_, mapped_bytes);
-  take_off(live_, live_bytes);
+void StoreUsage::credit(uint64_t live_bytes) {
+  uint64_t now = live_.load(std::memory_order_relaxed);
+  while (!live_.compare_exchange_weak(now, now - std::min(now, live_bytes),
+                                      std::memory_order_relaxed)) {
+  }
 }
 
 }  // namespace respcask::server

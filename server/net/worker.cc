@@ -189,6 +189,8 @@ void Worker::finish_round() {
   // By index: closing one may mark none, but the list must not be walked by iterators for that.
   for (size_t i = 0; i < dirty_.size(); ++i) dirty_[i]->finish_turn(point, failed);
   dirty_.clear();
+  // What was not given back belongs to a client from now on.
+  turn_->stats.kept_bytes.sub(std::exchange(taken_bytes_, 0));
   ++turn_number_;
   const bool holds = !held_.empty() || !held_outboxes_.empty();
   if (holds) {
@@ -347,6 +349,7 @@ void Worker::mark_held(Connection& connection) {
 
 void Worker::on_tick() {
   enter();
+  drop_idle_strings();
   const auto now_ms = static_cast<int64_t>(uv_now(&loop_));
   size_t count = connections_.size() / kTicksForAll + 1;
   for (count = std::min(count, connections_.size()); count > 0; --count) {
@@ -363,12 +366,22 @@ std::string Worker::take_string() {
   }
   std::string text = std::move(strings_.back());
   strings_.pop_back();
+  idle_strings_ = std::min(idle_strings_, strings_.size());
+  taken_bytes_ += text.capacity();
   return text;
 }
 
 void Worker::give_string(std::string text) {
   if (text.capacity() < 64 || text.capacity() > kKeptStringBytes) return;
-  if (strings_.size() < kKeptStrings) strings_.push_back(std::move(text));
+  if (strings_.size() == kKeptStrings) return;
+  turn_->stats.kept_bytes.add(text.capacity());
+  strings_.push_back(std::move(text));
+}
+
+void Worker::drop_idle_strings() {
+  for (size_t i = 0; i < idle_strings_; ++i) turn_->stats.kept_bytes.sub(strings_[i].capacity());
+  strings_.erase(strings_.begin(), strings_.begin() + static_cast<ptrdiff_t>(idle_strings_));
+  idle_strings_ = strings_.size();
 }
 
 void Worker::close_everything() {

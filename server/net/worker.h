@@ -124,6 +124,7 @@ class Worker {
   void run_ready();
   void release_held();
   void on_tick();
+  void drop_idle_strings();
   void close_everything();
 
   Network& network_;
@@ -148,7 +149,9 @@ class Worker {
   uint64_t config_version_ = 0;
 
   BlockPool blocks_;
-  std::vector<std::string> strings_;
+  size_t taken_bytes_ = 0;            // of strings taken in this turn
+  std::vector<std::string> strings_;  // the last one given is the next one taken
+  size_t idle_strings_ = 0;           // at the front, that were not taken since the last tick
   std::vector<Connection*> fresh_;
   std::vector<Connection*> dirty_;
   std::vector<Connection*> ready_;

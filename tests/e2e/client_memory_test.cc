@@ -149,5 +149,30 @@ TEST_CASE("a client that does not read its replies is evicted for them") {
   CHECK(comes_to(control, "deaf", "oll", -1));
 }
 
+TEST_CASE("memory that a loop keeps for replies goes when it is idle, and counts for no eviction") {
+  ServerProcess server({"--io-threads", "1"});
+  server.start();
+  Client control(server.port());
+  std::vector<Client> clients;
+  const std::string message(40'000, 'm');
+  for (int i = 0; i < 20; ++i) {
+    clients.emplace_back(server.port());
+    REQUIRE(clients.back().call({"SUBSCRIBE", "c"}).starts_with("*3\r\n"));
+  }
+  const auto kept = [&control] {
+    const std::string info = control.call({"INFO", "memory"});
+    const auto value = [&info](std::string_view name) {
+      return std::stoll(info.substr(info.find(name) + name.size()));
+    };
+    return value("\nallocator_allocated:") - value("\nused_memory:");
+  };
+  control.send(request({"PUBLISH", "c", message}) + request({"PING"}));
+  control.read_reply();
+  control.read_reply();
+  CHECK(kept() >= 20 * 40'000);
+  std::this_thread::sleep_for(milliseconds(500));
+  CHECK(kept() < 20'000);
+}
+
 }  // namespace
 }  // namespace respcask::e2e

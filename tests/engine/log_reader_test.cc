@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/segment.h"
+#include "engine/working_memory.h"
 #include "tests/engine/faulty_file.h"
 #include "tests/engine/store_fixture.h"
 
@@ -83,6 +84,21 @@ TEST_CASE("batches are read one after the other, also those larger than the buff
   }
   CHECK_FALSE(reader.batch(at));
   CHECK_FALSE(reader.find(at));
+}
+
+TEST_CASE("a reader's buffer counts as working memory until the reader goes") {
+  StoreFixture fixture(FaultyFileSystem(), one_shard());
+  for (int i = 0; i < 100; ++i) fixture.put(fmt::format("key{}", i), std::string(1000, 'v'));
+  const Opened opened(*fixture.disk);
+  const uint64_t before = WorkingMemory::total();
+  {
+    LogReader reader = opened.reader();
+    CHECK(WorkingMemory::total() == before);
+    REQUIRE(reader.batch(kSegmentHeaderSize));
+    CHECK(WorkingMemory::total() >= before + 100'000);
+    CHECK(WorkingMemory::total() <= before + opened.size);
+  }
+  CHECK(WorkingMemory::total() == before);
 }
 
 TEST_CASE("a sector that cannot be read costs the batches that lie on it, and no others") {
