@@ -165,10 +165,12 @@ void Connection::end_input() {
 // --- commands ----------------------------------------------------------------------------------
 
 // Whether so much is unsent that the client has to read first. With maxmemory-clients it may hold
-// as much as that, and be evicted for it, as in Redis.
+// as much as that, and be evicted for it, and whoever is never evicted (CLIENT NO-EVICT) as much as
+// its output limit allows, both as in Redis.
 bool Connection::must_read_first(size_t unsent) {
   if (unsent < kUnauthenticatedHighWater) return false;
   if (must_authenticate(*session_)) return true;
+  if (session_->no_evict) return false;
   return unsent >= std::max<uint64_t>(kOutputHighWater, client_memory_limit(worker_.config()));
 }
 

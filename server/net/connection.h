@@ -7,7 +7,7 @@
 //   sync of that commit. If either fails, the connection is closed and the reply is dropped.
 // - Pushed bytes leave in the order of the push() calls, between replies.
 // - A client with kOutputHighWater unsent bytes runs no command and is not read from, unless
-//   maxmemory-clients allows for more.
+//   maxmemory-clients or CLIENT NO-EVICT allows for more.
 // - While a request waits (parked, blocked) its arguments stay where they are.
 // - Once it has left, the session is gone and no other thread knows the connection; the object lives
 //   until the loop lets go of its handle.

@@ -11,6 +11,9 @@ namespace {
 
 // Below this a read is hardly worth its system call, if moving what is unread can make more room.
 constexpr size_t kSmallRoom = 4096;
+// Of what a client says that it will send, once it has filled a block. Beyond that it gets as much
+// room as it has used.
+constexpr size_t kWantedAtOnce = 256 * 1024;
 
 char* allocate(size_t bytes) {
   void* const memory = std::malloc(bytes);
@@ -73,7 +76,8 @@ std::span<char> InputBuffer::room(size_t wanted) {
     const size_t unread = end_ - begin_;
     const size_t doubled = std::max(2 * unread, 2 * BlockPool::kBlockBytes);
     // Both are bounded by the query buffer limit, so their sum does not overflow.
-    const size_t needed = wanted == 0 ? doubled : std::min(doubled, unread + wanted);
+    const size_t needed =
+        wanted == 0 ? doubled : std::min(std::max(doubled, unread + kWantedAtOnce), unread + wanted);
     replace((needed + kSmallRoom) / kSmallRoom * kSmallRoom);
   }
   return {data_ + end_, capacity_ - end_};

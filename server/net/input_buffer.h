@@ -47,7 +47,8 @@ class InputBuffer {
   std::string_view unread() const { return {data_ + begin_, end_ - begin_}; }
 
   // Room for the next read, at least a byte. `wanted` is how many bytes the parser still misses, or
-  // 0; it keeps the buffer from growing further than the command needs.
+  // 0; it keeps the buffer from growing further than the command needs, and lets a long argument in
+  // with few reads.
   std::span<char> room(size_t wanted);
   // `bytes` were read into room().
   void add(size_t bytes) { end_ += bytes; }

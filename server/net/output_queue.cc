@@ -13,6 +13,20 @@ size_t OutputQueue::memory_of(const Part& part) {
 void OutputQueue::add(engine::SyncPoint point, std::string bytes) {
   assert(!bytes.empty());
   bytes_ += bytes.size();
+  if (!parts_.empty()) {
+    // Within its capacity a string stays where it is.
+    Part& last = parts_.back();
+    if (last.point == point && bytes.size() <= last.bytes.capacity() - last.bytes.size()) {
+      last.bytes += bytes;
+      return;
+    }
+    if (bytes.size() <= kBlockBytes / 2) {
+      std::string block;
+      block.reserve(kBlockBytes);
+      block += bytes;
+      bytes = std::move(block);
+    }
+  }
   parts_.push_back({point, std::move(bytes)});
   memory_bytes_ += memory_of(parts_.back());
 }

@@ -2,8 +2,9 @@
 // or the sync that they depend on (appendfsync always) has not returned.
 //
 // Invariants: bytes leave in the order in which they were queued; a part leaves only when its sync
-// point is reached; queued bytes never move, so a write under way may point at them. It owns the
-// bytes. One loop's thread.
+// point is reached; queued bytes never move, so a write under way may point at them. Small parts
+// share blocks, as many messages to a client that does not read would take several times their
+// length. It owns the bytes. One loop's thread.
 #pragma once
 
 #include <cstddef>
@@ -49,6 +50,7 @@ class OutputQueue {
     engine::SyncPoint point;
     std::string bytes;
   };
+  static constexpr size_t kBlockBytes = 16 * 1024;
   static size_t memory_of(const Part& part);
 
   std::list<Part> parts_;    // a list: empty it holds no memory, and parts stay where they are

@@ -149,6 +149,21 @@ TEST_CASE("a client that does not read its replies is evicted for them") {
   CHECK(comes_to(control, "deaf", "oll", -1));
 }
 
+TEST_CASE("a client that is never evicted may hold more unread replies than others") {
+  ServerProcess server;
+  server.start();
+  Client control(server.port());
+  REQUIRE(control.call({"SET", "k", std::string(1'000'000, 'v')}) == "+OK\r\n");
+  Client client = named(server, "trusted");
+  client.set_receive_buffer(64 * 1024);
+  REQUIRE(client.call({"CLIENT", "NO-EVICT", "ON"}) == "+OK\r\n");
+  for (int i = 0; i < 30; ++i) client.send(request({"GET", "k"}));
+  for (int i = 0; i < 500 && field_of(control, "trusted", "omem") < 10'000'000; ++i) {
+    std::this_thread::sleep_for(milliseconds(2));
+  }
+  CHECK(field_of(control, "trusted", "omem") >= 10'000'000);
+}
+
 TEST_CASE("memory that a loop keeps for replies goes when it is idle, and counts for no eviction") {
   ServerProcess server({"--io-threads", "1"});
   server.start();

@@ -47,23 +47,36 @@ TEST_CASE("output queue: a write may take any part of it") {
 TEST_CASE("output queue: a part counts whole until all of it has left") {
   OutputQueue queue;
   CHECK(queue.memory_bytes() == 0);
-  std::string large(10'000, 'x');
-  large.reserve(20'000);
-  queue.add(0, std::move(large));
-  queue.add(0, std::string(100, 'y'));
+  queue.add(0, std::string(50'000, 'x'));
+  queue.add(0, std::string(10'000, 'y'));
   CHECK(queue.parts() == 2);
-  CHECK(queue.memory_bytes() >= 20'100);
-  CHECK(queue.memory_bytes() < 20'300);
-  queue.remove(9'999);
-  CHECK(queue.memory_bytes() >= 20'100);
+  CHECK(queue.memory_bytes() >= 60'000);
+  CHECK(queue.memory_bytes() < 60'300);
+  queue.remove(49'999);
+  CHECK(queue.memory_bytes() >= 60'000);
   queue.remove(1);
   CHECK(queue.parts() == 1);
-  CHECK(queue.memory_bytes() < 300);
-  queue.remove(100);
+  CHECK(queue.memory_bytes() < 10'200);
+  queue.remove(10'000);
   CHECK(queue.memory_bytes() == 0);
   queue.add(0, "z");
   queue.clear();
   CHECK(queue.memory_bytes() == 0);
+}
+
+TEST_CASE("output queue: many small parts take little more memory than their bytes") {
+  OutputQueue queue;
+  std::string all;
+  for (int i = 0; i < 10'000; ++i) {
+    const std::string message = "message " + std::to_string(i);
+    queue.add(0, message);
+    all += message;
+  }
+  CHECK(queue.memory_bytes() < queue.bytes() + queue.bytes() / 50 + 16 * 1024);
+  CHECK(released(queue, 0) == all);
+  queue.add(5, "not synced");
+  CHECK(released(queue, 0) == all);
+  CHECK(released(queue, 5) == all + "not synced");
 }
 
 TEST_CASE("output queue: queued bytes stay where they are") {
