@@ -63,14 +63,15 @@ PageCounts ResidencyMap::update(uint64_t first_page, std::span<const uint8_t> pa
   for (size_t i = 0; i < pages.size() && first_page + i < pages_; ++i) {
     const uint64_t page = first_page + i;
     const uint64_t bit = uint64_t{1} << (page % kBitsInWord);
+    uint64_t before = 0;
     if (pages[i] != 0) {
-      const uint64_t before = make_word(page).fetch_or(bit, std::memory_order_relaxed);
-      counts.taken += (before & bit) != 0 ? 1 : 0;
+      before = make_word(page).fetch_or(bit, std::memory_order_relaxed);
     } else if (std::atomic<uint64_t>* bits = word(page)) {
-      const uint64_t before = bits->fetch_and(~bit, std::memory_order_relaxed);
-      counts.taken += (before & bit) != 0 ? 1 : 0;
-      counts.gone += (before & bit) != 0 ? 1 : 0;
+      before = bits->fetch_and(~bit, std::memory_order_relaxed);
     }
+    if ((before & bit) == 0) continue;
+    ++counts.taken;
+    if (pages[i] == 0) ++counts.gone;
   }
   return counts;
 }

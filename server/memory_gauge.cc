@@ -4,6 +4,7 @@
 
 #include "server/cycle_clock.h"
 #include "server/server.h"
+#include "server/take_off.h"
 
 namespace respcask::server {
 namespace {
@@ -67,12 +68,8 @@ void MemoryGauge::read(uint64_t now_ns) {
 }
 
 void MemoryGauge::credit(uint64_t bytes) {
-  for (std::atomic<uint64_t>* reading : {&last_, &before_last_}) {
-    uint64_t now = reading->load(std::memory_order_relaxed);
-    while (!reading->compare_exchange_weak(now, now - std::min(now, bytes),
-                                           std::memory_order_relaxed)) {
-    }
-  }
+  take_off(last_, bytes);
+  take_off(before_last_, bytes);
 }
 
 uint64_t MemoryGauge::not_counted() const {

@@ -1,8 +1,9 @@
 #include "server/store_usage.h"
 
-#include <algorithm>
 #include <filesystem>
 #include <mutex>
+
+#include "server/take_off.h"
 
 namespace respcask::server {
 
@@ -54,10 +55,7 @@ void StoreUsage::look_at_files() {
 }
 
 void StoreUsage::credit(uint64_t live_bytes) {
-  uint64_t now = live_.load(std::memory_order_relaxed);
-  while (!live_.compare_exchange_weak(now, now - std::min(now, live_bytes),
-                                      std::memory_order_relaxed)) {
-  }
+  take_off(live_, live_bytes);
 }
 
 }  // namespace respcask::server

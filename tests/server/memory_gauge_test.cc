@@ -26,22 +26,29 @@ class Moments {
   uint64_t now_ns_ = 0;
 };
 
-TEST_CASE("memory gauge: what was there for a moment does not count, what stays does") {
+// Far from the bound one call takes one reading.
+constexpr uint64_t kFarBound = uint64_t{1} << 40;
+
+struct FarFromBound {
   Harness h;
   MemoryGauge& gauge = h.server->gauge;
   Moments moments;
-  // Far from the bound one call takes one reading.
-  constexpr uint64_t kLimit = uint64_t{1} << 40;
-  const uint64_t before = gauge.used(kLimit, moments.after(200 * kMs));
+
+  uint64_t reading() { return gauge.used(kFarBound, moments.after(200 * kMs)); }
+};
+
+TEST_CASE_FIXTURE(FarFromBound,
+                  "memory gauge: what was there for a moment does not count, what stays does") {
+  const uint64_t before = reading();
   auto block = std::make_unique<std::string>(1 << 20, 'x');
-  CHECK(gauge.used(kLimit, moments.after(200 * kMs)) < before + 10'000);
+  CHECK(reading() < before + 10'000);
   SUBCASE("a moment") {
     block.reset();
-    CHECK(gauge.used(kLimit, moments.after(200 * kMs)) < before + 10'000);
-    CHECK(gauge.used(kLimit, moments.after(200 * kMs)) < before + 10'000);
+    CHECK(reading() < before + 10'000);
+    CHECK(reading() < before + 10'000);
   }
   SUBCASE("longer") {
-    CHECK(gauge.used(kLimit, moments.after(200 * kMs)) >= before + (1 << 20));
+    CHECK(reading() >= before + (1 << 20));
   }
 }
 
@@ -66,40 +73,33 @@ TEST_CASE("memory gauge: readings are the older the farther the bound is") {
   const int near = calls_until_seen(h, used + 400'000, kMs);
   CHECK(near >= 5);
   CHECK(near <= 40);
-  CHECK(calls_until_seen(h, uint64_t{1} << 40, 10 * kMs) >= 10);
+  CHECK(calls_until_seen(h, kFarBound, 10 * kMs) >= 10);
 }
 
-TEST_CASE("memory gauge: what was freed is off at once, and back if it was not") {
-  Harness h;
-  MemoryGauge& gauge = h.server->gauge;
-  Moments moments;
-  constexpr uint64_t kLimit = uint64_t{1} << 40;
-  const uint64_t before = gauge.used(kLimit, moments.after(200 * kMs));
+TEST_CASE_FIXTURE(FarFromBound,
+                  "memory gauge: what was freed is off at once, and back if it was not") {
+  const uint64_t before = reading();
   gauge.credit(50'000);
-  CHECK(gauge.used(kLimit, CycleClock::system_ns()) == before - 50'000);
-  gauge.used(kLimit, moments.after(200 * kMs));
-  CHECK(gauge.used(kLimit, moments.after(200 * kMs)) > before - 10'000);
+  CHECK(gauge.used(kFarBound, CycleClock::system_ns()) == before - 50'000);
+  reading();
+  CHECK(reading() > before - 10'000);
 }
 
-TEST_CASE("memory gauge: what waits to be written does not count") {
-  Harness h;
-  MemoryGauge& gauge = h.server->gauge;
-  Moments moments;
-  constexpr uint64_t kLimit = uint64_t{1} << 40;
+TEST_CASE_FIXTURE(FarFromBound, "memory gauge: what waits to be written does not count") {
   h.run("set k 1");
   const std::string value(3 << 20, 'v');
-  const uint64_t before = gauge.used(kLimit, moments.after(200 * kMs));
+  const uint64_t before = reading();
   // A command of a turn that has not ended.
   const std::string_view args[] = {"SET", "k", value};
   std::string replies;
   resp::Writer reply(replies);
   Client& client = h.client();
   CHECK(dispatch(*client.session, client.turn, args, reply) == Outcome::kDone);
-  gauge.used(kLimit, moments.after(200 * kMs));
-  CHECK(gauge.used(kLimit, moments.after(200 * kMs)) < before + (1 << 20));
+  reading();
+  CHECK(reading() < before + (1 << 20));
   CHECK(gauge.not_counted() > 3 << 20);
   CHECK(client.turn.commit());
-  gauge.used(kLimit, moments.after(200 * kMs));
+  reading();
   CHECK(gauge.not_counted() == 0);
 }
 
