@@ -138,6 +138,7 @@ ShardStats Shard::stats() {
     stats.total_bytes += segment->size();
   }
   stats.pending_bytes = pending_.size();
+  stats.pending_memory_bytes = pending_.memory_bytes();
   stats.garbage = garbage_.size() + garbage_in_hand_;
   stats.garbage_freed = garbage_freed_;
   stats.damaged_records = damaged_records_.load(std::memory_order_relaxed);

@@ -73,10 +73,11 @@ Result<std::string> fetch(const ColdRead& cold);
 struct ShardStats {
   uint64_t keys = 0;
   uint64_t segments = 0;
-  uint64_t hints = 0;        // of the segments: those whose hint covers all of them
-  uint64_t live_bytes = 0;   // records that a look-up can still reach
-  uint64_t total_bytes = 0;  // bytes of all segment files
-  uint64_t pending_bytes = 0;
+  uint64_t hints = 0;                 // of the segments: those whose hint covers all of them
+  uint64_t live_bytes = 0;            // records that a look-up can still reach
+  uint64_t total_bytes = 0;           // bytes of all segment files
+  uint64_t pending_bytes = 0;         // appended, not written yet
+  uint64_t pending_memory_bytes = 0;  // held for such, some of it while there are none
   uint64_t damaged_records = 0;
   uint64_t keydir_bytes = 0;   // memory of the keydirs
   uint64_t mapped_bytes = 0;   // of that, what malloc knows nothing of

@@ -111,10 +111,13 @@ Eviction::Room Eviction::evict(Turn& turn, const Session* runner, uint64_t memor
   constexpr int kKeysBetweenLooks = 16;  // at the clock
   Freed freed;
   Room room = Room::kEnough;
-  for (int keys = 1; freed.memory < memory_excess || freed.disk < disk_excess; ++keys) {
+  const auto memory_freed = [&] {
+    return static_cast<uint64_t>(std::max<int64_t>(freed.memory, 0));
+  };
+  for (int keys = 1; memory_freed() < memory_excess || freed.disk < disk_excess; ++keys) {
     if (!evict_from_any(turn, runner, freed)) {
       // Files above the bound are told apart by the caller.
-      room = freed.memory < memory_excess ? Room::kNoMemory : Room::kEnough;
+      room = memory_freed() < memory_excess ? Room::kNoMemory : Room::kEnough;
       break;
     }
     if (freed.collection) {
@@ -127,7 +130,7 @@ Eviction::Room Eviction::evict(Turn& turn, const Session* runner, uint64_t memor
     }
   }
   server_.usage.credit(freed.disk);
-  server_.gauge.credit(freed.memory);
+  server_.gauge.credit(memory_freed());
   const uint64_t took_ms = (CycleClock::system_ns() - begin_ns) / 1'000'000;
   const uint64_t threshold_ms = turn.config().latency_monitor_threshold_ms;
   if (threshold_ms != 0 && took_ms >= threshold_ms) {
@@ -163,12 +166,10 @@ bool Eviction::evict_from(uint32_t index, Turn& turn, const Session* runner, Fre
   if (!choose(scope, index, turn, victim)) return false;
   const OwnedKey key{victim.name, shard.hash(victim.name), index, victim.db};
   const auto entry = shard.find(key.db, key.name, key.hash);
-  const auto memory = [&] { return shard.keydir(key.db).memory_bytes(); };
-  const uint64_t before = memory();
+  const auto memory = [&] { return static_cast<int64_t>(shard.keydir(key.db).memory_bytes()); };
+  const int64_t before = memory();
   if (!scope.evict(key.ref())) return false;
-  const uint64_t after = memory();
-  // A page gives its memory back in steps.
-  freed.memory += std::max<uint64_t>(before - std::min(before, after), key.name.size());
+  freed.memory += before - memory();
   freed.disk += engine::accounted_size(key.name.size(), entry->value_size);
   freed.collection = freed.collection || entry->collection != 0;
   return true;

@@ -66,7 +66,7 @@ class Eviction {
     std::vector<Candidate> candidates;
   };
   struct Freed {
-    uint64_t memory = 0;
+    int64_t memory = 0;  // a key may take more: its page gives memory back, or takes some, in steps
     uint64_t disk = 0;
     bool collection = false;  // whose index is freed in the background
   };

@@ -227,11 +227,11 @@ void Info::write_memory() {
   field("mem_fragmentation_bytes", difference(usage.rss_anonymous, usage.used));
   constexpr std::string_view kReplication[] = {
       "mem_replication_backlog", "mem_total_replication_buffers", "mem_clients_slaves"};
-  field("mem_not_counted_for_evict", store().sum.pending_bytes);
+  field("mem_not_counted_for_evict", store().sum.pending_memory_bytes);
   zeros(kReplication);
   field("mem_clients_normal", clients().bytes);
   field("mem_cluster_links", 0);
-  field("mem_aof_buffer", store().sum.pending_bytes);
+  field("mem_aof_buffer", store().sum.pending_memory_bytes);
   field("mem_allocator", ProcessMemory::allocator());
   field("active_defrag_running", 0);
   field("lazyfree_pending_objects", store().sum.garbage);

@@ -67,6 +67,7 @@ StoreTotals store_totals(Context& c) {
     totals.sum.live_bytes += shard.live_bytes;
     totals.sum.total_bytes += shard.total_bytes;
     totals.sum.pending_bytes += shard.pending_bytes;
+    totals.sum.pending_memory_bytes += shard.pending_memory_bytes;
     totals.sum.damaged_records += shard.damaged_records;
     totals.sum.keydir_bytes += shard.keydir_bytes;
     totals.sum.mapped_bytes += shard.mapped_bytes;
@@ -102,8 +103,8 @@ MemoryTotals memory_totals(Server& server, const StoreTotals& store, const Clien
   totals.at_start = server.memory.at_start();
   const uint64_t used = totals.usage.used;
   totals.beyond_start = used - std::min(used, totals.at_start);
-  totals.overhead = std::min(
-      used, totals.at_start + clients.bytes + store.sum.pending_bytes + store.sum.keydir_bytes);
+  totals.overhead = std::min(used, totals.at_start + clients.bytes +
+                                       store.sum.pending_memory_bytes + store.sum.keydir_bytes);
   totals.dataset = used - totals.overhead;
   return totals;
 }

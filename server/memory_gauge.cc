@@ -73,7 +73,7 @@ void MemoryGauge::credit(uint64_t bytes) {
 }
 
 uint64_t MemoryGauge::not_counted() const {
-  return server_.usage.pending_bytes();
+  return server_.usage.pending_memory_bytes();
 }
 
 }  // namespace respcask::server

@@ -1,7 +1,8 @@
 // MemoryGauge: how much memory counts against maxmemory, known at little cost.
 //
-// All that the process has in use counts, but for what is about to be written to the files: to
-// evict keys would only make it more. Redis leaves out the buffer of its append-only file.
+// All that the process has in use counts, but for what holds, or has held, bytes about to be
+// written to the files: to evict keys would only make it more. Redis leaves out the buffer of its
+// append-only file.
 //
 // A reading asks the allocator and all shards. It is taken the more often the closer memory is to
 // the bound, but never so often that readings take more than a small part of the time. What counts

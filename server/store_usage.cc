@@ -21,7 +21,7 @@ bool StoreUsage::refresh(uint64_t now_ns, uint64_t max_age_ns) {
     std::lock_guard guard(shard);
     const engine::ShardStats one = shard.stats();
     sum.mapped_bytes += one.mapped_bytes;
-    sum.pending_bytes += one.pending_bytes;
+    sum.pending_memory_bytes += one.pending_memory_bytes;
     sum.total_bytes += one.total_bytes + one.pending_bytes;
     sum.live_bytes += one.live_bytes;
     sum.garbage += one.garbage;
@@ -30,7 +30,7 @@ bool StoreUsage::refresh(uint64_t now_ns, uint64_t max_age_ns) {
     keys_[i].store(one.keys, std::memory_order_relaxed);
   }
   mapped_.store(sum.mapped_bytes, std::memory_order_relaxed);
-  pending_.store(sum.pending_bytes, std::memory_order_relaxed);
+  pending_memory_.store(sum.pending_memory_bytes, std::memory_order_relaxed);
   segments_.store(sum.total_bytes, std::memory_order_relaxed);
   live_.store(sum.live_bytes, std::memory_order_relaxed);
   garbage_.store(sum.garbage, std::memory_order_relaxed);

@@ -26,8 +26,8 @@ class StoreUsage {
     return segments_.load(std::memory_order_relaxed) + files_.load(std::memory_order_relaxed);
   }
   uint64_t live_bytes() const { return live_.load(std::memory_order_relaxed); }
-  // About to be written, and in memory until then.
-  uint64_t pending_bytes() const { return pending_.load(std::memory_order_relaxed); }
+  // Memory for what is about to be written.
+  uint64_t pending_memory_bytes() const { return pending_memory_.load(std::memory_order_relaxed); }
   // Databases and collections that were dropped and still count.
   uint64_t garbage() const { return garbage_.load(std::memory_order_relaxed); }
   uint64_t collections() const { return collections_.load(std::memory_order_relaxed); }  // split
@@ -45,7 +45,7 @@ class StoreUsage {
   engine::Store& store_;
   std::atomic<uint64_t> read_ns_{0};
   std::atomic<uint64_t> mapped_{0};
-  std::atomic<uint64_t> pending_{0};
+  std::atomic<uint64_t> pending_memory_{0};
   std::atomic<uint64_t> segments_{0};
   std::atomic<uint64_t> files_{0};  // that are no segments
   std::atomic<uint64_t> live_{0};

@@ -53,7 +53,7 @@ void cmd_memory_stats(Context& c) {
   number("clients.slaves", 0);
   number("clients.normal", clients.bytes);
   number("cluster.links", 0);
-  number("aof.buffer", store.sum.pending_bytes);
+  number("aof.buffer", store.sum.pending_memory_bytes);
   number("lua.caches", 0);
   number("functions.caches", 0);
   for (size_t db = 0; db < store.databases.size(); ++db) {
