@@ -206,7 +206,7 @@ void Connection::run() {
   // The turn's set holds what all clients touched; here it is kept apart what this one did.
   Turn& turn = worker_.turn();
   const engine::ShardSet others = std::exchange(turn.touched, engine::ShardSet());
-  if (replies_.capacity() < 64) replies_ = worker_.take_string();
+  take_room();
   run_buffer();
   touched_.add(turn.touched);
   turn.touched.add(others);
@@ -215,6 +215,11 @@ void Connection::run() {
   input_.release_if_empty(false);
   update_reading();
   worker_.mark_dirty(*this);
+}
+
+// Something to write replies into, where nothing has been written this turn.
+void Connection::take_room() {
+  if (replies_.empty() && replies_.capacity() < 64) replies_ = worker_.take_string();
 }
 
 void Connection::run_buffer() {
@@ -354,8 +359,9 @@ void Connection::close(bool after_replies) {
 
 void Connection::take_pushes(std::string& to) {
   if (!pushed_.load(std::memory_order_acquire)) return;
-  worker_.take_pushed(*this, to);
+  // Before the bytes are taken: what comes meanwhile must not be left without its mark.
   pushed_.store(false, std::memory_order_relaxed);
+  worker_.take_pushed(*this, to);
 }
 
 void Connection::add_pushes() {

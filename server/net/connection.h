@@ -117,6 +117,7 @@ class Connection final : public Carrier {
   static void on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t* room);
   void take_input(ssize_t size);
   void end_input();
+  void take_room();
   void run_buffer();
   bool run_command();
   void consume_request();

@@ -180,6 +180,24 @@ TEST_CASE("messages reach subscribers on every loop in one order") {
   for (std::thread& publisher : publishers) publisher.join();
 }
 
+TEST_CASE("a message that comes with the end of a wait is not lost") {
+  ServerProcess server({"--io-threads", "2"});
+  server.start();
+  Client waiting(server.port());
+  REQUIRE(waiting.call({"HELLO", "3"}).starts_with("%7\r\n"));
+  REQUIRE(waiting.call({"SUBSCRIBE", "c"}).starts_with(">3\r\n"));
+  Client other_loop(server.port());
+  Client same_loop(server.port());
+  waiting.send(request({"BLPOP", "list", "0"}));
+  REQUIRE(other_loop.call({"PING"}) == "+PONG\r\n");
+  // While its loop sleeps, both are left for it.
+  same_loop.send(request({"DEBUG", "SLEEP", "0.2"}));
+  std::this_thread::sleep_for(milliseconds(50));
+  other_loop.send(request({"PUBLISH", "c", "m"}) + request({"RPUSH", "list", "x"}));
+  CHECK(waiting.read_reply() == ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n");
+  CHECK(waiting.read_reply() == "*2\r\n$4\r\nlist\r\n$1\r\nx\r\n");
+}
+
 TEST_CASE("CLIENT KILL ends a client whatever it is doing") {
   ServerProcess server({"--io-threads", "2"});
   server.start();
