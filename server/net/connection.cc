@@ -344,6 +344,12 @@ void Connection::resume() {
 }
 
 void Connection::push(std::string_view bytes) {
+  if (worker_.delivers_here() && !pushed_.load(std::memory_order_acquire)) {
+    take_room();
+    replies_ += bytes;
+    worker_.mark_dirty(*this);
+    return;
+  }
   worker_.send(*this, [this, bytes](Mail& mail) {
     mail.pushed += bytes;
     pushed_.store(true, std::memory_order_release);

@@ -132,6 +132,7 @@ class Connection final : public Carrier {
   size_t unsent_bytes() const;
   void update_counts();
   void flush();
+  ssize_t try_send(std::span<const uv_buf_t> pieces);
   void write_rest();
   static void on_written(uv_write_t* request, int status);
   void add_pushes();

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <cerrno>
 #include <utility>
 
 #include "server/client_info.h"
@@ -33,13 +34,9 @@ void Connection::finish_turn(engine::SyncPoint point, bool commit_failed) {
     size_t sent = 0;
     if (output_.empty() && worker_.store().synced(needed)) {
       const uv_buf_t piece{replies_.data(), replies_.size()};
-      const int result = uv_try_write(stream(), &piece, 1);
-      if (result < 0 && result != UV_EAGAIN) {
-        log_verbose("Error writing to client: {}", uv_strerror(result));
-        disconnect();
-        return;
-      }
-      if (result > 0) sent = static_cast<size_t>(result);
+      const ssize_t result = try_send({&piece, 1});
+      if (result < 0) return;
+      sent = static_cast<size_t>(result);
     }
     worker_.turn().stats.bytes_out.add(sent);
     if (sent == replies_.size()) {
@@ -70,17 +67,39 @@ void Connection::flush() {
       worker_.mark_held(*this);
       return;
     }
-    const int result = uv_try_write(stream(), pieces.data(), static_cast<unsigned>(count));
-    if (result == UV_EAGAIN) {
+    const ssize_t result = try_send({pieces.data(), count});
+    if (result < 0) return;
+    if (result == 0) {
       write_rest();
-    } else if (result < 0) {
-      log_verbose("Error writing to client: {}", uv_strerror(result));
-      disconnect();
     } else {
       worker_.turn().stats.bytes_out.add(static_cast<size_t>(result));
       output_.remove(static_cast<size_t>(result));
     }
   }
+}
+
+// Bytes that the socket took; below 0 if it failed and the connection is closed. No write of libuv's
+// is under way. Not uv_try_write(), because write(2) costs more than send(2): a file's position and
+// its watchers are looked at (measured: 0.08 us of 3.5).
+ssize_t Connection::try_send(std::span<const uv_buf_t> pieces) {
+  assert(!write_pending_);
+  ssize_t sent = 0;
+  do {
+    if (pieces.size() == 1) {
+      sent = ::send(fd_, pieces[0].base, pieces[0].len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } else {
+      // uv_buf_t is laid out as an iovec.
+      msghdr message{};
+      message.msg_iov = reinterpret_cast<iovec*>(const_cast<uv_buf_t*>(pieces.data()));
+      message.msg_iovlen = pieces.size();
+      sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+  } while (sent < 0 && errno == EINTR);
+  if (sent >= 0) return sent;
+  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) return 0;
+  log_verbose("Error writing to client: {}", uv_strerror(uv_translate_sys_error(errno)));
+  disconnect();
+  return -1;
 }
 
 // Whether the first part of the queue is synced.

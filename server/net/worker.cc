@@ -25,7 +25,8 @@ constexpr size_t kTicksForAll = 10;
 constexpr int kRoundsPerTurn = 4;
 // A reply string that has grown past this is not kept.
 constexpr size_t kKeptStringBytes = 64 * 1024;
-constexpr size_t kKeptStrings = 64;
+// Of all that are kept: enough for a turn in which a thousand clients get a few replies.
+constexpr size_t kKeptBytes = 4 * 1024 * 1024;
 
 uv_handle_t* handle(auto* any) {
   return reinterpret_cast<uv_handle_t*>(any);
@@ -207,7 +208,9 @@ void Worker::deliver_outbox(engine::SyncPoint point, bool commit_failed) {
   Outbox outbox = turn_->take_outbox();
   if (outbox.empty() || commit_failed) return;
   if (held_outboxes_.empty() && store_.synced(point)) {
+    delivering_ = true;
     outbox.deliver();
+    delivering_ = false;
   } else {
     held_outboxes_.push_back({point, std::move(outbox)});
   }
@@ -373,7 +376,7 @@ std::string Worker::take_string() {
 
 void Worker::give_string(std::string text) {
   if (text.capacity() < 64 || text.capacity() > kKeptStringBytes) return;
-  if (strings_.size() == kKeptStrings) return;
+  if (turn_->stats.kept_bytes.get() + text.capacity() > kKeptBytes) return;
   turn_->stats.kept_bytes.add(text.capacity());
   strings_.push_back(std::move(text));
 }

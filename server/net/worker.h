@@ -65,6 +65,11 @@ class Worker {
     }
     if (first) wake();
   }
+  // Whether the caller is the loop itself, which is delivering what this turn's commands published:
+  // no command runs, and what is marked dirty has still to be sent.
+  bool delivers_here() const {
+    return std::this_thread::get_id() == thread_id_.load(std::memory_order_relaxed) && delivering_;
+  }
   // Closes every connection and ends the loop; join() waits for it. Not from the worker's thread.
   void stop();
   void join();
@@ -144,6 +149,7 @@ class Worker {
 
   std::optional<Turn> turn_;  // made on the loop's thread
   bool in_turn_ = false;
+  bool delivering_ = false;
   uint64_t turn_number_ = 1;
   const Config* known_config_ = nullptr;
   uint64_t config_version_ = 0;
