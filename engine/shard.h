@@ -135,6 +135,9 @@ class Shard {
   // A reader off the loop found a value damaged (fetch): counts it.
   void count_damage() { damaged_records_.fetch_add(1, std::memory_order_relaxed); }
 
+  // The segment that a location lies in.
+  const Segment* segment_of(Location where) const { return segments_[where.slot()].get(); }
+
   // What a blocking reader needs to fetch a value that read() calls cold.
   ColdRead cold_read(Location where, uint32_t value_size) const;
 

@@ -178,6 +178,7 @@ std::optional<engine::KeydirEntry> Context::find_untouched(const KeyRef& key) {
 }
 
 void Context::count_look_up(const KeyRef& key, bool found) {
+  if (++scope_.look_ups <= scope_.counted_look_ups) return;
   if (found) {
     turn_.stats.keyspace_hits.add();
   } else {
@@ -212,6 +213,11 @@ std::string_view Context::read(const KeyRef& key, const engine::KeydirEntry& ent
 
 std::string_view Context::read(const KeyRef& key, engine::Location where, uint32_t value_size) {
   engine::Shard& shard = scope_.shard(key.shard);
+  if (scope_.fetched != nullptr) {
+    // Not in place, though it is in memory now: to map its page would cost more than what was read.
+    const FetchedValue* value = scope_.fetched->find(key.shard, where, shard.segment_of(where));
+    if (value != nullptr) return bytes_of(*value, key);
+  }
   const engine::ValueRead value = shard.read(where, value_size);
   switch (value.state) {
     case engine::ValueRead::State::kReady:
@@ -228,29 +234,26 @@ std::string_view Context::read(const KeyRef& key, engine::Location where, uint32
 
 std::string_view Context::read_cold(engine::Shard& shard, const KeyRef& key, engine::Location where,
                                     uint32_t value_size) {
-  engine::ColdRead cold = shard.cold_read(where, value_size);
-  const FetchedValue* fetched = nullptr;
-  if (scope_.fetched != nullptr)
-    fetched = scope_.fetched->find(key.shard, where, cold.segment.get());
-  if (fetched == nullptr) {
-    auto value = std::make_unique<FetchedValue>();
-    value->read = std::move(cold);
-    value->shard = key.shard;
-    if (!scope_.changed() && !scope_.cannot_repeat) {
-      scope_.cold.push_back(std::move(value));
-      return {};
-    }
-    // An earlier command of this transaction has changed something: it cannot be run again, so the
-    // loop waits for the disk here. EXEC fetches what it can beforehand; what comes here are
-    // elements of large collections.
-    fetch(*value);
-    fetched = value.get();
-    scope_.read_in_place.push_back(std::move(value));
+  auto value = std::make_unique<FetchedValue>();
+  value->read = shard.cold_read(where, value_size);
+  value->shard = key.shard;
+  if (!scope_.changed() && !scope_.cannot_repeat) {
+    scope_.cold.push_back(std::move(value));
+    return {};
   }
-  if (fetched->state == FetchedValue::State::kReady) return fetched->bytes;
+  // An earlier command of this transaction has changed something: it cannot be run again, so the
+  // loop waits for the disk here. EXEC fetches what it can beforehand; what comes here are elements
+  // of large collections.
+  fetch(*value);
+  scope_.read_in_place.push_back(std::move(value));
+  return bytes_of(*scope_.read_in_place.back(), key);
+}
+
+std::string_view Context::bytes_of(const FetchedValue& value, const KeyRef& key) {
+  if (value.state == FetchedValue::State::kReady) return value.bytes;
   scope_.damaged = true;
   scope_.damaged_key = key.name;
-  scope_.failed_read = fetched->state == FetchedValue::State::kFailed;
+  scope_.failed_read = value.state == FetchedValue::State::kFailed;
   return {};
 }
 

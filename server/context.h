@@ -41,6 +41,7 @@ namespace respcask::server {
 
 enum class ChannelKind : uint8_t;
 struct Config;
+struct FetchedValue;
 class Scope;
 class Server;
 class Session;
@@ -211,6 +212,8 @@ class Context {
  private:
   std::string_view read_cold(engine::Shard& shard, const KeyRef& key, engine::Location where,
                              uint32_t value_size);
+  // Of a value that was fetched.
+  std::string_view bytes_of(const FetchedValue& value, const KeyRef& key);
   std::optional<engine::KeydirEntry> find_alive(const KeyRef& key);
   void count_look_up(const KeyRef& key, bool found);
   // What a put takes over from the entry that it replaces.

@@ -372,7 +372,10 @@ Outcome Request::run_command() {
       keys.size() > 1 && !is_exec() && LookAhead::pays(server_)) {
     load_keys(server_, keys, (command_->flags & kReadonly) != 0);
   }
-  scope.fetched = session_.parked.get();
+  if (session_.parked != nullptr) {
+    scope.fetched = session_.parked.get();
+    scope.counted_look_ups = session_.parked->look_ups;
+  }
   scope.resumed = session_.waiter != nullptr;
 
   // A write that the disk has no room for is refused before anything changes. Handlers that lock
@@ -392,6 +395,7 @@ Outcome Request::run_command() {
   if (ran == Ran::kCold) return park(scope);
   session_.parked = nullptr;
   scope.fetched = nullptr;
+  scope.counted_look_ups = 0;
   if (ran == Ran::kBlocked) return block(scope);
   if (!first_run) served_after_waking(scope);
   scope.end_command();
@@ -404,18 +408,19 @@ Outcome Request::run_command() {
 // The values that the command met and that are not in memory are fetched by the readers.
 Outcome Request::park(Scope& scope) {
   write_own_pushes();
-  auto parked = std::make_shared<Parked>();
+  std::vector<std::unique_ptr<FetchedValue>> values = std::move(scope.cold);
+  scope.cold.clear();
   // What was fetched for an earlier run is needed again.
   if (session_.parked != nullptr) {
-    for (auto& value : session_.parked->values) parked->values.push_back(std::move(value));
+    for (auto& value : session_.parked->values) values.push_back(std::move(value));
   }
-  for (auto& value : scope.cold) parked->values.push_back(std::move(value));
-  scope.cold.clear();
+  auto parked = std::make_shared<Parked>(std::move(values));
+  parked->look_ups = std::max(scope.look_ups, scope.counted_look_ups);
   scope.fetched = nullptr;
   scope.release();
   turn_.stats.parked.add();
   session_.parked = parked;
-  server_.readers.submit(parked, session_.link);
+  server_.readers.add(turn_.fetches, std::move(parked), session_.link);
   return Outcome::kParked;
 }
 

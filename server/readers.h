@@ -33,11 +33,14 @@ struct FetchedValue {
 };
 
 struct Parked {
-  std::vector<std::unique_ptr<FetchedValue>> values;
-  std::atomic<size_t> missing{0};
+  explicit Parked(std::vector<std::unique_ptr<FetchedValue>> wanted);
   // The fetched value that lies there; null if it was not asked for.
   const FetchedValue* find(uint32_t shard, engine::Location where,
                            const engine::Segment* segment) const;
+
+  std::vector<std::unique_ptr<FetchedValue>> values;  // in the order of shards and places in them
+  std::atomic<size_t> missing{0};
+  size_t look_ups = 0;  // that the command has been counted for in its runs so far
 };
 
 // Reads one value, on the calling thread.
@@ -48,26 +51,35 @@ class ReaderPool {
   ~ReaderPool() { stop(); }
   void start(int threads);
   void stop();
-  // Fetches all values that are still wanted, then resumes the session. Without threads (not
-  // started) it is done at once, on the calling thread.
-  void submit(std::shared_ptr<Parked> parked, std::shared_ptr<Link> link);
+  // What a loop's commands have asked for and the pool has not been told of yet.
+  struct Job {
+    std::shared_ptr<Parked> parked;
+    FetchedValue* value;
+    std::shared_ptr<Link> link;
+  };
+  using Batch = std::vector<Job>;
+
+  // Fetches all values that are still wanted, then resumes the session. They are put into `batch`,
+  // which the caller submits at the end of its turn at the latest: to wake a thread costs about as
+  // much as what it then does. Without threads (not started) all is done at once, on the calling
+  // thread.
+  void add(Batch& batch, std::shared_ptr<Parked> parked, std::shared_ptr<Link> link);
+  // Empties the batch.
+  void submit(Batch& batch);
 
   // For INFO.
   size_t queued() const;
   uint64_t fetched() const { return fetched_.load(std::memory_order_relaxed); }
 
  private:
-  struct Job {
-    std::shared_ptr<Parked> parked;
-    FetchedValue* value;
-    std::shared_ptr<Link> link;
-  };
   void run();
 
   mutable std::mutex mutex_;
   std::condition_variable more_;
   std::deque<Job> jobs_;
+  size_t idle_ = 0;  // threads that wait for jobs
   bool stopping_ = false;
+  std::atomic<bool> started_{false};
   std::atomic<uint64_t> fetched_{0};
   std::vector<std::thread> threads_;
 };

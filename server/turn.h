@@ -5,6 +5,7 @@
 //     turn.begin();                         // once a round
 //     turn.lap();                           // after each read from a socket
 //     dispatch(session, turn, args, reply)  // for each request
+//     server.readers.submit(turn.fetches);
 //     auto point = turn.commit();
 //     Outbox outbox = turn.take_outbox();
 //     // hold both until store.synced(*point) if that is the mode; then:
@@ -26,6 +27,7 @@
 #include "server/context.h"
 #include "server/cycle_clock.h"
 #include "server/pubsub.h"
+#include "server/readers.h"
 #include "server/stats.h"
 
 namespace respcask::server {
@@ -62,8 +64,9 @@ class Turn {
 
   Server& server;
   WorkerStats& stats;
-  engine::ShardSet touched;  // shards that were read or written: to be committed
-  engine::ShardSet written;  // those that were written
+  engine::ShardSet touched;   // shards that were read or written: to be committed
+  engine::ShardSet written;   // those that were written
+  ReaderPool::Batch fetches;  // to be submitted at the end of the turn
   Outbox outbox;
   // Invalidations for the session whose command runs, as they leave behind its reply.
   std::string own_pushes;

@@ -175,6 +175,7 @@ void Worker::end_turn() {
 
 void Worker::finish_round() {
   drain_inbox();
+  server_.readers.submit(turn_->fetches);
   engine::SyncPoint point = 0;
   bool failed = false;
   if (!turn_->touched.empty()) {

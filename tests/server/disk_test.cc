@@ -1,7 +1,12 @@
 // What clients are told when the disk is full, fails or holds damaged values.
 #include <doctest/doctest.h>
 
+#include <fmt/format.h>
+
+#include <chrono>
+#include <mutex>
 #include <string>
+#include <thread>
 
 #include "engine/store.h"
 #include "tests/engine/faulty_file.h"
@@ -107,6 +112,39 @@ TEST_CASE("disk: a value that cannot be read is an error that names its key") {
   }
   disk.clear_faults();
   CHECK(h.run("probeget k") == "$1\r\nv\r\n");
+}
+
+// Has the system drop all values, and waits until the store knows that this one is gone.
+void make_cold(Harness& h, FaultyFileSystem& disk, std::string_view name) {
+  const KeyRef key = h.server->key(name, 0);
+  REQUIRE(h.store->sync());
+  const std::string path = fmt::format("/store/shard-{:02}/00000001.seg", key.shard);
+  REQUIRE((*disk.open_read_only(path))->drop_cache(0, 0));
+  engine::Shard& shard = h.store->shard(key.shard);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  for (auto state = engine::ValueRead::State::kReady; state != engine::ValueRead::State::kCold;) {
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    std::lock_guard guard(shard);
+    const auto entry = shard.find(key.db, key.name, key.hash);
+    REQUIRE(entry);
+    state = shard.read(entry->where, entry->value_size).state;
+  }
+}
+
+TEST_CASE("disk: a command that waits for values counts its look-ups once") {
+  FaultyFileSystem disk;
+  Harness h({"notify-keyspace-events", "Em"}, {}, &disk);
+  h.run("mset a 1 b 2");
+  Client subscriber(h);
+  subscriber.run("subscribe __keyevent@0__:keymiss");
+  make_cold(h, disk, "a");
+  CHECK(h.run("mget none a b") == "*3\r\n$-1\r\n$1\r\n1\r\n$1\r\n2\r\n");
+  CHECK(h.client().turn.stats.parked.get() > 0);
+  CHECK(h.server->stats.sum().keyspace_hits == 2);
+  CHECK(h.server->stats.sum().keyspace_misses == 1);
+  CHECK(subscriber.pushed() ==
+        "*3\r\n$7\r\nmessage\r\n$22\r\n__keyevent@0__:keymiss\r\n$4\r\nnone\r\n");
 }
 
 TEST_CASE("disk: what a transaction copies takes no space from the commands behind it") {
