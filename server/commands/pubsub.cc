@@ -101,6 +101,9 @@ void cmd_psubscribe(Context& c) {
 }
 
 void cmd_ssubscribe(Context& c) {
+  if (c.in_transaction()) {
+    return c.error("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
+  }
   subscribe_to(c, ChannelKind::kShard);
 }
 

@@ -135,6 +135,18 @@ TEST_CASE("pubsub: keyspace events are sent as notify-keyspace-events says") {
         "*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$22\r\n__keyevent@0__:keymiss\r\n$7\r\nmissing\r\n");
 }
 
+TEST_CASE("pubsub: a transaction subscribes to channels and patterns, not to shard channels") {
+  Harness h;
+  h.run("multi");
+  for (const std::string_view command : {"subscribe c", "psubscribe p", "ssubscribe s"}) {
+    CHECK(h.run(command) == "+QUEUED\r\n");
+  }
+  CHECK(h.run("exec") ==
+        "*3\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n"
+        "*3\r\n$10\r\npsubscribe\r\n$1\r\np\r\n:2\r\n"
+        "-ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client\r\n");
+}
+
 TEST_CASE("PUBSUB: what it tells") {
   ProbeHarness h;
   CHECK(h.run("pubsub channels") == "*0\r\n");
