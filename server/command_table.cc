@@ -43,6 +43,7 @@ constexpr std::span<const Command> (*kFamilies[])() = {
     list_move_commands,
     list_search_commands,
     memory_commands,
+    module_commands,
     object_commands,
     pubsub_commands,
     replication_commands,

@@ -1,5 +1,6 @@
 // Replication, to a server that has none: the answers that a Redis without replicas gives.
 
+#include "resp/number.h"
 #include "server/command_table.h"
 #include "server/context.h"
 
@@ -15,6 +16,8 @@ void cmd_role(Context& c) {
 
 void cmd_replicaof(Context& c) {
   if (c.arg_is(1, "NO") && c.arg_is(2, "ONE")) return c.ok();
+  const auto port = resp::parse_int64(c.arg(2));
+  if (!port || *port < 0 || *port > 65535) return c.error("ERR Invalid master port");
   c.error("ERR this server cannot be a replica of another: it has no replication");
 }
 

@@ -155,6 +155,7 @@ TEST_CASE("replication: there are no replicas to wait for, and this is none") {
   CHECK(h.run("replicaof no one") == "+OK\r\n");
   CHECK(h.run("slaveof NO ONE") == "+OK\r\n");
   CHECK(h.run("replicaof 127.0.0.1 7000").starts_with("-ERR "));
+  CHECK(h.run("replicaof 127.0.0.1 65536") == "-ERR Invalid master port\r\n");
   CHECK(h.run("readonly") == "-ERR This instance has cluster support disabled\r\n");
 }
 
@@ -165,6 +166,7 @@ TEST_CASE("scripting: as a Redis without scripts and functions") {
   CHECK(h.run("function flush x") == "-ERR FUNCTION FLUSH only supports SYNC|ASYNC option\r\n");
   CHECK(h.run("function flush sync x") ==
         "-ERR unknown subcommand or wrong number of arguments for 'flush'. Try FUNCTION HELP.\r\n");
+  CHECK(h.run("module list") == "*0\r\n");
   CHECK(h.run("function list withcode libraryname x") == "*0\r\n");
   CHECK(h.run("function list libraryname") == "-ERR library name argument was not given\r\n");
   CHECK(h.run("function list x") == "-ERR Unknown argument x\r\n");

@@ -47,6 +47,13 @@ std::string error_of(const engine::Result<Startup>& result) {
   return result ? "no error" : result.error().message;
 }
 
+TEST_CASE("save with a quoted nothing in quotes is none, at the start only") {
+  const auto startup = start({"--save", "\"\""});
+  REQUIRE(startup);
+  CHECK(render_value(*find_row("save"), startup->config).empty());
+  CHECK_FALSE(start({"--save", "\"900 1\""}));
+}
+
 TEST_CASE("what is wrong is told in one line, whatever was written") {
   CHECK(error_of(start({"--\"pr\\not\"", "1"})) == "command line: unknown parameter 'pr?ot'");
   CHECK(error_of(start({"-"}, "\"pr\\r\\not\" 1\n")) ==
