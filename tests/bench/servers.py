@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CHUNK_COMMANDS = 2000
 
 
@@ -44,6 +45,7 @@ class Server:
         else:
             command = [binary, "--port", str(self.port), "--bind", "127.0.0.1"]
             command += ["--dir", self.directory] + options
+        self.fsync = "everysec"
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log,
                                         preexec_fn=before_start)
         self.wait_until_ready()
@@ -78,6 +80,11 @@ class Server:
             except TimeoutError:
                 pass
             return received
+
+    def set_fsync(self, mode):
+        if mode != self.fsync:
+            self.call("CONFIG", "SET", "appendfsync", mode)
+            self.fsync = mode
 
     def cpu_seconds(self):
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1]
@@ -159,8 +166,20 @@ def load(server, count, words):
     return send_all(server, count, (full(n) % tuple(n) for n in groups(count)))
 
 
+def load_client(server, requests, arguments):
+    """One run of the load client: as benchmark(), and the 99.9th percentile in ms behind that."""
+    before = server.cpu_seconds()
+    output = subprocess.run(
+        [str(ROOT / "build/tests/load-client"), "--port", str(server.port), "--requests",
+         str(requests)] + arguments, check=True, capture_output=True, text=True).stdout.split()
+    cpu = (server.cpu_seconds() - before) / requests * 1e6
+    told = {name: float(value) for name, value in zip(output[::2], output[1::2])}
+    return (told["rps"], told["p50_ms"], told["p99_ms"], cpu, told["p999_ms"])
+
+
 def benchmark(server, requests, arguments):
-    """One run of redis-benchmark: requests/s, p50 and p99 in ms, server CPU in µs per operation."""
+    """One run of redis-benchmark: requests/s, p50 and p99 in ms, server CPU in µs per operation,
+    and None, as it knows no 99.9th percentile."""
     before = server.cpu_seconds()
     output = subprocess.run(
         ["redis-benchmark", "-p", str(server.port), "-n", str(requests), "--csv"] + arguments,
@@ -168,7 +187,7 @@ def benchmark(server, requests, arguments):
     cpu = (server.cpu_seconds() - before) / requests * 1e6
     # WARNING lines may stand in front of the table.
     row = next(csv.DictReader(line for line in output.splitlines() if line.startswith('"')))
-    return (float(row["rps"]), float(row["p50_latency_ms"]), float(row["p99_latency_ms"]), cpu)
+    return (float(row["rps"]), float(row["p50_latency_ms"]), float(row["p99_latency_ms"]), cpu, None)
 
 
 def text(size):
