@@ -167,6 +167,7 @@ TEST_CASE("scripting: as a Redis without scripts and functions") {
   CHECK(h.run("function flush sync x") ==
         "-ERR unknown subcommand or wrong number of arguments for 'flush'. Try FUNCTION HELP.\r\n");
   CHECK(h.run("module list") == "*0\r\n");
+  CHECK(h.run("module help").find("LOAD") == std::string::npos);
   CHECK(h.run("function list withcode libraryname x") == "*0\r\n");
   CHECK(h.run("function list libraryname") == "-ERR library name argument was not given\r\n");
   CHECK(h.run("function list x") == "-ERR Unknown argument x\r\n");
