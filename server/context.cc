@@ -178,7 +178,8 @@ std::optional<engine::KeydirEntry> Context::find_untouched(const KeyRef& key) {
 }
 
 void Context::count_look_up(const KeyRef& key, bool found) {
-  if (++scope_.look_ups <= scope_.counted_look_ups) return;
+  ++scope_.look_ups;
+  if (scope_.fetched != nullptr && scope_.look_ups <= scope_.fetched->look_ups) return;
   if (found) {
     turn_.stats.keyspace_hits.add();
   } else {

@@ -372,10 +372,7 @@ Outcome Request::run_command() {
       keys.size() > 1 && !is_exec() && LookAhead::pays(server_)) {
     load_keys(server_, keys, (command_->flags & kReadonly) != 0);
   }
-  if (session_.parked != nullptr) {
-    scope.fetched = session_.parked.get();
-    scope.counted_look_ups = session_.parked->look_ups;
-  }
+  scope.fetched = session_.parked.get();
   scope.resumed = session_.waiter != nullptr;
 
   // A write that the disk has no room for is refused before anything changes. Handlers that lock
@@ -395,7 +392,6 @@ Outcome Request::run_command() {
   if (ran == Ran::kCold) return park(scope);
   session_.parked = nullptr;
   scope.fetched = nullptr;
-  scope.counted_look_ups = 0;
   if (ran == Ran::kBlocked) return block(scope);
   if (!first_run) served_after_waking(scope);
   scope.end_command();
@@ -410,12 +406,14 @@ Outcome Request::park(Scope& scope) {
   write_own_pushes();
   std::vector<std::unique_ptr<FetchedValue>> values = std::move(scope.cold);
   scope.cold.clear();
+  size_t look_ups = scope.look_ups;
   // What was fetched for an earlier run is needed again.
   if (session_.parked != nullptr) {
+    look_ups = std::max(look_ups, session_.parked->look_ups);
     for (auto& value : session_.parked->values) values.push_back(std::move(value));
   }
   auto parked = std::make_shared<Parked>(std::move(values));
-  parked->look_ups = std::max(scope.look_ups, scope.counted_look_ups);
+  parked->look_ups = look_ups;
   scope.fetched = nullptr;
   scope.release();
   turn_.stats.parked.add();

@@ -48,8 +48,7 @@ void fetch(FetchedValue& value) {
 
 void ReaderPool::start(int threads) {
   std::lock_guard guard(mutex_);
-  stopping_ = false;
-  started_ = true;
+  running_ = true;
   for (int i = 0; i < threads; ++i) {
     threads_.push_back(engine::named_thread("reader", [this] { run(); }));
   }
@@ -58,8 +57,7 @@ void ReaderPool::start(int threads) {
 void ReaderPool::stop() {
   {
     std::lock_guard guard(mutex_);
-    stopping_ = true;
-    started_ = false;
+    running_ = false;
   }
   more_.notify_all();
   for (std::thread& thread : threads_) thread.join();
@@ -74,7 +72,7 @@ void ReaderPool::add(Batch& batch, std::shared_ptr<Parked> parked, std::shared_p
     if (value->state == FetchedValue::State::kWanted) wanted.push_back(value.get());
   }
   parked->missing.store(wanted.size(), std::memory_order_release);
-  if (started_.load(std::memory_order_relaxed)) {
+  if (running_.load(std::memory_order_relaxed)) {
     for (FetchedValue* value : wanted) batch.push_back({parked, value, link});
     if (batch.size() >= kFullBatch) submit(batch);
     return;
@@ -106,9 +104,9 @@ void ReaderPool::run() {
   std::unique_lock lock(mutex_);
   for (;;) {
     ++idle_;
-    more_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
+    more_.wait(lock, [this] { return !running_ || !jobs_.empty(); });
     --idle_;
-    if (stopping_) return;
+    if (!running_) return;
     Job job = std::move(jobs_.front());
     jobs_.pop_front();
     lock.unlock();

@@ -77,9 +77,8 @@ class ReaderPool {
   mutable std::mutex mutex_;
   std::condition_variable more_;
   std::deque<Job> jobs_;
-  size_t idle_ = 0;  // threads that wait for jobs
-  bool stopping_ = false;
-  std::atomic<bool> started_{false};
+  size_t idle_ = 0;                   // threads that wait for jobs
+  std::atomic<bool> running_{false};  // set under the lock
   std::atomic<uint64_t> fetched_{0};
   std::vector<std::thread> threads_;
 };

@@ -91,10 +91,9 @@ class Scope {
 
   // Values that were fetched while the command was parked; null: none.
   const Parked* fetched = nullptr;
-  // Names that the command has looked up in this run, of which the first were counted in an earlier
-  // one, before it was parked.
+  // Names that the command has looked up in this run; so many as fetched->look_ups were counted in
+  // an earlier one, before it was parked.
   size_t look_ups = 0;
-  size_t counted_look_ups = 0;
   // The values that the command met and that were not in memory, or were damaged.
   std::vector<std::unique_ptr<FetchedValue>> cold;
   std::string damaged_key;

@@ -38,7 +38,6 @@ void Connection::finish_turn(engine::SyncPoint point, bool commit_failed) {
       if (result < 0) return;
       sent = static_cast<size_t>(result);
     }
-    worker_.turn().stats.bytes_out.add(sent);
     if (sent == replies_.size()) {
       replies_.clear();
     } else {
@@ -72,15 +71,14 @@ void Connection::flush() {
     if (result == 0) {
       write_rest();
     } else {
-      worker_.turn().stats.bytes_out.add(static_cast<size_t>(result));
       output_.remove(static_cast<size_t>(result));
     }
   }
 }
 
-// Bytes that the socket took; below 0 if it failed and the connection is closed. No write of libuv's
-// is under way. Not uv_try_write(), because write(2) costs more than send(2): a file's position and
-// its watchers are looked at (measured: 0.08 us of 3.5).
+// Bytes that the socket took, counted; below 0 if it failed and the connection is closed. No write
+// of libuv's is under way. Not uv_try_write(), because write(2) costs more than send(2): a file's
+// position and its watchers are looked at (measured: 0.08 us of 3.5).
 ssize_t Connection::try_send(std::span<const uv_buf_t> pieces) {
   assert(!write_pending_);
   ssize_t sent = 0;
@@ -95,7 +93,10 @@ ssize_t Connection::try_send(std::span<const uv_buf_t> pieces) {
       sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
   } while (sent < 0 && errno == EINTR);
-  if (sent >= 0) return sent;
+  if (sent >= 0) {
+    worker_.turn().stats.bytes_out.add(static_cast<size_t>(sent));
+    return sent;
+  }
   if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) return 0;
   log_verbose("Error writing to client: {}", uv_strerror(uv_translate_sys_error(errno)));
   disconnect();

@@ -120,9 +120,7 @@ void Worker::join() {
 
 void Worker::wake() {
   // On the loop's own thread the turn at hand will look into the inbox before the loop sleeps.
-  if (std::this_thread::get_id() != thread_id_.load(std::memory_order_relaxed)) {
-    uv_async_send(&async_);
-  }
+  if (!on_own_thread()) uv_async_send(&async_);
 }
 
 void Worker::adopt(int fd, bool unix_socket) {

@@ -67,9 +67,7 @@ class Worker {
   }
   // Whether the caller is the loop itself, which is delivering what this turn's commands published:
   // no command runs, and what is marked dirty has still to be sent.
-  bool delivers_here() const {
-    return std::this_thread::get_id() == thread_id_.load(std::memory_order_relaxed) && delivering_;
-  }
+  bool delivers_here() const { return on_own_thread() && delivering_; }
   // Closes every connection and ends the loop; join() waits for it. Not from the worker's thread.
   void stop();
   void join();
@@ -116,6 +114,9 @@ class Worker {
     Outbox outbox;
   };
 
+  bool on_own_thread() const {
+    return std::this_thread::get_id() == thread_id_.load(std::memory_order_relaxed);
+  }
   void run();
   void run_loop();
   void wake();

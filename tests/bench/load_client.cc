@@ -2,8 +2,8 @@
 // reads and writes mixed, several keys a command, and the 99.9th percentile.
 //
 // usage: load-client --port N [--connections N] [--pipeline N] [--requests N] [--keys N]
-//                    [--read-percent N] [--zipf S] [--value-bytes N] [--keys-a-command N] [--seed
-//                    N]
+//                    [--read-percent N] [--zipf S] [--value-bytes N] [--keys-a-command N]
+//                    [--seed N]
 //
 // Each connection sends `pipeline` requests and waits for all their replies before it sends the
 // next. A request is GET or SET, MGET or MSET with several keys a command, of "key:%012d". Without
@@ -23,8 +23,6 @@
 #include <charconv>
 #include <chrono>
 #include <cmath>
-#include <cstdlib>
-#include <cstring>
 #include <map>
 #include <memory>
 #include <random>

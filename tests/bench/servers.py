@@ -166,25 +166,29 @@ def load(server, count, words):
     return send_all(server, count, (full(n) % tuple(n) for n in groups(count)))
 
 
+def run_client(server, requests, command):
+    """Runs a client to its end: what it printed, and the server's CPU in µs per request."""
+    before = server.cpu_seconds()
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return output, (server.cpu_seconds() - before) / requests * 1e6
+
+
 def load_client(server, requests, arguments):
     """One run of the load client: as benchmark(), and the 99.9th percentile in ms behind that."""
-    before = server.cpu_seconds()
-    output = subprocess.run(
-        [str(ROOT / "build/tests/load-client"), "--port", str(server.port), "--requests",
-         str(requests)] + arguments, check=True, capture_output=True, text=True).stdout.split()
-    cpu = (server.cpu_seconds() - before) / requests * 1e6
-    told = {name: float(value) for name, value in zip(output[::2], output[1::2])}
+    output, cpu = run_client(
+        server, requests, [str(ROOT / "build/tests/load-client"), "--port", str(server.port),
+                           "--requests", str(requests)] + arguments)
+    words = output.split()
+    told = {name: float(value) for name, value in zip(words[::2], words[1::2])}
     return (told["rps"], told["p50_ms"], told["p99_ms"], cpu, told["p999_ms"])
 
 
 def benchmark(server, requests, arguments):
     """One run of redis-benchmark: requests/s, p50 and p99 in ms, server CPU in µs per operation,
     and None, as it knows no 99.9th percentile."""
-    before = server.cpu_seconds()
-    output = subprocess.run(
-        ["redis-benchmark", "-p", str(server.port), "-n", str(requests), "--csv"] + arguments,
-        check=True, capture_output=True, text=True).stdout
-    cpu = (server.cpu_seconds() - before) / requests * 1e6
+    output, cpu = run_client(
+        server, requests,
+        ["redis-benchmark", "-p", str(server.port), "-n", str(requests), "--csv"] + arguments)
     # WARNING lines may stand in front of the table.
     row = next(csv.DictReader(line for line in output.splitlines() if line.startswith('"')))
     return (float(row["rps"]), float(row["p50_latency_ms"]), float(row["p99_latency_ms"]), cpu, None)
