@@ -131,12 +131,19 @@ void Scope::modified(const KeyRef& key) {
   changed(key, true);
 }
 
+void Scope::retell(engine::FunctionRef<void()> change) {
+  retelling_ = true;
+  change();
+  retelling_ = false;
+}
+
 Tracking::Audience Scope::audience(bool by_self) {
   return {turn_.outbox.invalidations, runner, &turn_.own_pushes, by_self};
 }
 
 void Scope::changed(const KeyRef& key, bool by_self) {
   turn_.stats.changes.add();
+  if (retelling_) return;
   KeyTables& keyed = tables(key.shard);
   if (!turn_.server.tracking.idle()) {
     turn_.server.tracking.changed(keyed.tracked, key.name, audience(by_self));

@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/function_ref.h"
 #include "engine/shard.h"
 #include "engine/shard_set.h"
 #include "server/blocking.h"
@@ -62,6 +63,8 @@ class Scope {
   void end_command();
   // A key has changed: WATCH, tracking, the count of changes.
   void modified(const KeyRef& key);
+  // What `change` modifies is counted only: the values are the same, told in other bytes.
+  void retell(engine::FunctionRef<void()> change);
   // Databases were emptied: copies of any key are out of date. All shards are locked.
   void forget_copies();
   // Who hears that copies of a key are out of date; `by_self`: the running command has changed it.
@@ -125,6 +128,7 @@ class Scope {
   engine::ShardSet written_;
   std::vector<Ready> ready_;
   std::vector<OwnedKey> expired_;
+  bool retelling_ = false;
 };
 
 }  // namespace respcask::server

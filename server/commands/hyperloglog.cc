@@ -74,6 +74,13 @@ bool reserve_and_put(Context& c, const KeyRef& key, int64_t expiry_ms, std::stri
   return true;
 }
 
+// The same, where Redis changes the bytes without telling those who watch the key.
+bool reserve_and_retell(Context& c, const KeyRef& key, int64_t expiry_ms, std::string_view bytes) {
+  bool done = false;
+  c.scope().retell([&] { done = reserve_and_put(c, key, expiry_ms, bytes); });
+  return done;
+}
+
 // The header of a string that is loaded for an edit; nothing if it is too short or not ready.
 std::optional<Header> read_header(Context& c, StringEdit& edit) {
   if (edit.length() < hll::kHeaderBytes) return std::nullopt;
@@ -115,14 +122,15 @@ Added add_to_dense(StringEdit& edit, const Header& header, std::span<const hll::
   return true;
 }
 
-// Into a whole string: a sparse one, or one in the making.
+// Into a whole string: a sparse one, or one in the making. As in Redis, what was raised before the
+// damage is seen stays.
 Added add_to_whole(Context& c, const KeyRef& key, int64_t expiry_ms, std::string bytes,
                    std::span<const hll::Rank> ranks, bool is_new) {
   bool changed = is_new;
   for (const hll::Rank& rank : ranks) {
     const hll::Raised raised = hll::raise(bytes, rank, c.config().hll_sparse_max_bytes);
     if (raised == hll::Raised::kDamaged) {
-      c.error(kDamaged);
+      if (!changed || reserve_and_retell(c, key, expiry_ms, bytes)) c.error(kDamaged);
       return std::nullopt;
     }
     if (raised == hll::Raised::kRaised) changed = true;
@@ -333,7 +341,7 @@ void cmd_pfdebug(Context& c) {
   std::string bytes(loaded.bytes);
   if (sparse) {
     if (!hll::make_dense(bytes)) return c.error(kDamaged);
-    if (!reserve_and_put(c, key, entry->expiry_ms, bytes)) return;
+    if (!reserve_and_retell(c, key, entry->expiry_ms, bytes)) return;
   }
   if (registers) return reply_registers(c, bytes);
   c.reply().integer(sparse ? 1 : 0);

@@ -61,7 +61,13 @@ void cmd_append(Context& c) {
     length = patch.end();
     edit.load_to_patch(patch.offset, std::max(patch.end(), patch.offset + 1));
     if (!c.ready()) return;
-    if (more.empty() ? !edit.make_raw() : !edit.apply({&patch, 1})) return;
+    if (!more.empty()) {
+      if (!edit.apply({&patch, 1})) return;
+    } else {
+      // Redis aborts the transactions of those who watch it all the same.
+      if (!edit.make_raw()) return;
+      c.modified(key);
+    }
   }
   c.notify(EventClass::kString, "append", key);
   c.reply().integer(static_cast<int64_t>(length));

@@ -180,6 +180,29 @@ TEST_CASE("PFDEBUG shows runs and registers") {
   CHECK(h.run("PFSELFTEST") == "+OK\r\n");
 }
 
+TEST_CASE("PFDEBUG, which only tells the registers in other bytes, aborts no transaction") {
+  Harness h;
+  Client other(h);
+  for (const char* command : {"PFDEBUG TODENSE k", "PFDEBUG GETREG k"}) {
+    h.run("DEL k");
+    h.run("PFADD k a b c");
+    h.run("WATCH k");
+    other.run(command);
+    h.run("MULTI");
+    CHECK(h.run("EXEC") == "*0\r\n");
+  }
+}
+
+TEST_CASE("PFADD keeps what it has raised before it meets damage, as Redis does") {
+  Harness h;
+  h.run("PFMERGE k a");
+  h.run("BITFIELD k SET i49 120 14 SET u14 50703 4294967295 INCRBY u8 #322 12");
+  CHECK(h.run("GETRANGE k 15 15") == bulk("\0"sv));
+  CHECK(h.run("PFADD k m11 m0 m0 156") == kDamaged);
+  CHECK(h.run("GETRANGE k 15 15") == bulk("\x80"sv));
+  CHECK(h.run("STRLEN k") == integer(6340));
+}
+
 TEST_CASE("what is no HyperLogLog, or is damaged, gets Redis's error") {
   Harness h;
   const auto all_say = [&](std::string_view error) {

@@ -203,6 +203,7 @@ TEST_CASE("WATCH sees both ends of RENAME, the copy of COPY and what EXPIRE remo
   CHECK(touched("a", "EXPIRE a 100"));
   CHECK_FALSE(touched("a", "PERSIST a"));
   CHECK(touched("a", "UNLINK a"));
+  CHECK(touched("a", "APPEND a \"\""));
   CHECK(touched("a", "FLUSHALL"));
   CHECK_FALSE(touched("c", "FLUSHALL"));
   CHECK(touched("a", "SWAPDB 0 1"));
