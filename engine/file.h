@@ -109,6 +109,9 @@ class File {
   // ends, 0 at or past its end.
   virtual Result<std::size_t> read_at(std::uint64_t offset, std::span<char> out) const = 0;
 
+  // The descriptor, for who has the system read from it by other means; -1: there is none.
+  virtual int descriptor() const { return -1; }
+
   // Blocks until the bytes, and as much metadata as is needed to read them back (the size), are on
   // the disk. Never call it again after an error (see the head of this file).
   virtual Result<void> sync_data() = 0;

@@ -128,6 +128,8 @@ class PosixFile final : public File {
     return {};
   }
 
+  int descriptor() const override { return fd_.get(); }
+
   Result<std::size_t> read_at(std::uint64_t offset, std::span<char> out) const override {
     std::size_t done = 0;
     while (done < out.size()) {

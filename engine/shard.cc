@@ -89,13 +89,21 @@ ColdRead Shard::cold_read(Location where, uint32_t value_size) const {
   return {segments_[where.slot()], where, value_size};
 }
 
+size_t ColdRead::bytes() const {
+  return kValueChecksumSize + size_t{value_size};
+}
+
 Result<std::string> fetch(const ColdRead& cold) {
-  std::string bytes(kValueChecksumSize + cold.value_size, '\0');
-  const uint64_t offset = cold.where.offset();
-  auto got = cold.segment->file().read_at(offset, bytes);
+  std::string bytes(cold.bytes(), '\0');
+  auto got = cold.segment->file().read_at(cold.where.offset(), bytes);
   if (!got) return got.error();
-  auto value = checked_value(std::string_view(bytes).substr(0, *got), 0, cold.value_size);
-  if (!value) {
+  bytes.resize(*got);
+  return take_value(cold, std::move(bytes));
+}
+
+Result<std::string> take_value(const ColdRead& cold, std::string bytes) {
+  const uint64_t offset = cold.where.offset();
+  if (!checked_value(bytes, 0, cold.value_size)) {
     return Error{ErrorCode::kDamaged,
                  fmt::format("{}: the value at offset {} does not match its checksum",
                              cold.segment->path(), offset)};

@@ -61,6 +61,9 @@ struct ColdRead {
   std::shared_ptr<Segment> segment;
   Location where;
   uint32_t value_size = 0;
+
+  // What is to be read at where.offset() of the segment's file: the value's checksum and the value.
+  size_t bytes() const;
 };
 
 // Whether a write makes the data grow. What shrinks it may use the space that is kept in reserve
@@ -69,6 +72,8 @@ enum class Growth : uint8_t { kGrows, kShrinks };
 
 // Reads and checks a cold value; blocks. Needs no lock. kDamaged: it does not match its checksum.
 Result<std::string> fetch(const ColdRead& cold);
+// The value in `bytes`, which were read for it; kDamaged as above.
+Result<std::string> take_value(const ColdRead& cold, std::string bytes);
 
 struct ShardStats {
   uint64_t keys = 0;

@@ -419,6 +419,9 @@ Outcome Request::park(Scope& scope) {
   turn_.stats.parked.add();
   session_.parked = parked;
   server_.readers.add(turn_.fetches, std::move(parked), session_.link);
+  // So many that the first are read while the turn goes on.
+  constexpr size_t kFullBatch = 16;
+  if (turn_.fetches.size() >= kFullBatch) turn_.reader->submit(turn_.fetches);
   return Outcome::kParked;
 }
 

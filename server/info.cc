@@ -455,6 +455,10 @@ void Info::write_bitcask() {
   field("keydir_bytes", sum.keydir_bytes);
   field("damaged_records", sum.damaged_records);
   field("parked_commands", server_.stats.sum().parked);
+  field("readers", server_.config.snapshot()->readers);
+  field("io_uring_loops", server_.readers.rings.load(std::memory_order_relaxed));
+  field("reads_waiting", server_.readers.waiting());
+  field("reads_done", server_.readers.fetched());
   const engine::MergeStats merges = server_.store.merge_stats();
   field("last_backup", server_.saving.report().last_backup);
   field("merge_in_progress", merges.running ? 1 : 0);

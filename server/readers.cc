@@ -36,7 +36,10 @@ const FetchedValue* Parked::find(uint32_t shard, engine::Location where,
 }
 
 void fetch(FetchedValue& value) {
-  engine::Result<std::string> bytes = engine::fetch(value.read);
+  settle(value, engine::fetch(value.read));
+}
+
+void settle(FetchedValue& value, engine::Result<std::string> bytes) {
   if (bytes) {
     value.bytes = std::move(*bytes);
     value.state = FetchedValue::State::kReady;
@@ -64,26 +67,24 @@ void ReaderPool::stop() {
   threads_.clear();
 }
 
-void ReaderPool::add(Batch& batch, std::shared_ptr<Parked> parked, std::shared_ptr<Link> link) {
-  // So many that the first are read while the turn goes on.
-  constexpr size_t kFullBatch = 16;
-  std::vector<FetchedValue*> wanted;
+void ReaderPool::add(FetchBatch& batch, std::shared_ptr<Parked> parked,
+                     std::shared_ptr<Link> link) {
+  const size_t before = batch.size();
   for (const auto& value : parked->values) {
-    if (value->state == FetchedValue::State::kWanted) wanted.push_back(value.get());
+    if (value->state == FetchedValue::State::kWanted) batch.push_back({parked, value.get(), link});
   }
-  parked->missing.store(wanted.size(), std::memory_order_release);
-  if (running_.load(std::memory_order_relaxed)) {
-    for (FetchedValue* value : wanted) batch.push_back({parked, value, link});
-    if (batch.size() >= kFullBatch) submit(batch);
-    return;
+  const size_t wanted = batch.size() - before;
+  parked->missing.store(wanted, std::memory_order_release);
+  waiting_.fetch_add(wanted, std::memory_order_relaxed);
+  if (running_.load(std::memory_order_relaxed)) return;
+  for (size_t i = before; i < batch.size(); ++i) {
+    fetch(*batch[i].value);
+    finish(batch[i]);
   }
-  for (FetchedValue* value : wanted) fetch(*value);
-  fetched_.fetch_add(wanted.size(), std::memory_order_relaxed);
-  parked->missing.store(0, std::memory_order_release);
-  link->resume();
+  batch.resize(before);
 }
 
-void ReaderPool::submit(Batch& batch) {
+void ReaderPool::submit(FetchBatch& batch) {
   if (batch.empty()) return;
   size_t wake = batch.size();
   {
@@ -95,9 +96,10 @@ void ReaderPool::submit(Batch& batch) {
   for (; wake > 0; --wake) more_.notify_one();
 }
 
-size_t ReaderPool::queued() const {
-  std::lock_guard guard(mutex_);
-  return jobs_.size();
+void ReaderPool::finish(const FetchJob& job) {
+  waiting_.fetch_sub(1, std::memory_order_relaxed);
+  fetched_.fetch_add(1, std::memory_order_relaxed);
+  if (job.parked->missing.fetch_sub(1, std::memory_order_acq_rel) == 1) job.link->resume();
 }
 
 void ReaderPool::run() {
@@ -107,13 +109,12 @@ void ReaderPool::run() {
     more_.wait(lock, [this] { return !running_ || !jobs_.empty(); });
     --idle_;
     if (!running_) return;
-    Job job = std::move(jobs_.front());
+    FetchJob job = std::move(jobs_.front());
     jobs_.pop_front();
     lock.unlock();
     fetch(*job.value);
-    fetched_.fetch_add(1, std::memory_order_relaxed);
-    if (job.parked->missing.fetch_sub(1, std::memory_order_acq_rel) == 1) job.link->resume();
-    job = Job{};
+    finish(job);
+    job = {};
     lock.lock();
   }
 }

@@ -1,10 +1,12 @@
-// ReaderPool: threads that fetch values which are not in memory, so that no loop waits for a disk.
+// Fetching values that are not in memory, so that no loop waits for a disk.
 //
 // A command that met cold values is parked: its session keeps a Parked with what is to be fetched,
-// the pool reads each value and verifies its checksum, and when the last one is in
+// somebody reads each value and verifies its checksum, and when the last one is in
 // resumes the session, whose command runs again and finds the bytes here (design.md, section 9).
-// A Parked is shared by its session and the pool. The values are written by the pool's threads
-// until `missing` is 0, and read by the session's loop after that.
+// Who reads is the loop's own ring (net/read_ring.h) where the system has such, or else the
+// ReaderPool: threads that wait for the disk.
+// A Parked is shared by its session and by who reads. The values are written by the latter until
+// `missing` is 0, and read by the session's loop after that.
 #pragma once
 
 #include <atomic>
@@ -45,40 +47,54 @@ struct Parked {
 
 // Reads one value, on the calling thread.
 void fetch(FetchedValue& value);
+// The value is what was read for it, or an error.
+void settle(FetchedValue& value, engine::Result<std::string> bytes);
 
-class ReaderPool {
+// A value to be read, and who waits for it.
+struct FetchJob {
+  std::shared_ptr<Parked> parked;
+  FetchedValue* value;
+  std::shared_ptr<Link> link;
+};
+// What a loop's commands have asked for and nobody has been told of yet.
+using FetchBatch = std::vector<FetchJob>;
+
+class ValueReader {
  public:
-  ~ReaderPool() { stop(); }
+  virtual ~ValueReader() = default;
+  // Has the values of the batch read, and empties it.
+  virtual void submit(FetchBatch& batch) = 0;
+};
+
+class ReaderPool final : public ValueReader {
+ public:
+  ~ReaderPool() override { stop(); }
   void start(int threads);
   void stop();
-  // What a loop's commands have asked for and the pool has not been told of yet.
-  struct Job {
-    std::shared_ptr<Parked> parked;
-    FetchedValue* value;
-    std::shared_ptr<Link> link;
-  };
-  using Batch = std::vector<Job>;
 
-  // Fetches all values that are still wanted, then resumes the session. They are put into `batch`,
-  // which the caller submits at the end of its turn at the latest: to wake a thread costs about as
-  // much as what it then does. Without threads (not started) all is done at once, on the calling
-  // thread.
-  void add(Batch& batch, std::shared_ptr<Parked> parked, std::shared_ptr<Link> link);
-  // Empties the batch.
-  void submit(Batch& batch);
+  // Puts all values that are still wanted into `batch`; when they are read the session is resumed.
+  // The caller has the batch submitted at the end of its turn at the latest. Without threads (not
+  // started) all is done at once, on the calling thread.
+  void add(FetchBatch& batch, std::shared_ptr<Parked> parked, std::shared_ptr<Link> link);
+  void submit(FetchBatch& batch) override;
+  // A value has been read, by whomever: resumes the session if it was the last one wanted.
+  void finish(const FetchJob& job);
 
-  // For INFO.
-  size_t queued() const;
+  // For INFO. Values that are wanted and not read yet; those that were read.
+  uint64_t waiting() const { return waiting_.load(std::memory_order_relaxed); }
   uint64_t fetched() const { return fetched_.load(std::memory_order_relaxed); }
+  // How many loops have rings of their own.
+  std::atomic<int> rings{0};
 
  private:
   void run();
 
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   std::condition_variable more_;
-  std::deque<Job> jobs_;
+  std::deque<FetchJob> jobs_;
   size_t idle_ = 0;                   // threads that wait for jobs
   std::atomic<bool> running_{false};  // set under the lock
+  std::atomic<uint64_t> waiting_{0};
   std::atomic<uint64_t> fetched_{0};
   std::vector<std::thread> threads_;
 };

@@ -77,7 +77,7 @@ KeyRef Server::key(std::string_view name, uint32_t db) const {
 }
 
 void Server::commit(Turn& turn) {
-  readers.submit(turn.fetches);
+  turn.reader->submit(turn.fetches);
   const engine::Result<engine::SyncPoint> committed = turn.commit();
   Outbox outbox = turn.take_outbox();
   if (committed) {

@@ -6,7 +6,11 @@
 
 namespace respcask::server {
 
-Turn::Turn(Server& owner) : server(owner), stats(owner.stats.add_worker()), config_(owner.config) {
+Turn::Turn(Server& owner)
+    : server(owner),
+      stats(owner.stats.add_worker()),
+      reader(&owner.readers),
+      config_(owner.config) {
   begin();
 }
 

@@ -5,7 +5,7 @@
 //     turn.begin();                         // once a round
 //     turn.lap();                           // after each read from a socket
 //     dispatch(session, turn, args, reply)  // for each request
-//     server.readers.submit(turn.fetches);
+//     turn.reader->submit(turn.fetches);
 //     auto point = turn.commit();
 //     Outbox outbox = turn.take_outbox();
 //     // hold both until store.synced(*point) if that is the mode; then:
@@ -66,7 +66,8 @@ class Turn {
   WorkerStats& stats;
   engine::ShardSet touched;   // shards that were read or written: to be committed
   engine::ShardSet written;   // those that were written
-  ReaderPool::Batch fetches;  // to be submitted at the end of the turn
+  FetchBatch fetches;         // to be submitted at the end of the turn
+  ValueReader* reader;        // to whom
   Outbox outbox;
   // Invalidations for the session whose command runs, as they leave behind its reply.
   std::string own_pushes;

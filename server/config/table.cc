@@ -164,6 +164,9 @@ constexpr Row kStorageRows[] = {
     integer("readers", &Config::readers, "8", 1, 256,
             "threads that read values which are not in memory")
         .own_fixed(),
+    boolean("io-uring", &Config::io_uring, "yes",
+            "have the kernel read them by io_uring, where it can; the threads do the rest")
+        .own_fixed(),
     integer("merge-trigger-garbage", &Config::merge_trigger_garbage_percent, "30", 1, 100,
             "share of dead bytes, in percent, at which merging begins"),
     integer("merge-stop-garbage", &Config::merge_stop_garbage_percent, "27", 0, 100,

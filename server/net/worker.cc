@@ -77,8 +77,27 @@ void Worker::run() {
   });
   uv_timer_start(
       &timer_, [](uv_timer_t* timer) { worker_of(timer).on_tick(); }, kTickMs, kTickMs);
+  open_ring();
   run_loop();
+  ring_.reset();
   turn_.reset();
+}
+
+void Worker::open_ring() {
+  if (!turn_->config().io_uring) return;
+  ring_ = ReadRing::open(server_.readers);
+  if (!ring_) {
+    if (index_ == 0) log_notice("No io_uring here: values that are not in memory are read by threads");
+    return;
+  }
+  turn_->reader = ring_.get();
+  reads_.data = this;
+  const int status = uv_poll_init(&loop_, &reads_, ring_->descriptor());
+  assert(status == 0);
+  uv_poll_start(&reads_, UV_READABLE, [](uv_poll_t* reads, int, int) {
+    worker_of(reads).enter();
+    worker_of(reads).ring_->reap();
+  });
 }
 
 // As uv_run() by itself, but a loop that had work asks for more for a moment before it sleeps: to be
@@ -173,7 +192,7 @@ void Worker::end_turn() {
 
 void Worker::finish_round() {
   drain_inbox();
-  server_.readers.submit(turn_->fetches);
+  turn_->reader->submit(turn_->fetches);
   engine::SyncPoint point = 0;
   bool failed = false;
   if (!turn_->touched.empty()) {
@@ -396,6 +415,7 @@ void Worker::close_everything() {
   close(handle(&check_));
   close(handle(&idle_));
   close(handle(&timer_));
+  if (ring_) close(handle(&reads_));
   network_.loop_ends(*this);
 }
 

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -26,6 +27,7 @@
 #include "engine/store.h"
 #include "server/net/connection.h"
 #include "server/net/input_buffer.h"
+#include "server/net/read_ring.h"
 #include "server/turn.h"
 
 namespace respcask::server {
@@ -118,6 +120,7 @@ class Worker {
     return std::this_thread::get_id() == thread_id_.load(std::memory_order_relaxed);
   }
   void run();
+  void open_ring();
   void run_loop();
   void wake();
   void begin_turn();
@@ -144,11 +147,13 @@ class Worker {
   uv_check_t check_;
   uv_idle_t idle_;
   uv_timer_t timer_;
+  uv_poll_t reads_;  // in use while there is a ring_
   std::thread thread_;
   std::atomic<std::thread::id> thread_id_{};
   bool stopping_ = false;
 
-  std::optional<Turn> turn_;  // made on the loop's thread
+  std::optional<Turn> turn_;         // made on the loop's thread
+  std::unique_ptr<ReadRing> ring_;  // the same; null where the system has none
   bool in_turn_ = false;
   bool delivering_ = false;
   uint64_t turn_number_ = 1;

@@ -63,7 +63,7 @@ TEST_CASE("CONFIG GET matches patterns in any case, each parameter once") {
 TEST_CASE("CONFIG SET takes what CONFIG GET says of parameters that Redis does not have") {
   ConfigStore store{Config()};
   for (const auto& [name, value] :
-       store.get(Words{"shards", "segment-size", "readers", "backup-dir"})) {
+       store.get(Words{"shards", "segment-size", "readers", "io-uring", "backup-dir"})) {
     CHECK(set(store, {name, value}) == "OK");
   }
   CHECK(set(store, {"readers", "9"}) == failed("readers", "can't set immutable config"));

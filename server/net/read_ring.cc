@@ -1,0 +1,119 @@
+#include "server/net/read_ring.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <string>
+#include <utility>
+
+#include "engine/segment.h"
+
+namespace respcask::server {
+
+namespace {
+
+// A larger value is copied by a thread of the pool rather than by the loop.
+constexpr size_t kMostBytes = 64 * 1024;
+
+}  // namespace
+
+std::unique_ptr<ReadRing> ReadRing::open(ReaderPool& pool) {
+  std::unique_ptr<ReadRing> ring(new ReadRing(pool));
+  // What has been read is taken over when the loop asks for it, not by interrupting it.
+  constexpr unsigned kFlags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
+  ring->usable_ = io_uring_queue_init(kDepth, &ring->ring_, kFlags) == 0;
+  if (!ring->usable_) return nullptr;
+  ring->done_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (ring->done_fd_ < 0 || io_uring_register_eventfd(&ring->ring_, ring->done_fd_) != 0) {
+    return nullptr;
+  }
+  pool.rings.fetch_add(1, std::memory_order_relaxed);
+  return ring;
+}
+
+ReadRing::ReadRing(ReaderPool& pool) : pool_(pool), slots_(kDepth) {
+  free_.reserve(kDepth);
+  for (uint32_t slot = kDepth; slot > 0; --slot) free_.push_back(slot - 1);
+}
+
+ReadRing::~ReadRing() {
+  if (usable_) {
+    backlog_.clear();
+    flush();
+    while (free_.size() < kDepth) {
+      io_uring_cqe* done = nullptr;
+      if (io_uring_wait_cqe(&ring_, &done) == 0) reap();
+    }
+    io_uring_queue_exit(&ring_);
+  }
+  if (done_fd_ >= 0) ::close(done_fd_);
+}
+
+void ReadRing::submit(FetchBatch& batch) {
+  for (FetchJob& job : batch) {
+    const engine::ColdRead& read = job.value->read;
+    if (read.bytes() > kMostBytes || read.segment->file().descriptor() < 0) continue;
+    if (free_.empty()) {
+      backlog_.push_back(std::move(job));
+    } else {
+      start(std::move(job));
+    }
+  }
+  std::erase_if(batch, [](const FetchJob& job) { return job.parked == nullptr; });
+  flush();
+  pool_.submit(batch);
+}
+
+// `job` has not been moved from where there is no room in the ring: there is as much as free slots.
+void ReadRing::start(FetchJob job) {
+  const uint32_t slot = free_.back();
+  free_.pop_back();
+  FetchedValue& value = *job.value;
+  value.bytes.resize(value.read.bytes());
+  io_uring_sqe* const entry = io_uring_get_sqe(&ring_);
+  io_uring_prep_read(entry, value.read.segment->file().descriptor(), value.bytes.data(),
+                     static_cast<unsigned>(value.bytes.size()), value.read.where.offset());
+  io_uring_sqe_set_data64(entry, slot);
+  slots_[slot] = std::move(job);
+}
+
+// What the kernel does not take now it is asked to take again at the loop's next turn.
+void ReadRing::flush() {
+  if (io_uring_sq_ready(&ring_) != 0) io_uring_submit(&ring_);
+}
+
+void ReadRing::reap() {
+  uint64_t signals = 0;
+  [[maybe_unused]] const ssize_t reset = ::read(done_fd_, &signals, sizeof signals);
+  io_uring_get_events(&ring_);
+  std::array<io_uring_cqe*, 64> done;
+  while (const unsigned count = io_uring_peek_batch_cqe(&ring_, done.data(), done.size())) {
+    for (unsigned i = 0; i < count; ++i) {
+      complete(static_cast<uint32_t>(io_uring_cqe_get_data64(done[i])), done[i]->res);
+    }
+    io_uring_cq_advance(&ring_, count);
+  }
+  while (!backlog_.empty() && !free_.empty()) {
+    start(std::move(backlog_.front()));
+    backlog_.pop_front();
+  }
+  flush();
+}
+
+void ReadRing::complete(uint32_t slot, int32_t got) {
+  FetchJob job = std::move(slots_[slot]);
+  slots_[slot] = {};
+  free_.push_back(slot);
+  FetchedValue& value = *job.value;
+  if (got < 0 || static_cast<size_t>(got) != value.bytes.size()) {
+    FetchBatch again;
+    again.push_back(std::move(job));
+    pool_.submit(again);
+    return;
+  }
+  settle(value, engine::take_value(value.read, std::move(value.bytes)));
+  pool_.finish(job);
+}
+
+}  // namespace respcask::server

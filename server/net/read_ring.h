@@ -1,0 +1,56 @@
+// ReadRing: a loop's reads of values that are not in memory, by io_uring: no thread waits for them,
+// and those of a turn go to the disk together.
+//
+// What is ordinary is done here: a value of moderate size, in a real file, that is read as a whole.
+// All else, and every read that fails or falls short, is left to the ReaderPool, which knows how to
+// tell damage from errors. The bytes go through the page cache, as the pool's do.
+//
+// Invariants: at most kDepth reads are in the kernel's hands, with their jobs in slots_; others
+// wait in backlog_. A job's value keeps its segment, and so the file, and its buffer alive.
+// Used by the thread that opened it, and destroyed by it. The pool outlives it.
+#pragma once
+
+#include <liburing.h>
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "server/readers.h"
+
+namespace respcask::server {
+
+class ReadRing final : public ValueReader {
+ public:
+  // Null where the kernel has no such rings (Linux before 6.1) or does not allow them, as in many
+  // containers.
+  static std::unique_ptr<ReadRing> open(ReaderPool& pool);
+  ~ReadRing() override;  // waits for the reads that the kernel is at
+  ReadRing(const ReadRing&) = delete;
+  ReadRing& operator=(const ReadRing&) = delete;
+
+  // Readable when reap() is due.
+  int descriptor() const { return done_fd_; }
+  void submit(FetchBatch& batch) override;
+  // Finishes what has been read, and submits what waited for room.
+  void reap();
+
+ private:
+  static constexpr uint32_t kDepth = 256;
+
+  explicit ReadRing(ReaderPool& pool);
+  void start(FetchJob job);
+  void flush();
+  void complete(uint32_t slot, int32_t got);
+
+  ReaderPool& pool_;
+  io_uring ring_{};
+  bool usable_ = false;
+  int done_fd_ = -1;  // an eventfd: a ring of this kind does not become readable itself
+  std::vector<FetchJob> slots_;  // kDepth of them
+  std::vector<uint32_t> free_;   // of those
+  std::deque<FetchJob> backlog_;
+};
+
+}  // namespace respcask::server
