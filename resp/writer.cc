@@ -96,6 +96,10 @@ void Writer::integer(int64_t value) {
 
 void Writer::bulk_header(size_t length) {
   append_header<'$'>(*out_, length);
+  // Room at once, or what is there would be copied again and again as the pieces come. What is
+  // longer than this grows by few steps.
+  constexpr size_t kMostBytes = size_t{16} << 20;
+  out_->reserve(out_->size() + std::min(length, kMostBytes) + 2);
 }
 
 void Writer::bulk(std::string_view bytes) {

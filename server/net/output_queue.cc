@@ -20,12 +20,13 @@ void OutputQueue::add(engine::SyncPoint point, std::string bytes) {
       last.bytes += bytes;
       return;
     }
-    if (bytes.size() <= kBlockBytes / 2) {
-      std::string block;
-      block.reserve(kBlockBytes);
-      block += bytes;
-      bytes = std::move(block);
-    }
+  }
+  // The first part may lie in a string that was made for something larger.
+  if (bytes.size() <= kBlockBytes / 2 && (!parts_.empty() || bytes.capacity() > kBlockBytes)) {
+    std::string block;
+    block.reserve(kBlockBytes);
+    block += bytes;
+    bytes = std::move(block);
   }
   parts_.push_back({point, std::move(bytes)});
   memory_bytes_ += memory_of(parts_.back());

@@ -24,7 +24,7 @@ constexpr size_t kTicksForAll = 10;
 // What was sent during the end of a turn is taken along at once, but not for ever.
 constexpr int kRoundsPerTurn = 4;
 // A reply string that has grown past this is not kept.
-constexpr size_t kKeptStringBytes = 64 * 1024;
+constexpr size_t kKeptStringBytes = 256 * 1024;
 // Of all that are kept: enough for a turn in which a thousand clients get a few replies.
 constexpr size_t kKeptBytes = 4 * 1024 * 1024;
 
@@ -87,7 +87,7 @@ void Worker::open_ring() {
   if (!turn_->config().io_uring) return;
   ring_ = ReadRing::open(server_.readers);
   if (!ring_) {
-    if (index_ == 0) log_notice("No io_uring here: values that are not in memory are read by threads");
+    if (index_ == 0) log_notice("No io_uring here: threads read the values not in memory");
     return;
   }
   turn_->reader = ring_.get();

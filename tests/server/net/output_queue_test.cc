@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace respcask::server {
@@ -77,6 +78,16 @@ TEST_CASE("output queue: many small parts take little more memory than their byt
   queue.add(5, "not synced");
   CHECK(released(queue, 0) == all);
   CHECK(released(queue, 5) == all + "not synced");
+}
+
+TEST_CASE("output queue: little that lies in a long string does not hold all of it") {
+  OutputQueue queue;
+  std::string kept;
+  kept.reserve(200'000);
+  kept = "a";
+  queue.add(0, std::move(kept));
+  CHECK(queue.memory_bytes() < 20'000);
+  CHECK(released(queue, 0) == "a");
 }
 
 TEST_CASE("output queue: queued bytes stay where they are") {
