@@ -64,10 +64,10 @@ class Turn {
 
   Server& server;
   WorkerStats& stats;
-  engine::ShardSet touched;   // shards that were read or written: to be committed
-  engine::ShardSet written;   // those that were written
-  FetchBatch fetches;         // to be submitted at the end of the turn
-  ValueReader* reader;        // to whom
+  engine::ShardSet touched;  // shards that were read or written: to be committed
+  engine::ShardSet written;  // those that were written
+  FetchBatch fetches;        // to be submitted at the end of the turn
+  ValueReader* reader;       // to whom
   Outbox outbox;
   // Invalidations for the session whose command runs, as they leave behind its reply.
   std::string own_pushes;

@@ -41,7 +41,7 @@ ReadRing::~ReadRing() {
   if (usable_) {
     backlog_.clear();
     flush();
-    while (free_.size() < kDepth) {
+    while (free_.size() + io_uring_sq_ready(&ring_) < kDepth) {
       io_uring_cqe* done = nullptr;
       if (io_uring_wait_cqe(&ring_, &done) == 0) reap();
     }
@@ -65,7 +65,7 @@ void ReadRing::submit(FetchBatch& batch) {
   pool_.submit(batch);
 }
 
-// `job` has not been moved from where there is no room in the ring: there is as much as free slots.
+// There is a free slot, and so room in the ring, which has as many entries.
 void ReadRing::start(FetchJob job) {
   const uint32_t slot = free_.back();
   free_.pop_back();

@@ -47,7 +47,7 @@ class ReadRing final : public ValueReader {
   ReaderPool& pool_;
   io_uring ring_{};
   bool usable_ = false;
-  int done_fd_ = -1;  // an eventfd: a ring of this kind does not become readable itself
+  int done_fd_ = -1;             // an eventfd: a ring of this kind does not become readable itself
   std::vector<FetchJob> slots_;  // kDepth of them
   std::vector<uint32_t> free_;   // of those
   std::deque<FetchJob> backlog_;

@@ -152,7 +152,7 @@ class Worker {
   std::atomic<std::thread::id> thread_id_{};
   bool stopping_ = false;
 
-  std::optional<Turn> turn_;         // made on the loop's thread
+  std::optional<Turn> turn_;        // made on the loop's thread
   std::unique_ptr<ReadRing> ring_;  // the same; null where the system has none
   bool in_turn_ = false;
   bool delivering_ = false;
