@@ -46,21 +46,25 @@ class Server:
             command = [binary, "--port", str(self.port), "--bind", "127.0.0.1"]
             command += ["--dir", self.directory] + options
         self.fsync = "everysec"
+        started = time.time()
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log,
                                         preexec_fn=before_start)
         self.wait_until_ready()
+        self.start_seconds = time.time() - started
 
     def wait_until_ready(self):
-        deadline = time.time() + 60
+        deadline = time.time() + 600
         while time.time() < deadline:
             if self.process.poll() is not None:
                 break
             try:
-                if self.call("PING").startswith(b"+PONG"):
-                    return
+                with socket.create_connection(("127.0.0.1", self.port), timeout=10) as s:
+                    s.sendall(encode("PING"))
+                    if s.recv(100).startswith(b"+PONG"):
+                        return
             except OSError:
                 pass
-            time.sleep(0.05)
+            time.sleep(0.002)
         log = pathlib.Path(self.directory, "log").read_text(errors="replace")
         self.stop()
         sys.exit(f"{self.name} does not start:\n{log[-2000:]}")

@@ -1,9 +1,9 @@
 """Workloads that several servers take turns in: running them, and telling what came of it."""
 
-import math
 import pathlib
 import statistics
 
+import chart
 from servers import Server, benchmark, describe_machine, load_client
 
 CONNECTIONS = 50
@@ -90,38 +90,10 @@ def ratios(results, workload, other):
 
 def draw(path, results, workloads, other):
     """Bars: throughput and CPU time per operation of respcask as shares of the other's."""
-    left, right, row, top = 190, 60, 26, 66
-    width, height = 720, top + row * len(workloads) + 20
-    measured = []
+    rows = []
     for workload in workloads:
         rates, costs, _ = ratios(results, workload, other)
-        measured.append((workload.label, statistics.median(rates), statistics.median(costs)))
-    most = max(2.0, math.ceil(max(max(m[1:]) for m in measured) * 2) / 2)
-
-    def x(ratio):
-        return left + ratio / most * (width - left - right)
-
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
-           f'height="{height}" font-family="sans-serif" font-size="12">',
-           f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-           f'<text x="{left}" y="20" font-size="14" fill="#222222">respcask, {other} = 1</text>',
-           f'<rect x="{left}" y="30" width="12" height="8" fill="#1f5fa8"/>',
-           f'<text x="{left + 18}" y="38" fill="#222222">throughput (more is better)</text>',
-           f'<rect x="{left + 210}" y="30" width="12" height="8" fill="#bbbbbb"/>',
-           f'<text x="{left + 228}" y="38" fill="#222222">processor time per operation (less is '
-           'better)</text>']
-    for half in range(int(most * 2) + 1):
-        strong = half == 2
-        out.append(f'<path d="M{x(half / 2):.1f} {top - 6}V{height - 16}" '
-                   f'stroke="{"#444444" if strong else "#dddddd"}"/>')
-        out.append(f'<text x="{x(half / 2):.1f}" y="{top - 10}" text-anchor="middle" '
-                   f'fill="#444444">{half / 2:g}</text>')
-    for i, (label, rate, cost) in enumerate(measured):
-        y = top + row * i
-        out.append(f'<text x="{left - 8}" y="{y + 14}" text-anchor="end" fill="#222222">{label}</text>')
-        for place, (ratio, colour) in enumerate(((rate, "#1f5fa8"), (cost, "#bbbbbb"))):
-            out.append(f'<rect x="{left}" y="{y + 2 + 9 * place}" width="{x(ratio) - left:.1f}" '
-                       f'height="8" fill="{colour}"/>')
-        out.append(f'<text x="{x(rate) + 5:.1f}" y="{y + 10}" font-size="10" '
-                   f'fill="#222222">{rate:.2f}</text>')
-    pathlib.Path(path).write_text("\n".join(out + ["</svg>", ""]))
+        rows.append((workload.label, statistics.median(rates), statistics.median(costs)))
+    pathlib.Path(path).write_text(chart.bars(
+        f"respcask, {other} = 1",
+        ("throughput (more is better)", "processor time per operation (less is better)"), rows))
