@@ -227,7 +227,7 @@ void Info::write_memory() {
   field("mem_fragmentation_bytes", difference(usage.rss_anonymous, usage.used));
   constexpr std::string_view kReplication[] = {
       "mem_replication_backlog", "mem_total_replication_buffers", "mem_clients_slaves"};
-  field("mem_not_counted_for_evict", store().sum.pending_memory_bytes);
+  field("mem_not_counted_for_evict", server_.gauge.not_counted());
   zeros(kReplication);
   field("mem_clients_normal", clients().bytes);
   field("mem_cluster_links", 0);

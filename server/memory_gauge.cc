@@ -73,7 +73,11 @@ void MemoryGauge::credit(uint64_t bytes) {
 }
 
 uint64_t MemoryGauge::not_counted() const {
-  return server_.usage.pending_memory_bytes();
+  // Of each shard: what the least write takes, and is kept then.
+  constexpr uint64_t kFirstBlock = 4 * 1024;
+  const uint64_t least = kFirstBlock * server_.store.shard_count();
+  const uint64_t held = server_.usage.pending_memory_bytes();
+  return held - std::min(held, least);
 }
 
 }  // namespace respcask::server
