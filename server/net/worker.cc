@@ -23,8 +23,10 @@ constexpr uint64_t kTickMs = 100;
 constexpr size_t kTicksForAll = 10;
 // What was sent during the end of a turn is taken along at once, but not for ever.
 constexpr int kRoundsPerTurn = 4;
-// A reply string that has grown past this is not kept.
+// A reply string that has grown past this is not kept; the second where memory is bounded, as what
+// is kept counts there.
 constexpr size_t kKeptStringBytes = 256 * 1024;
+constexpr size_t kKeptBoundedBytes = 64 * 1024;
 // Of all that are kept: enough for a turn in which a thousand clients get a few replies.
 constexpr size_t kKeptBytes = 4 * 1024 * 1024;
 
@@ -393,7 +395,8 @@ std::string Worker::take_string() {
 }
 
 void Worker::give_string(std::string text) {
-  if (text.capacity() < 64 || text.capacity() > kKeptStringBytes) return;
+  const size_t most = config().maxmemory == 0 ? kKeptStringBytes : kKeptBoundedBytes;
+  if (text.capacity() < 64 || text.capacity() > most) return;
   if (turn_->stats.kept_bytes.get() + text.capacity() > kKeptBytes) return;
   turn_->stats.kept_bytes.add(text.capacity());
   strings_.push_back(std::move(text));
