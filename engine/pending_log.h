@@ -47,10 +47,11 @@ class PendingLog {
   // Heap bytes held.
   size_t memory_bytes() const { return capacity_; }
 
- private:
   // Each block is twice as large as the one before, up to some hundred small records, a cache's
   // worth: a shard that takes little at a time does with little.
   static constexpr size_t kFirstBlock = 4 * 1024;
+
+ private:
   static constexpr size_t kBlockSize = 64 * 1024;
 
   struct Block {

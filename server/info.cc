@@ -455,7 +455,7 @@ void Info::write_bitcask() {
   field("keydir_bytes", sum.keydir_bytes);
   field("damaged_records", sum.damaged_records);
   field("parked_commands", server_.stats.sum().parked);
-  field("readers", server_.config.snapshot()->readers);
+  field("readers", c_.config().readers);
   field("io_uring_loops", server_.readers.rings.load(std::memory_order_relaxed));
   field("reads_waiting", server_.readers.waiting());
   field("reads_done", server_.readers.fetched());

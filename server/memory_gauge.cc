@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/pending_log.h"
 #include "server/cycle_clock.h"
 #include "server/server.h"
 #include "server/take_off.h"
@@ -74,8 +75,7 @@ void MemoryGauge::credit(uint64_t bytes) {
 
 uint64_t MemoryGauge::not_counted() const {
   // Of each shard: what the least write takes, and is kept then.
-  constexpr uint64_t kFirstBlock = 4 * 1024;
-  const uint64_t least = kFirstBlock * server_.store.shard_count();
+  const uint64_t least = engine::PendingLog::kFirstBlock * server_.store.shard_count();
   const uint64_t held = server_.usage.pending_memory_bytes();
   return held - std::min(held, least);
 }

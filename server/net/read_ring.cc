@@ -19,35 +19,35 @@ constexpr size_t kMostBytes = 64 * 1024;
 }  // namespace
 
 std::unique_ptr<ReadRing> ReadRing::open(ReaderPool& pool) {
-  std::unique_ptr<ReadRing> ring(new ReadRing(pool));
+  io_uring ring{};
   // What has been read is taken over when the loop asks for it, not by interrupting it.
   constexpr unsigned kFlags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
-  ring->usable_ = io_uring_queue_init(kDepth, &ring->ring_, kFlags) == 0;
-  if (!ring->usable_) return nullptr;
-  ring->done_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (ring->done_fd_ < 0 || io_uring_register_eventfd(&ring->ring_, ring->done_fd_) != 0) {
+  if (io_uring_queue_init(kDepth, &ring, kFlags) != 0) return nullptr;
+  const int done_fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (done_fd < 0 || io_uring_register_eventfd(&ring, done_fd) != 0) {
+    if (done_fd >= 0) ::close(done_fd);
+    io_uring_queue_exit(&ring);
     return nullptr;
   }
-  pool.rings.fetch_add(1, std::memory_order_relaxed);
-  return ring;
+  return std::unique_ptr<ReadRing>(new ReadRing(pool, ring, done_fd));
 }
 
-ReadRing::ReadRing(ReaderPool& pool) : pool_(pool), slots_(kDepth) {
+ReadRing::ReadRing(ReaderPool& pool, const io_uring& ring, int done_fd)
+    : pool_(pool), ring_(ring), done_fd_(done_fd), slots_(kDepth) {
   free_.reserve(kDepth);
   for (uint32_t slot = kDepth; slot > 0; --slot) free_.push_back(slot - 1);
+  pool_.rings.fetch_add(1, std::memory_order_relaxed);
 }
 
 ReadRing::~ReadRing() {
-  if (usable_) {
-    backlog_.clear();
-    flush();
-    while (free_.size() + io_uring_sq_ready(&ring_) < kDepth) {
-      io_uring_cqe* done = nullptr;
-      if (io_uring_wait_cqe(&ring_, &done) == 0) reap();
-    }
-    io_uring_queue_exit(&ring_);
+  backlog_.clear();
+  flush();
+  while (free_.size() + io_uring_sq_ready(&ring_) < kDepth) {
+    io_uring_cqe* done = nullptr;
+    if (io_uring_wait_cqe(&ring_, &done) == 0) reap();
   }
-  if (done_fd_ >= 0) ::close(done_fd_);
+  io_uring_queue_exit(&ring_);
+  ::close(done_fd_);
 }
 
 void ReadRing::submit(FetchBatch& batch) {

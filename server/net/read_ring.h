@@ -39,15 +39,15 @@ class ReadRing final : public ValueReader {
  private:
   static constexpr uint32_t kDepth = 256;
 
-  explicit ReadRing(ReaderPool& pool);
+  // Takes over both.
+  ReadRing(ReaderPool& pool, const io_uring& ring, int done_fd);
   void start(FetchJob job);
   void flush();
   void complete(uint32_t slot, int32_t got);
 
   ReaderPool& pool_;
-  io_uring ring_{};
-  bool usable_ = false;
-  int done_fd_ = -1;             // an eventfd: a ring of this kind does not become readable itself
+  io_uring ring_;
+  const int done_fd_;            // an eventfd: a ring of this kind does not become readable itself
   std::vector<FetchJob> slots_;  // kDepth of them
   std::vector<uint32_t> free_;   // of those
   std::deque<FetchJob> backlog_;

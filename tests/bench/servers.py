@@ -203,14 +203,17 @@ def text(size):
     return os.urandom(size // 2).hex().encode()
 
 
-def describe_machine():
-    model = platform.processor()
+def processor():
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
-            model = line.split(":", 1)[1].strip()
-            break
+            return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def describe_machine():
     load1 = os.getloadavg()[0]
-    print(f"{time.strftime('%Y-%m-%d %H:%M')}, {os.cpu_count()} cores shared with the clients, {model}")
+    print(f"{time.strftime('%Y-%m-%d %H:%M')}, {os.cpu_count()} cores shared with the clients, "
+          f"{processor()}")
     print(f"load average at the start: {load1:.1f}")
     if load1 > 0.7:
         print("The machine is busy with other work: the ratios and the CPU times say more than the rest.")

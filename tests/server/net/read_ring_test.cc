@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <poll.h>
 
+#include <atomic>
 #include <cstdio>
 #include <memory>
 #include <string>
