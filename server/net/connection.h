@@ -131,6 +131,7 @@ class Connection final : public Carrier {
   // connection_output.cc: replies, limits and the end.
   size_t unsent_bytes() const;
   void update_counts();
+  void update_output_counts();
   void flush();
   ssize_t try_send(std::span<const uv_buf_t> pieces);
   void write_rest();
@@ -143,6 +144,8 @@ class Connection final : public Carrier {
   bool may_leave();
   bool enforce_output_limits(int64_t now_ms);
   bool evict_if_over();
+  bool evict_for_replies();
+  bool evict_above(uint64_t limit);
   void cut_off();
   bool peer_is_gone() const;
   void leave();

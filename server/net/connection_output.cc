@@ -187,6 +187,10 @@ void Connection::update_counts() {
   shown_.arguments = shown_.taken != 0 ? parser_.argument_bytes() : 0;
   shown_.input_memory = input_.capacity();
   shown_.parser_memory = parser_.heap_bytes();
+  update_output_counts();
+}
+
+void Connection::update_output_counts() {
   shown_.unsent = unsent_bytes();
   shown_.output_parts = output_.parts() + (replies_.empty() ? 0 : 1);
   shown_.output_memory = output_.memory_bytes() + (replies_.empty() ? 0 : replies_.capacity());
@@ -236,14 +240,26 @@ bool Connection::evict_if_over() {
   const uint64_t limit = client_memory_limit(worker_.config());
   if (limit == 0) return false;
   update_counts();
+  return evict_above(limit);
+}
+
+// The same between two commands of a turn: their replies are there before they are sent, and
+// clients go for them before keys do.
+bool Connection::evict_for_replies() {
+  const uint64_t limit = client_memory_limit(worker_.config());
+  if (limit == 0) return false;
+  update_output_counts();
+  return evict_above(limit);
+}
+
+bool Connection::evict_above(uint64_t limit) {
   Server& server = worker_.turn().server;
   server.client_memory.set(memory_share_, client_memory(*session_));
-  if (!server.client_memory.worth_a_look(limit) ||
-      !evict_clients(server, worker_.turn().stats, limit, &*session_)) {
-    return false;
-  }
-  disconnect();
-  return true;
+  if (!server.client_memory.worth_a_look(limit)) return false;
+  const bool self_too = evict_clients(server, worker_.turn().stats, limit, &*session_);
+  worker_.close_told(*this);
+  if (self_too) disconnect();
+  return self_too;
 }
 
 void Connection::tick(int64_t now_ms) {
@@ -297,6 +313,9 @@ void Connection::disconnect() {
   if (state_ == State::kClosed) return;
   leave();
   state_ = State::kClosed;
+  // Not only at the end of the turn: who is evicted makes room for what runs next.
+  std::string().swap(replies_);
+  if (!write_pending_) output_.clear();
   uv_close(reinterpret_cast<uv_handle_t*>(stream()), [](uv_handle_t* handle) {
     auto* const self = static_cast<Connection*>(handle->data);
     self->worker_.remove(*self);

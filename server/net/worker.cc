@@ -260,6 +260,18 @@ void Worker::drain_inbox() {
   for (const auto& task : tasks) task();
 }
 
+void Worker::close_told(const Connection& running) {
+  std::vector<Connection*> told;
+  {
+    std::lock_guard guard(inbox_mutex_);
+    for (Connection* connection : addressed_) {
+      const bool at_once = connection->mail().request.close == Connection::Mail::Close::kNow;
+      if (at_once && connection != &running) told.push_back(connection);
+    }
+  }
+  for (Connection* connection : told) connection->disconnect();
+}
+
 void Worker::take_pushed(Connection& connection, std::string& to) {
   std::lock_guard guard(inbox_mutex_);
   std::string pushed = std::exchange(connection.mail().pushed, {});

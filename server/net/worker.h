@@ -98,6 +98,9 @@ class Worker {
   void mark_held(Connection& connection);
   // Moves what other threads have pushed to a connection behind `to`.
   void take_pushed(Connection& connection, std::string& to);
+  // Closes those of its connections that were told to close at once, but for `running`; so that
+  // what they hold is free before the turn ends.
+  void close_told(const Connection& running);
   // Drops the mail of a connection that nobody can reach any more.
   void forget(Connection& connection);
   // The loop has let go of the connection's handle: deletes it.

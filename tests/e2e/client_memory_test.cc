@@ -149,6 +149,31 @@ TEST_CASE("a client that does not read its replies is evicted for them") {
   CHECK(comes_to(control, "deaf", "oll", -1));
 }
 
+TEST_CASE("clients go for their replies before keys do, within one turn too") {
+  ServerProcess server({"--io-threads", "1", "--maxmemory", "12mb", "--maxmemory-policy",
+                        "allkeys-lru", "--maxmemory-clients", "3mb", "--enable-debug-command",
+                        "yes"});
+  server.start();
+  Client control(server.port());
+  REQUIRE(control.call({"CLIENT", "NO-EVICT", "ON"}) == "+OK\r\n");
+  const std::string value(100'000, 'v');
+  for (int i = 0; i < 50; ++i) control.call({"SET", "key" + std::to_string(i), value});
+  std::vector<Client> clients;
+  for (int i = 0; i < 20; ++i) clients.push_back(named(server, "deaf" + std::to_string(i)));
+  // What they send meanwhile is there at once when the loop goes on.
+  control.send(request({"DEBUG", "SLEEP", "0.3"}));
+  std::string requests;
+  for (int i = 0; i < 150; ++i) requests += request({"GET", "key1"});
+  for (Client& client : clients) client.send(requests);
+  REQUIRE(control.read_reply() == "+OK\r\n");
+  // Of 300 MB that they ask for the sockets take some, and what is beyond goes with its client.
+  CHECK(comes_to(control, "deaf0", "omem", -1));
+  const std::string info = control.call({"INFO", "stats"});
+  CHECK(info.find("\nevicted_clients:0\r\n") == std::string::npos);
+  CHECK(info.find("\nevicted_keys:0\r\n") != std::string::npos);
+  CHECK(control.call({"DBSIZE"}) == ":50\r\n");
+}
+
 TEST_CASE("a client that is never evicted may hold more unread replies than others") {
   ServerProcess server;
   server.start();
