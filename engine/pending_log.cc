@@ -40,6 +40,11 @@ void PendingLog::clear() {
   for (Block& block : blocks_) {
     if (block.capacity <= kBlockSize && block.capacity > kept.capacity) kept = std::move(block);
   }
+  // Half of one that was mostly empty: a shard that took much for once does not hold it for good.
+  if (kept.capacity > kFirstBlock && size_ < kept.capacity / 4) {
+    kept.capacity = std::max(kFirstBlock, kept.capacity / 2);
+    kept.bytes = std::make_unique_for_overwrite<char[]>(kept.capacity);
+  }
   blocks_.clear();
   kept.size = 0;
   capacity_ = kept.capacity;

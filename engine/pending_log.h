@@ -41,7 +41,7 @@ class PendingLog {
   // All of it, in order.
   const std::vector<std::string_view>& pieces();
 
-  // Forgets the bytes; keeps the largest block of ordinary size for the next ones.
+  // Forgets the bytes; keeps a block for the next ones, the smaller the fewer these were.
   void clear();
 
   // Heap bytes held.

@@ -31,6 +31,24 @@ TEST_CASE("a pending log holds as much as it is used to, and no more than an ord
   CHECK(log.pieces().empty());
 }
 
+TEST_CASE("a pending log that has grown gives back what it does not use any more") {
+  PendingLog log;
+  for (int i = 0; i < 1000; ++i) append(log, 100);
+  log.clear();
+  CHECK(log.memory_bytes() == 64 * 1024);
+  append(log, 20'000);
+  log.clear();
+  CHECK(log.memory_bytes() == 64 * 1024);
+  append(log, 100);
+  log.clear();
+  CHECK(log.memory_bytes() == 32 * 1024);
+  for (int i = 0; i < 4; ++i) {
+    append(log, 100);
+    log.clear();
+  }
+  CHECK(log.memory_bytes() == 4 * 1024);
+}
+
 TEST_CASE("what is pending is found where it was put, in blocks of any size") {
   PendingLog log;
   std::string all;
