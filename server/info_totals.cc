@@ -96,7 +96,6 @@ ClientTotals client_totals(Server& server) {
 
 MemoryTotals memory_totals(Server& server, const StoreTotals& store, const ClientTotals& clients) {
   server.memory.set_keydirs(store.sum.mapped_bytes);
-  server.memory.set_apart(server.memory_apart());
   MemoryTotals totals;
   totals.usage = server.memory.usage();
   totals.peak = server.memory.peak();

@@ -71,7 +71,15 @@ ProcessMemory::ProcessMemory() {
 
 uint64_t ProcessMemory::refresh() {
   const uint64_t begun_ns = CycleClock::system_ns();
-  allocated_.store(heap_counts().allocated, std::memory_order_relaxed);
+  // A buffer that came or went between the two counts would be in one of them only.
+  constexpr int kTries = 4;
+  for (int i = 0; i < kTries; ++i) {
+    const uint64_t before = apart_now_();
+    allocated_.store(heap_counts().allocated, std::memory_order_relaxed);
+    const uint64_t apart = apart_now_();
+    apart_.store(apart, std::memory_order_relaxed);
+    if (apart == before) break;
+  }
   const uint64_t now_ns = CycleClock::system_ns();
   read_ns_.store(now_ns, std::memory_order_relaxed);
   count_took_ns_.store(now_ns - begun_ns, std::memory_order_relaxed);

@@ -7,9 +7,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace respcask::server {
 
@@ -32,9 +34,10 @@ class ProcessMemory {
   uint64_t used(uint64_t now_ns, uint64_t max_age_ns);
   // Bytes that the keydirs hold and the allocator does not know of.
   void set_keydirs(uint64_t bytes) { keydirs_.store(bytes, std::memory_order_relaxed); }
-  // Bytes of the heap that do not count: what loops have at hand to write replies into, as good as
-  // free, and what merging works with for a while (engine/working_memory.h).
-  void set_apart(uint64_t bytes) { apart_.store(bytes, std::memory_order_relaxed); }
+  // Who tells how many bytes of the heap do not count: what loops have at hand to write replies
+  // into, as good as free, and what merging works with for a while (engine/working_memory.h). Set
+  // before other threads ask for anything; called by any of them.
+  void set_apart(std::function<uint64_t()> apart) { apart_now_ = std::move(apart); }
   // The most that used() has ever come to.
   uint64_t peak() const { return peak_.load(std::memory_order_relaxed); }
   // What was in use when the server was made.
@@ -55,6 +58,7 @@ class ProcessMemory {
   uint64_t known() const;
 
   uint64_t at_start_ = 0;
+  std::function<uint64_t()> apart_now_ = [] { return uint64_t{0}; };
   std::mutex reading_;
   std::atomic<uint64_t> allocated_{0};
   std::atomic<uint64_t> keydirs_{0};

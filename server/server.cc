@@ -27,6 +27,7 @@ Server::Server(engine::Store& of, ConfigStore& with, std::span<const Command> mo
       started_ms(now_ms()),
       saving(of, with, stats, started_ms / 1000),
       tables_(of.shard_count()) {
+  memory.set_apart([this] { return stats.kept_bytes() + engine::WorkingMemory::total(); });
   users.set_default_password(config.snapshot()->requirepass);
   config.on_change({"requirepass"}, [this](const Config&, const Config& to) {
     acl::set_default_password(*this, to.requirepass);
@@ -362,15 +363,8 @@ void Server::keep_bounds(Turn& turn) {
 // --- memory -------------------------------------------------------------------------------------
 
 uint64_t Server::used_memory(uint64_t now_ns, uint64_t max_age_ns) {
-  if (usage.refresh(now_ns, max_age_ns)) {
-    memory.set_keydirs(usage.mapped_bytes());
-    memory.set_apart(memory_apart());
-  }
+  if (usage.refresh(now_ns, max_age_ns)) memory.set_keydirs(usage.mapped_bytes());
   return memory.used(now_ns, max_age_ns);
-}
-
-uint64_t Server::memory_apart() const {
-  return stats.kept_bytes() + engine::WorkingMemory::total();
 }
 
 uint64_t Server::used_memory() {

@@ -154,8 +154,6 @@ class Server {
   uint64_t used_memory();
   // The same, at most that old.
   uint64_t used_memory(uint64_t now_ns, uint64_t max_age_ns);
-  // What does not count there; see ProcessMemory.
-  uint64_t memory_apart() const;
 
  private:
   friend class Session;
