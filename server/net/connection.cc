@@ -270,7 +270,7 @@ void Connection::run_buffer() {
 
 // Runs the command at the front; false: nothing more of this client runs for now.
 bool Connection::run_command() {
-  if (evict_for_replies()) return false;
+  if (evict_if_over(true)) return false;
   if (pushed_.load(std::memory_order_acquire)) add_pushes();
   resp::Writer reply(replies_);
   switch (dispatch(*session_, worker_.turn(), parser_.args(), reply)) {

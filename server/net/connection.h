@@ -143,9 +143,7 @@ class Connection final : public Carrier {
   size_t gather(std::span<uv_buf_t, kWritePieces> pieces);
   bool may_leave();
   bool enforce_output_limits(int64_t now_ms);
-  bool evict_if_over();
-  bool evict_for_replies();
-  bool evict_above(uint64_t limit);
+  bool evict_if_over(bool between_commands = false);
   void cut_off();
   bool peer_is_gone() const;
   void leave();

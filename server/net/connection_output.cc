@@ -235,24 +235,17 @@ void Connection::cut_off() {
   disconnect();
 }
 
-// Disconnects the client if it is the one to go for maxmemory-clients; true if it did.
-bool Connection::evict_if_over() {
-  const uint64_t limit = client_memory_limit(worker_.config());
-  if (limit == 0) return false;
-  update_counts();
-  return evict_above(limit);
-}
-
-// The same between two commands of a turn: their replies are there before they are sent, and
+// Disconnects the client if it is the one to go for maxmemory-clients; true if it did. Between two
+// commands of a turn only the replies are counted anew: they are there before they are sent, and
 // clients go for them before keys do.
-bool Connection::evict_for_replies() {
+bool Connection::evict_if_over(bool between_commands) {
   const uint64_t limit = client_memory_limit(worker_.config());
   if (limit == 0) return false;
-  update_output_counts();
-  return evict_above(limit);
-}
-
-bool Connection::evict_above(uint64_t limit) {
+  if (between_commands) {
+    update_output_counts();
+  } else {
+    update_counts();
+  }
   Server& server = worker_.turn().server;
   server.client_memory.set(memory_share_, client_memory(*session_));
   if (!server.client_memory.worth_a_look(limit)) return false;

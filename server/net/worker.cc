@@ -24,7 +24,7 @@ constexpr size_t kTicksForAll = 10;
 // What was sent during the end of a turn is taken along at once, but not for ever.
 constexpr int kRoundsPerTurn = 4;
 // A reply string that has grown past this is not kept; the second where memory is bounded, as what
-// is kept counts there.
+// is kept comes on top of what counts there.
 constexpr size_t kKeptStringBytes = 256 * 1024;
 constexpr size_t kKeptBoundedBytes = 64 * 1024;
 // Of all that are kept: enough for a turn in which a thousand clients get a few replies.
