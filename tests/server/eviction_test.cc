@@ -141,7 +141,7 @@ TEST_CASE("eviction: a shard that holds little loses little") {
   Harness h({"maxmemory-policy", "allkeys-random"});
   fill(h, "{one}:", 4000);
   fill(h, "{another}:", 100);
-  evict_bytes(h, 50000);
+  evict_bytes(h, 40000);  // somewhat more than half of the keys
   CHECK(keys(h, "{one}:*") < 3500);
   CHECK(keys(h, "{another}:*") > 20);
 }
