@@ -41,6 +41,7 @@ struct Options {
   uint32_t databases = 16;      // 1 and up; may differ from one open to the next
   uint64_t segment_bytes = uint64_t{256} << 20;  // where the active segment is sealed
   SyncMode sync = SyncMode::kEverySecond;
+  uint64_t journal_bytes = uint64_t{16} << 20;  // of disk, for kAlways (journal.h); 0: none
   bool read_only = false;  // shared lock; refuses writes; works while no one writes
   bool create_if_missing = true;
   MergeOptions merge;

@@ -113,7 +113,9 @@ class Segment {
   bool has_hint = false;      // one that covers all of it
   bool damaged = false;       // a batch is unreadable; merge leaves the segment alone
   uint64_t scrub_damage = 0;  // places that the last scrub found; the scrub thread's own
-  uint64_t synced_bytes = 0;  // guarded by the store's one-sync-at-a-time lock
+  // Both guarded by the store's one-sync-at-a-time lock.
+  uint64_t synced_bytes = 0;
+  uint64_t journaled_bytes = 0;  // up to here they lie in the journal, if not synced
   bool sealed = false;
   bool settled =
       false;  // sealed, synced, its mapping final: may be read without the lock, and merged

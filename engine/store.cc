@@ -97,7 +97,13 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
         std::make_unique<WorkerPool>(std::min(store->shard_count(), kMostSyncs) - 1);
     // What was found may be in the page cache only; from here on it is known to be on the device.
     if (auto synced = store->run_sync(); !synced) return synced.error();
-    store->sync_thread_ = named_thread("sync", [raw = store.get()] { raw->sync_loop(); });
+    const Options& opened = store->options_;
+    if (auto removed = remove_journal(*opened.files, opened.dir); !removed) return removed.error();
+    if (opened.sync == SyncMode::kAlways) store->prepare_journal();
+    for (size_t lane = 0; lane < kSyncLanes; ++lane) {
+      store->sync_threads_.push_back(
+          named_thread("sync", [raw = store.get(), lane] { raw->sync_loop(lane); }));
+    }
     store->merge_thread_ = named_thread("merge", [raw = store.get()] { raw->merge_loop(); });
     store->scrub_thread_ = named_thread("scrub", [raw = store.get()] { raw->scrub_loop(); });
   }
@@ -234,6 +240,7 @@ Result<void> Store::recover() {
     shards_.push_back(std::make_unique<Shard>(options_, id_, i, seed_));
     recoveries.push_back(std::make_unique<ShardRecovery>(*shards_[i], &progress));
   }
+  if (auto replayed = replay(); !replayed) return replayed;
   // Each step over all shards, as many at a time as there are cores.
   auto for_all = [&](Result<void> (ShardRecovery::*step)()) -> Result<void> {
     std::atomic<uint32_t> next{0};
@@ -294,7 +301,7 @@ Result<void> Store::close() {
   if (!options_.read_only) {
     scrub_thread_.join();
     merge_thread_.join();
-    sync_thread_.join();
+    for (std::thread& thread : sync_threads_) thread.join();
     result = sync();
     for (auto& shard : shards_) {
       std::lock_guard guard(*shard);
@@ -303,6 +310,7 @@ Result<void> Store::close() {
         if (auto cut = shard->active_->cut(shard->active_->size()); !cut && result) result = cut;
       }
     }
+    if (result) result = remove_journal(*options_.files, options_.dir);
     if (result) write_all_hints();
   }
   shards_.clear();

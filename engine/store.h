@@ -7,9 +7,11 @@
 //   call. Parts of a transaction that are still pending are written together, whichever thread
 //   commits first, so nothing that was acknowledged follows half a transaction in a log.
 // - A sync covers every shard: when it returns, all that was committed before it began is on the
-//   device, and the batches written from then on say so (format.h, "synced").
+//   device, and the batches written from then on say so (format.h, "synced"). With
+//   SyncMode::kAlways the journal (journal.h) stands in for the segments from one such sync to the
+//   next, of which batches say nothing.
 // - A failed write or sync is never retried; the shard turns read-only.
-// The store owns the shards, the sync thread and the maintenance thread. Methods may be called from
+// The store owns the shards, the sync threads and the maintenance thread. Methods may be called from
 // any thread unless they say otherwise; none may be called with a shard locked, except those that
 // say so.
 #pragma once
@@ -28,6 +30,7 @@
 #include <vector>
 
 #include "engine/file.h"
+#include "engine/journal.h"
 #include "engine/merge_picker.h"
 #include "engine/options.h"
 #include "engine/recovery_report.h"
@@ -55,6 +58,9 @@ struct ScrubStats {
   uint64_t damaged_places = 0;  // each counted once
   bool running = false;
 };
+
+// So many syncs of the journal are under way at once at most.
+inline constexpr size_t kSyncLanes = 2;
 
 // A point in the store's life that a sync can reach; 0 has always been reached.
 using SyncPoint = uint64_t;
@@ -160,10 +166,16 @@ class Store {
   Result<SyncPoint> commit_linked(ShardSet shards, const ShardSet& written);
   SyncPlan plan_sync();
   Result<void> run_sync();
+  Result<void> carry_out(const SyncPlan& plan);
   void finish_sync(const SyncPlan& plan);
   bool has_sealed();
   Result<void> sync_part(Shard& shard, const SyncPlan::Part& part);
-  void sync_loop();
+  Result<void> replay();
+  void prepare_journal();
+  bool write_to_journal(size_t lane, const SyncPlan& plan);
+  void sync_group(size_t lane);
+  void tell_synced(SyncPoint point);
+  void sync_loop(size_t lane);
   void maintenance_loop();
   void refresh_residency(Shard& shard);
   void settle_sealed(Shard& shard);
@@ -199,12 +211,16 @@ class Store {
 
   std::atomic<uint64_t> last_transaction_{0};
   std::atomic<SyncPoint> committed_{0};
+  std::atomic<SyncPoint> planned_{0};  // what a sync covers that has begun
   std::atomic<SyncPoint> synced_{0};
   std::atomic<bool> sync_failed_{false};
 
   std::atomic<SyncMode> sync_mode_{SyncMode::kEverySecond};
-  std::mutex sync_run_;            // one sync at a time
-  std::function<void()> on_sync_;  // under sync_run_
+  std::mutex sync_run_;               // one sync of the segments at a time, and no new record in
+  std::unique_ptr<Journal> journal_;  // the journal meanwhile. Null until wanted, or if there is
+  bool journal_wanted_ = true;        // none to be had
+  std::mutex on_sync_mutex_;
+  std::function<void()> on_sync_;  // under on_sync_mutex_
   std::unique_ptr<WorkerPool> sync_pool_;
 
   std::mutex threads_mutex_;  // guards what follows
@@ -224,7 +240,7 @@ class Store {
   uint64_t scrub_rate_ = 0;
   ScrubStats scrub_stats_;
   std::condition_variable scrub_wanted_;
-  std::thread sync_thread_;
+  std::vector<std::thread> sync_threads_;
   std::thread scrub_thread_;
   std::thread merge_thread_;
   std::thread maintenance_thread_;

@@ -1,4 +1,4 @@
-// The syncing half of Store: what a sync covers, and when one is due.
+// The syncing half of Store: what a sync covers, when one is due, and what the journal does of it.
 
 #include <algorithm>
 #include <chrono>
@@ -11,7 +11,7 @@
 namespace respcask::engine {
 
 void Store::on_sync(std::function<void()> wake) {
-  std::lock_guard no_sync(sync_run_);  // which would be calling the former one
+  std::lock_guard guard(on_sync_mutex_);  // while the former one is not being called
   on_sync_ = std::move(wake);
 }
 
@@ -20,7 +20,7 @@ void Store::set_sync_mode(SyncMode mode) {
     std::lock_guard guard(threads_mutex_);
     sync_mode_ = mode;
   }
-  sync_wanted_.notify_one();
+  sync_wanted_.notify_all();
 }
 
 Result<void> Store::sync() {
@@ -53,6 +53,7 @@ Store::SyncPlan Store::plan_sync() {
     plan.parts.push_back(std::move(part));
   }
   for (auto& shard : shards_) shard->unlock();
+  planned_.store(plan.point, std::memory_order_release);
   return plan;
 }
 
@@ -79,7 +80,11 @@ Result<void> Store::sync_part(Shard& shard, const SyncPlan::Part& part) {
 
 Result<void> Store::run_sync() {
   std::lock_guard one_at_a_time(sync_run_);
-  const SyncPlan plan = plan_sync();
+  return carry_out(plan_sync());
+}
+
+// Syncs the segments. With sync_run_ held.
+Result<void> Store::carry_out(const SyncPlan& plan) {
   // Those that have something to sync, at the same time.
   std::vector<uint32_t> touched;
   for (uint32_t i = 0; i < shard_count(); ++i) {
@@ -108,11 +113,11 @@ Result<void> Store::run_sync() {
               fmt::format("shard {} is read-only from now on: {}", i, synced.error().message));
   }
   if (failure) sync_failed_.store(true, std::memory_order_release);
-  if (!sync_failed_.load(std::memory_order_acquire)) {
+  if (!sync_failed()) {
     finish_sync(plan);
-    synced_.store(plan.point, std::memory_order_release);
+    if (journal_ != nullptr) journal_->restart();
   }
-  if (on_sync_) on_sync_();
+  tell_synced(plan.point);
   if (!failure && sync_failed()) {
     failure = Error{ErrorCode::kReadOnly, "an earlier write or sync has failed"};
   }
@@ -139,18 +144,123 @@ void Store::finish_sync(const SyncPlan& plan) {
   for (auto& shard : shards_) shard->unlock();
 }
 
-void Store::sync_loop() {
+// Unless a sync has failed. Called for one point after the other, but not in their order.
+void Store::tell_synced(SyncPoint point) {
+  if (!sync_failed()) {
+    SyncPoint before = synced_.load(std::memory_order_relaxed);
+    while (before < point &&
+           !synced_.compare_exchange_weak(before, point, std::memory_order_release)) {
+    }
+  }
+  std::lock_guard guard(on_sync_mutex_);
+  if (on_sync_) on_sync_();
+}
+
+// Before the recovery of the shards.
+Result<void> Store::replay() {
+  const auto path = [this](uint32_t shard, uint64_t segment_id) {
+    return shard < shard_count() ? shards_[shard]->segment_path(segment_id, 0) : std::string();
+  };
+  auto replayed = replay_journal(*options_.files, options_.dir, id_, !options_.read_only, path);
+  if (!replayed) return replayed.error();
+  if (replayed->missing_bytes == 0) return {};
+  if (options_.read_only) {
+    return Error{
+        ErrorCode::kReadOnly,
+        fmt::format("{}: after a power cut {} bytes are in the journal only; the store has "
+                    "to be opened for writing first",
+                    options_.dir, replayed->missing_bytes)};
+  }
+  if (options_.log) {
+    options_.log(LogLevel::kNotice, fmt::format("{} bytes that a power cut had taken are put back "
+                                                "from the journal",
+                                                replayed->missing_bytes));
+  }
+  return {};
+}
+
+// Makes the journal, the first time that it is wanted. With sync_run_ held, or before the threads.
+void Store::prepare_journal() {
+  if (!std::exchange(journal_wanted_, false) || options_.journal_bytes == 0) return;
+  auto made = remove_journal(*options_.files, options_.dir);
+  if (made) {
+    auto journal =
+        Journal::create(*options_.files, options_.dir, id_, options_.journal_bytes, kSyncLanes);
+    if (journal) {
+      journal_ = std::move(*journal);
+      return;
+    }
+    made = journal.error();
+  }
+  if (options_.log) {
+    options_.log(LogLevel::kNotice,
+                 fmt::format("Segments are synced one by one, there is no journal: {}",
+                             made.error().message));
+  }
+}
+
+// Puts what the plan covers into the journal, for the lane to sync. False: the segments have to be
+// synced. With sync_run_ held.
+bool Store::write_to_journal(size_t lane, const SyncPlan& plan) {
+  if (journal_ == nullptr || journal_->given_up() || sync_failed()) return false;
+  std::vector<Journal::Piece> pieces;
+  for (uint32_t i = 0; i < shard_count(); ++i) {
+    const SyncPlan::Part& part = plan.parts[i];
+    if (part.skip || part.directory || !part.sealed.empty()) return false;
+    const Segment& active = *part.active;
+    const uint64_t from = std::max(active.synced_bytes, active.journaled_bytes);
+    if (from == part.active_size) continue;
+    pieces.push_back(
+        {i, active.header().first_id, from, active.bytes().substr(from, part.active_size - from)});
+  }
+  if (pieces.empty()) return false;
+  auto written = journal_->append(lane, pieces, plan.point);
+  if (!written) {
+    journal_->give_up();
+    if (options_.log) options_.log(LogLevel::kWarning, written.error().message);
+    return false;
+  }
+  if (!*written) return false;
+  for (const SyncPlan::Part& part : plan.parts) part.active->journaled_bytes = part.active_size;
+  return true;
+}
+
+// What is committed and covered by no sync yet, made durable at the price of one sync. Whatever is
+// committed while every lane is at that shares the next.
+void Store::sync_group(size_t lane) {
+  {
+    std::lock_guard one_at_a_time(sync_run_);
+    if (committed_.load() <= planned_.load()) return;  // another lane was quicker
+    prepare_journal();
+    const SyncPlan plan = plan_sync();
+    if (!write_to_journal(lane, plan)) {
+      (void)carry_out(plan);  // a failure is logged there, and kept in sync_failed_
+      return;
+    }
+  }
+  auto reached = journal_->sync(lane);
+  if (reached) {
+    if (*reached) tell_synced(**reached);
+    return;
+  }
+  // The segments have it all, and no sync of theirs has failed.
+  if (options_.log) options_.log(LogLevel::kWarning, reached.error().message);
+  (void)run_sync();
+}
+
+void Store::sync_loop(size_t lane) {
   using namespace std::chrono_literals;
   std::unique_lock guard(threads_mutex_);
   while (!stopping_) {
     const SyncMode mode = sync_mode_.load();
     auto mode_changed = [&] { return stopping_ || sync_mode_.load() != mode; };
-    auto unsynced = [&] { return committed_.load() > synced_.load() && !sync_failed_.load(); };
+    auto uncovered = [&] { return committed_.load() > planned_.load() && !sync_failed(); };
     bool due = false;
     if (mode == SyncMode::kAlways) {
-      // Whatever is committed while one sync runs shares the next.
-      sync_wanted_.wait(guard, [&] { return mode_changed() || unsynced(); });
-      due = unsynced();
+      sync_wanted_.wait(guard, [&] { return mode_changed() || uncovered(); });
+      due = uncovered();
+    } else if (lane > 0) {
+      sync_wanted_.wait(guard, mode_changed);
     } else {
       sync_wanted_.wait_for(guard, 1s, mode_changed);
       due = mode == SyncMode::kEverySecond ? committed_.load() > synced_.load() : has_sealed();
@@ -158,7 +268,11 @@ void Store::sync_loop() {
     if (stopping_) return;  // close() syncs
     if (!due) continue;
     guard.unlock();
-    (void)run_sync();  // a failure is logged there, and kept in sync_failed_
+    if (mode == SyncMode::kAlways) {
+      sync_group(lane);
+    } else {
+      (void)run_sync();
+    }
     guard.lock();
   }
 }

@@ -40,11 +40,11 @@ TEST_CASE("with kAlways what a call has written or returned survives a power cut
   }
 }
 
-TEST_CASE("after a failed sync kAlways refuses, and nobody waits for ever") {
+TEST_CASE("after failed syncs of journal and segment kAlways refuses, and nobody waits for ever") {
   FaultyFileSystem disk;
   auto core = open_core(disk, SyncMode::kAlways);
   REQUIRE(core->put({"key", "old", 0}));
-  disk.inject({.fault = Fault::kIo, .times = 1, .call = Call::kSync});
+  disk.inject({.fault = Fault::kIo, .times = 2, .call = Call::kSync});
   CHECK(core->put({"key", "new", 0}).error().code == ErrorCode::kIo);
   CHECK(core->put({"key", "newer", 0}).error().code == ErrorCode::kReadOnly);
 }

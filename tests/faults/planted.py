@@ -38,7 +38,18 @@ FAULTS = [
           "  if (auto synced = part.active->file().sync_data(); !synced) return synced;\n"
           "  part.active->synced_bytes = part.active_size;\n",
           "  part.active->synced_bytes = part.active_size;\n",
+          ENGINE, "with kAlways a power cut at any call loses nothing*"),
+    Fault("acknowledge before the sync of the journal",
+          "engine/journal.cc",
+          "  if (auto synced = lanes_[lane].file->sync_data(); !synced) {\n",
+          "  if (auto synced = Result<void>(); !synced) {\n",
           ENGINE, "with kAlways what a call has written or returned survives a power cut"),
+    Fault("begin the journal again before the segments are synced",
+          "engine/journal.cc",
+          "  if (size > bytes_ / 8 || whole_blocks(size) > bytes_ - at_) return false;\n",
+          "  if (size > bytes_ / 8) return false;\n"
+          "  if (whole_blocks(size) > bytes_ - at_) restart();\n",
+          ENGINE, "with kAlways a power cut at any call loses nothing*"),
     Fault("acknowledge before the write",
           "server/net/worker.cc",
           "  if (!turn_->touched.empty()) {\n    const engine::Result<engine::SyncPoint> committed = turn_->commit();",
