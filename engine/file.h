@@ -86,6 +86,13 @@ enum class Reservation {
   kUnsupported,  // the file system cannot reserve; a write may still find the disk full
 };
 
+// How a file can be read past the page cache. Offsets, sizes and addresses of such reads must be
+// multiples of `alignment`, a power of two and at most page_size().
+struct DirectAccess {
+  int descriptor = -1;  // -1: it cannot
+  std::uint32_t alignment = 0;
+};
+
 // An open file. Destroying it closes it, without syncing.
 class File {
  public:
@@ -111,6 +118,9 @@ class File {
 
   // The descriptor, for who has the system read from it by other means; -1: there is none.
   virtual int descriptor() const { return -1; }
+  // The same for reads past the page cache. They see what was written, but wait until it is
+  // written back. The answer does not change.
+  virtual DirectAccess direct() const { return {}; }
 
   // Blocks until the bytes, and as much metadata as is needed to read them back (the size), are on
   // the disk. Never call it again after an error (see the head of this file).

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/uio.h>
@@ -16,6 +17,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <limits>
+#include <mutex>
 #include <system_error>
 #include <utility>
 
@@ -107,9 +109,37 @@ off_t to_offset(std::uint64_t offset) {
   return static_cast<off_t>(offset);
 }
 
+// Opens the file behind `fd` once more, not by its name, which may have changed. The system has to
+// say what alignment it wants (Linux 6.1): where it does not, such reads fail, or go through the
+// cache all the same.
+DirectAccess open_direct(int fd) {
+  // The rest is for clients and for segments.
+  constexpr rlim_t kShareOfDescriptors = 2;
+  constexpr std::uint32_t kSmallestAlignment = 512;
+  const std::string name = fmt::format("/proc/self/fd/{}", fd);
+  const int direct =
+      uninterrupted([&] { return ::open(name.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC); });
+  if (direct < 0) return {};
+  struct ::statx status {};
+  rlimit files{};
+  if (::statx(direct, "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) == 0 &&
+      (status.stx_mask & STATX_DIOALIGN) != 0 && status.stx_dio_offset_align != 0 &&
+      ::getrlimit(RLIMIT_NOFILE, &files) == 0 &&
+      static_cast<rlim_t>(direct) < files.rlim_cur / kShareOfDescriptors) {
+    const auto alignment = std::max<std::uint32_t>(
+        {status.stx_dio_offset_align, status.stx_dio_mem_align, kSmallestAlignment});
+    if (alignment <= page_size()) return {direct, alignment};
+  }
+  ::close(direct);
+  return {};
+}
+
 class PosixFile final : public File {
  public:
   PosixFile(Descriptor fd, std::string path) : File(std::move(path)), fd_(std::move(fd)) {}
+  ~PosixFile() override {
+    if (direct_.descriptor >= 0) ::close(direct_.descriptor);
+  }
 
   using File::write_at;
   Result<void> write_at(std::uint64_t offset, std::span<const std::string_view> pieces) override {
@@ -129,6 +159,11 @@ class PosixFile final : public File {
   }
 
   int descriptor() const override { return fd_.get(); }
+
+  DirectAccess direct() const override {
+    std::call_once(direct_asked_, [this] { direct_ = open_direct(fd_.get()); });
+    return direct_;
+  }
 
   Result<std::size_t> read_at(std::uint64_t offset, std::span<char> out) const override {
     std::size_t done = 0;
@@ -201,6 +236,8 @@ class PosixFile final : public File {
   }
 
   Descriptor fd_;
+  mutable std::once_flag direct_asked_;
+  mutable DirectAccess direct_;
 };
 
 // flock belongs to the open file description: closing the descriptor releases it.

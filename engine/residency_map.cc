@@ -47,15 +47,17 @@ bool ResidencyMap::resident(uint64_t offset, uint64_t size) const {
   return true;
 }
 
-void ResidencyMap::set(uint64_t offset, uint64_t size) {
+uint64_t ResidencyMap::set(uint64_t offset, uint64_t size) {
+  uint64_t were_clear = 0;
   const uint64_t last = std::min((offset + size - 1) / kPageSize, pages_ - 1);
   for (uint64_t page = offset / kPageSize; page <= last; ++page) {
     const uint64_t bit = uint64_t{1} << (page % kBitsInWord);
     std::atomic<uint64_t>& bits = make_word(page);
     // Most bits that are set are set already; a plain load keeps the line shared.
-    if ((bits.load(std::memory_order_relaxed) & bit) == 0)
-      bits.fetch_or(bit, std::memory_order_relaxed);
+    if ((bits.load(std::memory_order_relaxed) & bit) != 0) continue;
+    if ((bits.fetch_or(bit, std::memory_order_relaxed) & bit) == 0) ++were_clear;
   }
+  return were_clear;
 }
 
 PageCounts ResidencyMap::update(uint64_t first_page, std::span<const uint8_t> pages) {

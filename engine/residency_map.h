@@ -29,7 +29,8 @@ class ResidencyMap {
 
   // All pages that [offset, offset + size) touches; `size` > 0.
   bool resident(uint64_t offset, uint64_t size) const;
-  void set(uint64_t offset, uint64_t size);
+  // Returns how many of them were not set.
+  uint64_t set(uint64_t offset, uint64_t size);
   // Takes over what the system says of the pages from `first_page` on; one byte a page, 1:
   // resident.
   PageCounts update(uint64_t first_page, std::span<const uint8_t> pages);

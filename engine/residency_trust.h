@@ -4,7 +4,7 @@
 // reads it meets a page fault. How often that happens follows from how fast pages go, which the
 // sweeps of a shard measure (ResidencyTrust, one a shard, guarded by its lock). Where few go, the
 // bits are taken at their word. Where many do, the system is asked before a read unless it was
-// asked about the page a moment ago (RecentlyAsked, one a thread), so that about one read in 200
+// asked about the page a moment ago (RecentPages, one a thread), so that about one read in 200
 // meets a fault, however fast pages go.
 #pragma once
 
@@ -12,6 +12,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <ctime>
 
 namespace respcask::engine {
 
@@ -56,9 +57,16 @@ class ResidencyTrust {
   Clock::time_point swept_at_ = Clock::now();
 };
 
-// The pages that the system said are in memory, and when. Forgets one for another; 256 KiB, which
-// are not touched while all is trusted.
-class RecentlyAsked {
+// Some milliseconds behind, and read in a few nanoseconds.
+inline int64_t coarse_clock_ms() {
+  std::timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+}
+
+// The pages that something was found out about, and when; above all, that the system said they are
+// in memory. Forgets one for another; 256 KiB, which are not touched while all is trusted.
+class RecentPages {
  public:
   // `page`: of any segment. True if add() was called for it in the last `age_ms` before `now_ms`.
   bool has(uint64_t page, int64_t now_ms, int64_t age_ms) const {

@@ -2,23 +2,12 @@
 
 #include <algorithm>
 #include <cassert>
-#include <ctime>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
 namespace respcask::engine {
-namespace {
-
-// Some milliseconds behind, and read in a few nanoseconds.
-int64_t coarse_clock_ms() {
-  std::timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
-}
-
-}  // namespace
 
 Segment::Segment(FileSystem& files, std::string path, SegmentHeader header,
                  std::unique_ptr<File> file, Mapping mapping, uint64_t size)
@@ -152,21 +141,20 @@ Mapping Segment::map_contents() const {
 }
 
 bool Segment::still_resident(uint64_t offset, uint64_t size, int64_t age_ms, uint64_t& gone) {
-  thread_local RecentlyAsked asked;
+  thread_local RecentPages asked;
   thread_local std::vector<uint8_t> pages;
   const int64_t now_ms = coarse_clock_ms();
   const uint64_t first_page = offset / ResidencyMap::kPageSize;
   const uint64_t end_page = (offset + size - 1) / ResidencyMap::kPageSize + 1;
-  const uint64_t base = uint64_t{identity_} << 32;
   uint64_t page = first_page;
-  while (page < end_page && asked.has(base + page, now_ms, age_ms)) ++page;
+  while (page < end_page && asked.has(page_id(page), now_ms, age_ms)) ++page;
   if (page == end_page) return true;
   const uint64_t begin = first_page * ResidencyMap::kPageSize;
   if (!mapping_.resident(begin, offset + size - begin, pages)) return true;
   gone += residency_.update(first_page, pages).gone;
   for (page = first_page; page < end_page; ++page) {
     if (pages[page - first_page] == 0) return false;
-    asked.add(base + page, now_ms);
+    asked.add(page_id(page), now_ms);
   }
   return true;
 }

@@ -75,9 +75,18 @@ class Segment {
   // shard's lock: the system takes its time over that. No view of the segment may be in use.
   void swap_mapping(Mapping& mapping) { std::swap(mapping_, mapping); }
 
+  // Names a page of the segment among those of all segments.
+  uint64_t page_id(uint64_t page) const { return (uint64_t{identity_} << 32) + page; }
+
   // True if the bytes are in memory, as far as we know.
   bool resident(uint64_t offset, uint64_t size) const { return residency_.resident(offset, size); }
-  void set_resident(uint64_t offset, uint64_t size) { residency_.set(offset, size); }
+  // They were read through the page cache.
+  void read_in(uint64_t offset, uint64_t size) {
+    const uint64_t pages = residency_.set(offset, size);
+    if (pages != 0) pages_come_.fetch_add(pages, std::memory_order_relaxed);
+  }
+  // How many pages came into memory that way since the last call.
+  uint64_t take_pages_come() { return pages_come_.exchange(0, std::memory_order_relaxed); }
   // The same as the system says now, which takes half a microsecond, or said to this thread at most
   // `age_ms` ago. With the shard's lock held. Adds the pages that have gone to `gone`.
   bool still_resident(uint64_t offset, uint64_t size, int64_t age_ms, uint64_t& gone);
@@ -132,6 +141,7 @@ class Segment {
   std::unique_ptr<File> file_;
   Mapping mapping_;
   ResidencyMap residency_;
+  std::atomic<uint64_t> pages_come_{0};
   std::atomic<uint64_t> size_;
   uint64_t reserved_;
   std::atomic<bool> retired_{false};

@@ -10,6 +10,15 @@
 
 namespace respcask::engine {
 
+namespace {
+
+Error mismatch(const ColdRead& cold) {
+  return {ErrorCode::kDamaged, fmt::format("{}: the value at offset {} does not match its checksum",
+                                           cold.segment->path(), cold.where.offset())};
+}
+
+}  // namespace
+
 Shard::Shard(const Options& options, uint64_t store_id, uint32_t index, const HashSeed& seed)
     : options_(options), store_id_(store_id), index_(index), seed_(seed) {
   for (uint32_t db = 0; db < options.databases; ++db) database(db);
@@ -61,9 +70,9 @@ ValueRead Shard::read(Location where, uint32_t value_size) {
 
 bool Shard::still_resident(Segment& segment, uint64_t offset, uint64_t size) {
   uint64_t gone = 0;
-  const bool resident =
-      segment.still_resident(offset, size, residency_trust_.good_for_ms(), gone);
+  const bool resident = segment.still_resident(offset, size, residency_trust_.good_for_ms(), gone);
   residency_trust_.add_gone(gone);
+  admission_.add_gone(gone);
   return resident;
 }
 
@@ -89,6 +98,12 @@ ColdRead Shard::cold_read(Location where, uint32_t value_size) const {
   return {segments_[where.slot()], where, value_size};
 }
 
+bool Shard::admits(const ColdRead& cold) {
+  thread_local RecentPages read_past_cache;
+  const uint64_t page = cold.where.offset() / ResidencyMap::kPageSize;
+  return admission_.admits(read_past_cache, cold.segment->page_id(page), coarse_clock_ms());
+}
+
 size_t ColdRead::bytes() const {
   return kValueChecksumSize + size_t{value_size};
 }
@@ -102,15 +117,16 @@ Result<std::string> fetch(const ColdRead& cold) {
 }
 
 Result<std::string> take_value(const ColdRead& cold, std::string bytes) {
-  const uint64_t offset = cold.where.offset();
-  if (!checked_value(bytes, 0, cold.value_size)) {
-    return Error{ErrorCode::kDamaged,
-                 fmt::format("{}: the value at offset {} does not match its checksum",
-                             cold.segment->path(), offset)};
-  }
-  cold.segment->set_resident(offset, bytes.size());
+  if (!checked_value(bytes, 0, cold.value_size)) return mismatch(cold);
+  cold.segment->read_in(cold.where.offset(), bytes.size());
   bytes.erase(0, kValueChecksumSize);
   return bytes;
+}
+
+Result<std::string> take_value_past_cache(const ColdRead& cold, std::string_view bytes) {
+  auto value = checked_value(bytes, 0, cold.value_size);
+  if (!value) return mismatch(cold);
+  return std::string(*value);
 }
 
 ElementIndex& Shard::collection(uint64_t id) {

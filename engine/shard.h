@@ -29,6 +29,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/admission.h"
 #include "engine/batch_builder.h"
 #include "engine/element_index.h"
 #include "engine/format.h"
@@ -61,6 +62,7 @@ struct ColdRead {
   std::shared_ptr<Segment> segment;
   Location where;
   uint32_t value_size = 0;
+  bool past_cache = false;  // had better not take room in memory (Shard::admits)
 
   // What is to be read at where.offset() of the segment's file: the value's checksum and the value.
   size_t bytes() const;
@@ -70,10 +72,13 @@ struct ColdRead {
 // for a full disk.
 enum class Growth : uint8_t { kGrows, kShrinks };
 
-// Reads and checks a cold value; blocks. Needs no lock. kDamaged: it does not match its checksum.
+// Reads and checks a cold value, through the page cache; blocks. Needs no lock. kDamaged: it does
+// not match its checksum.
 Result<std::string> fetch(const ColdRead& cold);
-// The value in `bytes`, which were read for it; kDamaged as above.
+// The value in `bytes`, which were read for it through the page cache; kDamaged as above.
 Result<std::string> take_value(const ColdRead& cold, std::string bytes);
+// The same for bytes that were read past it.
+Result<std::string> take_value_past_cache(const ColdRead& cold, std::string_view bytes);
 
 struct ShardStats {
   uint64_t keys = 0;
@@ -145,6 +150,8 @@ class Shard {
 
   // What a blocking reader needs to fetch a value that read() calls cold.
   ColdRead cold_read(Location where, uint32_t value_size) const;
+  // Whether it is to be read through the page cache, and so to stay in memory for a while.
+  bool admits(const ColdRead& cold);
 
   // The element index of a split collection; it lives as long as its root record.
   ElementIndex& collection(uint64_t id);
@@ -312,6 +319,7 @@ class Shard {
   uint64_t commit_point_ = 0;  // the store's sync point of the last commit here
 
   ResidencyTrust residency_trust_;
+  Admission admission_;
 
   bool failed_ = false;
   std::atomic<uint64_t> damaged_records_{0};

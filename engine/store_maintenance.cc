@@ -35,8 +35,10 @@ void Store::refresh_residency(Shard& shard) {
   constexpr uint64_t kPauseEvery = uint64_t{2} << 20;
   uint64_t asked = 0;
   PageCounts counts;
+  uint64_t come = 0;
   for (const auto& segment : segments) {
     const uint64_t end = segment->size();  // the active one grows meanwhile
+    come += segment->take_pages_come();
     for (uint64_t at = 0; at < end;) {
       if (stopping_) return;
       const uint64_t from = at;
@@ -53,6 +55,7 @@ void Store::refresh_residency(Shard& shard) {
   }
   std::lock_guard guard(shard);
   shard.residency_trust_.swept(counts, std::chrono::steady_clock::now());
+  shard.admission_.swept(come, counts.gone);
 }
 
 // Gives sealed segments that a sync has covered their final mapping and their hint. Only here does

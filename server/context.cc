@@ -237,6 +237,7 @@ std::string_view Context::read_cold(engine::Shard& shard, const KeyRef& key, eng
                                     uint32_t value_size) {
   auto value = std::make_unique<FetchedValue>();
   value->read = shard.cold_read(where, value_size);
+  value->read.past_cache = !shard.admits(value->read);
   value->shard = key.shard;
   if (!scope_.changed() && !scope_.cannot_repeat) {
     scope_.cold.push_back(std::move(value));

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -15,6 +16,8 @@ namespace {
 
 // A larger value is copied by a thread of the pool rather than by the loop.
 constexpr size_t kMostBytes = 64 * 1024;
+// What a slot keeps to read into past the page cache. Most values are small; chunks are not.
+constexpr uint64_t kSmallBuffer = 8 * 1024;
 
 }  // namespace
 
@@ -70,12 +73,35 @@ void ReadRing::start(FetchJob job) {
   const uint32_t slot = free_.back();
   free_.pop_back();
   FetchedValue& value = *job.value;
-  value.bytes.resize(value.read.bytes());
   io_uring_sqe* const entry = io_uring_get_sqe(&ring_);
-  io_uring_prep_read(entry, value.read.segment->file().descriptor(), value.bytes.data(),
-                     static_cast<unsigned>(value.bytes.size()), value.read.where.offset());
+  slots_[slot].past_cache = value.read.past_cache && start_past_cache(slot, *entry, value.read);
+  if (!slots_[slot].past_cache) {
+    value.bytes.resize(value.read.bytes());
+    io_uring_prep_read(entry, value.read.segment->file().descriptor(), value.bytes.data(),
+                       static_cast<unsigned>(value.bytes.size()), value.read.where.offset());
+  }
   io_uring_sqe_set_data64(entry, slot);
-  slots_[slot] = std::move(job);
+  slots_[slot].job = std::move(job);
+}
+
+// False: its file cannot be read so.
+bool ReadRing::start_past_cache(uint32_t slot, io_uring_sqe& entry, const engine::ColdRead& read) {
+  const engine::DirectAccess file = read.segment->file().direct();
+  if (file.descriptor < 0) return false;
+  const uint64_t offset = read.where.offset();
+  const uint64_t mask = ~uint64_t{file.alignment - 1};
+  const uint64_t begin = offset & mask;
+  const uint64_t size = ((offset + read.bytes() + file.alignment - 1) & mask) - begin;
+  Slot& to = slots_[slot];
+  if (!to.buffer || size > kSmallBuffer) {
+    const uint64_t room = size > kSmallBuffer ? size : kSmallBuffer;
+    const uint64_t page = engine::page_size();
+    to.buffer.reset(static_cast<char*>(std::aligned_alloc(page, (room + page - 1) / page * page)));
+    if (!to.buffer) throw std::bad_alloc();
+  }
+  to.skip = static_cast<uint32_t>(offset - begin);
+  io_uring_prep_read(&entry, file.descriptor, to.buffer.get(), static_cast<unsigned>(size), begin);
+  return true;
 }
 
 // What the kernel does not take now it is asked to take again at the loop's next turn.
@@ -102,18 +128,27 @@ void ReadRing::reap() {
 }
 
 void ReadRing::complete(uint32_t slot, int32_t got) {
-  FetchJob job = std::move(slots_[slot]);
-  slots_[slot] = {};
+  Slot& from = slots_[slot];
+  FetchJob job = std::move(from.job);
+  from.job = {};
   free_.push_back(slot);
   FetchedValue& value = *job.value;
-  if (got < 0 || static_cast<size_t>(got) != value.bytes.size()) {
+  const size_t bytes = value.read.bytes();
+  const size_t skip = from.past_cache ? from.skip : 0;
+  // Behind the value the file may end.
+  const bool whole = got >= 0 && static_cast<size_t>(got) >= skip + bytes;
+  if (!whole) {
     FetchBatch again;
     again.push_back(std::move(job));
     pool_.submit(again);
-    return;
+  } else if (from.past_cache) {
+    settle(value, engine::take_value_past_cache(value.read, {from.buffer.get() + skip, bytes}));
+    pool_.finish(job);
+  } else {
+    settle(value, engine::take_value(value.read, std::move(value.bytes)));
+    pool_.finish(job);
   }
-  settle(value, engine::take_value(value.read, std::move(value.bytes)));
-  pool_.finish(job);
+  if (skip + bytes > kSmallBuffer) from.buffer.reset();
 }
 
 }  // namespace respcask::server

@@ -3,16 +3,19 @@
 //
 // What is ordinary is done here: a value of moderate size, in a real file, that is read as a whole.
 // All else, and every read that fails or falls short, is left to the ReaderPool, which knows how to
-// tell damage from errors. The bytes go through the page cache, as the pool's do.
+// tell damage from errors. The bytes go through the page cache, as the pool's do, or past it where
+// the value had better not stay in memory and its file can be read so.
 //
 // Invariants: at most kDepth reads are in the kernel's hands, with their jobs in slots_; others
-// wait in backlog_. A job's value keeps its segment, and so the file, and its buffer alive.
+// wait in backlog_. A job's value keeps its segment, and so the file, alive, and its own buffer, if
+// it is read into that; what goes past the cache is read into its slot's.
 // Used by the thread that opened it, and destroyed by it. The pool outlives it.
 #pragma once
 
 #include <liburing.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <deque>
 #include <memory>
 #include <vector>
@@ -39,17 +42,29 @@ class ReadRing final : public ValueReader {
  private:
   static constexpr uint32_t kDepth = 256;
 
+  struct Free {
+    void operator()(char* memory) const { std::free(memory); }
+  };
+  struct Slot {
+    FetchJob job;
+    // Of kSmallBuffer bytes, kept; or larger, for the job alone; or null. Begins with a page.
+    std::unique_ptr<char, Free> buffer;
+    bool past_cache = false;
+    uint32_t skip = 0;  // bytes before the value's that had to be read with it
+  };
+
   // Takes over both.
   ReadRing(ReaderPool& pool, const io_uring& ring, int done_fd);
   void start(FetchJob job);
+  bool start_past_cache(uint32_t slot, io_uring_sqe& entry, const engine::ColdRead& read);
   void flush();
   void complete(uint32_t slot, int32_t got);
 
   ReaderPool& pool_;
   io_uring ring_;
-  const int done_fd_;            // an eventfd: a ring of this kind does not become readable itself
-  std::vector<FetchJob> slots_;  // kDepth of them
-  std::vector<uint32_t> free_;   // of those
+  const int done_fd_;           // an eventfd: a ring of this kind does not become readable itself
+  std::vector<Slot> slots_;     // kDepth of them
+  std::vector<uint32_t> free_;  // of those; the one used last is used next
   std::deque<FetchJob> backlog_;
 };
 

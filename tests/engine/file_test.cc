@@ -2,13 +2,16 @@
 #include "engine/file.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -186,6 +189,49 @@ TEST_CASE("a mapping tells which pages are cached") {
   // Whether pages go is the file system's affair (one in memory keeps them); their bytes stay.
   REQUIRE(file->drop_cache(0, 0));
   CHECK(std::string_view(mapping.data(), 3 * page) == std::string(3 * page, 'x'));
+}
+
+TEST_CASE("a file is read past the cache by another descriptor, whatever its name is by then") {
+  const ScratchDirectory directory;
+  auto file = *fs.create(directory / "a");
+  REQUIRE(fs.rename(directory / "a", directory / "b"));
+  REQUIRE(file->write_at(0, std::string(2 * page_size(), 'x')));
+  const DirectAccess direct = file->direct();
+  if (direct.descriptor < 0) {
+    MESSAGE("no such reads on this file system: nothing is tested");
+    return;
+  }
+  CHECK(file->direct().descriptor == direct.descriptor);
+  REQUIRE(page_size() % direct.alignment == 0);
+  CHECK((::fcntl(direct.descriptor, F_GETFL) & O_DIRECT) != 0);
+  const std::unique_ptr<char, decltype(&std::free)> out(
+      static_cast<char*>(std::aligned_alloc(page_size(), page_size())), &std::free);
+  REQUIRE(::pread(direct.descriptor, out.get(), direct.alignment, direct.alignment) ==
+          direct.alignment);
+  CHECK(std::string(out.get(), direct.alignment) == std::string(direct.alignment, 'x'));
+  file.reset();
+  CHECK(::fcntl(direct.descriptor, F_GETFL) == -1);
+}
+
+TEST_CASE("where there is no reading past the cache, a file says so") {
+  std::string path = "/dev/shm/respcask-file-XXXXXX";
+  const int fd = ::mkstemp(path.data());
+  if (fd < 0) return;
+  ::close(fd);
+  CHECK((*fs.open_read_only(path))->direct().descriptor == -1);
+  REQUIRE(fs.unlink(path));
+}
+
+TEST_CASE("no more descriptors are taken to read past the cache than leaves half for the rest") {
+  const ScratchDirectory directory;
+  auto file = *fs.create(directory / "a");
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const rlimit low{static_cast<rlim_t>(file->descriptor()) + 2, before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &low) == 0);
+  const DirectAccess direct = file->direct();
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(direct.descriptor == -1);
 }
 
 TEST_CASE("a file is created once and opened only if it is there") {

@@ -40,6 +40,13 @@ TEST_CASE("a range may touch parts of a segment of which nothing was known befor
   CHECK(map.resident(4 * kGiB - kPage, kPage));
 }
 
+TEST_CASE("who sets pages is told how many were not set before") {
+  ResidencyMap map(kGiB);
+  CHECK(map.set(kPage - 1, 2) == 2);
+  CHECK(map.set(kPage, 1) == 0);
+  CHECK(map.set(kPage, 2 * kPage) == 1);
+}
+
 TEST_CASE("threads that set pages of the same untouched part lose none") {
   for (int round = 0; round < 200; ++round) {
     ResidencyMap map(kGiB);

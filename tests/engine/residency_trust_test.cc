@@ -46,7 +46,7 @@ TEST_CASE("pages that reads found gone count with the sweep's") {
 }
 
 TEST_CASE("a page was recently asked about until its age is over") {
-  RecentlyAsked asked;
+  RecentPages asked;
   constexpr uint64_t kPage = 0x1234'5678'0000'0042;
   constexpr int64_t kNow_ms = 1'000'000'000;
   CHECK_FALSE(asked.has(kPage, kNow_ms, 1000));
@@ -58,7 +58,7 @@ TEST_CASE("a page was recently asked about until its age is over") {
 }
 
 TEST_CASE("of many pages that were asked about none is taken for another") {
-  RecentlyAsked asked;
+  RecentPages asked;
   constexpr uint64_t kPages = 1'000'000;
   for (uint64_t page = 0; page < kPages; ++page) asked.add(2 * page, 0);
   uint64_t found = 0;

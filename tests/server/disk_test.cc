@@ -147,6 +147,42 @@ TEST_CASE("disk: a command that waits for values counts its look-ups once") {
         "*3\r\n$7\r\nmessage\r\n$22\r\n__keyevent@0__:keymiss\r\n$4\r\nnone\r\n");
 }
 
+// Sees what goes to the readers.
+struct WatchedReader final : ValueReader {
+  explicit WatchedReader(ReaderPool& to) : pool(to) {}
+  void submit(FetchBatch& batch) override {
+    for (const FetchJob& job : batch) any_past_cache |= job.value->read.past_cache;
+    pool.submit(batch);
+  }
+  ReaderPool& pool;
+  bool any_past_cache = false;
+};
+
+TEST_CASE("disk: where memory is full, commands have values read past the page cache") {
+  FaultyFileSystem disk;
+  Harness h({}, {}, &disk);
+  constexpr int kKeys = 100;  // in one segment
+  const auto name = [](int i) { return "{tag}" + std::to_string(i); };
+  for (int i = 0; i < kKeys; ++i) h.run({"SET", name(i), std::string(4000, 'v')});
+  Client& client = h.client();
+  WatchedReader reader(h.server->readers);
+  client.turn.reader = &reader;
+  h.server->readers.start(1);
+  const auto read_all = [&] {
+    make_cold(h, disk, name(0));
+    for (int i = 0; i < kKeys; ++i) {
+      std::string reply = h.run({"GET", name(i)});
+      while (reply.empty()) reply = client.resumed();
+      REQUIRE(reply.size() > 4000);
+    }
+  };
+  read_all();
+  CHECK_FALSE(reader.any_past_cache);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!reader.any_past_cache && std::chrono::steady_clock::now() < deadline) read_all();
+  CHECK(reader.any_past_cache);
+}
+
 TEST_CASE("disk: what a transaction copies takes no space from the commands behind it") {
   bool copied = false;
   bool refused = false;

@@ -34,7 +34,7 @@ Harness::~Harness() {
 
 void Harness::open() {
   engine::Options options;
-  options.dir = files != nullptr ? "/store" : directory.path();
+  options.dir = files != nullptr ? "/store" : place.empty() ? directory.path() : place;
   options.shards = initial_.shards;
   options.databases = static_cast<uint32_t>(initial_.databases);
   options.segment_bytes = uint64_t{1} << 20;

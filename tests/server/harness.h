@@ -93,6 +93,7 @@ class Harness {
   // May be set before restart(): the types' indexes, and where the store lies.
   engine::ElementIndexFactory element_index = make_element_index;
   engine::FileSystem* files;
+  std::string place;  // instead of `directory`, if it is not empty
 
  private:
   void open();

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -12,6 +13,7 @@
 
 #include "engine/segment.h"
 #include "server/session.h"
+#include "tests/engine/directory.h"
 #include "tests/engine/faulty_file.h"
 #include "tests/server/harness.h"
 
@@ -75,6 +77,42 @@ struct Rig {
   std::shared_ptr<Link> link = std::make_shared<Link>(carrier);
   FetchBatch batch;
   std::unique_ptr<ReadRing> ring;
+};
+
+// The same on a real disk, with values of which nothing is in memory. `usable` is false where they
+// cannot be read past the page cache.
+struct ColdRig : Rig {
+  using Values = std::map<std::string, std::string>;
+  explicit ColdRig(const Values& values) {
+    h.place = disk.path;
+    h.restart();
+    for (const auto& [name, value] : values) h.run({"SET", name, value});
+    h.restart();  // so that no mapping holds on to pages
+    for (const auto& [name, value] : values) names.push_back(name);
+    for (const std::string& name : names) {
+      engine::File& file = cold(name)->read.segment->file();
+      REQUIRE(file.drop_cache(0, 0));
+      usable = ring && file.direct().descriptor >= 0;
+    }
+    if (!usable) MESSAGE("no reads past the page cache here: nothing is tested");
+  }
+  // Reads all.
+  std::shared_ptr<Parked> read(bool past_cache) {
+    const auto parked = park(names);
+    for (const auto& value : parked->values) value->read.past_cache = past_cache;
+    ring->submit(batch);
+    REQUIRE(wait_for(*parked));
+    return parked;
+  }
+  static bool in_memory(const FetchedValue& value) {
+    constexpr uint64_t kPage = engine::ResidencyMap::kPageSize;
+    const std::vector<uint8_t> pages = value.read.segment->ask_residency();
+    return pages.at((value.read.where.offset() + value.read.bytes() - 1) / kPage) != 0;
+  }
+
+  engine::Directory disk;
+  std::vector<std::string> names;
+  bool usable = false;
 };
 
 std::string value_of(int i) {
@@ -154,6 +192,64 @@ TEST_CASE("read ring: a large value is left to the pool") {
   for (const auto& value : parked->values) {
     CHECK(value->bytes == (value->key == "large" ? large : "1"));
   }
+}
+
+TEST_CASE("read ring: what is read past the page cache is the value, and stays out of memory") {
+  std::map<std::string, std::string> values = {{"large", std::string(50'000, 'x')}};
+  for (int i = 0; i < 600; ++i) values["k" + std::to_string(i)] = value_of(i);
+  ColdRig rig(values);
+  if (!rig.usable) return;
+  const auto past_cache = rig.read(true);
+  for (const auto& value : past_cache->values) {
+    CHECK(value->state == FetchedValue::State::kReady);
+    CHECK(value->bytes == values[value->key]);
+    CHECK_FALSE(rig.in_memory(*value));
+  }
+  const auto through_cache = rig.read(false);
+  for (const auto& value : through_cache->values) {
+    CHECK(value->bytes == values[value->key]);
+    CHECK(rig.in_memory(*value));
+  }
+}
+
+TEST_CASE("read ring: what was written and not written back yet is read past the page cache too") {
+  ColdRig rig(ColdRig::Values{{"a", "1"}});
+  if (!rig.usable) return;
+  rig.h.run("SET a 2");
+  CHECK(rig.read(true)->values[0]->bytes == "2");
+}
+
+TEST_CASE("read ring: damage is found past the page cache as well") {
+  ColdRig rig(ColdRig::Values{{"bad", std::string(1000, 'x')}, {"good", "1"}});
+  if (!rig.usable) return;
+  const auto bad = rig.cold("bad");
+  auto file = *engine::posix_file_system().open(bad->read.segment->path());
+  REQUIRE(file->write_at(bad->read.where.offset() + 500, "y"));
+  const auto parked = rig.read(true);
+  for (const auto& value : parked->values) {
+    CHECK(value->state ==
+          (value->key == "bad" ? FetchedValue::State::kDamaged : FetchedValue::State::kReady));
+  }
+}
+
+TEST_CASE("read ring: what a file that is too short does not hold is damaged past the cache too") {
+  ColdRig rig(ColdRig::Values{{"a", std::string(1000, 'x')}});
+  if (!rig.usable) return;
+  const auto cut = rig.cold("a");
+  auto file = *engine::posix_file_system().open(cut->read.segment->path());
+  REQUIRE(file->truncate(cut->read.where.offset() + cut->read.bytes() - 1));
+  CHECK(rig.read(true)->values[0]->state == FetchedValue::State::kDamaged);
+}
+
+TEST_CASE("read ring: a file that cannot be read past the page cache is read through it") {
+  Rig rig;  // in memory
+  if (!rig.ring) return;
+  rig.h.run("SET a 1");
+  const auto parked = rig.park({"a"});
+  parked->values[0]->read.past_cache = true;
+  rig.ring->submit(rig.batch);
+  REQUIRE(rig.wait_for(*parked));
+  CHECK(parked->values[0]->bytes == "1");
 }
 
 TEST_CASE("read ring: values in files that the system does not know are left to the pool") {
