@@ -164,10 +164,11 @@ TEST_CASE("whatever is damaged in a journal, the records before it are put back,
 }
 
 // One put after the other, so that every write and sync of the journal, of segments that are full,
-// and of a start is cut once.
+// and of a start is cut once; in the modes that leave more than nothing, every seventh.
 TEST_CASE("with kAlways a power cut at any call loses nothing that was acknowledged") {
   for (PowerLoss mode : kPowerLosses) {
-    for (uint64_t skip = 0;; ++skip) {
+    const uint64_t step = mode == PowerLoss::kDrop ? 1 : 7;
+    for (auto skip = static_cast<uint64_t>(mode);; skip += step) {
       CAPTURE(skip);
       CAPTURE(static_cast<int>(mode));
       FaultyFileSystem disk;
