@@ -16,8 +16,8 @@
 // - A record counts as durable once its own sync and those of all records before it have succeeded.
 //   After a failed sync none does any more; the caller syncs the segments instead, which have not
 //   failed.
-// The journal owns its files. append() and restart() are called by one thread at a time (the store's
-// one-sync-at-a-time lock), sync() by each lane's own thread beside them, the rest by any.
+// The journal owns its files. append() and restart() are called by one thread at a time (that holds
+// the store's one-sync-at-a-time lock), sync() by each lane's own thread, the rest by any.
 #pragma once
 
 #include <cstdint>
