@@ -2,34 +2,19 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cassert>
 #include <cstring>
 
 #include "engine/crc32c.h"
+#include "engine/fixed_width.h"
 #include "engine/keydir_entry.h"
 #include "engine/varint.h"
 
 namespace respcask::engine {
 namespace {
 
-static_assert(std::endian::native == std::endian::little,
-              "the format is written as it lies in memory");
-
 constexpr uint32_t kTransactionBit = uint32_t{1} << 31;
 constexpr std::string_view kMagic{"RCSEG\r\n\x1a", 8};
-
-template <class T>
-void store(char* out, T value) {
-  std::memcpy(out, &value, sizeof value);
-}
-
-template <class T>
-T load(const char* from) {
-  T value;
-  std::memcpy(&value, from, sizeof value);
-  return value;
-}
 
 // The identity that a segment's own header gives it.
 uint32_t identity_in(std::string_view segment) {

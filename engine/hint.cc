@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "engine/crc32c.h"
+#include "engine/fixed_width.h"
 #include "engine/log_reader.h"
 #include "engine/varint.h"
 
@@ -20,18 +21,6 @@ constexpr size_t kHeaderSize = 84;
 constexpr size_t kBlockHeaderSize = 8;
 constexpr size_t kBlockSize = 256 * 1024;
 constexpr size_t kLeastEntry = 4;  // kind, type, owner, size of the name
-
-template <class T>
-void store(char* out, T value) {
-  std::memcpy(out, &value, sizeof value);
-}
-
-template <class T>
-T load(const char* from) {
-  T value;
-  std::memcpy(&value, from, sizeof value);
-  return value;
-}
 
 std::string encode_header(const SegmentHeader& segment, const HintSummary& summary,
                           uint32_t blocks) {

@@ -17,13 +17,13 @@
 #include "engine/journal.h"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "engine/crc32c.h"
+#include "engine/fixed_width.h"
 
 namespace respcask::engine {
 namespace {
@@ -32,18 +32,6 @@ constexpr uint64_t kBlock = 4096;
 constexpr size_t kHeadSize = 36;
 constexpr size_t kPieceSize = 24;
 constexpr char kZeros[kBlock] = {};
-
-template <class T>
-void store(char* out, T value) {
-  std::memcpy(out, &value, sizeof value);
-}
-
-template <class T>
-T load(const char* from) {
-  T value;
-  std::memcpy(&value, from, sizeof value);
-  return value;
-}
 
 std::string path_in(const std::string& dir) {
   return dir + "/JOURNAL";
