@@ -179,20 +179,15 @@ Result<void> Store::replay() {
   return {};
 }
 
-// Makes the journal, the first time that it is wanted. With sync_run_ held, or before the threads.
+// Makes the journal, the first time that it is wanted; open() has removed an earlier one. With
+// sync_run_ held, or before the threads.
 void Store::prepare_journal() {
   if (!std::exchange(journal_wanted_, false) || options_.journal_bytes == 0) return;
-  auto made = remove_journal(*options_.files, options_.dir);
+  auto made =
+      Journal::create(*options_.files, options_.dir, id_, options_.journal_bytes, kSyncLanes);
   if (made) {
-    auto journal =
-        Journal::create(*options_.files, options_.dir, id_, options_.journal_bytes, kSyncLanes);
-    if (journal) {
-      journal_ = std::move(*journal);
-      return;
-    }
-    made = journal.error();
-  }
-  if (options_.log) {
+    journal_ = std::move(*made);
+  } else if (options_.log) {
     options_.log(LogLevel::kNotice,
                  fmt::format("Segments are synced one by one, there is no journal: {}",
                              made.error().message));

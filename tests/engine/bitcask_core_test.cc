@@ -7,24 +7,9 @@
 #include <vector>
 
 #include "tests/engine/faulty_file.h"
+#include "tests/engine/open_core.h"
 
 using namespace respcask::engine;
-
-namespace {
-
-std::shared_ptr<BitcaskCore> open_core(FileSystem& files, SyncMode sync) {
-  Options options;
-  options.dir = "/store";
-  options.files = &files;
-  options.shards = 3;
-  options.segment_bytes = 8 * 1024;
-  options.sync = sync;
-  auto opened = BitcaskCore::open(options);
-  if (!opened) FAIL(opened.error().message);
-  return *std::move(opened);
-}
-
-}  // namespace
 
 TEST_CASE("with kAlways what a call has written or returned survives a power cut") {
   FaultyFileSystem disk;

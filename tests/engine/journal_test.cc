@@ -12,6 +12,7 @@
 
 #include "engine/bitcask_core.h"
 #include "tests/engine/faulty_file.h"
+#include "tests/engine/open_core.h"
 
 using namespace respcask::engine;
 
@@ -52,19 +53,10 @@ JournalReport replay(FaultyFileSystem& disk, bool writable = true, uint64_t id =
   return *replayed;
 }
 
-std::shared_ptr<BitcaskCore> open_core(FileSystem& files, SyncMode sync,
-                                       uint64_t journal_bytes = 64 * 4096,
-                                       uint64_t segment_bytes = 64 * 1024) {
-  Options options;
-  options.dir = "/store";
-  options.files = &files;
-  options.shards = 3;
-  options.segment_bytes = segment_bytes;
-  options.sync = sync;
-  options.journal_bytes = journal_bytes;
-  auto opened = BitcaskCore::open(options);
-  if (!opened) FAIL(opened.error().message);
-  return *std::move(opened);
+std::shared_ptr<BitcaskCore> open_small(FileSystem& files, SyncMode sync,
+                                        uint64_t journal_bytes = 64 * 4096,
+                                        uint64_t segment_bytes = 64 * 1024) {
+  return open_core(files, core_options(sync, segment_bytes, journal_bytes));
 }
 
 }  // namespace
@@ -176,7 +168,7 @@ TEST_CASE("with kAlways a power cut at any call loses nothing that was acknowled
       std::string doubtful;
       bool survived = true;
       {
-        auto core = open_core(disk, SyncMode::kAlways, 4 * 4096 * 8, 16 * 1024);
+        auto core = open_small(disk, SyncMode::kAlways, 4 * 4096 * 8, 16 * 1024);
         disk.inject({.fault = Fault::kPowerOff, .skip = skip, .times = kForever});
         for (int i = 0; survived && i < 60; ++i) {
           const std::string key = fmt::format("key{}", i % 7);
@@ -197,7 +189,7 @@ TEST_CASE("with kAlways a power cut at any call loses nothing that was acknowled
       options.files = &rest;
       (void)BitcaskCore::open(options);
       FaultyFileSystem last = rest.crash(skip + 1, mode);
-      auto again = open_core(last, SyncMode::kAlways);
+      auto again = open_small(last, SyncMode::kAlways);
       for (const auto& [key, value] : acknowledged) {
         CAPTURE(key);
         auto found = *again->get(key);
@@ -214,7 +206,7 @@ TEST_CASE("with kAlways what several threads were told survives a power cut at a
   for (int round = 0; round < 8; ++round) {
     CAPTURE(round);
     FaultyFileSystem disk;
-    auto core = open_core(disk, SyncMode::kAlways);
+    auto core = open_small(disk, SyncMode::kAlways);
     std::array<std::atomic<int>, kThreads> acknowledged{};
     std::atomic<bool> stop{false};
     std::vector<std::thread> threads;
@@ -232,7 +224,7 @@ TEST_CASE("with kAlways what several threads were told survives a power cut at a
       for (size_t t = 0; t < kThreads; ++t) told[t] = acknowledged[t];
       FaultyFileSystem rest =
           disk.crash(static_cast<uint64_t>(cut), kPowerLosses[static_cast<size_t>(cut) % 5]);
-      auto again = open_core(rest, SyncMode::kAlways);
+      auto again = open_small(rest, SyncMode::kAlways);
       for (size_t t = 0; t < kThreads; ++t) {
         const auto found = *again->get(fmt::format("key{}", t));
         CHECK((found ? std::stoi(*found) : 0) >= told[t]);
@@ -245,7 +237,7 @@ TEST_CASE("with kAlways what several threads were told survives a power cut at a
 
 TEST_CASE("with kAlways one file is synced for a put, and the segments only now and then") {
   FaultyFileSystem disk;
-  auto core = open_core(disk, SyncMode::kAlways, 100 * 4096, 1 << 20);
+  auto core = open_small(disk, SyncMode::kAlways, 100 * 4096, 1 << 20);
   const uint64_t before = disk.calls(Call::kSync);
   constexpr uint64_t kPuts = 1000;
   for (uint64_t i = 0; i < kPuts; ++i) REQUIRE(core->put({fmt::format("key{}", i), "value", 0}));
@@ -256,13 +248,13 @@ TEST_CASE("with kAlways one file is synced for a put, and the segments only now 
 
 TEST_CASE("after a failed sync of the journal the segments are synced instead") {
   FaultyFileSystem disk;
-  auto core = open_core(disk, SyncMode::kAlways);
+  auto core = open_small(disk, SyncMode::kAlways);
   REQUIRE(core->put({"key", "old", 0}));
   disk.inject({.fault = Fault::kIo, .call = Call::kSync, .path = "JOURNAL"});
   for (const std::string value : {"new", "newer", "newest"}) {
     REQUIRE(core->put({"key", value, 0}));
     FaultyFileSystem rest = disk.crash(1, PowerLoss::kDrop);
-    CHECK(*open_core(rest, SyncMode::kAlways)->get("key") == value);
+    CHECK(*open_small(rest, SyncMode::kAlways)->get("key") == value);
   }
   CHECK(disk.faults() == 1);
 }
@@ -271,16 +263,16 @@ TEST_CASE("a store without room for a journal does without") {
   FaultyFileSystem disk;
   disk.inject(
       {.fault = Fault::kNoSpace, .times = kForever, .call = Call::kWrite, .path = "JOURNAL"});
-  auto core = open_core(disk, SyncMode::kAlways);
+  auto core = open_small(disk, SyncMode::kAlways);
   REQUIRE(core->put({"key", "value", 0}));
   CHECK_FALSE(*disk.stat(kPath));
   FaultyFileSystem rest = disk.crash(1, PowerLoss::kDrop);
-  CHECK(*open_core(rest, SyncMode::kAlways)->get("key") == "value");
+  CHECK(*open_small(rest, SyncMode::kAlways)->get("key") == "value");
 }
 
 TEST_CASE("a store that is only read says what it cannot put back") {
   FaultyFileSystem before;
-  auto core = open_core(before, SyncMode::kAlways);
+  auto core = open_small(before, SyncMode::kAlways);
   REQUIRE(core->put({"key", "value", 0}));
   FaultyFileSystem disk = before.crash(1, PowerLoss::kDrop);
   Options options;
@@ -290,7 +282,7 @@ TEST_CASE("a store that is only read says what it cannot put back") {
   const auto refused = BitcaskCore::open(options);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == ErrorCode::kReadOnly);
-  CHECK(*open_core(disk, SyncMode::kNo)->get("key") == "value");
+  CHECK(*open_small(disk, SyncMode::kNo)->get("key") == "value");
   CHECK_FALSE(*disk.stat(kPath));
   const auto opened = BitcaskCore::open(options);
   REQUIRE(opened);
