@@ -185,11 +185,9 @@ Result<bool> Journal::append(size_t lane, std::span<const Piece> pieces, uint64_
   written_.push_back({kZeros, static_cast<size_t>(whole_blocks(size) - size)});
   if (auto written = lanes_[lane].file->write_at(at_, written_); !written) return written.error();
   at_ += whole_blocks(size);
-  ++sequence_;
+  lanes_[lane].sequence = ++sequence_;
   std::lock_guard guard(mutex_);
-  lanes_[lane].sequence = sequence_;
-  lanes_[lane].point = point;
-  lanes_[lane].synced = false;
+  unsettled_.push_back({sequence_, point});
   return true;
 }
 
@@ -199,17 +197,13 @@ Result<std::optional<uint64_t>> Journal::sync(size_t lane) {
     return synced.error();
   }
   std::lock_guard guard(mutex_);
-  lanes_[lane].synced = true;
+  if (given_up_) return std::optional<uint64_t>();
+  for (Unsettled& record : unsettled_) {
+    if (record.sequence == lanes_[lane].sequence) record.synced = true;
+  }
   std::optional<uint64_t> reached;
-  while (!given_up_) {
-    Lane* oldest = nullptr;
-    for (Lane& other : lanes_) {
-      if (other.sequence == 0) continue;
-      if (oldest == nullptr || other.sequence < oldest->sequence) oldest = &other;
-    }
-    if (oldest == nullptr || !oldest->synced) break;
-    reached = oldest->point;
-    oldest->sequence = 0;
+  for (; !unsettled_.empty() && unsettled_.front().synced; unsettled_.pop_front()) {
+    reached = unsettled_.front().point;
   }
   return reached;
 }

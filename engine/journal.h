@@ -21,6 +21,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -69,10 +70,13 @@ class Journal {
   bool given_up() const;
 
  private:
-  // A record on its way to the device.
   struct Lane {
     std::unique_ptr<File> file;  // its own: a failed sync is told once to each that has it open
-    uint64_t sequence = 0;       // 0: none
+    uint64_t sequence = 0;       // of the record that it syncs next
+  };
+  // A record on its way to the device.
+  struct Unsettled {
+    uint64_t sequence = 0;
     uint64_t point = 0;
     bool synced = false;
   };
@@ -87,8 +91,9 @@ class Journal {
   uint64_t first_ = 1;     // and of the one at the beginning of the file
   std::string head_;
   std::vector<std::string_view> written_;
-  mutable std::mutex mutex_;  // guards what follows, but for the files
-  std::vector<Lane> lanes_;
+  std::vector<Lane> lanes_;          // each its own thread's
+  mutable std::mutex mutex_;         // guards what follows
+  std::deque<Unsettled> unsettled_;  // oldest first; the first is not synced
   bool given_up_ = false;
 };
 

@@ -293,6 +293,7 @@ Result<void> Store::close() {
     stopping_ = true;
   }
   sync_wanted_.notify_all();
+  more_syncs_wanted_.notify_all();
   maintenance_wanted_.notify_all();
   merge_wanted_.notify_all();
   merge_done_.notify_all();
@@ -352,8 +353,9 @@ Result<SyncPoint> Store::commit(const ShardSet& touched, const ShardSet& written
   if (failure) return *failure;
   if (sync_mode_.load(std::memory_order_relaxed) == SyncMode::kAlways &&
       point > synced_.load(std::memory_order_acquire)) {
-    { std::lock_guard guard(threads_mutex_); }  // the sync thread is waiting, or has not looked yet
+    { std::lock_guard guard(threads_mutex_); }  // a sync thread is waiting, or has not looked yet
     sync_wanted_.notify_one();
+    if (syncs_are_slow()) more_syncs_wanted_.notify_one();
   }
   return point;
 }

@@ -59,8 +59,10 @@ struct ScrubStats {
   bool running = false;
 };
 
-// So many syncs of the journal are under way at once at most.
-inline constexpr size_t kSyncLanes = 2;
+// So many syncs of the journal are under way at once at most: one where the device is quick, since
+// then larger groups are worth more than overlapping ones, and all where it is slow.
+inline constexpr size_t kSyncLanes = 4;
+inline constexpr std::chrono::microseconds kSlowSync{1000};
 
 // A point in the store's life that a sync can reach; 0 has always been reached.
 using SyncPoint = uint64_t;
@@ -175,6 +177,7 @@ class Store {
   bool write_to_journal(size_t lane, const SyncPlan& plan);
   void sync_group(size_t lane);
   void tell_synced(SyncPoint point);
+  bool syncs_are_slow() const;
   void sync_loop(size_t lane);
   void maintenance_loop();
   void refresh_residency(Shard& shard);
@@ -214,6 +217,7 @@ class Store {
   std::atomic<SyncPoint> planned_{0};  // what a sync covers that has begun
   std::atomic<SyncPoint> synced_{0};
   std::atomic<bool> sync_failed_{false};
+  std::atomic<std::chrono::microseconds> sync_time_{std::chrono::microseconds(0)};  // of late
 
   std::atomic<SyncMode> sync_mode_{SyncMode::kEverySecond};
   std::mutex sync_run_;               // one sync of the segments at a time, and no new record in
@@ -224,7 +228,8 @@ class Store {
   std::unique_ptr<WorkerPool> sync_pool_;
 
   std::mutex threads_mutex_;  // guards what follows
-  std::condition_variable sync_wanted_;
+  std::condition_variable sync_wanted_;        // by the first lane
+  std::condition_variable more_syncs_wanted_;  // by the others
   std::condition_variable maintenance_wanted_;
   std::atomic<bool> stopping_{false};
   uint64_t merge_requests_ = 0;  // so far

@@ -21,6 +21,7 @@ void Store::set_sync_mode(SyncMode mode) {
     sync_mode_ = mode;
   }
   sync_wanted_.notify_all();
+  more_syncs_wanted_.notify_all();
 }
 
 Result<void> Store::sync() {
@@ -233,7 +234,13 @@ void Store::sync_group(size_t lane) {
       return;
     }
   }
+  const auto began = std::chrono::steady_clock::now();
   auto reached = journal_->sync(lane);
+  const auto took = std::chrono::steady_clock::now() - began;
+  const auto before = sync_time_.load(std::memory_order_relaxed);
+  sync_time_.store(
+      before + (std::chrono::duration_cast<std::chrono::microseconds>(took) - before) / 16,
+      std::memory_order_relaxed);
   if (reached) {
     if (*reached) tell_synced(**reached);
     return;
@@ -241,6 +248,11 @@ void Store::sync_group(size_t lane) {
   // The segments have it all, and no sync of theirs has failed.
   if (options_.log) options_.log(LogLevel::kWarning, reached.error().message);
   (void)run_sync();
+}
+
+// Whether syncs of the journal have taken so long of late that some are worth having at once.
+bool Store::syncs_are_slow() const {
+  return sync_time_.load(std::memory_order_relaxed) > kSlowSync;
 }
 
 void Store::sync_loop(size_t lane) {
@@ -251,11 +263,13 @@ void Store::sync_loop(size_t lane) {
     auto mode_changed = [&] { return stopping_ || sync_mode_.load() != mode; };
     auto uncovered = [&] { return committed_.load() > planned_.load() && !sync_failed(); };
     bool due = false;
-    if (mode == SyncMode::kAlways) {
+    if (lane > 0) {
+      auto worth_it = [&] { return mode == SyncMode::kAlways && syncs_are_slow() && uncovered(); };
+      more_syncs_wanted_.wait(guard, [&] { return mode_changed() || worth_it(); });
+      due = worth_it();
+    } else if (mode == SyncMode::kAlways) {
       sync_wanted_.wait(guard, [&] { return mode_changed() || uncovered(); });
       due = uncovered();
-    } else if (lane > 0) {
-      sync_wanted_.wait(guard, mode_changed);
     } else {
       sync_wanted_.wait_for(guard, 1s, mode_changed);
       due = mode == SyncMode::kEverySecond ? committed_.load() > synced_.load() : has_sealed();

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <set>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "tests/engine/simulated_tree.h"
@@ -36,6 +37,8 @@ class FaultyFileSystem::Disk {
   SimulatedTree tree;
   std::vector<std::weak_ptr<Node>> files;
   std::uint64_t capacity = kForever;
+  std::chrono::microseconds sync_time{0};
+  int most_syncs = 0;  // asleep at once
   std::array<std::uint64_t, kCalls> calls{};
   std::uint64_t faults = 0;
   std::uint64_t bytes_read = 0;
@@ -55,6 +58,16 @@ class FaultyFileSystem::Disk {
     }
     if (fault) ++faults;
     return fault;
+  }
+
+  void sleep_for_sync(std::unique_lock<std::mutex>& guard) {
+    if (sync_time.count() == 0) return;
+    most_syncs = std::max(most_syncs, ++syncs_);
+    const auto time = sync_time;
+    guard.unlock();
+    std::this_thread::sleep_for(time);
+    guard.lock();
+    --syncs_;
   }
 
   std::uint64_t used() const {
@@ -105,6 +118,7 @@ class FaultyFileSystem::Disk {
     std::uint64_t seen = 0;
   };
   std::vector<ActiveRule> rules_;
+  int syncs_ = 0;  // asleep
 };
 
 // Keeps a node in use for as long as it lives. Made under the mutex, destroyed outside it.
@@ -242,7 +256,8 @@ class FaultyFileSystem::OpenFile final : public File {
   SimulatedFile& file() const { return handle_.file(); }
 
   Result<void> sync() {
-    const std::lock_guard guard(disk().mutex);
+    std::unique_lock guard(disk().mutex);
+    disk().sleep_for_sync(guard);
     if (const auto fault = disk().enter(Call::kSync, path())) {
       if (*fault != Fault::kPowerOff) file().lose_unsynced();
       return failure("sync", path(), error_of(*fault));
@@ -305,6 +320,16 @@ void FaultyFileSystem::clear_faults() {
 std::uint64_t FaultyFileSystem::faults() const {
   const std::lock_guard guard(disk_->mutex);
   return disk_->faults;
+}
+
+void FaultyFileSystem::set_sync_time(std::chrono::microseconds time) {
+  const std::lock_guard guard(disk_->mutex);
+  disk_->sync_time = time;
+}
+
+int FaultyFileSystem::most_syncs_at_once() const {
+  const std::lock_guard guard(disk_->mutex);
+  return disk_->most_syncs;
 }
 
 void FaultyFileSystem::set_capacity(std::uint64_t bytes) {

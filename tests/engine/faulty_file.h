@@ -17,6 +17,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -96,6 +97,12 @@ class FaultyFileSystem final : public FileSystem {
   // holes included. At first there is no limit.
   void set_capacity(std::uint64_t bytes);
   std::uint64_t used() const;
+
+  // From now on a sync of a file sleeps so long before it does anything. Calls of other threads,
+  // syncs too, go on meanwhile.
+  void set_sync_time(std::chrono::microseconds time);
+  // How many syncs of files have slept at once at most.
+  int most_syncs_at_once() const;
 
   // The disk as it is when power comes back: see PowerLoss. No locks, no faults, no capacity limit.
   FaultyFileSystem crash(std::uint64_t seed, PowerLoss mode) const;

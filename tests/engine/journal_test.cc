@@ -93,8 +93,14 @@ TEST_CASE("a record of a journal is durable once those before it are, and never 
   append(*journal, 1, {{0, 1, 1, "b"}}, 6);
   CHECK(*journal->sync(1) == std::nullopt);
   CHECK(**journal->sync(0) == 6);
-  append(*journal, 1, {{0, 1, 2, "c"}}, 7);
-  append(*journal, 0, {{0, 1, 3, "d"}}, 8);
+  append(*journal, 0, {{0, 1, 2, "c"}}, 7);
+  append(*journal, 1, {{0, 1, 3, "d"}}, 8);
+  CHECK(*journal->sync(1) == std::nullopt);
+  append(*journal, 1, {{0, 1, 4, "e"}}, 9);
+  CHECK(**journal->sync(0) == 8);  // although lane 1 is at another record by now
+  CHECK(**journal->sync(1) == 9);
+  append(*journal, 1, {{0, 1, 5, "f"}}, 10);
+  append(*journal, 0, {{0, 1, 6, "g"}}, 11);
   disk.inject({.fault = Fault::kIo, .call = Call::kSync});
   CHECK_FALSE(journal->sync(1));
   CHECK(*journal->sync(0) == std::nullopt);
@@ -206,6 +212,8 @@ TEST_CASE("with kAlways what several threads were told survives a power cut at a
   for (int round = 0; round < 8; ++round) {
     CAPTURE(round);
     FaultyFileSystem disk;
+    // Half of them on a slow disk, where several syncs are under way at once.
+    if (round % 2 == 1) disk.set_sync_time(2 * kSlowSync);
     auto core = open_small(disk, SyncMode::kAlways);
     std::array<std::atomic<int>, kThreads> acknowledged{};
     std::atomic<bool> stop{false};
@@ -244,6 +252,20 @@ TEST_CASE("with kAlways one file is synced for a put, and the segments only now 
   const uint64_t syncs = disk.calls(Call::kSync) - before;
   CHECK(syncs >= kPuts);
   CHECK(syncs <= kPuts + kPuts / 100 * 3 + 3);
+}
+
+TEST_CASE("with kAlways syncs overlap where they take long") {
+  FaultyFileSystem disk;
+  auto core = open_small(disk, SyncMode::kAlways);
+  disk.set_sync_time(20 * kSlowSync);
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < kSyncLanes; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 15; ++i) CHECK(core->put({fmt::format("key{}", t), "value", 0}));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(disk.most_syncs_at_once() > 1);
 }
 
 TEST_CASE("after a failed sync of the journal the segments are synced instead") {
