@@ -83,18 +83,51 @@ std::optional<JournalRecord> decode(std::string_view bytes, uint64_t store_id) {
   return record;
 }
 
-// The records of the last round, oldest first: views of `bytes`.
-std::vector<JournalRecord> records_in(std::string_view bytes, uint64_t store_id) {
-  std::vector<JournalRecord> records;
-  for (uint64_t at = 0; at < bytes.size();) {
-    auto record = decode(bytes.substr(at), store_id);
-    if (!record || record->sequence != record->first + records.size()) break;
-    if (!records.empty() && record->first != records.front().first) break;
-    at += record->blocks_size;
-    records.push_back(std::move(*record));
+// Reads the records of the last round, oldest first. Their pieces are views of the reader's memory,
+// until the next is read.
+class JournalReader {
+ public:
+  JournalReader(std::unique_ptr<File> file, uint64_t size, uint64_t store_id)
+      : file_(std::move(file)), size_(size), store_id_(store_id) {}
+
+  // Nothing: there are no more.
+  Result<std::optional<JournalRecord>> next() {
+    if (auto read = read_to(kBlock); !read) return read.error();
+    if (bytes_.size() == kBlock) {
+      const size_t size = load<uint32_t>(&bytes_[4]);
+      if (size > size_ - at_) return std::optional<JournalRecord>();
+      if (size > kBlock) {
+        if (auto read = read_to(size); !read) return read.error();
+      }
+    }
+    auto record = decode(bytes_, store_id_);
+    if (!record) return record;
+    if (records_ == 0) first_ = record->first;
+    const bool is_next = record->first == first_ && record->sequence == first_ + records_;
+    if (!is_next) return std::optional<JournalRecord>();
+    ++records_;
+    at_ += record->blocks_size;
+    return record;
   }
-  return records;
-}
+
+ private:
+  // The bytes at at_, so many if the file has them.
+  Result<void> read_to(size_t size) {
+    bytes_.resize(size);
+    auto got = file_->read_at(at_, bytes_);
+    if (!got) return got.error();
+    bytes_.resize(*got);
+    return {};
+  }
+
+  std::unique_ptr<File> file_;
+  const uint64_t size_;
+  const uint64_t store_id_;
+  uint64_t at_ = 0;
+  uint64_t records_ = 0;
+  uint64_t first_ = 0;
+  std::string bytes_;
+};
 
 // One segment's file, being given back what it lacks.
 class Mending {
@@ -232,14 +265,14 @@ Result<JournalReport> replay_journal(
   if (!*file) return report;
   auto size = (*file)->size();
   if (!size) return size.error();
-  std::string bytes(*size, '\0');
-  auto got = (*file)->read_at(0, bytes);
-  if (!got) return got.error();
+  JournalReader records(std::move(*file), *size, store_id);
   std::map<std::string, std::optional<Mending>> segments;  // nothing: the file is gone
-  for (const JournalRecord& record :
-       records_in(std::string_view(bytes).substr(0, *got), store_id)) {
+  for (;;) {
+    auto record = records.next();
+    if (!record) return record.error();
+    if (!*record) break;
     ++report.records;
-    for (const Journal::Piece& piece : record.pieces) {
+    for (const Journal::Piece& piece : (*record)->pieces) {
       const std::string path = segment_path(piece.shard, piece.segment_id);
       auto [segment, is_new] = segments.try_emplace(path);
       if (is_new) {
