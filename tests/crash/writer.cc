@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -60,11 +61,15 @@ Value value_of(Type type, const Reply& reply, int64_t expiry_ms) {
   return value;
 }
 
-// Finds, key by key, how many of the operations on it have happened.
+// Finds, key by key, how many of the operations on it have happened. Each key begins with as many
+// as what was observed allows; then an operation on several keys that has not happened on one has
+// not happened on the others, which may take others with it, until all agree, or a key has no state
+// left. Nothing is taken back: whatever explains the observation has no more of any key's
+// operations than this.
 class Explanation {
  public:
   Explanation(const Keyspace& known, const std::deque<Operation>& pending, const Observation& read)
-      : pending_(pending), applied_(pending.size()) {
+      : pending_(pending) {
     Keyspace now = known;
     for (const std::string& key : Generator::all_keys()) {
       keys_.push_back({key, {{0, copy(now, key)}}, {}});
@@ -86,7 +91,7 @@ class Explanation {
 
   std::string fault() {
     if (!fault_.empty()) return fault_;
-    if (fits_from(0)) return "";
+    if (agree()) return "";
     std::string text = "no operation may be there in part, but one is, of these:\n";
     for (const Operation& operation : pending_) text += "  " + describe(operation) + "\n";
     return text;
@@ -120,33 +125,43 @@ class Explanation {
     return text;
   }
 
-  // Whether the keys from this one on fit what was decided about the operations on those before.
-  bool fits_from(size_t k) {
-    if (k == keys_.size()) return true;
-    for (const size_t state : keys_[k].possible) {
-      const std::vector<std::optional<bool>> before = applied_;
-      if (decide(keys_[k], state) && fits_from(k + 1)) return true;
-      applied_ = before;
-    }
-    return false;
-  }
+  // A key that an operation changes: one that it leaves as it is says nothing about it.
+  struct Change {
+    Key* key;
+    size_t state;  // that the operation leads to
+  };
 
-  bool decide(const Key& key, size_t state) {
-    for (size_t s = 1; s < key.states.size(); ++s) {
-      const size_t i = key.states[s].count - 1;
-      if (pending_[i].keys.size() < 2) continue;
-      // An operation that leaves this key as it is may have happened or not.
-      if (key.states[s].value == key.states[s - 1].value) continue;
-      const bool applied = s <= state;
-      if (applied_[i].has_value() && *applied_[i] != applied) return false;
-      applied_[i] = applied;
+  bool agree() {
+    std::map<size_t, std::vector<Change>> changes;  // of operations on several keys
+    for (Key& key : keys_) {
+      for (size_t s = 1; s < key.states.size(); ++s) {
+        const size_t operation = key.states[s].count - 1;
+        if (pending_[operation].keys.size() < 2) continue;
+        if (key.states[s].value != key.states[s - 1].value) changes[operation].push_back({&key, s});
+      }
+    }
+    for (bool changed = true; changed;) {
+      changed = false;
+      // The latest first: what it takes away often takes those before it along.
+      for (auto it = changes.rbegin(); it != changes.rend(); ++it) {
+        const auto has_happened = [](const Change& change) {
+          return change.key->possible.back() >= change.state;
+        };
+        if (std::all_of(it->second.begin(), it->second.end(), has_happened)) continue;
+        for (const Change& change : it->second) {
+          while (has_happened(change)) {
+            change.key->possible.pop_back();
+            if (change.key->possible.empty()) return false;
+            changed = true;
+          }
+        }
+      }
     }
     return true;
   }
 
   const std::deque<Operation>& pending_;
   std::vector<Key> keys_;
-  std::vector<std::optional<bool>> applied_;  // for each operation
   std::string fault_;
 };
 

@@ -49,12 +49,6 @@ std::string read_file(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-void write_file(const std::string& path, const std::string& bytes) {
-  std::ofstream file(path, std::ios::binary);
-  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  REQUIRE(file.flush());
-}
-
 // A file mounted as an ext4, until it goes out of scope.
 class Mount {
  public:
@@ -108,13 +102,19 @@ std::string check_after_cut(ServerProcess& server, std::deque<Writer>& writers, 
   return fault;
 }
 
-// Records a server that syncs always or every second, cuts, and says what is wrong: "" if nothing.
-// `promised_always`: what it is judged by.
-std::string record_and_cut(uint64_t seed, uint64_t cuts, bool always, bool promised_always,
-                           const std::string& mode, Counts* counts) {
-  std::mt19937_64 random(seed);
+struct Recording {
+  uint64_t seed = 0;
+  bool always = false;           // the server syncs always, or every second
+  bool promised_always = false;  // and what it is judged by
+  std::string mode = "ordered";  // data=
+  bool slow = false;             // so that several syncs are under way at once
+};
+
+// Records, cuts, and says what is wrong: "" if nothing.
+std::string record_and_cut(const Recording& recording, uint64_t cuts, Counts* counts) {
+  std::mt19937_64 random(recording.seed);
   ServerProcess server({"--appendfsync",
-                        always ? "always" : "everysec",
+                        recording.always ? "always" : "everysec",
                         "--io-threads",
                         "2",
                         "--shards",
@@ -138,12 +138,14 @@ std::string record_and_cut(uint64_t seed, uint64_t cuts, bool always, bool promi
   shell("mkfs.ext4 -q -F -J size=4 -E lazy_itable_init=0,lazy_journal_init=0 " + image);
   const std::string content = read_file(image);
 
-  RecordedDisk disk(content, server.directory() + "/disk");
+  const std::string disk_file = server.directory() + "/disk";
+  std::string now = content;
+  RecordedDisk disk(&now, disk_file, std::chrono::milliseconds(recording.slow ? 2 : 0));
   REQUIRE(disk.fault() == "");
   std::deque<Writer> writers;
   for (int i = 0; i < kWriters; ++i) writers.emplace_back(i, random()).keep_journal();
   {
-    const Mount mount(server.directory() + "/disk", server.directory() + "/mounted", mode);
+    const Mount mount(disk_file, server.directory() + "/mounted", recording.mode);
     server.set_data_directory(server.directory() + "/mounted/data");
     server.start();
     std::vector<std::thread> threads;
@@ -160,19 +162,23 @@ std::string record_and_cut(uint64_t seed, uint64_t cuts, bool always, bool promi
   for (uint64_t i = 0; i < cuts; ++i) moments.push_back(random() % (events.size() + 1));
   std::sort(moments.begin(), moments.end());
   PowerCuts power_cuts(content, events);
+  std::string left;
   for (const size_t moment : moments) {
     const int64_t cut_ns = moment == 0 ? 0 : events[moment - 1].time_ns;
     // A sync begins a second after the last one, and here takes another at most.
-    const int64_t durable_ns = promised_always ? cut_ns : cut_ns - 2 * kSecondNs;
-    write_file(image, power_cuts.image_after(moment, random));
-    const Mount mount(image, server.directory() + "/cut", mode);
+    const int64_t durable_ns = recording.promised_always ? cut_ns : cut_ns - 2 * kSecondNs;
+    power_cuts.make_image(moment, random, &left);
+    const RecordedDisk rest(&left, server.directory() + "/rest", std::chrono::microseconds(0));
+    REQUIRE(rest.fault() == "");
+    const Mount mount(server.directory() + "/rest", server.directory() + "/cut", recording.mode);
     server.set_data_directory(server.directory() + "/cut/data");
     const std::string fault = check_after_cut(server, writers, cut_ns, durable_ns);
     ++counts->cuts;
     if (!fault.empty()) {
       return fault + "\nafter " + std::to_string(moment) + " of " + std::to_string(events.size()) +
-             " events, seed " + std::to_string(seed) + (always ? ", always" : ", everysec") +
-             ", data=" + mode;
+             " events, seed " + std::to_string(recording.seed) +
+             (recording.always ? ", always" : ", everysec") + ", data=" + recording.mode +
+             (recording.slow ? ", slow flushes" : "");
     }
   }
   return "";
@@ -186,9 +192,10 @@ TEST_CASE("a power cut at any write of the disk loses nothing that was promised"
   Counts counts;
   for (uint64_t round = 0; counts.cuts < enough; ++round) {
     const bool always = round % 2 == 0;
+    const Recording recording{random(), always, always, round % 4 < 2 ? "ordered" : "writeback",
+                              round % 8 >= 4};
     const std::string fault =
-        record_and_cut(random(), std::min(enough - counts.cuts, kCutsOfRecording), always, always,
-                       round % 4 < 2 ? "ordered" : "writeback", &counts);
+        record_and_cut(recording, std::min(enough - counts.cuts, kCutsOfRecording), &counts);
     REQUIRE(fault == "");
   }
   MESSAGE(counts.cuts << " cuts of " << counts.events << " writes and flushes; "
@@ -198,7 +205,7 @@ TEST_CASE("a power cut at any write of the disk loses nothing that was promised"
 // The test of the test.
 TEST_CASE("the power cut test finds acknowledgements before the sync") {
   Counts counts;
-  CHECK(record_and_cut(std::random_device{}(), 30, false, true, "ordered", &counts) != "");
+  CHECK(record_and_cut({std::random_device{}(), false, true}, 30, &counts) != "");
 }
 
 }  // namespace

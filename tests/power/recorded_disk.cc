@@ -26,8 +26,9 @@ int64_t now_ns() {
       .count();
 }
 
-RecordedDisk::RecordedDisk(std::string content, std::string path)
-    : path_(std::move(path)), content_(std::move(content)) {
+RecordedDisk::RecordedDisk(std::string* content, std::string path,
+                           std::chrono::microseconds flush_time)
+    : path_(std::move(path)), content_(content), flush_time_(flush_time) {
   fd_ = ::open("/dev/fuse", O_RDWR | O_CLOEXEC);
   // A mount point that is a file gets a file for a root.
   const int point = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -86,8 +87,8 @@ void RecordedDisk::answer(const char* request, size_t size) {
       fuse_attr_out out{};
       out.attr_valid = 3600;
       out.attr.ino = 1;
-      out.attr.size = content_.size();
-      out.attr.blocks = content_.size() / 512;
+      out.attr.size = content_->size();
+      out.attr.blocks = content_->size() / 512;
       out.attr.mode = S_IFREG | 0600;
       out.attr.nlink = 1;
       out.attr.blksize = 4096;
@@ -99,20 +100,21 @@ void RecordedDisk::answer(const char* request, size_t size) {
     }
     case FUSE_READ: {
       const auto asked = read_as(fuse_read_in{});
-      const uint64_t offset = std::min<uint64_t>(asked.offset, content_.size());
-      const uint64_t length = std::min<uint64_t>(asked.size, content_.size() - offset);
-      return reply(in.unique, 0, content_.data() + offset, length);
+      const uint64_t offset = std::min<uint64_t>(asked.offset, content_->size());
+      const uint64_t length = std::min<uint64_t>(asked.size, content_->size() - offset);
+      return reply(in.unique, 0, content_->data() + offset, length);
     }
     case FUSE_WRITE: {
       const auto asked = read_as(fuse_write_in{});
-      if (asked.offset + asked.size > content_.size()) return reply(in.unique, EFBIG, nullptr, 0);
+      if (asked.offset + asked.size > content_->size()) return reply(in.unique, EFBIG, nullptr, 0);
       Event event{now_ns(), false, asked.offset, {body + sizeof asked, asked.size}};
-      content_.replace(asked.offset, asked.size, event.bytes);
+      content_->replace(asked.offset, asked.size, event.bytes);
       events_.push_back(std::move(event));
       const fuse_write_out out{asked.size, 0};
       return reply(in.unique, 0, &out, sizeof out);
     }
     case FUSE_FSYNC:
+      if (flush_time_.count() > 0) std::this_thread::sleep_for(flush_time_);
       events_.push_back({now_ns(), true, 0, {}});
       return reply(in.unique, 0, nullptr, 0);
     case FUSE_FLUSH:
@@ -127,7 +129,7 @@ void RecordedDisk::answer(const char* request, size_t size) {
   }
 }
 
-std::string PowerCuts::image_after(size_t count, std::mt19937_64& random) {
+void PowerCuts::make_image(size_t count, std::mt19937_64& random, std::string* image) {
   const auto put = [](std::string& disk, const Event& event, uint64_t from, uint64_t size) {
     disk.replace(event.offset + from, size, event.bytes, from, size);
   };
@@ -138,7 +140,7 @@ std::string PowerCuts::image_after(size_t count, std::mt19937_64& random) {
       if (!event.flush) put(durable_, event, 0, event.bytes.size());
     }
   }
-  std::string image = durable_;
+  image->assign(durable_);
   // Nothing of what was not flushed, all of it, or a share of its blocks or of its writes.
   const uint64_t keep_percent =
       std::initializer_list<uint64_t>{0, 20, 50, 80, 100}.begin()[random() % 5];
@@ -149,10 +151,9 @@ std::string PowerCuts::image_after(size_t count, std::mt19937_64& random) {
     const uint64_t step = torn ? kBlock : event.bytes.size();
     for (uint64_t from = 0; from < event.bytes.size(); from += step) {
       if (random() % 100 >= keep_percent) continue;
-      put(image, event, from, std::min<uint64_t>(step, event.bytes.size() - from));
+      put(*image, event, from, std::min<uint64_t>(step, event.bytes.size() - from));
     }
   }
-  return image;
 }
 
 }  // namespace respcask::power

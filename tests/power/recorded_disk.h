@@ -7,11 +7,12 @@
 // events() may be called when nobody writes any more.
 //
 // What a cut leaves: all that was written before the last flush, and of what was written since then
-// any part: each write, or each block of 4096 bytes, is there or not, whatever the order. Blocks are
-// not torn, since ext4 does not mount when its superblock is; torn sectors are the simulated disk's
-// part (tests/engine/simulated_file.h).
+// any part: each write, or each block of 4096 bytes, is there or not, whatever the order. Blocks
+// are not torn, since ext4 does not mount when its superblock is; torn sectors are the simulated
+// disk's part (tests/engine/simulated_file.h).
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <random>
@@ -32,8 +33,9 @@ int64_t now_ns();
 
 class RecordedDisk {
  public:
-  // `content` is what is on it; `path` the file to be. fault() says whether that failed.
-  RecordedDisk(std::string content, std::string path);
+  // `content` is what is on it, its bytes the disk's from now on: the caller keeps it. `path` is
+  // the file to be, a flush takes `flush_time` at least. fault() says whether that failed.
+  RecordedDisk(std::string* content, std::string path, std::chrono::microseconds flush_time);
   ~RecordedDisk();
   RecordedDisk(const RecordedDisk&) = delete;
   RecordedDisk& operator=(const RecordedDisk&) = delete;
@@ -48,7 +50,8 @@ class RecordedDisk {
 
   std::string path_;
   std::string fault_;
-  std::string content_;
+  std::string* content_;
+  const std::chrono::microseconds flush_time_;
   std::vector<Event> events_;
   int fd_ = -1;
   bool mounted_ = false;
@@ -62,7 +65,8 @@ class PowerCuts {
   PowerCuts(std::string content, const std::vector<Event>& events)
       : durable_(std::move(content)), events_(events) {}
 
-  std::string image_after(size_t count, std::mt19937_64& random);
+  // Into `image`, whose room is used again.
+  void make_image(size_t count, std::mt19937_64& random, std::string* image);
 
  private:
   std::string durable_;  // up to the last flush that was looked at
