@@ -9,7 +9,10 @@
 #include <array>
 #include <csignal>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <exception>
+#include <new>
 
 #include "server/config/startup.h"
 
@@ -139,6 +142,20 @@ void on_crash(int signal, siginfo_t* info, void* context) {
   ::raise(signal);  // SA_RESETHAND: now for good
 }
 
+// The standard library's own words go to standard error, which a daemon does not have.
+[[noreturn]] void on_terminate() {
+  Report report(open_log());
+  try {
+    if (const std::exception_ptr thrown = std::current_exception()) std::rethrow_exception(thrown);
+  } catch (const std::bad_alloc&) {
+    report.text("\nOut of memory: the server ends here. What was acknowledged is in its files.\n");
+  } catch (const std::exception& error) {
+    report.text("\nNobody caught: ").text(error.what()).text("\n");
+  } catch (...) {
+  }
+  std::abort();
+}
+
 }  // namespace
 
 CrashStack::CrashStack() : bytes_(new std::byte[kStackBytes]) {
@@ -159,6 +176,7 @@ void install_crash_log(const std::string& logfile) {
   keep(version, version_text());
   std::array<void*, 1> frame;
   backtrace(frame.data(), 1);
+  std::set_terminate(on_terminate);
   struct sigaction action {};
   action.sa_sigaction = on_crash;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | static_cast<int>(SA_RESETHAND) | SA_NODEFER;

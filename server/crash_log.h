@@ -1,5 +1,6 @@
 // The crash log: what a process that dies of a signal of its own making (a failed assertion, a bad
-// access) leaves behind: which signal, which version, the command, the registers, the way there.
+// access, no memory) leaves behind: which signal, which version, the command, the registers, the way
+// there.
 //
 // Nothing here allocates, locks or formats by the library after the crash. install_crash_log() is
 // called by main's thread before others are started; the rest by each thread for itself.

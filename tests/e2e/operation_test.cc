@@ -2,6 +2,7 @@
 // it crashes.
 #include <doctest/doctest.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -11,6 +12,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <string>
 #include <utility>
 
@@ -106,6 +108,38 @@ TEST_CASE("a crash is logged with the command, the registers and the way there")
   Client again(server.port());
   CHECK(again.call({"GET", "key"}) == "$5\r\nvalue\r\n");
 }
+
+#ifndef __SANITIZE_ADDRESS__  // with which an allocation that fails is the sanitizer's affair
+// As Redis does, it ends rather than go on with a command half done.
+TEST_CASE("a server that gets no more memory says so and ends, and what was acknowledged stands") {
+  constexpr size_t kMost = 200;  // of 1 MB, as a transaction's queue
+  ServerProcess server;
+  server.start();
+  Client client(server.port());
+  REQUIRE(client.call({"SET", "key", "value"}) == "+OK\r\n");
+  std::ifstream statm("/proc/" + std::to_string(server.pid()) + "/statm");
+  rlim_t pages = 0;
+  statm >> pages;
+  REQUIRE(pages > 0);
+  const rlim_t bytes = pages * static_cast<rlim_t>(::getpagesize()) + (rlim_t{100} << 20);
+  const rlimit limit{bytes, bytes};
+  REQUIRE(::prlimit(server.pid(), RLIMIT_AS, &limit, nullptr) == 0);
+  REQUIRE(client.call({"MULTI"}) == "+OK\r\n");
+  size_t queued = 0;
+  const std::string value(1 << 20, 'v');
+  while (queued < kMost && client.call({"SET", "other", value}) == "+QUEUED\r\n") ++queued;
+  CHECK(queued < kMost);
+  CHECK(server.wait_for_end() == SIGABRT);
+  const std::string log = server.log();
+  CAPTURE(log);
+  CHECK(log.find("Out of memory") != std::string::npos);
+  CHECK(log.find("crashed by signal: SIGABRT") != std::string::npos);
+  server.start();
+  Client again(server.port());
+  CHECK(again.call({"GET", "key"}) == "$5\r\nvalue\r\n");
+  CHECK(again.call({"EXISTS", "other"}) == ":0\r\n");
+}
+#endif
 
 TEST_CASE("without crash-log-enabled a crash says nothing") {
   ServerProcess server({"--crash-log-enabled", "no"});

@@ -170,6 +170,11 @@ int ServerProcess::end_by(int signal, const std::string& thread) {
     if (name == thread) receiver = std::stoi(entry.path().filename());
   }
   ::syscall(SYS_tgkill, pid_, receiver, signal);
+  return wait_for_end();
+}
+
+int ServerProcess::wait_for_end() {
+  REQUIRE(running());
   int status = 0;
   REQUIRE(::waitpid(pid_, &status, 0) == pid_);
   pid_ = -1;

@@ -43,8 +43,9 @@ class ServerProcess {
   void start(std::vector<std::string> options);
   // SIGTERM, and the exit code.
   int stop();
-  // Sends it, or a thread of it, a signal that ends it, and returns the one that did; 0 if it ended
-  // otherwise.
+  // Waits for it to end by itself, and returns the signal that it ended by; 0 if it ended otherwise.
+  int wait_for_end();
+  // The same after sending it, or a thread of it, a signal that ends it.
   int end_by(int signal, const std::string& thread = "");
   // SIGKILL.
   void kill();
