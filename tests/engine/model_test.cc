@@ -15,6 +15,7 @@ TEST_CASE("a store agrees with a map through merges, kills, power cuts and reope
   const char* seed_asked = std::getenv("RESPCASK_MODEL_SEED");
   const int runs = runs_asked != nullptr ? std::atoi(runs_asked) : seed_asked != nullptr ? 1 : 12;
   uint64_t seed = seed_asked != nullptr ? std::stoull(seed_asked) : std::random_device{}();
+  uint64_t starts = 0;
   for (int run = 0; run < runs; ++run, ++seed) {
     INFO("RESPCASK_MODEL_SEED=", seed);
     StoreModel model(seed);
@@ -23,5 +24,7 @@ TEST_CASE("a store agrees with a map through merges, kills, power cuts and reope
       model.step();
     }
     model.finish();
+    starts += model.starts();
   }
+  MESSAGE(starts << " starts after kills, power cuts and closes");
 }

@@ -71,6 +71,8 @@ void StoreModel::step() {
       return merge(false);
     case 10:
       return check_contents();
+    case 11:
+      return survey();
     default:
       REQUIRE(turn());
       check_reads();
@@ -308,29 +310,54 @@ void StoreModel::die_in_the_midst() {
   die(power_cut);
 }
 
-// The shards say how far they got; the model goes back to that.
-void StoreModel::settle_with_recovered(bool power_cut) {
-  CHECK(fixture_.store->open_report().found.damaged_ranges == 0);
+// What would be there after a kill or a power cut now; the store goes on.
+void StoreModel::survey() {
+  {
+    StoreFixture killed(fixture_.disk->crash_process(), fixture_.options);
+    check_recovered(killed, false);
+  }
+  for (int cut = 0; cut < 3; ++cut) {
+    const PowerLoss mode = kPowerLosses[below(random_, std::size(kPowerLosses))];
+    StoreFixture cut_off(fixture_.disk->crash(random_(), mode), fixture_.options);
+    check_recovered(cut_off, true);
+  }
+}
+
+StoreModel::Recovered StoreModel::check_recovered(StoreFixture& fixture, bool power_cut) {
+  ++starts_;
+  CHECK(fixture.store->open_report().found.damaged_ranges == 0);
+  Recovered recovered;
   for (uint32_t i = 0; i < kShardCount; ++i) {
     CAPTURE(i);
     ShardModel& model = shards_[i];
     uint64_t number = 0;
-    const State found = contents(fixture_.store->shard(i), number);
+    State found = contents(fixture, fixture.store->shard(i), number);
     REQUIRE(number >= (power_cut ? model.synced : model.acknowledged));
     REQUIRE(model.history.contains(number));
     REQUIRE(found == model.history[number]);
+    recovered.emplace_back(number, std::move(found));
     for (const Transaction& transaction : transactions_) {
       const auto part = transaction.find(i);
       if (part == transaction.end()) continue;
       for (const auto& [other, other_number] : transaction) {
         if (other >= i) continue;
         const bool here = part->second <= number;
-        const bool there = other_number <= shards_[other].number();
+        const bool there = other_number <= recovered[other].first;
         REQUIRE(here == there);
       }
     }
-    model.history = {{number, found}};
-    model.acknowledged = model.synced = number;
+  }
+  return recovered;
+}
+
+// The shards say how far they got; the model goes back to that.
+void StoreModel::settle_with_recovered(bool power_cut) {
+  Recovered recovered = check_recovered(fixture_, power_cut);
+  for (uint32_t i = 0; i < kShardCount; ++i) {
+    auto& [number, state] = recovered[i];
+    shards_[i].acknowledged = shards_[i].synced = number;
+    shards_[i].history.clear();
+    shards_[i].history.emplace(number, std::move(state));
   }
   transactions_.clear();
   check_live_bytes();
@@ -350,27 +377,27 @@ void StoreModel::check_contents() {
   for (uint32_t i = 0; i < kShardCount; ++i) {
     CAPTURE(i);
     uint64_t number = 0;
-    const State found = contents(fixture_.store->shard(i), number);
+    const State found = contents(fixture_, fixture_.store->shard(i), number);
     REQUIRE(number == shards_[i].number());
     REQUIRE(found == shards_[i].now());
   }
   check_live_bytes();
 }
 
-StoreModel::State StoreModel::contents(Shard& shard, uint64_t& number) {
+StoreModel::State StoreModel::contents(StoreFixture& fixture, Shard& shard, uint64_t& number) {
   std::lock_guard guard(shard);
   State state;
   for (uint32_t db = 0; db < kDatabases; ++db) {
     uint64_t cursor = 0;
     do {
       cursor = shard.keydir(db).scan(cursor, [&](std::string_view key, const KeydirEntry& entry) {
-        Value value{fixture_.read(shard, entry), entry.expiry_ms, entry.collection != 0, {}};
+        Value value{fixture.read(shard, entry), entry.expiry_ms, entry.collection != 0, {}};
         if (value.split) {
           for (const auto& [name, where] : index_of(shard, entry).elements()) {
             KeydirEntry element;
             element.where = where.where;
             element.value_size = where.value_size;
-            value.elements[name] = fixture_.read(shard, element);
+            value.elements[name] = fixture.read(shard, element);
           }
         }
         state[{db, std::string(key)}] = value;
@@ -378,7 +405,7 @@ StoreModel::State StoreModel::contents(Shard& shard, uint64_t& number) {
     } while (cursor != 0);
   }
   const auto entry = shard.find(kNumbers, "n", shard.hash("n"));
-  number = entry ? std::stoull(fixture_.read(shard, *entry)) : 0;
+  number = entry ? std::stoull(fixture.read(shard, *entry)) : 0;
   return state;
 }
 

@@ -32,6 +32,8 @@ class StoreModel {
   void step();
   // The last reopen, after which all must agree.
   void finish();
+  // On how many disks a store was started so far, each left by a kill, a power cut or a close.
+  uint64_t starts() const { return starts_; }
 
  private:
   static constexpr uint32_t kShardCount = 3;
@@ -74,17 +76,22 @@ class StoreModel {
   void reopen();
   void die(bool power_cut);
   void die_in_the_midst();
+  void survey();
+  // What each shard got back, number and contents: it is what it may be.
+  using Recovered = std::vector<std::pair<uint64_t, State>>;
+  Recovered check_recovered(StoreFixture& fixture, bool power_cut);
   void settle_with_recovered(bool power_cut);
   void check_reads();
   void check_contents();
   void check_live_bytes();
-  State contents(Shard& shard, uint64_t& number);
+  static State contents(StoreFixture& fixture, Shard& shard, uint64_t& number);
 
   Random random_;
   StoreFixture fixture_;
   std::vector<ShardModel> shards_;
   std::vector<Transaction> transactions_;
   ShardSet touched_;
+  uint64_t starts_ = 0;
 };
 
 }  // namespace respcask::engine

@@ -1,6 +1,6 @@
-// A library to start a server with (LD_PRELOAD): one in four of its reads and writes, of files and of
-// sockets, is interrupted (EINTR) before it does anything or does a part of what was asked. Syncs are
-// left alone: Linux does not interrupt them, and nothing may repeat one.
+// A library to start a server with (LD_PRELOAD): one in four of its reads and writes, of files and
+// of sockets, is interrupted (EINTR) before it does anything or does a part of what was asked.
+// Syncs are left alone: Linux does not interrupt them, and nothing may repeat one.
 //
 // RESPCASK_SEED: which calls. Each thread draws for itself, so that with one loop a run repeats.
 // What is no more than 8 bytes is never cut: an eventfd takes or gives 8 at once.
