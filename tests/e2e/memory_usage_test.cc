@@ -1,0 +1,100 @@
+// What INFO and MEMORY USAGE tell of the memory that keys take.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <functional>
+#include <string>
+#include <thread>
+
+#include "tests/e2e/redis_client.h"
+#include "tests/e2e/server_process.h"
+
+namespace respcask::e2e {
+namespace {
+
+// The heap in use and the keydirs, once a count that is not from before has been taken.
+int64_t used_memory(RedisClient& client) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(1200));
+  const auto info = client.call({"INFO", "memory"});
+  REQUIRE(info);
+  const std::string name = "used_memory:";
+  const size_t at = info->text.find(name);
+  REQUIRE(at != std::string::npos);
+  return std::stoll(info->text.substr(at + name.size()));
+}
+
+void call_all(RedisClient& client, int count, const std::function<Words(int)>& command) {
+  constexpr int kPipeline = 500;
+  for (int from = 0; from < count; from += kPipeline) {
+    const int to = std::min(count, from + kPipeline);
+    for (int i = from; i < to; ++i) client.queue(command(i));
+    for (int i = from; i < to; ++i) {
+      const auto reply = client.read();
+      if (!reply || reply->is_error()) FAIL(reply ? reply->text : "no reply");
+    }
+  }
+}
+
+TEST_CASE("what MEMORY USAGE says of all keys is what used_memory has grown by, within 5 %") {
+  constexpr int64_t kForSegments = 128 << 10;  // which belong to no key
+  struct Filling {
+    const char* what;
+    int keys;
+    int commands;
+    std::function<Words(int)> command;  // on key:N, N from 0 to keys - 1
+  };
+  const auto key = [](int i) { return "key:" + std::to_string(i); };
+  const auto field = [](int i) { return "field:" + std::to_string(i); };
+  const std::string value(100, 'v');
+  const Filling fillings[] = {
+      {"strings", 100000, 100000,
+       [&](int i) {
+         return Words{"SET", key(i), value};
+       }},
+      {"strings that expire", 100000, 100000,
+       [&](int i) {
+         return Words{"SET", key(i), value, "EX", "10000"};
+       }},
+      {"small hashes", 100000, 100000,
+       [&](int i) {
+         return Words{"HSET", key(i), "f", value};
+       }},
+      {"hashes", 100, 100000,
+       [&](int i) {
+         return Words{"HSET", key(i % 100), field(i), value};
+       }},
+      {"sorted sets", 100, 100000,
+       [&](int i) {
+         return Words{"ZADD", key(i % 100), std::to_string(i), field(i)};
+       }},
+      {"a list", 1, 200000,
+       [&](int) {
+         return Words{"RPUSH", key(0), value};
+       }},
+  };
+  ServerProcess server({"--appendfsync", "no"});
+  server.start();
+  RedisClient client(server.port());
+  // What a client and the log are given with their first commands is theirs, not the keys'.
+  call_all(client, 1000, [&](int i) { return Words{"SET", key(i), value}; });
+  for (const Filling& filling : fillings) {
+    CAPTURE(std::string(filling.what));
+    REQUIRE(client.call({"FLUSHALL"})->text == "OK");
+    const int64_t before = used_memory(client);
+    call_all(client, filling.commands, filling.command);
+    const int64_t grown = used_memory(client) - before;
+    int64_t told = 0;
+    for (int i = 0; i < filling.keys; ++i) {
+      client.queue({"MEMORY", "USAGE", key(i), "SAMPLES", "0"});
+    }
+    for (int i = 0; i < filling.keys; ++i) told += client.read()->integer;
+    CAPTURE(told);
+    CAPTURE(grown);
+    CHECK(std::abs(told - grown) < grown / 20 + kForSegments);
+  }
+}
+
+}  // namespace
+}  // namespace respcask::e2e
