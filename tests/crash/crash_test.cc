@@ -30,6 +30,7 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 constexpr int kCyclesOfStore = 20;
+constexpr uint64_t kCyclesBetweenWords = 500;
 constexpr int kWriters = 4;
 
 uint64_t asked(const char* variable, uint64_t otherwise) {
@@ -187,6 +188,7 @@ TEST_CASE("what was acknowledged survives kill -9 at any moment, for every type"
   uint64_t kills[std::size(kMomentNames)] = {};
   uint64_t acknowledged = 0;
   uint64_t pending = 0;
+  uint64_t said = 0;
   for (uint64_t done = 0; done < cycles;) {
     Store store(random());
     std::string fault;
@@ -203,6 +205,8 @@ TEST_CASE("what was acknowledged survives kill -9 at any moment, for every type"
     for (size_t m = 0; m < std::size(kills); ++m) kills[m] += store.kills(m);
     acknowledged += store.acknowledged();
     pending += store.pending();
+    if (done / kCyclesBetweenWords != said) MESSAGE(done << " cycles");
+    said = done / kCyclesBetweenWords;
   }
   std::string moments;
   for (size_t m = 0; m < std::size(kills); ++m) {

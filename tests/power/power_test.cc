@@ -31,6 +31,7 @@ using e2e::ServerProcess;
 
 constexpr int kWriters = 4;
 constexpr uint64_t kCutsOfRecording = 50;
+constexpr uint64_t kRoundsBetweenWords = 10;
 constexpr int kMegabytes = 96;
 constexpr int64_t kSecondNs = 1000000000;
 
@@ -197,6 +198,7 @@ TEST_CASE("a power cut at any write of the disk loses nothing that was promised"
     const std::string fault =
         record_and_cut(recording, std::min(enough - counts.cuts, kCutsOfRecording), &counts);
     REQUIRE(fault == "");
+    if (round % kRoundsBetweenWords == kRoundsBetweenWords - 1) MESSAGE(counts.cuts << " cuts");
   }
   MESSAGE(counts.cuts << " cuts of " << counts.events << " writes and flushes; "
                       << counts.operations << " operations acknowledged");
