@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/bitcask_core.h"
+#include "engine/location.h"
 #include "tests/engine/faulty_file.h"
 #include "tests/engine/open_core.h"
 
@@ -159,6 +160,15 @@ TEST_CASE("whatever is damaged in a journal, the records before it are put back,
     rest.cut(kPath, size);
     CHECK(replay(rest).records == (size < kRecordBytes ? 0 : 1));
   }
+}
+
+TEST_CASE("a record of a journal that names a place beyond any segment is none") {
+  FaultyFileSystem disk = disk_with_segments();
+  auto journal = make_journal(disk);
+  append(*journal, 0, {{0, 1, Location::kMaxOffset, "x"}}, 1);
+  append(*journal, 0, {{0, 1, ~uint64_t{0}, "x"}}, 2);
+  REQUIRE(journal->sync(0));
+  CHECK(replay(disk).records == 0);
 }
 
 // One put after the other, so that every write and sync of the journal, of segments that are full,
