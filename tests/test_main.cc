@@ -1,2 +1,9 @@
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
+
+#include <iostream>
+
+int main(int argc, char** argv) {
+  std::cout << std::unitbuf;  // how far a long run is shows at once, in a file too
+  return doctest::Context(argc, argv).run();
+}
