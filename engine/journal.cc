@@ -76,10 +76,10 @@ std::optional<JournalRecord> decode(std::string_view bytes, uint64_t store_id) {
   for (size_t i = 0; i < count; ++i) {
     const char* piece = &bytes[kHeadSize + i * kPieceSize];
     const size_t piece_size = load<uint32_t>(piece + 4);
-    if (piece_size > size - at) return std::nullopt;
-    if (load<uint64_t>(piece + 16) > Location::kMaxOffset - piece_size) return std::nullopt;
-    record.pieces.push_back({load<uint32_t>(piece), load<uint64_t>(piece + 8),
-                             load<uint64_t>(piece + 16), bytes.substr(at, piece_size)});
+    const uint64_t offset = load<uint64_t>(piece + 16);
+    if (piece_size > size - at || offset > Location::kMaxOffset - piece_size) return std::nullopt;
+    record.pieces.push_back(
+        {load<uint32_t>(piece), load<uint64_t>(piece + 8), offset, bytes.substr(at, piece_size)});
     at += piece_size;
   }
   return record;

@@ -17,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/asked.h"
 #include "tests/crash/writer.h"
 #include "tests/e2e/redis_client.h"
 #include "tests/e2e/server_process.h"
@@ -30,13 +31,8 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 constexpr int kCyclesOfStore = 20;
-constexpr uint64_t kCyclesBetweenWords = 500;
+constexpr uint64_t kCyclesBetweenWords = 25 * kCyclesOfStore;
 constexpr int kWriters = 4;
-
-uint64_t asked(const char* variable, uint64_t otherwise) {
-  const char* const text = std::getenv(variable);
-  return text != nullptr && *text != '\0' ? std::strtoull(text, nullptr, 10) : otherwise;
-}
 
 enum class Moment : uint8_t { kLoad, kRecovery, kMerge, kBackup, kHints };
 constexpr const char* kMomentNames[] = {"load", "recovery", "merge", "backup", "hints"};
@@ -181,14 +177,13 @@ class Store {
 };
 
 TEST_CASE("what was acknowledged survives kill -9 at any moment, for every type") {
-  const uint64_t seed = asked("RESPCASK_SEED", std::random_device{}());
-  const uint64_t cycles = asked("RESPCASK_KILL_CYCLES", 10);
+  const uint64_t seed = asked("RESPCASK_SEED").value_or(std::random_device{}());
+  const uint64_t cycles = asked("RESPCASK_KILL_CYCLES").value_or(10);
   MESSAGE("seed " << seed << ", " << cycles << " cycles");
   std::mt19937_64 random(seed);
   uint64_t kills[std::size(kMomentNames)] = {};
   uint64_t acknowledged = 0;
   uint64_t pending = 0;
-  uint64_t said = 0;
   for (uint64_t done = 0; done < cycles;) {
     Store store(random());
     std::string fault;
@@ -205,8 +200,7 @@ TEST_CASE("what was acknowledged survives kill -9 at any moment, for every type"
     for (size_t m = 0; m < std::size(kills); ++m) kills[m] += store.kills(m);
     acknowledged += store.acknowledged();
     pending += store.pending();
-    if (done / kCyclesBetweenWords != said) MESSAGE(done << " cycles");
-    said = done / kCyclesBetweenWords;
+    if (done % kCyclesBetweenWords == 0) MESSAGE(done << " cycles");
   }
   std::string moments;
   for (size_t m = 0; m < std::size(kills); ++m) {

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <random>
@@ -10,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/asked.h"
 #include "tests/e2e/client.h"
 #include "tests/e2e/server_process.h"
 #include "tests/e2e/small_disk.h"
@@ -18,12 +20,6 @@ namespace respcask::e2e {
 namespace {
 
 using std::chrono::milliseconds;
-
-// Cycles of the kill test: scripts/crash asks for more.
-int kill_cycles() {
-  const char* const asked = std::getenv("RESPCASK_KILL_CYCLES");
-  return asked != nullptr ? std::atoi(asked) : 10;
-}
 
 // A client that writes rising numbers to keys of its own, and knows of each key what was
 // acknowledged last and what was sent after that.
@@ -118,7 +114,8 @@ void kill_under_load(const std::string& appendfsync) {
       {"--appendfsync", appendfsync, "--io-threads", "2", "--segment-size", "1mb"});
   std::vector<Writer> writers;
   for (int i = 0; i < 4; ++i) writers.emplace_back(i, seed + static_cast<unsigned>(i));
-  for (int cycle = 0; cycle < kill_cycles(); ++cycle) {
+  const uint64_t cycles = asked("RESPCASK_KILL_CYCLES").value_or(10);
+  for (uint64_t cycle = 0; cycle < cycles; ++cycle) {
     CAPTURE(cycle);
     server.start();
     {

@@ -17,12 +17,9 @@ namespace {
 // The heap in use and the keydirs, once a count that is not from before has been taken.
 int64_t used_memory(RedisClient& client) {
   std::this_thread::sleep_for(std::chrono::milliseconds(1200));
-  const auto info = client.call({"INFO", "memory"});
-  REQUIRE(info);
-  const std::string name = "used_memory:";
-  const size_t at = info->text.find(name);
-  REQUIRE(at != std::string::npos);
-  return std::stoll(info->text.substr(at + name.size()));
+  const auto used = client.info_field("memory", "used_memory");
+  REQUIRE(used);
+  return std::stoll(*used);
 }
 
 void call_all(RedisClient& client, int count, const std::function<Words(int)>& command) {

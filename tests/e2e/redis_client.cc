@@ -80,4 +80,14 @@ std::optional<Reply> RedisClient::read() {
   return converted(*static_cast<const redisReply*>(answer));
 }
 
+std::optional<std::string> RedisClient::info_field(const std::string& section,
+                                                   const std::string& name) {
+  const auto reply = call({"INFO", section});
+  if (!reply) return std::nullopt;
+  const size_t at = reply->text.find("\r\n" + name + ":");
+  if (at == std::string::npos) return std::nullopt;
+  const size_t from = at + name.size() + 3;
+  return reply->text.substr(from, reply->text.find("\r\n", from) - from);
+}
+
 }  // namespace respcask::e2e

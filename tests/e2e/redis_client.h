@@ -50,6 +50,8 @@ class RedisClient {
     queue(words);
     return read();
   }
+  // A field of a section of INFO; nothing if it is not there.
+  std::optional<std::string> info_field(const std::string& section, const std::string& name);
 
  private:
   struct Free {

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <map>
 #include <optional>
 #include <random>
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include "engine/store.h"
+#include "tests/asked.h"
 #include "tests/engine/map_index.h"
 #include "tests/engine/store_fixture.h"
 
@@ -97,16 +97,6 @@ int check_values(StoreFixture& fixture, const History& history, bool said) {
   return other;
 }
 
-int rounds(int usual) {
-  const char* asked = std::getenv("RESPCASK_DAMAGE_ROUNDS");
-  return asked != nullptr ? std::atoi(asked) : usual;
-}
-
-uint64_t first_seed() {
-  const char* asked = std::getenv("RESPCASK_DAMAGE_SEED");
-  return asked != nullptr ? std::stoull(asked) : std::random_device{}();
-}
-
 // A store in which everything there is lies on the disk: merged segments, plain ones, an active
 // one, hints, overwritten and deleted keys.
 struct Damageable {
@@ -132,11 +122,11 @@ struct Damageable {
 // RESPCASK_DAMAGE_ROUNDS: how often, RESPCASK_DAMAGE_SEED: from which seed on. A failure prints the
 // seed that repeats it.
 TEST_CASE("flipped bits and zeroed sectors are never served, nor do they refuse a start") {
-  const uint64_t first = first_seed();
+  const uint64_t first = respcask::asked("RESPCASK_DAMAGE_SEED").value_or(std::random_device{}());
   std::optional<Damageable> base;
-  const int count = rounds(600);
-  for (int round = 0; round < count; ++round) {
-    const uint64_t seed = first + static_cast<uint64_t>(round);
+  const uint64_t count = respcask::asked("RESPCASK_DAMAGE_ROUNDS").value_or(600);
+  for (uint64_t round = 0; round < count; ++round) {
+    const uint64_t seed = first + round;
     INFO("RESPCASK_DAMAGE_SEED=", seed, " RESPCASK_DAMAGE_ROUNDS=1");
     // The same damage falls on the same store whichever round is the first.
     if (!base || seed % 500 == 0) base.emplace(seed / 500);

@@ -1,9 +1,9 @@
 #include <doctest/doctest.h>
 
-#include <cstdlib>
 #include <random>
 #include <string>
 
+#include "tests/asked.h"
 #include "tests/engine/store_model.h"
 
 using namespace respcask::engine;
@@ -11,12 +11,11 @@ using namespace respcask::engine;
 // RESPCASK_MODEL_RUNS says how many seeds are tried, RESPCASK_MODEL_SEED which one is first: a
 // failure prints the seed that replays it.
 TEST_CASE("a store agrees with a map through merges, kills, power cuts and reopens") {
-  const char* runs_asked = std::getenv("RESPCASK_MODEL_RUNS");
-  const char* seed_asked = std::getenv("RESPCASK_MODEL_SEED");
-  const int runs = runs_asked != nullptr ? std::atoi(runs_asked) : seed_asked != nullptr ? 1 : 12;
-  uint64_t seed = seed_asked != nullptr ? std::stoull(seed_asked) : std::random_device{}();
+  const auto seed_asked = respcask::asked("RESPCASK_MODEL_SEED");
+  const uint64_t runs = respcask::asked("RESPCASK_MODEL_RUNS").value_or(seed_asked ? 1 : 12);
+  uint64_t seed = seed_asked.value_or(std::random_device{}());
   uint64_t starts = 0;
-  for (int run = 0; run < runs; ++run, ++seed) {
+  for (uint64_t run = 0; run < runs; ++run, ++seed) {
     INFO("RESPCASK_MODEL_SEED=", seed);
     StoreModel model(seed);
     for (int step = 0; step < 400; ++step) {

@@ -28,6 +28,7 @@ using fuzz::require;
 
 constexpr const char* kPath = "/store/JOURNAL";
 constexpr uint64_t kBlock = 4096;
+constexpr size_t kHeadBytes = 36;  // of a record: engine/journal.cc
 constexpr uint64_t kDiskBytes = 64 << 20;
 constexpr int kKeys = 12;
 
@@ -110,9 +111,9 @@ void damage(std::string& bytes, Input& input) {
 
 // Makes the checksum right of whatever has the form of a record, block by block.
 void mend(std::string& bytes) {
-  for (size_t at = 0; at + 36 <= bytes.size(); at += kBlock) {
+  for (size_t at = 0; at + kHeadBytes <= bytes.size(); at += kBlock) {
     const size_t size = load<uint32_t>(&bytes[at + 4]);
-    if (size < 36 || size > bytes.size() - at) continue;
+    if (size < kHeadBytes || size > bytes.size() - at) continue;
     store(&bytes[at], crc32c(std::string_view(bytes).substr(at + 4, size - 4)));
   }
 }

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/asked.h"
 #include "tests/e2e/redis_client.h"
 #include "tests/e2e/server_process.h"
 #include "tests/linear/history.h"
@@ -28,11 +29,6 @@ using std::chrono::milliseconds;
 using History = std::vector<Operation>;
 
 constexpr int kClients = 20;
-
-uint64_t asked(const char* variable, uint64_t otherwise) {
-  const char* const text = std::getenv(variable);
-  return text != nullptr && *text != '\0' ? std::strtoull(text, nullptr, 10) : otherwise;
-}
 
 // --- the checker
 
@@ -250,8 +246,8 @@ uint64_t run_round(ServerProcess& server, uint64_t seed, uint64_t round) {
 }
 
 TEST_CASE("what clients see of hot keys is linearizable, through merges and kill -9") {
-  const uint64_t seed = asked("RESPCASK_SEED", std::random_device{}());
-  const uint64_t enough = asked("RESPCASK_LINEAR_OPERATIONS", 20000);
+  const uint64_t seed = asked("RESPCASK_SEED").value_or(std::random_device{}());
+  const uint64_t enough = asked("RESPCASK_LINEAR_OPERATIONS").value_or(20000);
   MESSAGE("seed " << seed);
   std::mt19937_64 random(seed);
   ServerProcess server({"--io-threads", "3", "--shards", "4", "--segment-size", "1mb",

@@ -17,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/asked.h"
 #include "tests/crash/writer.h"
 #include "tests/e2e/redis_client.h"
 #include "tests/e2e/server_process.h"
@@ -31,14 +32,9 @@ using e2e::ServerProcess;
 
 constexpr int kWriters = 4;
 constexpr uint64_t kCutsOfRecording = 50;
-constexpr uint64_t kRoundsBetweenWords = 10;
+constexpr uint64_t kCutsBetweenWords = 500;
 constexpr int kMegabytes = 96;
 constexpr int64_t kSecondNs = 1000000000;
-
-uint64_t asked(const char* variable, uint64_t otherwise) {
-  const char* const text = std::getenv(variable);
-  return text != nullptr && *text != '\0' ? std::strtoull(text, nullptr, 10) : otherwise;
-}
 
 void shell(const std::string& command) {
   CAPTURE(command);
@@ -77,16 +73,6 @@ struct Counts {
   uint64_t events = 0;
 };
 
-// The field of INFO bitcask.
-std::string info_field(RedisClient& client, const std::string& name) {
-  const auto reply = client.call({"INFO", "bitcask"});
-  REQUIRE(reply);
-  const size_t at = reply->text.find("\r\n" + name + ":");
-  REQUIRE(at != std::string::npos);
-  const size_t from = at + name.size() + 3;
-  return reply->text.substr(from, reply->text.find("\r\n", from) - from);
-}
-
 std::string check_after_cut(ServerProcess& server, std::deque<Writer>& writers, int64_t cut_ns,
                             int64_t durable_ns) {
   server.start();
@@ -96,8 +82,9 @@ std::string check_after_cut(ServerProcess& server, std::deque<Writer>& writers, 
   }
   RedisClient client(server.port());
   for (const char* const field : {"damaged_records", "recovery_damaged_ranges"}) {
-    const std::string count = info_field(client, field);
-    if (fault.empty() && count != "0") fault = std::string(field) + " is " + count;
+    const auto count = client.info_field("bitcask", field);
+    REQUIRE(count);
+    if (fault.empty() && *count != "0") fault = std::string(field) + " is " + *count;
   }
   server.kill();
   return fault;
@@ -186,8 +173,8 @@ std::string record_and_cut(const Recording& recording, uint64_t cuts, Counts* co
 }
 
 TEST_CASE("a power cut at any write of the disk loses nothing that was promised") {
-  const uint64_t seed = asked("RESPCASK_SEED", std::random_device{}());
-  const uint64_t enough = asked("RESPCASK_POWER_CUTS", 100);
+  const uint64_t seed = asked("RESPCASK_SEED").value_or(std::random_device{}());
+  const uint64_t enough = asked("RESPCASK_POWER_CUTS").value_or(100);
   MESSAGE("seed " << seed);
   std::mt19937_64 random(seed);
   Counts counts;
@@ -198,7 +185,7 @@ TEST_CASE("a power cut at any write of the disk loses nothing that was promised"
     const std::string fault =
         record_and_cut(recording, std::min(enough - counts.cuts, kCutsOfRecording), &counts);
     REQUIRE(fault == "");
-    if (round % kRoundsBetweenWords == kRoundsBetweenWords - 1) MESSAGE(counts.cuts << " cuts");
+    if (counts.cuts % kCutsBetweenWords == 0) MESSAGE(counts.cuts << " cuts");
   }
   MESSAGE(counts.cuts << " cuts of " << counts.events << " writes and flushes; "
                       << counts.operations << " operations acknowledged");
