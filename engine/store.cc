@@ -100,10 +100,7 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
     const Options& opened = store->options_;
     if (auto removed = remove_journal(*opened.files, opened.dir); !removed) return removed.error();
     if (opened.sync == SyncMode::kAlways) store->prepare_journal();
-    for (size_t lane = 0; lane < kSyncLanes; ++lane) {
-      store->sync_threads_.push_back(
-          named_thread("sync", [raw = store.get(), lane] { raw->sync_loop(lane); }));
-    }
+    store->start_sync_threads(opened.sync);
     store->merge_thread_ = named_thread("merge", [raw = store.get()] { raw->merge_loop(); });
     store->scrub_thread_ = named_thread("scrub", [raw = store.get()] { raw->scrub_loop(); });
   }

@@ -178,6 +178,7 @@ class Store {
   void sync_group(size_t lane);
   void tell_synced(SyncPoint point);
   bool syncs_are_slow() const;
+  void start_sync_threads(SyncMode mode);
   void sync_loop(size_t lane);
   void maintenance_loop();
   void refresh_residency(Shard& shard);

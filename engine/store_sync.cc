@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/named_thread.h"
 #include "engine/store.h"
 
 namespace respcask::engine {
@@ -19,6 +20,7 @@ void Store::set_sync_mode(SyncMode mode) {
   {
     std::lock_guard guard(threads_mutex_);
     sync_mode_ = mode;
+    if (!options_.read_only) start_sync_threads(mode);
   }
   sync_wanted_.notify_all();
   more_syncs_wanted_.notify_all();
@@ -253,6 +255,16 @@ void Store::sync_group(size_t lane) {
 // Whether syncs of the journal have taken so long of late that some are worth having at once.
 bool Store::syncs_are_slow() const {
   return sync_time_.load(std::memory_order_relaxed) > kSlowSync;
+}
+
+// One thread, and one for every lane once the mode is kAlways. With threads_mutex_ held, or before
+// the threads.
+void Store::start_sync_threads(SyncMode mode) {
+  const size_t wanted = mode == SyncMode::kAlways ? kSyncLanes : 1;
+  while (sync_threads_.size() < wanted) {
+    sync_threads_.push_back(
+        named_thread("sync", [this, lane = sync_threads_.size()] { sync_loop(lane); }));
+  }
 }
 
 void Store::sync_loop(size_t lane) {
