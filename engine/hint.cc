@@ -56,12 +56,20 @@ bool blocks_valid(std::string_view bytes, uint32_t blocks) {
 
 }  // namespace
 
+HintWriter::~HintWriter() {
+  if (!unfinished_) return;
+  file_.reset();
+  // One that stays goes with the next start.
+  (void)files_.unlink(temporary_path());
+}
+
 Result<void> HintWriter::open() {
-  const std::string temporary = path_ + ".tmp";
+  const std::string temporary = temporary_path();
   if (auto old = files_.stat(temporary); old && *old) (void)files_.unlink(temporary);
   auto file = files_.create(temporary);
   if (!file) return file.error();
   file_ = std::move(*file);
+  unfinished_ = true;
   at_ = kHeaderSize;
   block_.assign(kBlockHeaderSize, '\0');
   return {};
@@ -104,7 +112,9 @@ Result<void> HintWriter::finish(const HintSummary& summary) {
     return head;
   if (auto synced = file_->sync_all(); !synced) return synced;
   file_.reset();
-  return files_.rename(path_ + ".tmp", path_);
+  auto renamed = files_.rename(temporary_path(), path_);
+  unfinished_ = !renamed;
+  return renamed;
 }
 
 std::optional<HintReader> HintReader::open(FileSystem& files, const std::string& segment_path,

@@ -56,11 +56,14 @@ struct HintSummary {
   uint64_t records = 0;
 };
 
-// Writes one hint file. One thread.
+// Writes one hint file. What is not finished goes with its writer. One thread.
 class HintWriter {
  public:
   HintWriter(FileSystem& files, std::string path, const SegmentHeader& segment)
       : files_(files), path_(std::move(path)), segment_(segment) {}
+  ~HintWriter();
+  HintWriter(const HintWriter&) = delete;
+  HintWriter& operator=(const HintWriter&) = delete;
 
   Result<void> add(const PlacedRecord& placed);
   // Syncs the file and gives it its name; the directory is the caller's to sync.
@@ -69,11 +72,13 @@ class HintWriter {
  private:
   Result<void> open();
   Result<void> flush();
+  std::string temporary_path() const { return path_ + ".tmp"; }
 
   FileSystem& files_;
   const std::string path_;
   const SegmentHeader segment_;
   std::unique_ptr<File> file_;
+  bool unfinished_ = false;  // there is a file by the temporary name
   std::string block_;
   WorkingMemory held_;
   uint64_t at_ = 0;

@@ -11,9 +11,18 @@
 namespace respcask::engine {
 namespace {
 
-constexpr uint64_t kChunk = uint64_t{1} << 20;  // read at once
+// Read at once: what the processor's nearer caches still hold when it is looked at.
+constexpr uint64_t kChunk = uint64_t{256} << 10;
 
 }  // namespace
+
+void LogReader::go_on_with(const File& file, uint32_t identity, uint64_t end) {
+  file_ = &file;
+  identity_ = identity;
+  end_ = end;
+  at_ = 0;
+  size_ = 0;
+}
 
 std::optional<std::string_view> LogReader::bytes(uint64_t offset, uint64_t size) {
   if (offset > end_ || size > end_ - offset) return std::nullopt;
@@ -41,13 +50,13 @@ bool LogReader::load(uint64_t offset, uint64_t size) {
   }
   at_ = offset;
   size_ = kept;
-  const auto got = file_.read_at(offset + kept, std::span(buffer_.get() + kept, size - kept));
+  const auto got = file_->read_at(offset + kept, std::span(buffer_.get() + kept, size - kept));
   if (!got) {
     error_ = got.error().message;
     return false;
   }
   size_ = kept + *got;
-  if (size_ < size) error_ = fmt::format("{}: ends at offset {}", file_.path(), at_ + size_);
+  if (size_ < size) error_ = fmt::format("{}: ends at offset {}", file_->path(), at_ + size_);
   return size_ == size;
 }
 
@@ -81,7 +90,7 @@ bool LogReader::names_match(uint64_t offset, const BatchHeader& header) {
   std::string piece;
   auto read = [&](uint64_t at, uint64_t size) {
     piece.resize(size);
-    const auto got = file_.read_at(at, piece);
+    const auto got = file_->read_at(at, piece);
     if (!got) error_ = got.error().message;
     return got && *got == size;
   };

@@ -5,7 +5,7 @@
 // here, where a batch that cannot be read is one that is not valid, and the rest goes on. When a
 // large read fails, the batch asked for is tried alone.
 //
-// Memory: the largest batch and some MiB. Owns its buffer, not the file. One thread.
+// Memory: the largest batch and some hundred KiB. Owns its buffer, not the file. One thread.
 #pragma once
 
 #include <cstdint>
@@ -25,13 +25,13 @@ class LogReader {
  public:
   // Reads the bytes of `file` before `end`. `identity`: the segment's (format.h).
   LogReader(const File& file, uint32_t identity, uint64_t end)
-      : file_(file), identity_(identity), end_(end) {}
+      : file_(&file), identity_(identity), end_(end) {}
+  // Goes on with another segment, in the same buffer.
+  void go_on_with(const File& file, uint32_t identity, uint64_t end);
 
   // The valid batch at `offset`; nothing if there is none, or it cannot be read. The views that it
   // hands out are good until the next call that needs bytes which are not in the buffer.
   std::optional<BatchReader> batch(uint64_t offset);
-  // The header at `offset`, unchecked; for who has had batch(offset) before.
-  std::optional<BatchHeader> header(uint64_t offset);
   // True if batch(offset) leaves the buffer as it is.
   bool holds(uint64_t offset) const;
   // The offset of the next valid batch at or after `from`.
@@ -49,11 +49,12 @@ class LogReader {
     return offset >= at_ && offset - at_ <= size_ && size <= size_ - (offset - at_);
   }
   bool load(uint64_t offset, uint64_t size);
+  std::optional<BatchHeader> header(uint64_t offset);
   bool names_match(uint64_t offset, const BatchHeader& header);
 
-  const File& file_;
-  const uint32_t identity_;
-  const uint64_t end_;
+  const File* file_;
+  uint32_t identity_;
+  uint64_t end_;
   std::unique_ptr<char[]> buffer_;
   uint64_t capacity_ = 0;
   WorkingMemory held_;

@@ -8,7 +8,6 @@
 #include <fmt/format.h>
 
 #include "engine/file.h"
-#include "engine/log_reader.h"
 #include "engine/varint.h"
 
 namespace respcask::engine {
@@ -23,54 +22,6 @@ bool is_element(RecordKind kind) {
 }
 
 }  // namespace
-
-// Walks the records of a source, in order, handing them out in slices; where it is known already
-// what was copied, without the batches of which nothing was: most of what a busy client writes
-// over. False: a batch is invalid or cannot be read.
-template <class Visit>
-bool Merge::for_each_slice(Segment& segment, Visit visit) {
-  std::vector<Candidate> slice;
-  slice.reserve(kSlice);
-  LogReader log(segment.file(), segment.identity(), segment.size());
-  uint64_t at = kSegmentHeaderSize;
-  while (at < segment.size()) {
-    // What the slice holds are views of what was read before.
-    if (!slice.empty() && !log.holds(at)) {
-      if (!visit(std::span(slice))) return true;
-      slice.clear();
-    }
-    if (walked_ < copied_.size()) {
-      const auto header = log.header(at);
-      if (header && header->size >= kBatchHeaderSize && nothing_copied(header->records)) {
-        at += header->size;
-        walked_ += header->records;
-        continue;
-      }
-    }
-    auto batch = log.batch(at);
-    if (!batch) return false;
-    while (auto placed = batch->next()) {
-      const std::string_view value =
-          has_value(placed->record.kind) ? batch->value_of(*placed) : std::string_view();
-      // An element is looked up by a hash of its index's own.
-      const uint64_t hash = is_element(placed->record.kind) ? 0 : shard_.hash(placed->record.name);
-      slice.push_back({*placed, value, hash, walked_++, false});
-      if (slice.size() < kSlice) continue;
-      if (!visit(std::span(slice))) return true;
-      slice.clear();
-    }
-    at = batch->end();
-  }
-  if (!slice.empty()) visit(std::span(slice));
-  return true;
-}
-
-// Of the next `records` ones; walked_ is the first.
-bool Merge::nothing_copied(uint32_t records) const {
-  if (records > copied_.size() - walked_) return false;
-  const auto first = copied_.begin() + static_cast<ptrdiff_t>(walked_);
-  return std::find(first, first + records, true) == first + records;
-}
 
 Result<Merge::Report> Merge::run() {
   {
@@ -93,6 +44,7 @@ Result<Merge::Report> Merge::run() {
     // start, and what has its final one holds nothing but what the inputs held and newer segments
     // did not replace.
     if (output_) output_->retire();
+    hint_.reset();
     if (!final_path_.empty()) (void)shard_.options_.files->unlink(hint_path_of(final_path_));
     if (!done) return done.error();
     return report_;
@@ -129,52 +81,89 @@ Result<void> Merge::copy() {
   if (auto reserved = output_->reserve(kSegmentHeaderSize + needed_bytes_, 0); !reserved) {
     return reserved;
   }
+  hint_.emplace(files, hint_path_of(final_path_), output_->header());
 
-  Result<void> result;
+  std::optional<LogReader> log;
   for (const auto& input : sources_) {
-    const bool whole = for_each_slice(*input, [&](std::span<Candidate> slice) {
-      result = copy_slice(*input, slice);
-      return bool(result) && !report_.given_up;
-    });
-    if (!whole) {
-      std::lock_guard guard(shard_);
-      input->damaged = true;
-      return Error{ErrorCode::kDamaged,
-                   fmt::format("{}: not merged, it is damaged", input->path())};
-    }
-    if (!result || report_.given_up) return result;
+    if (log)
+      log->go_on_with(input->file(), input->identity(), input->size());
+    else
+      log.emplace(input->file(), input->identity(), input->size());
+    auto copied = copy_from(*input, *log);
+    if (!copied || report_.given_up) return copied;
   }
   return flush_batch(true);
+}
+
+// kDamaged: a batch is invalid or cannot be read, and the input is marked.
+Result<void> Merge::copy_from(Segment& input, LogReader& log) {
+  std::vector<Candidate> slice;
+  slice.reserve(kSlice);
+  Result<void> copied;
+  auto take_slice = [&] {
+    if (!slice.empty()) copied = copy_slice(input, slice);
+    slice.clear();
+    return bool(copied) && !report_.given_up;
+  };
+  for (uint64_t at = kSegmentHeaderSize; at < input.size();) {
+    // What the slice holds are views of what was read before.
+    if (!log.holds(at) && !take_slice()) return copied;
+    auto batch = log.batch(at);
+    if (!batch) {
+      std::lock_guard guard(shard_);
+      input.damaged = true;
+      return Error{ErrorCode::kDamaged, fmt::format("{}: not merged, it is damaged", input.path())};
+    }
+    while (auto placed = batch->next()) {
+      const std::string_view value =
+          has_value(placed->record.kind) ? batch->value_of(*placed) : std::string_view();
+      slice.push_back({*placed, value, hash_of(placed->record), false});
+      if (slice.size() == kSlice && !take_slice()) return copied;
+    }
+    at = batch->end();
+  }
+  take_slice();
+  return copied;
+}
+
+// An element is looked up by a hash of its index's own.
+uint64_t Merge::hash_of(const Record& record) const {
+  return is_element(record.kind) ? 0 : shard_.hash(record.name);
 }
 
 Result<void> Merge::copy_slice(const Segment& input, std::span<Candidate> slice) {
   {
     std::lock_guard guard(shard_);
-    prefetch(slice);
+    prefetch(std::span<const Candidate>(slice));
     for (Candidate& candidate : slice) candidate.keep = counts(input, candidate);
   }
   uint64_t moved = 0;
   for (const Candidate& candidate : slice) {
-    const PlacedRecord& placed = candidate.placed;
-    copied_.push_back(candidate.keep);
-    moved += accounted_size(placed.record);
+    const uint64_t bytes = accounted_size(candidate.placed.record);
+    moved += candidate.keep ? 2 * bytes : bytes;
     if (!candidate.keep) continue;
-    if (!batch_.is_open()) begin_batch();
-    const BatchBuilder::Place place = batch_.append(placed.record);
-    if (has_value(placed.record.kind)) {
-      std::memcpy(place.value, candidate.value.data(), candidate.value.size());
-      output_->live_bytes += accounted_size(placed.record);
-    } else {
-      output_->add_mark(placed.record);
-    }
-    ++report_.records_copied;
-    moved += accounted_size(placed.record);
-    if (batch_.size() >= kBatchBytes) {
-      if (auto flushed = flush_batch(false); !flushed) return flushed;
-    }
+    if (auto copied = copy_record(input, candidate); !copied) return copied;
   }
   if (hooks_.pace && !hooks_.pace(moved)) report_.given_up = true;
   return {};
+}
+
+Result<void> Merge::copy_record(const Segment& input, const Candidate& candidate) {
+  const Record& record = candidate.placed.record;
+  if (!batch_.is_open()) begin_batch();
+  // The pending log is what the output is going to have behind its end.
+  const uint64_t pending_at = output_->size();
+  const BatchBuilder::Place place = batch_.append(record);
+  if (auto added = hint_->add({record, pending_at + place.value_offset}); !added) return added;
+  if (has_value(record.kind)) {
+    std::memcpy(place.value, candidate.value.data(), candidate.value.size());
+    output_->live_bytes += accounted_size(record);
+    origins_.add(Location::at(input.slot, candidate.placed.value_offset));
+  } else {
+    output_->add_mark(record);
+  }
+  ++report_.records_copied;
+  return batch_.size() >= kBatchBytes ? flush_batch(false) : Result<void>();
 }
 
 void Merge::begin_batch() {
@@ -187,6 +176,7 @@ Result<void> Merge::flush_batch(bool last) {
   if (last && !batch_.is_open()) begin_batch();
   if (batch_.is_open()) batch_.end(0, completed_, nullptr);
   held_.set(pending_.memory_bytes());
+  origins_held_.set(origins_.memory_bytes());
   if (!last && pending_.size() < kWriteBytes) return {};
   if (auto reserved = output_->reserve(output_->size() + pending_.size(), kWriteBytes); !reserved) {
     return reserved;
@@ -199,7 +189,8 @@ Result<void> Merge::flush_batch(bool last) {
 
 // Starts loading what the records are going to be looked up in, so that the waits for memory run
 // side by side and the lock is held for one of them.
-void Merge::prefetch(std::span<const Candidate> slice) const {
+template <class Item>
+void Merge::prefetch(std::span<const Item> slice) const {
   struct Look {
     const Keydir* keys;         // null: an element
     const ElementIndex* index;  // null: a key
@@ -207,13 +198,13 @@ void Merge::prefetch(std::span<const Candidate> slice) const {
   };
   std::array<Look, kSlice> looks;
   size_t count = 0;
-  for (const Candidate& candidate : slice) {
-    const Record& record = candidate.placed.record;
+  for (const Item& item : slice) {
+    const Record& record = item.placed.record;
     if (is_element(record.kind)) {
       const ElementIndex* const index = index_of(record.owner);
       if (index != nullptr) looks[count++] = {nullptr, index, index->hash(record.name)};
     } else if (const Keydir* const keys = keys_of(record.owner)) {
-      looks[count++] = {keys, nullptr, candidate.hash};
+      looks[count++] = {keys, nullptr, item.hash};
     }
   }
   for (int step = 0; step < ElementIndex::kLoadSteps; ++step) {
@@ -294,8 +285,11 @@ Result<void> Merge::settle() {
   if (auto synced = output_->file().sync_all(); !synced) return synced;
   output_->synced_bytes = output_->size();
   if (auto synced = hooks_.sync_store(); !synced) return synced;
-  auto hint = write_hint(files, *output_, hint_path_of(final_path_), output_->size(), completed_);
-  if (!hint) return hint;
+  HintSummary summary;
+  summary.covered = output_->size();
+  summary.sequence = sequence_;
+  summary.completed = completed_;
+  if (auto hint = hint_->finish(summary); !hint) return hint;
   output_->has_hint = true;
   // The hint's name comes first: a merge of the same segments that was given up may have left
   // another hint by this name on the device, and it must not be found beside the segment.
@@ -305,8 +299,7 @@ Result<void> Merge::settle() {
   return files.sync_directory(dir);
 }
 
-// False: an input or the output could not be read again, and some entries still point to the
-// inputs.
+// False: the output could not be read again, and some entries still point to the inputs.
 bool Merge::switch_over() {
   {
     std::lock_guard guard(shard_);
@@ -318,56 +311,45 @@ bool Merge::switch_over() {
     output_->live_bytes = 0;
     shard_.take_slot(output_);
   }
-  // The output's records are those of the sources that were copied, in the same order.
-  walked_ = 0;
   LogReader log(output_->file(), output_->identity(), output_->size());
-  auto output_batch = log.batch(kSegmentHeaderSize);
-  auto next_output = [&]() -> std::optional<PlacedRecord> {
-    while (output_batch) {
-      if (auto placed = output_batch->next()) return placed;
-      output_batch = log.batch(output_batch->end());
+  std::vector<Move> slice;
+  slice.reserve(kSlice);
+  for (uint64_t at = kSegmentHeaderSize; at < output_->size();) {
+    auto batch = log.batch(at);
+    if (!batch) return false;
+    while (auto placed = batch->next()) {
+      if (!has_value(placed->record.kind)) continue;
+      const auto from = origins_.next();
+      assert(from);
+      slice.push_back({*placed, *from, hash_of(placed->record)});
+      if (slice.size() < kSlice) continue;
+      switch_slice(slice);
+      slice.clear();
     }
-    return std::nullopt;
-  };
-  std::vector<Move> moves;
-  for (const auto& input : sources_) {
-    bool matched = true;
-    const bool whole = for_each_slice(*input, [&](std::span<Candidate> slice) {
-      moves.clear();
-      for (const Candidate& candidate : slice) {
-        if (!copied_[candidate.index]) continue;
-        const auto output = next_output();
-        matched = output && output->record.name == candidate.placed.record.name;
-        if (!matched) return false;
-        moves.push_back({&candidate, output->value_offset});
-      }
-      switch_slice(*input, slice, moves);
-      return true;
-    });
-    if (!whole || !matched) return false;
+    // Its names are views of what the next batch may be read over.
+    switch_slice(slice);
+    slice.clear();
+    at = batch->end();
   }
   return true;
 }
 
-void Merge::switch_slice(const Segment& input, std::span<const Candidate> slice,
-                         std::span<const Move> moves) {
+void Merge::switch_slice(std::span<const Move> slice) {
   std::lock_guard guard(shard_);
   prefetch(slice);
-  for (const Move& move : moves) {
-    const Record& record = move.from->placed.record;
-    if (!has_value(record.kind)) continue;
-    const Location old_place = Location::at(input.slot, move.from->placed.value_offset);
-    const Location new_place = Location::at(output_->slot, move.to);
+  for (const Move& move : slice) {
+    const Record& record = move.placed.record;
+    const Location to = Location::at(output_->slot, move.placed.value_offset);
     bool moved = false;
     if (record.kind == RecordKind::kElement) {
       ElementIndex* const index = index_of(record.owner);
-      moved = index != nullptr && index->relocate(record.name, old_place, new_place);
-    } else if (Keydir* keys = keys_of(record.owner)) {
-      moved = keys->relocate(record.name, move.from->hash, old_place, new_place);
+      moved = index != nullptr && index->relocate(record.name, move.from, to);
+    } else if (Keydir* const keys = keys_of(record.owner)) {
+      moved = keys->relocate(record.name, move.hash, move.from, to);
     }
     if (!moved) continue;
     output_->live_bytes += accounted_size(record);
-    shard_.drop_live(old_place, accounted_size(record));
+    shard_.drop_live(move.from, accounted_size(record));
   }
 }
 

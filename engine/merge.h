@@ -4,19 +4,21 @@
 //   1. copy:    walks the inputs in log order and appends every record that still counts to a new
 //               segment under a temporary name. Whether it counts is asked under the shard's lock,
 //               some records at a time; the bytes are copied without it, checksum and all, so that
-//               damage stays recognizable. An input of which nothing can count is not read.
-//   2. settle:  syncs the new segment, writes its hint, and syncs the whole store: whatever made a
-//               record look dead is on the device before the record is given up.
+//               damage stays recognizable. The hint is written on the way. An input of which
+//               nothing can count is not read.
+//   2. settle:  syncs the new segment, its hint, and the whole store: whatever made a record look
+//               dead is on the device before the record is given up.
 //   3. rename:  the commit point. From here on the inputs are leftovers to a recovery.
-//   4. switch:  moves keydir entries and elements from their old location to the new one, by
-//               compare-and-set, some at a time. What has changed meanwhile stays as it is.
+//   4. switch:  reads the new segment for the names, and moves keydir entries and elements from
+//               their old location to the new one, by compare-and-set, some at a time. What has
+//               changed meanwhile stays as it is.
 //   5. drop:    takes the inputs out of the shard; their files go with their last reader.
 //
-// Inputs are read into a buffer, so that a bad sector is an error (log_reader.h): before the rename
-// it costs the merge, after it the inputs are kept beside the output.
+// What is read goes through a buffer, so that a bad sector is an error (log_reader.h): before the
+// rename it costs the merge, after it the inputs are kept beside the output.
 //
-// Memory: a bit for each record of the inputs, and the largest batch. Runs on a background thread,
-// one merge at a time in a store (the caller sees to it); takes the shard's lock for some
+// Memory: a byte or two for each value that is copied, and the largest batch. Runs on a background
+// thread, one merge at a time in a store (the caller sees to it); takes the shard's lock for some
 // microseconds at a time.
 #pragma once
 
@@ -24,12 +26,15 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "engine/batch_builder.h"
 #include "engine/hint.h"
+#include "engine/location_list.h"
+#include "engine/log_reader.h"
 #include "engine/pending_log.h"
 #include "engine/result.h"
 #include "engine/shard.h"
@@ -67,30 +72,30 @@ class Merge {
     PlacedRecord placed;
     std::string_view value;  // with its checksum
     uint64_t hash = 0;       // of a key; 0 for an element
-    size_t index = 0;        // among the records of the sources
     bool keep = false;
   };
+  // A record of the output, and where its value was before.
   struct Move {
-    const Candidate* from;
-    uint64_t to;  // the value's offset in the output
+    PlacedRecord placed;
+    Location from;
+    uint64_t hash = 0;  // as in Candidate
   };
 
-  template <class Visit>
-  bool for_each_slice(Segment& segment, Visit visit);
-  bool nothing_copied(uint32_t records) const;
-
   Result<void> copy();
+  Result<void> copy_from(Segment& input, LogReader& log);
   Result<void> copy_slice(const Segment& input, std::span<Candidate> slice);
+  Result<void> copy_record(const Segment& input, const Candidate& candidate);
   void begin_batch();
   Result<void> flush_batch(bool last);
   Result<void> settle();
   bool switch_over();
-  void switch_slice(const Segment& input, std::span<const Candidate> slice,
-                    std::span<const Move> moves);
+  void switch_slice(std::span<const Move> slice);
   void drop_inputs(bool switched);
+  uint64_t hash_of(const Record& record) const;
 
   // Under the shard's lock.
-  void prefetch(std::span<const Candidate> slice) const;
+  template <class Item>
+  void prefetch(std::span<const Item> slice) const;
   bool counts(const Segment& input, Candidate& candidate) const;
   // Null if it was dropped.
   Keydir* keys_of(uint64_t namespace_id) const;
@@ -105,9 +110,10 @@ class Merge {
   std::string final_path_;
   PendingLog pending_;
   WorkingMemory held_;
+  WorkingMemory origins_held_;
   BatchBuilder batch_{pending_};
-  std::vector<bool> copied_;  // one for each record of the sources, in order
-  size_t walked_ = 0;         // records of the sources gone by in this pass
+  std::optional<HintWriter> hint_;
+  LocationList origins_;  // of the values in the output, in its order
   // Of the copied batches: the last one given out when the merge began. Not below any in the
   // inputs, so that it is not given out again when all batches that carried it are gone.
   uint64_t sequence_ = 0;
