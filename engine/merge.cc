@@ -301,8 +301,10 @@ Result<void> Merge::settle() {
 
 // False: the output could not be read again, and some entries still point to the inputs.
 bool Merge::switch_over() {
+  bool room = false;
   {
     std::lock_guard guard(shard_);
+    room = !shard_.crowded();
     output_->sealed = true;
     output_->settled = true;
     // Counted afresh as entries are moved over: what changed since it was copied is dead already.
@@ -311,6 +313,7 @@ bool Merge::switch_over() {
     output_->live_bytes = 0;
     shard_.take_slot(output_);
   }
+  if (room) output_->populate();
   LogReader log(output_->file(), output_->identity(), output_->size());
   std::vector<Move> slice;
   slice.reserve(kSlice);

@@ -396,12 +396,9 @@ void Mapping::release() {
   assert(result == 0);
 }
 
-void Mapping::advise(std::uint64_t offset, std::uint64_t length, Advice advice) const {
-  assert(offset % page_size() == 0 && offset <= size_ && length <= size_ - offset);
-  constexpr std::array kAdvice = {MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED};
-  if (length == 0) return;
-  ::madvise(static_cast<char*>(address_) + offset, length,
-            kAdvice.at(static_cast<std::size_t>(advice)));
+void Mapping::populate(std::uint64_t length) const {
+  assert(length <= size_);
+  if (length > 0) ::madvise(address_, length, MADV_POPULATE_READ);
 }
 
 Result<void> Mapping::resident(std::uint64_t offset, std::uint64_t length,

@@ -71,6 +71,9 @@ class Segment {
   // A mapping of just what the segment holds, for when it is sealed. Empty if the one it has is no
   // wider, or if there is no other.
   Mapping map_contents() const;
+  // So that reads of what was written a moment ago do not fault (Mapping::populate). As for
+  // map_contents(), the mapping has to stay.
+  void populate() const { mapping_.populate(size()); }
   // Goes over to such a mapping and leaves the old one in its place, to be let go of without the
   // shard's lock: the system takes its time over that. No view of the segment may be in use.
   void swap_mapping(Mapping& mapping) { std::swap(mapping_, mapping); }

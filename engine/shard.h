@@ -148,6 +148,9 @@ class Shard {
   // The segment that a location lies in.
   const Segment* segment_of(Location where) const { return segments_[where.slot()].get(); }
 
+  // There is no room in memory for all that is read (admission.h).
+  bool crowded() const { return admission_.crowded(); }
+
   // What a blocking reader needs to fetch a value that read() calls cold.
   ColdRead cold_read(Location where, uint32_t value_size) const;
   // Whether it is to be read through the page cache, and so to stay in memory for a while.

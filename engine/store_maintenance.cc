@@ -63,10 +63,12 @@ void Store::refresh_residency(Shard& shard) {
 void Store::settle_sealed(Shard& shard) {
   std::lock_guard one_at_a_time(settle_run_);
   uint64_t completed = 0;
+  bool room = false;
   std::vector<std::shared_ptr<Segment>> segments;
   {
     std::lock_guard guard(shard);
     completed = shard.completed_;
+    room = !shard.crowded();
     for (const auto& segment : shard.order_) {
       if (!segment->sealed || segment->settled) continue;
       // Its own bytes being synced is not enough: its hint would vouch for transactions whose other
@@ -86,6 +88,10 @@ void Store::settle_sealed(Shard& shard) {
       if (!hint) shard.log(LogLevel::kWarning, hint.error().message);
       has_hint = bool(hint);
     }
+    if (room && mapping.data() != nullptr)
+      mapping.populate(mapping.size());
+    else if (room)
+      segment->populate();
     std::lock_guard guard(shard);
     if (mapping.data() != nullptr) segment->swap_mapping(mapping);
     segment->has_hint = has_hint;

@@ -22,6 +22,7 @@
 #include "server/log.h"
 #include "server/net/network.h"
 #include "server/process.h"
+#include "server/process_memory.h"
 #include "server/process_title.h"
 #include "server/server.h"
 #include "server/store_settings.h"
@@ -191,6 +192,7 @@ int run(const std::vector<std::string_view>& arguments) {
 
 int main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
+  respcask::server::ProcessMemory::keep_some_free();
   respcask::server::prepare_process_title(argc, argv);
   return respcask::server::run({arguments.begin(), arguments.end()});
 }

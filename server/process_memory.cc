@@ -125,6 +125,12 @@ MemoryUsage ProcessMemory::usage() {
   return usage;
 }
 
+void ProcessMemory::keep_some_free() {
+  constexpr int kBytes = 4 << 20;
+  mallopt(M_MMAP_THRESHOLD, kBytes);
+  mallopt(M_TRIM_THRESHOLD, kBytes);
+}
+
 void ProcessMemory::purge() {
   if (mallctl == nullptr) {
     malloc_trim(0);

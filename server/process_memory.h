@@ -44,6 +44,10 @@ class ProcessMemory {
   uint64_t at_start() const { return at_start_; }
   MemoryUsage usage();
 
+  // Has the C library's allocator keep some MiB that are free, for each of its arenas, where it
+  // would give back what is over 128 KiB: large values come again, and fresh pages cost more than
+  // all else that is done with a value. Before other threads start.
+  static void keep_some_free();
   // Gives memory that is free back to the system.
   static void purge();
   // The allocator's own account of itself, for a reader who knows it.

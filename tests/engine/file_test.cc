@@ -181,10 +181,8 @@ TEST_CASE("a mapping tells which pages are cached") {
   CHECK(pages == std::vector<std::uint8_t>{1, 1, 0, 0});
   REQUIRE(mapping.resident(0, 0, pages));
   CHECK(pages.empty());
-  mapping.advise(0, 16 * page, Mapping::Advice::kRandom);
-  mapping.advise(0, 3 * page, Mapping::Advice::kWillNeed);
-  mapping.advise(0, 16 * page, Mapping::Advice::kSequential);
-  mapping.advise(0, 16 * page, Mapping::Advice::kNormal);
+  mapping.populate(0);
+  mapping.populate(3 * page - 1);
   REQUIRE(file->sync_all());
   // Whether pages go is the file system's affair (one in memory keeps them); their bytes stay.
   REQUIRE(file->drop_cache(0, 0));
