@@ -62,7 +62,7 @@ class Mapping {
   std::size_t size() const { return size_; }
 
   // Enters the first `length` bytes, which the file has, into the process's page tables, all at
-  // once: a thirtieth of what it costs where every page is entered when it is first read. What is
+  // once: a fifteenth of what it costs where every page is entered when it is first read. What is
   // not in the page cache is read. For bytes that were written or read a moment ago. A hint only:
   // where it cannot be done reads do it.
   void populate(std::uint64_t length) const;

@@ -57,7 +57,7 @@ bool blocks_valid(std::string_view bytes, uint32_t blocks) {
 }  // namespace
 
 HintWriter::~HintWriter() {
-  if (!unfinished_) return;
+  if (!file_) return;
   file_.reset();
   // One that stays goes with the next start.
   (void)files_.unlink(temporary_path());
@@ -69,7 +69,6 @@ Result<void> HintWriter::open() {
   auto file = files_.create(temporary);
   if (!file) return file.error();
   file_ = std::move(*file);
-  unfinished_ = true;
   at_ = kHeaderSize;
   block_.assign(kBlockHeaderSize, '\0');
   return {};
@@ -111,9 +110,8 @@ Result<void> HintWriter::finish(const HintSummary& summary) {
   if (auto head = file_->write_at(0, encode_header(segment_, complete, blocks_)); !head)
     return head;
   if (auto synced = file_->sync_all(); !synced) return synced;
-  file_.reset();
   auto renamed = files_.rename(temporary_path(), path_);
-  unfinished_ = !renamed;
+  if (renamed) file_.reset();
   return renamed;
 }
 

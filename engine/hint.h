@@ -77,8 +77,7 @@ class HintWriter {
   FileSystem& files_;
   const std::string path_;
   const SegmentHeader segment_;
-  std::unique_ptr<File> file_;
-  bool unfinished_ = false;  // there is a file by the temporary name
+  std::unique_ptr<File> file_;  // while it has the temporary name
   std::string block_;
   WorkingMemory held_;
   uint64_t at_ = 0;
