@@ -49,6 +49,8 @@ class Request {
   void write_wait_error(std::string_view text);
   void queue();
   Outcome run_command();
+  bool checks_are_old() const;
+  Outcome check_again(Scope& scope);
   engine::ShardSet shards_to_lock() const;
   uint64_t reserve_bytes() const;
   Outcome park(Scope& scope);
@@ -363,11 +365,28 @@ uint64_t Request::reserve_bytes() const {
   return bytes;
 }
 
+// Users were changed after the command was checked. Asked under its locks: whoever changed them
+// marked the session before he was told that it is done, so a command that finds no mark here
+// comes before whatever he does next. One that had blocked was checked when it came, as in Redis.
+bool Request::checks_are_old() const {
+  const Access access = session_.access;
+  return access == Access::kGone || (access == Access::kStale && session_.waiter == nullptr);
+}
+
+Outcome Request::check_again(Scope& scope) {
+  scope.release();
+  session_.parked = nullptr;
+  return session_.access == Access::kGone ? Outcome::kClose : process();
+}
+
 Outcome Request::run_command() {
   const bool first_run = session_.parked == nullptr && session_.waiter == nullptr;
   Scope scope(turn_);
   const engine::ShardSet shards = shards_to_lock();
-  if (!shards.empty()) scope.lock(shards);
+  if (!shards.empty()) {
+    scope.lock(shards);
+    if (checks_are_old()) return check_again(scope);
+  }
   if (const auto& keys = turn_.scratch.keys;
       keys.size() > 1 && !is_exec() && LookAhead::pays(server_)) {
     load_keys(server_, keys, (command_->flags & kReadonly) != 0);

@@ -189,6 +189,7 @@ std::shared_ptr<Waiter> next_waiter(Scope& scope, Turn& turn, const OwnedKey& ke
     if (waiter.type != TypeTag{entry->type}.type()) continue;
     std::lock_guard guard(waiter.mutex);
     if (waiter.state == Waiter::State::kWoken) return nullptr;
+    if (waiter.session->access == Access::kGone) continue;  // what it took would be lost
     if (waiter.state == Waiter::State::kWaiting) return at->second;
   }
   return nullptr;

@@ -129,7 +129,7 @@ enum class Access : uint8_t {
   kAll,              // nothing: the user may do everything
   kChecked,          // every command is checked
   kUnauthenticated,  // it has to log in
-  kGone,             // its user is gone, or it is no longer allowed what it listens to
+  kGone,             // it was killed, or its user is gone or may not hear what it listens to
 };
 
 class Session {
@@ -147,7 +147,7 @@ class Session {
   void set_waiter(std::shared_ptr<Waiter> waiter);
 
   // From any thread, under the session registry's lock: users have changed; the session is about to
-  // be disconnected and runs nothing any more.
+  // be disconnected, and changes nothing any more once the shards' locks have been free.
   void mark_stale();
   void mark_gone() { access = Access::kGone; }
   // Everything is allowed, as far as anybody knows.

@@ -89,13 +89,33 @@ TEST_CASE("on every loop a user's commands end with the user") {
     }
     while (writing < 3) std::this_thread::sleep_for(milliseconds(1));
     REQUIRE(admin.call({"ACL", "DELUSER", "u"}) == ":1\r\n");
-    // What was under way has ended when a command on all shards has run.
-    REQUIRE(admin.call({"MULTI"}) == "+OK\r\n");
-    admin.call({"DBSIZE"});
-    REQUIRE(admin.call({"EXEC"}).starts_with("*1"));
     const std::string after = admin.call({"GET", "n"});
     for (std::thread& writer : writers) writer.join();
     CHECK(admin.call({"GET", "n"}) == after);
+  }
+}
+
+TEST_CASE("a blocked client takes nothing when its user is gone") {
+  ServerProcess server({"--io-threads", "3"});
+  server.start();
+  Client admin(server.port());
+  for (int round = 0; round < 50; ++round) {
+    REQUIRE(admin.call({"ACL", "SETUSER", "u", "on", "nopass", "+@all", "~*"}) == "+OK\r\n");
+    std::vector<Client> clients;
+    for (int i = 0; i < 3; ++i) {
+      clients.emplace_back(server.port());
+      REQUIRE(clients.back().call({"AUTH", "u", "any"}) == "+OK\r\n");
+      clients.back().send(request({"BLPOP", "l", "0"}));
+    }
+    while (admin.call({"INFO", "clients"}).find("blocked_clients:3") == std::string::npos) {
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+    admin.send(request({"ACL", "DELUSER", "u"}) + request({"RPUSH", "l", "x"}) +
+               request({"LPOP", "l"}));
+    CHECK(admin.read_reply() == ":1\r\n");
+    CHECK(admin.read_reply() == ":1\r\n");
+    CHECK(admin.read_reply() == "$1\r\nx\r\n");
+    for (Client& client : clients) CHECK(client.read_all().empty());
   }
 }
 
