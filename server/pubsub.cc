@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "server/glob.h"
 #include "server/session.h"
@@ -10,21 +11,26 @@ namespace respcask::server {
 
 // --- Outbox -------------------------------------------------------------------------------------
 
-void Outbox::add(Pubsub& pubsub, ChannelKind kind, std::string_view channel,
-                 std::string_view payload, uint64_t origin) {
+Outbox& Outbox::operator=(Outbox&& other) noexcept {
+  drop();
+  invalidations = std::move(other.invalidations);
+  pubsub_ = other.pubsub_;
+  messages_ = std::move(other.messages_);
+  return *this;
+}
+
+void Outbox::add(Pubsub& pubsub, const Message& message) {
   pubsub_ = &pubsub;
-  messages_.push_back(
-      {kind, static_cast<uint32_t>(channel.size()), bytes_.size(), payload.size(), origin});
-  bytes_.append(channel).append(payload);
+  pubsub.order_.add(messages_, message);
 }
 
 void Outbox::deliver() {
-  if (!messages_.empty()) {
-    pubsub_->deliver(*this);
-    messages_.clear();
-    bytes_.clear();
-  }
+  if (messages_ != nullptr) pubsub_->end_turn(*std::exchange(messages_, nullptr), true);
   invalidations.deliver();
+}
+
+void Outbox::drop() {
+  if (messages_ != nullptr) pubsub_->end_turn(*std::exchange(messages_, nullptr), false);
 }
 
 // --- subscriptions ------------------------------------------------------------------------------
@@ -86,6 +92,7 @@ bool Pubsub::unsubscribe(Session& session, ChannelKind kind, std::string_view ch
   StringSet& own = own_set(*session.subscriptions, kind);
   const auto mine = own.find(channel);
   if (mine == own.end()) return false;
+  deliver_waiting(session, kind, channel);
   if (kind == ChannelKind::kPattern) {
     const auto found = pattern_index_.find(channel);
     const auto pattern = found->second;
@@ -180,38 +187,53 @@ void Pubsub::write_own(const Session& session, ChannelKind kind, std::string_vie
   }
 }
 
-void Pubsub::deliver(const Outbox& outbox) {
+void Pubsub::end_turn(TurnMessages& turn, bool tell) {
+  order_.end(turn, tell);
   std::lock_guard guard(mutex_);
-  for (const Outbox::Message& message : outbox.messages_) {
-    const std::string_view bytes(outbox.bytes_);
-    deliver_one(message.kind, bytes.substr(message.begin, message.channel_size),
-                bytes.substr(message.begin + message.channel_size, message.payload_size),
-                message.origin);
+  while (const auto run = order_.take()) {
+    for (size_t i = run->begin; i < run->end; ++i) deliver((*run->turn)[i]);
   }
 }
 
-void Pubsub::deliver_one(ChannelKind kind, std::string_view channel, std::string_view payload,
-                         uint64_t origin) {
-  const Channels& channels = kind == ChannelKind::kShard ? shard_channels_ : channels_;
-  if (const auto found = channels.find(channel); found != channels.end()) {
+void Pubsub::deliver(const Message& message) {
+  const Channels& channels = message.kind == ChannelKind::kShard ? shard_channels_ : channels_;
+  if (const auto found = channels.find(message.channel); found != channels.end()) {
     Encoded encoded;
     for (Session* session : found->second) {
-      if (session->id == origin) continue;
-      encoded.send(*session,
-                   [&](resp::Writer& out) { write_message(out, kind, channel, payload); });
-    }
-  }
-  if (kind == ChannelKind::kShard) return;
-  for (const Pattern& pattern : patterns_) {
-    if (!glob_match(pattern.glob, channel)) continue;
-    Encoded encoded;
-    for (Session* session : pattern.subscribers) {
-      if (session->id == origin) continue;
+      if (session->id == message.origin) continue;
       encoded.send(*session, [&](resp::Writer& out) {
-        write_pattern_message(out, pattern.glob, channel, payload);
+        write_message(out, message.kind, message.channel, message.payload);
       });
     }
   }
+  if (message.kind == ChannelKind::kShard) return;
+  for (const Pattern& pattern : patterns_) {
+    if (!glob_match(pattern.glob, message.channel)) continue;
+    Encoded encoded;
+    for (Session* session : pattern.subscribers) {
+      if (session->id == message.origin) continue;
+      encoded.send(*session, [&](resp::Writer& out) {
+        write_pattern_message(out, pattern.glob, message.channel, message.payload);
+      });
+    }
+  }
+}
+
+// The session is about to leave the channel, and would miss them.
+void Pubsub::deliver_waiting(Session& session, ChannelKind kind, std::string_view channel) {
+  order_.visit_waiting([&](const Message& message) {
+    if (message.origin == session.id) return;
+    std::string bytes;
+    resp::Writer out(bytes, session.protocol);
+    if (kind == ChannelKind::kPattern) {
+      if (message.kind == ChannelKind::kShard || !glob_match(channel, message.channel)) return;
+      write_pattern_message(out, channel, message.channel, message.payload);
+    } else {
+      if (message.kind != kind || message.channel != channel) return;
+      write_message(out, kind, message.channel, message.payload);
+    }
+    session.link->push(bytes);
+  });
 }
 
 // --- PUBSUB -------------------------------------------------------------------------------------

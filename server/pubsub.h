@@ -1,17 +1,19 @@
 // Pubsub: who listens to which channel, and the way of a message to them.
 //
 // A message is not sent at once: it goes into the Outbox of the publishing thread's turn, and to
-// the subscribers when the turn's writes are in the kernel (turn.h). Delivery holds the mutex of
-// the tables, so all subscribers see the messages of all loops in one order, and nobody who has
-// left a channel gets another message from it. A session that publishes to itself is the exception:
-// its own message stands in its output at once, before the reply, as in Redis 7.0. Subscriptions
-// are changed on their session's loop. All methods may be called from any thread.
+// the subscribers when the turn's writes are in the kernel (turn.h) and the messages that were
+// published before it have left. Delivery holds the mutex of the tables, so all subscribers see the
+// messages of all loops in the order in which they were published (message_order.h), and nobody who
+// has left a channel gets another message from it. A session that publishes to itself is the
+// exception: its own message stands in its output at once, before the reply, as in Redis 7.0.
+// Subscriptions are changed on their session's loop. All methods may be called from any thread.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -21,6 +23,7 @@
 #include <vector>
 
 #include "resp/writer.h"
+#include "server/message_order.h"
 #include "server/string_hash.h"
 #include "server/tracking.h"
 
@@ -39,39 +42,36 @@ struct Subscriptions {
   StringSet shard_channels;
 };
 
-enum class ChannelKind : uint8_t { kChannel, kPattern, kShard };
-
 // What waits for the end of a turn to be told: messages to channels, and what clients with copies
-// of keys are to forget. Moved, never shared; empty after deliver().
+// of keys are to forget. Moved, never shared; empty after deliver(). What one that is destroyed or
+// assigned to still holds is never told, as its turn's writes have failed.
 class Outbox {
  public:
-  bool empty() const { return messages_.empty() && invalidations.empty(); }
-  // `origin`: the id of the session that has had its own copy already; 0: none.
-  void add(Pubsub& pubsub, ChannelKind kind, std::string_view channel, std::string_view payload,
-           uint64_t origin);
-  // Sends everything: the messages in order, then the invalidations.
+  Outbox() = default;
+  ~Outbox() { drop(); }
+  Outbox(Outbox&& other) noexcept = default;
+  Outbox& operator=(Outbox&& other) noexcept;
+
+  bool empty() const { return messages_ == nullptr && invalidations.empty(); }
+  void add(Pubsub& pubsub, const Message& message);
+  // Tells everything: the messages, or lets them follow those of other turns that come first, then
+  // the invalidations.
   void deliver();
 
   Invalidations invalidations;
 
  private:
-  friend class Pubsub;
-  struct Message {
-    ChannelKind kind;  // kChannel or kShard
-    uint32_t channel_size;
-    size_t begin;  // of the channel in bytes_; the payload follows
-    size_t payload_size;
-    uint64_t origin;
-  };
-  Pubsub* pubsub_ = nullptr;
-  std::string bytes_;
-  std::vector<Message> messages_;
+  void drop();
+
+  Pubsub* pubsub_ = nullptr;                // null only while there are no messages
+  std::shared_ptr<TurnMessages> messages_;  // null: none
 };
 
 class Pubsub {
  public:
   // True if the session was not subscribed before.
   bool subscribe(Session& session, ChannelKind kind, std::string_view channel);
+  // What was published before and waits for other messages reaches the session before it is gone.
   bool unsubscribe(Session& session, ChannelKind kind, std::string_view channel);
   void unsubscribe_all(Session& session);
 
@@ -105,11 +105,13 @@ class Pubsub {
     Subscribers subscribers;
   };
 
-  void deliver(const Outbox& outbox);
-  void deliver_one(ChannelKind kind, std::string_view channel, std::string_view payload,
-                   uint64_t origin);
+  // A turn has ended; its messages are told or not. Sends all that nothing is in front of any more.
+  void end_turn(TurnMessages& turn, bool tell);
+  void deliver(const Message& message);
+  void deliver_waiting(Session& session, ChannelKind kind, std::string_view channel);
 
   mutable std::mutex mutex_;
+  MessageOrder order_;
   Channels channels_;
   Channels shard_channels_;
   std::list<Pattern> patterns_;  // in the order in which they first came

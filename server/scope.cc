@@ -238,7 +238,7 @@ size_t Scope::publish(ChannelKind kind, std::string_view channel, std::string_vi
     origin = self->id;
     Pubsub::write_own(*self, kind, channel, payload, *reply);
   }
-  turn_.outbox.add(pubsub, kind, channel, payload, origin);
+  turn_.outbox.add(pubsub, {kind, channel, payload, origin});
   return receivers;
 }
 

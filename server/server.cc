@@ -336,7 +336,7 @@ void Server::maintain() {
         if (slice % 16 == 0) commit(turn);
         turn.lap();
       }
-      if (!turn.written.empty()) commit(turn);
+      if (!turn.written.empty() || !turn.outbox.empty()) commit(turn);
       turn.touched.clear();
     }
     lock.lock();

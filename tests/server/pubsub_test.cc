@@ -1,8 +1,12 @@
 #include "server/pubsub.h"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
+#include <initializer_list>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "tests/server/probe_commands.h"
 
@@ -108,6 +112,80 @@ TEST_CASE("pubsub: nothing is delivered before the turn's writes are committed")
   CHECK(listener.pushed().empty());
   h.server->commit(writer.turn);
   CHECK(listener.pushed() == "*3\r\n$7\r\nmessage\r\n$16\r\n__keyspace@0__:k\r\n$3\r\nset\r\n");
+}
+
+// Turns of several loops, each ended when the test says so.
+class OpenTurns {
+ public:
+  explicit OpenTurns(ProbeHarness& h) : h_(h), clients_{Client(h), Client(h), Client(h)} {}
+
+  Client& client(size_t i) { return clients_[i]; }
+  void run(size_t i, std::initializer_list<std::string_view> args) {
+    Client& client = clients_[i];
+    client.turn.begin();
+    std::string out;
+    resp::Writer reply(out);
+    REQUIRE(dispatch(*client.session, client.turn, std::vector(args), reply) == Outcome::kDone);
+  }
+  void commit(size_t i) { h_.server->commit(clients_[i].turn); }
+  // As when its writes have failed.
+  void drop(size_t i) { clients_[i].turn.take_outbox(); }
+
+ private:
+  ProbeHarness& h_;
+  Client clients_[3];
+};
+
+std::string message(std::string_view payload) {
+  return fmt::format("*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n${}\r\n{}\r\n", payload.size(), payload);
+}
+
+TEST_CASE("pubsub: messages of all loops come in the order in which they were published") {
+  ProbeHarness h;
+  Client listener(h);
+  listener.run("subscribe c");
+  OpenTurns turns(h);
+  turns.run(0, {"publish", "c", "1"});
+  turns.run(1, {"publish", "c", "2"});
+  turns.run(0, {"publish", "c", "3"});
+  turns.run(2, {"publish", "c", "4"});
+  turns.commit(2);
+  turns.commit(1);
+  CHECK(listener.pushed().empty());
+  turns.commit(0);
+  CHECK(listener.pushed() == message("1") + message("2") + message("3") + message("4"));
+}
+
+TEST_CASE("pubsub: a message that is never told keeps back no others") {
+  ProbeHarness h;
+  Client listener(h);
+  listener.run("subscribe c");
+  OpenTurns turns(h);
+  turns.run(0, {"publish", "c", "1"});
+  turns.run(1, {"publish", "c", "2"});
+  turns.run(0, {"publish", "c", "3"});
+  turns.commit(1);
+  CHECK(listener.pushed().empty());
+  turns.drop(0);
+  CHECK(listener.pushed() == message("2"));
+}
+
+TEST_CASE("pubsub: who leaves a channel has what was told and waits for others") {
+  ProbeHarness h;
+  Client listener(h);
+  listener.run("subscribe c");
+  listener.run("psubscribe c*");
+  OpenTurns turns(h);
+  turns.run(0, {"publish", "c", "1"});
+  turns.run(1, {"publish", "c", "2"});
+  turns.commit(1);
+  CHECK(listener.run("unsubscribe c") ==
+        message("2") + "*3\r\n$11\r\nunsubscribe\r\n$1\r\nc\r\n:1\r\n");
+  CHECK(listener.run("punsubscribe c*") ==
+        "*4\r\n$8\r\npmessage\r\n$2\r\nc*\r\n$1\r\nc\r\n$1\r\n2\r\n"
+        "*3\r\n$12\r\npunsubscribe\r\n$2\r\nc*\r\n:0\r\n");
+  turns.commit(0);
+  CHECK(listener.pushed().empty());
 }
 
 TEST_CASE("pubsub: keyspace events are sent as notify-keyspace-events says") {

@@ -1,0 +1,68 @@
+// What clients of one loop see of what those of others do: as if there were one loop.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/e2e/client.h"
+#include "tests/e2e/server_process.h"
+
+namespace respcask::e2e {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Clients that send the same command until they are destroyed, each a thread.
+class Repeaters {
+ public:
+  explicit Repeaters(int port) : port_(port) {}
+  ~Repeaters() {
+    stop_ = true;
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  void add(const std::string& command) {
+    threads_.emplace_back([this, command] {
+      Client client(port_);
+      while (!stop_ && client.send(command) && !client.read_reply().empty()) ++done_;
+    });
+  }
+  uint64_t done() const { return done_; }
+
+ private:
+  const int port_;
+  std::atomic<bool> stop_{false};
+  std::atomic<uint64_t> done_{0};
+  std::vector<std::thread> threads_;
+};
+
+TEST_CASE("a key's events come in the order of its changes, whichever loops made them") {
+  ServerProcess server({"--io-threads", "3", "--notify-keyspace-events", "KA"});
+  server.start();
+  Client listener(server.port());
+  REQUIRE(listener.call({"SUBSCRIBE", "__keyspace@0__:list"}).starts_with("*3"));
+  int length = 0;
+  int lowest = 0;
+  {
+    Repeaters repeaters(server.port());
+    for (int i = 0; i < 3; ++i) {
+      repeaters.add(request({"LPUSH", "list", "x"}));
+      repeaters.add(request({"LPOP", "list"}));
+    }
+    for (int events = 0; events < 30'000; ++events) {
+      const std::string event = listener.read_reply();
+      if (event.ends_with("\r\nlpush\r\n")) ++length;
+      if (event.ends_with("\r\nlpop\r\n")) --length;
+      lowest = std::min(lowest, length);
+    }
+  }
+  CHECK(lowest == 0);
+}
+
+}  // namespace
+}  // namespace respcask::e2e
