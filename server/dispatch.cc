@@ -77,6 +77,7 @@ class Request {
   resp::Writer& reply_;
   size_t reply_begin_;
   const TableEntry* command_ = nullptr;
+  bool pause_is_over_ = false;
 };
 
 // --- refusing -----------------------------------------------------------------------------------
@@ -259,7 +260,10 @@ Outcome Request::process() {
   if (!memory_suffices() || !allowed_in_pubsub()) {
     return done();
   }
-  if (must_wait_for_pause() && postpone()) return Outcome::kBlocked;
+  if (must_wait_for_pause()) {
+    if (postpone()) return Outcome::kBlocked;
+    pause_is_over_ = true;
+  }
   if (in_multi() && (command_->flags & kMultiNow) == 0) {
     queue();
     return done();
@@ -365,12 +369,15 @@ uint64_t Request::reserve_bytes() const {
   return bytes;
 }
 
-// Users were changed after the command was checked. Asked under its locks: whoever changed them
-// marked the session before he was told that it is done, so a command that finds no mark here
-// comes before whatever he does next. One that had blocked was checked when it came, as in Redis.
+// Users were changed after the command was checked, or clients were paused. Asked under its locks:
+// whoever did it has made his mark before he is told that it is done, so a command that finds none
+// here comes before whatever he does next. One that had blocked was checked when it came, as in
+// Redis.
 bool Request::checks_are_old() const {
   const Access access = session_.access;
-  return access == Access::kGone || (access == Access::kStale && session_.waiter == nullptr);
+  if (access == Access::kGone) return true;
+  if (session_.waiter != nullptr) return false;
+  return access == Access::kStale || (!pause_is_over_ && must_wait_for_pause());
 }
 
 Outcome Request::check_again(Scope& scope) {

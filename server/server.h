@@ -111,7 +111,7 @@ class Server {
   void pause(PauseKind kind, int64_t until_ms);
   void unpause();
   PauseKind paused(int64_t now_ms) const {
-    const PauseKind kind = pause_kind_.load(std::memory_order_relaxed);
+    const PauseKind kind = pause_kind_.load(std::memory_order_acquire);
     if (kind == PauseKind::kNone) return kind;
     return now_ms < pause_until_ms_.load(std::memory_order_relaxed) ? kind : PauseKind::kNone;
   }

@@ -64,5 +64,22 @@ TEST_CASE("a key's events come in the order of its changes, whichever loops made
   CHECK(lowest == 0);
 }
 
+TEST_CASE("nothing is written once CLIENT PAUSE is answered") {
+  ServerProcess server({"--io-threads", "3"});
+  server.start();
+  Client admin(server.port());
+  Repeaters repeaters(server.port());
+  for (int i = 0; i < 5; ++i) repeaters.add(request({"INCR", "n"}));
+  for (int round = 0; round < 200; ++round) {
+    const uint64_t before = repeaters.done();
+    while (repeaters.done() < before + 10) std::this_thread::sleep_for(milliseconds(1));
+    REQUIRE(admin.call({"CLIENT", "PAUSE", "60000", "WRITE"}) == "+OK\r\n");
+    const std::string after = admin.call({"GET", "n"});
+    std::this_thread::sleep_for(milliseconds(5));
+    CHECK(admin.call({"GET", "n"}) == after);
+    REQUIRE(admin.call({"CLIENT", "UNPAUSE"}) == "+OK\r\n");
+  }
+}
+
 }  // namespace
 }  // namespace respcask::e2e
