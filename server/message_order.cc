@@ -8,21 +8,31 @@ Message TurnMessages::operator[](size_t index) const {
   const Placed& at = messages_[index];
   const std::string_view bytes(bytes_);
   return {at.kind, bytes.substr(at.begin, at.channel_size),
-          bytes.substr(at.begin + at.channel_size, at.payload_size), at.origin};
+          bytes.substr(at.begin + at.channel_size, at.payload_size), at.origin, at.number};
 }
 
 void MessageOrder::add(std::shared_ptr<TurnMessages>& turn, const Message& message) {
   if (turn == nullptr) turn = std::make_shared<TurnMessages>();
   const size_t index = turn->messages_.size();
-  turn->messages_.push_back({message.kind, static_cast<uint32_t>(message.channel.size()),
-                             turn->bytes_.size(), message.payload.size(), message.origin});
-  turn->bytes_.append(message.channel).append(message.payload);
-  std::lock_guard guard(mutex_);
-  if (!line_.empty() && line_.back().turn == turn) {
-    line_.back().end = index + 1;
-  } else {
-    line_.push_back({turn, index, index + 1});
+  uint64_t number = 0;
+  {
+    std::lock_guard guard(mutex_);
+    number = ++last_number_;
+    if (!line_.empty() && line_.back().turn == turn) {
+      line_.back().end = index + 1;
+    } else {
+      line_.push_back({turn, index, index + 1});
+    }
   }
+  // Nobody else looks at it before the turn has ended.
+  turn->messages_.push_back({message.kind, static_cast<uint32_t>(message.channel.size()),
+                             turn->bytes_.size(), message.payload.size(), message.origin, number});
+  turn->bytes_.append(message.channel).append(message.payload);
+}
+
+uint64_t MessageOrder::last_number() {
+  std::lock_guard guard(mutex_);
+  return last_number_;
 }
 
 void MessageOrder::end(TurnMessages& turn, bool tell) {

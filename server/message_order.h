@@ -30,7 +30,8 @@ struct Message {
   ChannelKind kind;  // kChannel or kShard
   std::string_view channel;
   std::string_view payload;
-  uint64_t origin;  // the id of the session that has had its own copy already; 0: none
+  uint64_t origin;      // the id of the session that has had its own copy already; 0: none
+  uint64_t number = 0;  // rising in the order of all; given by MessageOrder
 };
 
 // The messages of one turn.
@@ -48,6 +49,7 @@ class TurnMessages {
     size_t begin;  // of the channel in bytes_; the payload follows
     size_t payload_size;
     uint64_t origin;
+    uint64_t number;
   };
   std::string bytes_;
   std::vector<Placed> messages_;
@@ -66,6 +68,9 @@ class MessageOrder {
   // Gives the message the last place. A null `turn` is made; the message's views are copied.
   void add(std::shared_ptr<TurnMessages>& turn, const Message& message);
 
+  // Of the last message that was added; 0: there was none.
+  uint64_t last_number();
+
   // The turn has ended: its messages may leave, or are not to leave at all. No more are added.
   // take() has something to do then, perhaps.
   void end(TurnMessages& turn, bool tell);
@@ -79,6 +84,7 @@ class MessageOrder {
 
  private:
   std::mutex mutex_;
+  uint64_t last_number_ = 0;
   std::deque<MessageRun> line_;  // each as long as nobody else's messages came in between
 };
 

@@ -76,13 +76,13 @@ bool Pubsub::subscribe(Session& session, ChannelKind kind, std::string_view chan
       found = pattern_index_.emplace(patterns_.back().glob, std::prev(patterns_.end())).first;
       pattern_count_.store(patterns_.size(), std::memory_order_relaxed);
     }
-    found->second->subscribers.push_back(&session);
+    found->second->subscribers.push_back({&session, order_.last_number()});
     return true;
   }
   Channels& channels = kind == ChannelKind::kShard ? shard_channels_ : channels_;
   auto found = channels.find(channel);
   if (found == channels.end()) found = channels.emplace(channel, Subscribers{}).first;
-  found->second.push_back(&session);
+  found->second.push_back({&session, order_.last_number()});
   return true;
 }
 
@@ -145,23 +145,6 @@ void write_pattern_message(resp::Writer& out, std::string_view pattern, std::str
   out.bulk(payload);
 }
 
-// One message in both protocols, each written when the first subscriber needs it.
-class Encoded {
- public:
-  template <class Write>
-  void send(Session& session, Write write) {
-    std::string& bytes = bytes_[session.protocol == 3];
-    if (bytes.empty()) {
-      resp::Writer out(bytes, session.protocol);
-      write(out);
-    }
-    session.link->push(bytes);
-  }
-
- private:
-  std::string bytes_[2];
-};
-
 }  // namespace
 
 size_t Pubsub::receivers(ChannelKind kind, std::string_view channel) const {
@@ -195,27 +178,35 @@ void Pubsub::end_turn(TurnMessages& turn, bool tell) {
   }
 }
 
-void Pubsub::deliver(const Message& message) {
+// To those who were there when it was published. It is written once in each protocol, when the
+// first subscriber needs it.
+template <class Write>
+void Pubsub::send(const Message& message, const Subscribers& subscribers, Write write) {
+  std::string encoded[2];
+  for (const auto& [session, since] : subscribers) {
+    if (session->id == message.origin || message.number <= since) continue;
+    std::string& bytes = encoded[session->protocol == 3];
+    if (bytes.empty()) {
+      resp::Writer out(bytes, session->protocol);
+      write(out);
+    }
+    session->link->push(bytes);
+  }
+}
+
+void Pubsub::deliver(const Message& message) const {
   const Channels& channels = message.kind == ChannelKind::kShard ? shard_channels_ : channels_;
   if (const auto found = channels.find(message.channel); found != channels.end()) {
-    Encoded encoded;
-    for (Session* session : found->second) {
-      if (session->id == message.origin) continue;
-      encoded.send(*session, [&](resp::Writer& out) {
-        write_message(out, message.kind, message.channel, message.payload);
-      });
-    }
+    send(message, found->second, [&](resp::Writer& out) {
+      write_message(out, message.kind, message.channel, message.payload);
+    });
   }
   if (message.kind == ChannelKind::kShard) return;
   for (const Pattern& pattern : patterns_) {
     if (!glob_match(pattern.glob, message.channel)) continue;
-    Encoded encoded;
-    for (Session* session : pattern.subscribers) {
-      if (session->id == message.origin) continue;
-      encoded.send(*session, [&](resp::Writer& out) {
-        write_pattern_message(out, pattern.glob, message.channel, message.payload);
-      });
-    }
+    send(message, pattern.subscribers, [&](resp::Writer& out) {
+      write_pattern_message(out, pattern.glob, message.channel, message.payload);
+    });
   }
 }
 
@@ -260,13 +251,13 @@ void Pubsub::visit(
     const std::function<void(Session&, ChannelKind, std::string_view channel)>& visit) const {
   std::lock_guard guard(mutex_);
   for (const auto& [name, subscribers] : channels_) {
-    for (Session* session : subscribers) visit(*session, ChannelKind::kChannel, name);
+    for (const auto& [session, since] : subscribers) visit(*session, ChannelKind::kChannel, name);
   }
   for (const auto& [name, subscribers] : shard_channels_) {
-    for (Session* session : subscribers) visit(*session, ChannelKind::kShard, name);
+    for (const auto& [session, since] : subscribers) visit(*session, ChannelKind::kShard, name);
   }
   for (const Pattern& pattern : patterns_) {
-    for (Session* session : pattern.subscribers) {
+    for (const auto& [session, since] : pattern.subscribers) {
       visit(*session, ChannelKind::kPattern, pattern.glob);
     }
   }

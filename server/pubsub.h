@@ -3,9 +3,9 @@
 // A message is not sent at once: it goes into the Outbox of the publishing thread's turn, and to
 // the subscribers when the turn's writes are in the kernel (turn.h) and the messages that were
 // published before it have left. Delivery holds the mutex of the tables, so all subscribers see the
-// messages of all loops in the order in which they were published (message_order.h), and nobody who
-// has left a channel gets another message from it. A session that publishes to itself is the
-// exception: its own message stands in its output at once, before the reply, as in Redis 7.0.
+// messages of all loops in the order in which they were published (message_order.h), none from
+// before he came to the channel and none once he has left it. A session that publishes to itself is
+// the exception: its own message stands in its output at once, before the reply, as in Redis 7.0.
 // Subscriptions are changed on their session's loop. All methods may be called from any thread.
 #pragma once
 
@@ -98,7 +98,12 @@ class Pubsub {
 
  private:
   friend class Outbox;
-  using Subscribers = std::vector<Session*>;
+  struct Subscriber {
+    Session* session;
+    uint64_t since;  // messages up to that number were published before it came
+    bool operator==(const Session* other) const { return session == other; }
+  };
+  using Subscribers = std::vector<Subscriber>;
   using Channels = std::unordered_map<std::string, Subscribers, StringHash, std::equal_to<>>;
   struct Pattern {
     std::string glob;
@@ -107,7 +112,9 @@ class Pubsub {
 
   // A turn has ended; its messages are told or not. Sends all that nothing is in front of any more.
   void end_turn(TurnMessages& turn, bool tell);
-  void deliver(const Message& message);
+  void deliver(const Message& message) const;
+  template <class Write>
+  static void send(const Message& message, const Subscribers& subscribers, Write write);
   void deliver_waiting(Session& session, ChannelKind kind, std::string_view channel);
 
   mutable std::mutex mutex_;

@@ -310,7 +310,8 @@ void Generator::spoil() {
       }
       break;
     default:
-      generate("word", *this);
+      // A pattern would list what each server has.
+      if (name != "config") generate("word", *this);
       break;
   }
 }

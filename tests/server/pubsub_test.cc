@@ -170,6 +170,24 @@ TEST_CASE("pubsub: a message that is never told keeps back no others") {
   CHECK(listener.pushed() == message("2"));
 }
 
+TEST_CASE("pubsub: who comes to a channel has nothing that was published before") {
+  ProbeHarness h;
+  Client early(h), late(h);
+  early.run("subscribe c");
+  OpenTurns turns(h);
+  turns.run(0, {"publish", "c", "1"});
+  turns.run(1, {"publish", "c", "2"});
+  turns.commit(1);
+  late.run("subscribe c");
+  late.run("psubscribe c*");
+  turns.run(1, {"publish", "c", "3"});
+  turns.commit(1);
+  turns.commit(0);
+  CHECK(early.pushed() == message("1") + message("2") + message("3"));
+  CHECK(late.pushed() ==
+        message("3") + "*4\r\n$8\r\npmessage\r\n$2\r\nc*\r\n$1\r\nc\r\n$1\r\n3\r\n");
+}
+
 TEST_CASE("pubsub: who leaves a channel has what was told and waits for others") {
   ProbeHarness h;
   Client listener(h);
