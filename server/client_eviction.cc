@@ -20,14 +20,15 @@ bool evict_clients(Server& server, WorkerStats& stats, uint64_t limit, const Ses
   server.with_sessions([&](const std::map<uint64_t, Session*>& sessions) {
     uint64_t total = 0;
     for (const auto& [id, session] : sessions) {
-      if (!session->evicted) total += client_memory(*session);
+      if (session->access != Access::kGone) total += client_memory(*session);
     }
     server.client_memory.looked(true);
     if (total <= limit) return;
     std::vector<std::pair<size_t, Session*>> by_size;
     for (const auto& [id, session] : sessions) {
-      if (!session->no_evict && !session->evicted)
+      if (!session->no_evict && session->access != Access::kGone) {
         by_size.emplace_back(client_memory(*session), session);
+      }
     }
     std::sort(by_size.begin(), by_size.end(),
               [](const auto& a, const auto& b) { return a.first > b.first; });
@@ -37,7 +38,7 @@ bool evict_clients(Server& server, WorkerStats& stats, uint64_t limit, const Ses
       total -= std::min<uint64_t>(total, bytes);
       log_notice("Evicting client: {}", client_info(*session, now_ms));
       stats.evicted_clients.add();
-      session->evicted = true;
+      session->mark_gone();
       if (session == self) {
         self_too = true;
       } else {

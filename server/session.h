@@ -129,7 +129,7 @@ enum class Access : uint8_t {
   kAll,              // nothing: the user may do everything
   kChecked,          // every command is checked
   kUnauthenticated,  // it has to log in
-  kGone,             // it was killed, or its user is gone or may not hear what it listens to
+  kGone,             // it was killed or evicted, or its user is gone or has lost a channel
 };
 
 class Session {
@@ -169,7 +169,6 @@ class Session {
   Shown<bool> close_after_reply;
   Shown<bool> monitor;
   Shown<bool> no_evict;
-  Shown<bool> evicted;            // for maxmemory-clients: its connection is about to close
   Shown<bool> blocked_shown;      // waits in a blocking command
   Shown<uint32_t> channel_count;  // subscriptions, for CLIENT LIST
   Shown<uint32_t> pattern_count;

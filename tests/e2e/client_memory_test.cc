@@ -174,6 +174,25 @@ TEST_CASE("clients go for their replies before keys do, within one turn too") {
   CHECK(control.call({"DBSIZE"}) == ":50\r\n");
 }
 
+TEST_CASE("a blocked client that is evicted takes nothing any more") {
+  ServerProcess server({"--io-threads", "3"});
+  server.start();
+  Client control(server.port());
+  REQUIRE(control.call({"CLIENT", "NO-EVICT", "ON"}) == "+OK\r\n");
+  for (int i = 0; i < 3; ++i) {  // on each loop
+    Client blocked = named(server, "blocked");
+    blocked.send(request({"BLPOP", std::string(2'000'000, 'x'), "list", "0"}));
+    REQUIRE(comes_to(control, "blocked", "argv-mem", 2'000'010));
+    control.send(request({"CONFIG", "SET", "maxmemory-clients", "1mb"}) +
+                 request({"RPUSH", "list", "x"}) + request({"LPOP", "list"}));
+    CHECK(control.read_reply() == "+OK\r\n");
+    CHECK(control.read_reply() == ":1\r\n");
+    CHECK(control.read_reply() == "$1\r\nx\r\n");
+    CHECK(blocked.ends());
+    REQUIRE(control.call({"CONFIG", "SET", "maxmemory-clients", "0"}) == "+OK\r\n");
+  }
+}
+
 TEST_CASE("a client that is never evicted may hold more unread replies than others") {
   ServerProcess server;
   server.start();
