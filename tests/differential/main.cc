@@ -130,8 +130,13 @@ int run(const Settings& settings) {
   std::printf("seed %llu: %zu episodes, %zu rows of the table\n",
               static_cast<unsigned long long>(settings.seed), episodes, rows.size());
   std::fflush(stdout);
+  constexpr size_t kEpisodesBetweenWords = 100;
   size_t mismatches = 0;
   for (size_t i = 0; i < episodes; ++i) {
+    if (i != 0 && i % kEpisodesBetweenWords == 0) {
+      std::printf("%zu episodes, %zu mismatches\n", i, mismatches);
+      std::fflush(stdout);
+    }
     const uint64_t seed = settings.seed + i;
     Generator generator(rows, names, seed);
     const std::vector<Step> steps =
