@@ -51,6 +51,7 @@ class Request {
   Outcome run_command();
   bool checks_are_old() const;
   Outcome check_again(Scope& scope);
+  Outcome finish_run(Scope& scope);
   engine::ShardSet shards_to_lock() const;
   uint64_t reserve_bytes() const;
   Outcome park(Scope& scope);
@@ -387,7 +388,6 @@ Outcome Request::check_again(Scope& scope) {
 }
 
 Outcome Request::run_command() {
-  const bool first_run = session_.parked == nullptr && session_.waiter == nullptr;
   Scope scope(turn_);
   const engine::ShardSet shards = shards_to_lock();
   if (!shards.empty()) {
@@ -409,9 +409,9 @@ Outcome Request::run_command() {
     const std::string_view refusal = scope.reserve(bytes, growth_of(flags()));
     if (!refusal.empty()) {
       reject(refusal);
-      scope.release();
       session_.parked = nullptr;
-      return done();
+      scope.fetched = nullptr;
+      return finish_run(scope);
     }
   }
   const Ran ran = execute(scope, turn_, session_, *command_, args_, reply_);
@@ -419,7 +419,12 @@ Outcome Request::run_command() {
   session_.parked = nullptr;
   scope.fetched = nullptr;
   if (ran == Ran::kBlocked) return block(scope);
-  if (!first_run) served_after_waking(scope);
+  return finish_run(scope);
+}
+
+// The command has been answered.
+Outcome Request::finish_run(Scope& scope) {
+  if (session_.waiter != nullptr) served_after_waking(scope);
   scope.end_command();
   scope.finish();
   if (scope.has_ready()) serve_ready(scope, turn_);
@@ -490,7 +495,6 @@ Outcome Request::block(Scope& scope) {
 // waited behind it have their turn.
 void Request::served_after_waking(Scope& scope) {
   const std::shared_ptr<Waiter> waiter = session_.waiter;
-  if (waiter == nullptr) return;
   session_.set_waiter(nullptr);
   leave_lines(scope, *waiter);
   server_.count_blocked(-1);

@@ -107,14 +107,14 @@ void Server::remove_session(Session& session) {
     session_count_.store(sessions_.size(), std::memory_order_relaxed);
   }
   if (const std::shared_ptr<Waiter> waiter = session.waiter) {
-    bool served = false;
+    Waiter::State was;
     {
       // Whoever runs its command right now holds this.
       std::lock_guard guard(waiter->mutex);
-      served = waiter->state == Waiter::State::kServed;
-      waiter->state = Waiter::State::kGone;
+      was = std::exchange(waiter->state, Waiter::State::kGone);
     }
-    if (!served) leave_lines(*waiter);
+    if (was != Waiter::State::kServed) leave_lines(*waiter);
+    if (was == Waiter::State::kWoken) wake_next(*waiter);
   }
   unwatch(session);
   pubsub.unsubscribe_all(session);
@@ -154,6 +154,24 @@ void Server::leave_lines(Waiter& waiter) {
     if (line->second.empty()) keyed.lines.erase(line);
   }
   count_blocked(-1);
+}
+
+// Who was to take what the keys hold has gone without it.
+void Server::wake_next(const Waiter& gone) {
+  for (const OwnedKey& key : gone.keys) {
+    std::lock_guard guard(store.shard(key.shard));
+    const KeyTables& keyed = tables(key.shard);
+    const auto line = keyed.lines.find(key);
+    if (line == keyed.lines.end()) continue;
+    for (const auto& [order, waiter] : line->second) {
+      std::lock_guard waiter_guard(waiter->mutex);
+      if (waiter->state == Waiter::State::kWoken) break;
+      if (waiter->state != Waiter::State::kWaiting) continue;
+      waiter->state = Waiter::State::kWoken;
+      waiter->link->resume();
+      break;
+    }
+  }
 }
 
 const TableEntry* Server::unblock(uint64_t id, bool with_error) {

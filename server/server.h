@@ -160,6 +160,7 @@ class Server {
   uint64_t take_session_id();
   void add_session(Session& session);
   void remove_session(Session& session);
+  void wake_next(const Waiter& gone);
   void maintain();
   void keep_bounds(Turn& turn);
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -145,6 +146,46 @@ TEST_CASE("disk: a command that waits for values counts its look-ups once") {
   CHECK(h.server->stats.sum().keyspace_misses == 1);
   CHECK(subscriber.pushed() ==
         "*3\r\n$7\r\nmessage\r\n$22\r\n__keyevent@0__:keymiss\r\n$4\r\nnone\r\n");
+}
+
+TEST_CASE(
+    "disk: a blocked client whose own loop finds the disk broken is told, and waits no more") {
+  FaultyFileSystem disk;
+  ProbeHarness h({}, &disk);
+  h.run("probepush target old");
+  make_cold(h, disk, "target");  // so the mover's loop has to fetch it
+  Client mover(h), popper(h);
+  mover.run("probemove q target 0");
+  popper.run("probepop q 0");
+  h.run("probepush q a");
+  REQUIRE(popper.resumed().empty());
+  disk.inject(
+      {.fault = engine::Fault::kIo, .times = engine::kForever, .call = engine::Call::kWrite});
+  h.run("probeset {q}k w");
+  CHECK(mover.resumed() == kBroken);
+  CHECK(popper.resumed() == kBroken);
+  CHECK(h.server->blocked_clients() == 0);
+  CHECK(mover.run("probeget nothing") == "$-1\r\n");
+  disk.clear_faults();
+}
+
+TEST_CASE("disk: a blocked client that its own loop was to serve leaves its place when it goes") {
+  FaultyFileSystem disk;
+  ProbeHarness h({}, &disk);
+  h.run("probepush target old");
+  make_cold(h, disk, "target");
+  auto mover = std::make_unique<Client>(h);
+  Client other_key(h), popper(h);
+  mover->run("probemove q target 0");
+  other_key.run("probepop r 0");
+  popper.run("probepop q 0");
+  h.run("probepush q a");
+  REQUIRE(popper.resumed().empty());
+  REQUIRE(h.server->blocked_clients() == 3);
+  mover.reset();
+  CHECK(popper.resumed() == "*2\r\n$1\r\nq\r\n$1\r\na\r\n");
+  CHECK(other_key.resumed().empty());
+  CHECK(h.server->blocked_clients() == 1);
 }
 
 // Sees what goes to the readers.
