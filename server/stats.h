@@ -88,7 +88,7 @@ struct WorkerStats {
   Counter rejected_connections;
   Counter reads;  // system calls on sockets, by net/
   Counter writes;
-  Counter kept_bytes;  // of memory, now, that a loop has at hand to write replies into
+  Counter kept_bytes;  // of memory, now, that a loop has at hand for requests and replies
   std::vector<CommandCounters> per_command;  // by TableEntry::index
 };
 

@@ -31,11 +31,19 @@ char* BlockPool::take() {
   if (free_.empty()) return allocate(kBlockBytes);
   char* const block = free_.back();
   free_.pop_back();
+  idle_ = std::min(idle_, free_.size());
   return block;
 }
 
+void BlockPool::drop_idle() {
+  const size_t dropped = std::min(idle_, free_.size() - std::min(free_.size(), kKept));
+  for (size_t i = 0; i < dropped; ++i) std::free(free_[i]);
+  free_.erase(free_.begin(), free_.begin() + static_cast<ptrdiff_t>(dropped));
+  idle_ = free_.size();
+}
+
 void BlockPool::give(char* block) {
-  if (free_.size() < kKept) {
+  if (free_.size() < kMost) {
     free_.push_back(block);
   } else {
     std::free(block);

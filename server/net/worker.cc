@@ -212,6 +212,7 @@ void Worker::finish_round() {
   dirty_.clear();
   // What was not given back belongs to a client from now on.
   turn_->stats.kept_bytes.sub(std::exchange(taken_bytes_, 0));
+  count_blocks();
   ++turn_number_;
   const bool holds = !held_.empty() || !held_outboxes_.empty();
   if (holds) {
@@ -385,6 +386,8 @@ void Worker::mark_held(Connection& connection) {
 void Worker::on_tick() {
   enter();
   drop_idle_strings();
+  blocks_.drop_idle();
+  count_blocks();
   const auto now_ms = static_cast<int64_t>(uv_now(&loop_));
   size_t count = connections_.size() / kTicksForAll + 1;
   for (count = std::min(count, connections_.size()); count > 0; --count) {
@@ -409,7 +412,8 @@ std::string Worker::take_string() {
 void Worker::give_string(std::string text) {
   const size_t most = config().maxmemory == 0 ? kKeptStringBytes : kKeptBoundedBytes;
   if (text.capacity() < 64 || text.capacity() > most) return;
-  if (turn_->stats.kept_bytes.get() + text.capacity() > kKeptBytes) return;
+  const size_t strings = turn_->stats.kept_bytes.get() - counted_block_bytes_;
+  if (strings + text.capacity() > kKeptBytes) return;
   turn_->stats.kept_bytes.add(text.capacity());
   strings_.push_back(std::move(text));
 }
@@ -418,6 +422,13 @@ void Worker::drop_idle_strings() {
   for (size_t i = 0; i < idle_strings_; ++i) turn_->stats.kept_bytes.sub(strings_[i].capacity());
   strings_.erase(strings_.begin(), strings_.begin() + static_cast<ptrdiff_t>(idle_strings_));
   idle_strings_ = strings_.size();
+}
+
+void Worker::count_blocks() {
+  const size_t bytes = blocks_.spare_bytes();
+  if (bytes == counted_block_bytes_) return;
+  turn_->stats.kept_bytes.add(bytes);
+  turn_->stats.kept_bytes.sub(std::exchange(counted_block_bytes_, bytes));
 }
 
 void Worker::close_everything() {

@@ -137,6 +137,8 @@ class Worker {
   void release_held();
   void on_tick();
   void drop_idle_strings();
+  // In kept_bytes.
+  void count_blocks();
   void close_everything();
 
   Network& network_;
@@ -165,6 +167,7 @@ class Worker {
 
   BlockPool blocks_;
   size_t taken_bytes_ = 0;            // of strings taken in this turn
+  size_t counted_block_bytes_ = 0;    // of blocks_, as they stand in kept_bytes
   std::vector<std::string> strings_;  // the last one given is the next one taken
   size_t idle_strings_ = 0;           // at the front, that were not taken since the last tick
   std::vector<Connection*> fresh_;

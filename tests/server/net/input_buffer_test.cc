@@ -5,6 +5,7 @@
 #include <cstring>
 #include <random>
 #include <string>
+#include <vector>
 
 namespace respcask::server {
 namespace {
@@ -18,6 +19,31 @@ void feed(InputBuffer& buffer, std::string_view bytes, size_t wanted = 0) {
     buffer.add(taken);
     bytes.remove_prefix(taken);
   }
+}
+
+TEST_CASE("block pool: blocks that a round needed stay at hand, and go when rounds need fewer") {
+  BlockPool pool;
+  constexpr size_t kBusy = 500, kKept = 64;
+  const auto round = [&pool](size_t clients) {
+    std::vector<char*> blocks;
+    for (size_t i = 0; i < clients; ++i) blocks.push_back(pool.take());
+    for (char* block : blocks) pool.give(block);
+  };
+  constexpr size_t kSpare = (kBusy - kKept) * BlockPool::kBlockBytes;
+  round(kBusy);
+  CHECK(pool.spare_bytes() == kSpare);
+  pool.drop_idle();
+  round(kBusy);
+  pool.drop_idle();
+  CHECK(pool.spare_bytes() == kSpare);
+  round(100);
+  pool.drop_idle();
+  CHECK(pool.spare_bytes() == (100 - kKept) * BlockPool::kBlockBytes);
+  pool.drop_idle();
+  pool.drop_idle();
+  CHECK(pool.spare_bytes() == 0);
+  round(kKept);
+  CHECK(pool.spare_bytes() == 0);
 }
 
 TEST_CASE("input buffer: what goes in comes out, however it is fed and consumed") {
