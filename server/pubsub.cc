@@ -212,8 +212,13 @@ void Pubsub::deliver(const Message& message) const {
 
 // The session is about to leave the channel, and would miss them.
 void Pubsub::deliver_waiting(Session& session, ChannelKind kind, std::string_view channel) {
+  const Channels& channels = kind == ChannelKind::kShard ? shard_channels_ : channels_;
+  const Subscribers& subscribers = kind == ChannelKind::kPattern
+                                       ? pattern_index_.find(channel)->second->subscribers
+                                       : channels.find(channel)->second;
+  const uint64_t since = std::find(subscribers.begin(), subscribers.end(), &session)->since;
   order_.visit_waiting([&](const Message& message) {
-    if (message.origin == session.id) return;
+    if (message.origin == session.id || message.number <= since) return;
     std::string bytes;
     resp::Writer out(bytes, session.protocol);
     if (kind == ChannelKind::kPattern) {

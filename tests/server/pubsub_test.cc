@@ -197,6 +197,9 @@ TEST_CASE("pubsub: who leaves a channel has what was told and waits for others")
   turns.run(0, {"publish", "c", "1"});
   turns.run(1, {"publish", "c", "2"});
   turns.commit(1);
+  Client late(h);
+  late.run("subscribe c");
+  CHECK(late.run("unsubscribe c") == "*3\r\n$11\r\nunsubscribe\r\n$1\r\nc\r\n:0\r\n");
   CHECK(listener.run("unsubscribe c") ==
         message("2") + "*3\r\n$11\r\nunsubscribe\r\n$1\r\nc\r\n:1\r\n");
   CHECK(listener.run("punsubscribe c*") ==
