@@ -79,21 +79,27 @@ Settings read_settings(int argc, char** argv) {
   return settings;
 }
 
+// What a busy machine makes slow in one server alone is no difference.
+const std::vector<std::string> kCommonOptions{"--bind", "127.0.0.1", "--slowlog-log-slower-than",
+                                              "60000000"};
+
 std::unique_ptr<Process> oracle(const std::string& binary) {
-  return std::make_unique<Process>(
-      binary, std::vector<std::string>{"--save", "", "--appendonly", "no", "--bind", "127.0.0.1"});
+  std::vector<std::string> options{"--save", "", "--appendonly", "no"};
+  options.insert(options.end(), kCommonOptions.begin(), kCommonOptions.end());
+  return std::make_unique<Process>(binary, options);
 }
 
 std::unique_ptr<Process> subject(const Settings& settings) {
   // Small segments: some are sealed and merged, even in a short run. And small limits, so that many
   // of the collections and strings are kept as elements and chunks.
-  std::vector<std::string> options{"--bind", "127.0.0.1"};
+  std::vector<std::string> options = kCommonOptions;
   options.insert(options.end(), {"--segment-size", "1mb", "--io-threads", "2"});
   options.insert(options.end(), {"--collection-split-bytes", settings.split_bytes});
   options.insert(options.end(), {"--string-chunk-threshold", "4kb"});
   // Redis in respcask's place must survive kill -9 as well; with everysec it may write late.
   if (settings.subject_is_redis) {
-    options = {"--save", "", "--appendonly", "yes", "--appendfsync", "no"};
+    options = kCommonOptions;
+    options.insert(options.end(), {"--save", "", "--appendonly", "yes", "--appendfsync", "no"});
   }
   return std::make_unique<Process>(settings.subject, options);
 }
