@@ -216,19 +216,17 @@ void Pubsub::deliver_waiting(Session& session, ChannelKind kind, std::string_vie
   const Subscribers& subscribers = kind == ChannelKind::kPattern
                                        ? pattern_index_.find(channel)->second->subscribers
                                        : channels.find(channel)->second;
-  const uint64_t since = std::find(subscribers.begin(), subscribers.end(), &session)->since;
+  const Subscribers self{*std::find(subscribers.begin(), subscribers.end(), &session)};
   order_.visit_waiting([&](const Message& message) {
-    if (message.origin == session.id || message.number <= since) return;
-    std::string bytes;
-    resp::Writer out(bytes, session.protocol);
     if (kind == ChannelKind::kPattern) {
       if (message.kind == ChannelKind::kShard || !glob_match(channel, message.channel)) return;
-      write_pattern_message(out, channel, message.channel, message.payload);
-    } else {
-      if (message.kind != kind || message.channel != channel) return;
-      write_message(out, kind, message.channel, message.payload);
+      send(message, self, [&](resp::Writer& out) {
+        write_pattern_message(out, channel, message.channel, message.payload);
+      });
+    } else if (message.kind == kind && message.channel == channel) {
+      send(message, self,
+           [&](resp::Writer& out) { write_message(out, kind, message.channel, message.payload); });
     }
-    session.link->push(bytes);
   });
 }
 

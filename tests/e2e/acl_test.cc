@@ -66,19 +66,25 @@ TEST_CASE("the narrow limits hold as long as a client has to log in") {
   CHECK(waiting.read_reply() == ":0\r\n");
 }
 
+// Makes a user u that may do everything, and three clients that are it, one on each of three loops.
+std::vector<Client> three_as_user(const ServerProcess& server, Client& admin) {
+  REQUIRE(admin.call({"ACL", "SETUSER", "u", "on", "nopass", "+@all", "~*"}) == "+OK\r\n");
+  std::vector<Client> clients;
+  for (int i = 0; i < 3; ++i) {
+    clients.emplace_back(server.port());
+    REQUIRE(clients.back().call({"AUTH", "u", "any"}) == "+OK\r\n");
+  }
+  return clients;
+}
+
 TEST_CASE("on every loop a user's commands end with the user") {
   ServerProcess server({"--io-threads", "3"});
   server.start();
   Client admin(server.port());
   for (int round = 0; round < 10; ++round) {
-    REQUIRE(admin.call({"ACL", "SETUSER", "u", "on", "nopass", "+@all", "~*"}) == "+OK\r\n");
-    std::vector<Client> clients;
+    std::vector<Client> clients = three_as_user(server, admin);
     std::vector<std::thread> writers;
     std::atomic<int> writing{0};
-    for (int i = 0; i < 3; ++i) {
-      clients.emplace_back(server.port());
-      REQUIRE(clients.back().call({"AUTH", "u", "any"}) == "+OK\r\n");
-    }
     for (Client& client : clients) {
       writers.emplace_back([&] {
         for (bool first = true; client.send(request({"INCR", "n"})); first = false) {
@@ -100,13 +106,8 @@ TEST_CASE("a blocked client takes nothing when its user is gone") {
   server.start();
   Client admin(server.port());
   for (int round = 0; round < 50; ++round) {
-    REQUIRE(admin.call({"ACL", "SETUSER", "u", "on", "nopass", "+@all", "~*"}) == "+OK\r\n");
-    std::vector<Client> clients;
-    for (int i = 0; i < 3; ++i) {
-      clients.emplace_back(server.port());
-      REQUIRE(clients.back().call({"AUTH", "u", "any"}) == "+OK\r\n");
-      clients.back().send(request({"BLPOP", "l", "0"}));
-    }
+    std::vector<Client> clients = three_as_user(server, admin);
+    for (Client& client : clients) client.send(request({"BLPOP", "l", "0"}));
     while (admin.call({"INFO", "clients"}).find("blocked_clients:3") == std::string::npos) {
       std::this_thread::sleep_for(milliseconds(1));
     }

@@ -100,26 +100,11 @@ TEST_CASE("pubsub: what is published before UNSUBSCRIBE is read before its confi
   CHECK(listener.pushed().empty());
 }
 
-TEST_CASE("pubsub: nothing is delivered before the turn's writes are committed") {
-  ProbeHarness h({"notify-keyspace-events", "KA"});
-  Client listener(h), writer(h);
-  listener.run("subscribe __keyspace@0__:k");
-  writer.turn.begin();
-  std::string out;
-  resp::Writer reply(out);
-  const std::vector<std::string_view> args{"probeset", "k", "v"};
-  CHECK(dispatch(*writer.session, writer.turn, args, reply) == Outcome::kDone);
-  CHECK(listener.pushed().empty());
-  h.server->commit(writer.turn);
-  CHECK(listener.pushed() == "*3\r\n$7\r\nmessage\r\n$16\r\n__keyspace@0__:k\r\n$3\r\nset\r\n");
-}
-
 // Turns of several loops, each ended when the test says so.
 class OpenTurns {
  public:
   explicit OpenTurns(ProbeHarness& h) : h_(h), clients_{Client(h), Client(h), Client(h)} {}
 
-  Client& client(size_t i) { return clients_[i]; }
   void run(size_t i, std::initializer_list<std::string_view> args) {
     Client& client = clients_[i];
     client.turn.begin();
@@ -136,18 +121,37 @@ class OpenTurns {
   Client clients_[3];
 };
 
+TEST_CASE("pubsub: nothing is delivered before the turn's writes are committed") {
+  ProbeHarness h({"notify-keyspace-events", "KA"});
+  Client listener(h);
+  listener.run("subscribe __keyspace@0__:k");
+  OpenTurns turns(h);
+  turns.run(0, {"probeset", "k", "v"});
+  CHECK(listener.pushed().empty());
+  turns.commit(0);
+  CHECK(listener.pushed() == "*3\r\n$7\r\nmessage\r\n$16\r\n__keyspace@0__:k\r\n$3\r\nset\r\n");
+}
+
 std::string message(std::string_view payload) {
   return fmt::format("*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n${}\r\n{}\r\n", payload.size(), payload);
 }
 
-TEST_CASE("pubsub: messages of all loops come in the order in which they were published") {
+// Turn 0 has published 1 to who listens to c, turn 1 has published 2, and turn 0 then 3.
+struct ThreeMessages {
   ProbeHarness h;
-  Client listener(h);
-  listener.run("subscribe c");
-  OpenTurns turns(h);
-  turns.run(0, {"publish", "c", "1"});
-  turns.run(1, {"publish", "c", "2"});
-  turns.run(0, {"publish", "c", "3"});
+  Client listener{h};
+  OpenTurns turns{h};
+  ThreeMessages() {
+    listener.run("subscribe c");
+    turns.run(0, {"publish", "c", "1"});
+    turns.run(1, {"publish", "c", "2"});
+    turns.run(0, {"publish", "c", "3"});
+  }
+};
+
+TEST_CASE("pubsub: messages of all loops come in the order in which they were published") {
+  ThreeMessages sent;
+  auto& [h, listener, turns] = sent;
   turns.run(2, {"publish", "c", "4"});
   turns.commit(2);
   turns.commit(1);
@@ -157,13 +161,8 @@ TEST_CASE("pubsub: messages of all loops come in the order in which they were pu
 }
 
 TEST_CASE("pubsub: a message that is never told keeps back no others") {
-  ProbeHarness h;
-  Client listener(h);
-  listener.run("subscribe c");
-  OpenTurns turns(h);
-  turns.run(0, {"publish", "c", "1"});
-  turns.run(1, {"publish", "c", "2"});
-  turns.run(0, {"publish", "c", "3"});
+  ThreeMessages sent;
+  auto& [h, listener, turns] = sent;
   turns.commit(1);
   CHECK(listener.pushed().empty());
   turns.drop(0);
