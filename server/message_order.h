@@ -37,7 +37,6 @@ struct Message {
 // The messages of one turn.
 class TurnMessages {
  public:
-  size_t size() const { return messages_.size(); }
   Message operator[](size_t index) const;
 
  private:

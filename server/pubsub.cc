@@ -12,7 +12,7 @@ namespace respcask::server {
 // --- Outbox -------------------------------------------------------------------------------------
 
 Outbox& Outbox::operator=(Outbox&& other) noexcept {
-  drop();
+  end_messages(false);
   invalidations = std::move(other.invalidations);
   pubsub_ = other.pubsub_;
   messages_ = std::move(other.messages_);
@@ -25,12 +25,12 @@ void Outbox::add(Pubsub& pubsub, const Message& message) {
 }
 
 void Outbox::deliver() {
-  if (messages_ != nullptr) pubsub_->end_turn(*std::exchange(messages_, nullptr), true);
+  end_messages(true);
   invalidations.deliver();
 }
 
-void Outbox::drop() {
-  if (messages_ != nullptr) pubsub_->end_turn(*std::exchange(messages_, nullptr), false);
+void Outbox::end_messages(bool tell) {
+  if (messages_ != nullptr) pubsub_->end_turn(*std::exchange(messages_, nullptr), tell);
 }
 
 // --- subscriptions ------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ struct Subscriptions {
 class Outbox {
  public:
   Outbox() = default;
-  ~Outbox() { drop(); }
+  ~Outbox() { end_messages(false); }
   Outbox(Outbox&& other) noexcept = default;
   Outbox& operator=(Outbox&& other) noexcept;
 
@@ -61,7 +61,7 @@ class Outbox {
   Invalidations invalidations;
 
  private:
-  void drop();
+  void end_messages(bool tell);
 
   Pubsub* pubsub_ = nullptr;                // null only while there are no messages
   std::shared_ptr<TurnMessages> messages_;  // null: none
