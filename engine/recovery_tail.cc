@@ -97,7 +97,7 @@ Result<void> ShardRecovery::adopt_active() {
   if (!wide) return wide;
   if (!shard_.sealed_unsynced_.empty()) shard_.sealed_unsynced_.pop_back();
   shard_.active_ = shard_.order_.back();
-  shard_.roll_at_ = shard_.segment_limit();
+  shard_.pace_.adopt(shard_.segment_limit());
   return {};
 }
 

@@ -202,17 +202,6 @@ uint64_t Shard::segment_limit() const {
   return std::min(std::max(total / kParts, kLeast), options_.segment_bytes);
 }
 
-// What is written fast goes to larger segments than segment_limit(): each costs the making and the
-// removal of some files.
-uint64_t Shard::next_roll_at() const {
-  constexpr auto kSoon = std::chrono::milliseconds(200);
-  constexpr uint64_t kMostBytes = uint64_t{16} << 20;
-  const uint64_t limit = segment_limit();
-  const bool filled = active_ && active_->size() >= roll_at_;
-  if (!filled || std::chrono::steady_clock::now() - rolled_ >= kSoon) return limit;
-  return std::max(limit, std::min({roll_at_ * 2, kMostBytes, options_.segment_bytes}));
-}
-
 Result<void> Shard::roll() {
   assert(may_roll());
   if (auto written = write_pending(); !written) return written;
@@ -238,8 +227,8 @@ Result<void> Shard::roll() {
   } else {
     synced_ = kSegmentHeaderSize;
   }
-  roll_at_ = next_roll_at();
-  rolled_ = std::chrono::steady_clock::now();
+  pace_.begin(segment_limit(), options_.segment_bytes, active_ ? active_->size() : 0,
+              std::chrono::steady_clock::now());
   active_ = std::move(*made);
   take_slot(active_);
   order_.push_back(active_);

@@ -40,6 +40,7 @@
 #include "engine/residency_trust.h"
 #include "engine/result.h"
 #include "engine/segment.h"
+#include "engine/segment_pace.h"
 #include "engine/shard_set.h"
 
 namespace respcask::engine {
@@ -258,10 +259,9 @@ class Shard {
 
   // store, recovery, merge
   bool may_roll() const;
-  // The size at which a segment is sealed: segment_bytes, or less in a small shard, where merging
-  // a part at a time would not be possible otherwise.
+  // The size at which a segment is sealed if it is not written fast: segment_bytes, or less in a
+  // small shard, where merging a part at a time would not be possible otherwise.
   uint64_t segment_limit() const;
-  uint64_t next_roll_at() const;
   Result<void> roll();
   Result<void> write_pending();
   uint32_t take_slot(std::shared_ptr<Segment> segment);
@@ -305,9 +305,8 @@ class Shard {
   std::vector<std::shared_ptr<Segment>> order_;  // oldest to newest, the active one last
   std::shared_ptr<Segment> active_;
   uint64_t next_segment_id_ = 1;
-  uint64_t roll_at_ = 0;  // the size at which the active segment is sealed
-  std::chrono::steady_clock::time_point rolled_{};  // when it was made
-  uint64_t sequence_ = kFirstSequence;              // the last one given out
+  SegmentPace pace_;
+  uint64_t sequence_ = kFirstSequence;  // the last one given out
 
   PendingLog pending_;
   ShardSet pending_shards_;  // those that share a transaction with what is in pending_

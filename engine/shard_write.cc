@@ -21,7 +21,7 @@ Result<void> Shard::reserve(uint64_t bytes, Growth growth) {
   if (batch_.size() + bytes > kMaxBatchBytes) {
     return Error{ErrorCode::kInvalid, "more than 4 GiB in one command or transaction"};
   }
-  if (may_roll() && append_offset() >= roll_at_) {
+  if (may_roll() && append_offset() >= pace_.seal_bytes()) {
     // A segment that cannot be made for want of room is no reason to refuse: the active one may
     // grow past its usual size.
     if (auto rolled = roll(); !rolled && rolled.error().code != ErrorCode::kNoSpace) return rolled;
