@@ -13,6 +13,7 @@ KeydirPages::~KeydirPages() {
 void KeydirPages::swap(KeydirPages& other) noexcept {
   directory_.swap(other.directory_);
   heap_.swap(other.heap_);
+  std::swap(is_to_be_dense_, other.is_to_be_dense_);
   std::swap(long_key_bytes_, other.long_key_bytes_);
 }
 
@@ -27,6 +28,7 @@ void KeydirPages::pop_back() {
 
 void KeydirPages::add(size_t number, std::string_view key, uint64_t hash,
                       const KeydirEntry& entry) {
+  if (is_to_be_dense_ && heap_.memory_bytes() > kDenseFrom) make_dense();
   const auto fixed = KeydirPage::encode(entry, KeydirPage::is_long(key));
   const size_t length = KeydirPage::length(fixed, key);
   KeydirPage* page = directory_[number];
@@ -110,6 +112,18 @@ bool KeydirPages::release_some(size_t budget) {
     if (!heap_.release_region()) return true;
   }
   return false;
+}
+
+void KeydirPages::make_dense() {
+  CompactHeap dense(CompactHeap::Kind::kDense);
+  for (size_t number = 0; number < directory_.size(); ++number) {
+    KeydirPage* page = directory_[number];
+    if (page == nullptr) continue;
+    directory_[number] = new (dense.allocate(page->quanta())) KeydirPage(*page, page->quanta());
+    heap_.release_block(page, page->quanta());
+  }
+  heap_.swap(dense);
+  is_to_be_dense_ = false;
 }
 
 KeydirPage* KeydirPages::create(size_t number, size_t count, size_t used) {

@@ -3,6 +3,10 @@
 // A page that holds no entry is null. Entries are named by a page's number and a Slot in it; any
 // function that is not const may move any page, so slots and page pointers are good until then.
 //
+// However large they may get, pages begin with malloc: chunks of memory that nothing has touched yet
+// cost more than all else that is done with a few keys, and a database that is flushed after each
+// test of a suite begins anew each time.
+//
 // Owns the pages and the blocks of long keys. No locking: one thread at a time.
 #pragma once
 
@@ -19,7 +23,9 @@ namespace respcask::engine {
 
 class KeydirPages {
  public:
-  explicit KeydirPages(CompactHeap::Kind kind = CompactHeap::Kind::kDense) : heap_(kind) {}
+  // With kDense, pages move to such a heap as soon as they take more than kDenseFrom bytes.
+  explicit KeydirPages(CompactHeap::Kind kind = CompactHeap::Kind::kDense)
+      : heap_(CompactHeap::Kind::kMalloc), is_to_be_dense_(kind == CompactHeap::Kind::kDense) {}
   ~KeydirPages();
   KeydirPages(KeydirPages&&) = delete;
   void swap(KeydirPages& other) noexcept;
@@ -51,6 +57,9 @@ class KeydirPages {
   bool release_some(size_t budget);
 
  private:
+  static constexpr size_t kDenseFrom = size_t{128} << 10;
+
+  void make_dense();
   KeydirPage* create(size_t number, size_t count, size_t used);
   KeydirPage* make_room(size_t number, size_t count, size_t used);
   void trim(size_t number);
@@ -59,6 +68,7 @@ class KeydirPages {
 
   SegmentedArray<KeydirPage*> directory_;
   CompactHeap heap_;
+  bool is_to_be_dense_;  // and is not yet
   size_t long_key_bytes_ = 0;
 };
 

@@ -103,6 +103,9 @@ KeydirEntry entry_at(uint64_t offset, int64_t expiry_ms = 0) {
 std::string numbered(size_t i) {
   return std::string("k").append(std::to_string(i));
 }
+std::string long_numbered(size_t i) {
+  return std::string(KeydirPage::kMaxInlineKey, 'x') + numbered(i);
+}
 
 void put(Keydir& keydir, const std::string& key, const KeydirEntry& entry) {
   keydir.put(key, keydir.hash(key), entry);
@@ -484,6 +487,32 @@ TEST_CASE("a key costs at most 24 bytes beyond its own, 16 more with an expiry")
     }
     CHECK(overhead() <= (expiry_ms != 0 ? 40 : 24));
   }
+}
+
+TEST_CASE("a keydir of few keys has its memory from malloc, one of many from chunks") {
+  Keydir keydir{HashSeed::random()};
+  size_t count = 0;
+  for (; keydir.mapped_bytes() == 0 && count < 10000; ++count) {
+    put(keydir, numbered(count), entry_at(count + 1));
+    put(keydir, long_numbered(count), entry_at(count + 1));
+  }
+  CHECK(count > 1000);
+  CHECK(count < 10000);
+  const auto check_all = [&] {
+    for (size_t i = 0; i < count; ++i) {
+      REQUIRE(keydir.find(numbered(i), keydir.hash(numbered(i))) == entry_at(i + 1));
+      const std::string long_key = long_numbered(i);
+      REQUIRE(keydir.find(long_key, keydir.hash(long_key)) == entry_at(i + 1));
+    }
+  };
+  check_all();
+  for (; count < 10000; ++count) {
+    put(keydir, numbered(count), entry_at(count + 1));
+    put(keydir, long_numbered(count), entry_at(count + 1));
+  }
+  check_all();
+  // All but the long keys' blocks, and directories.
+  CHECK(keydir.memory_bytes() > keydir.mapped_bytes());
 }
 
 TEST_CASE("a dropped keydir is freed in slices") {
