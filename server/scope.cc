@@ -179,9 +179,10 @@ void Scope::flush(uint32_t db) {
         if (!watched.was_expired) watched.watch->touched.store(true, std::memory_order_relaxed);
       }
     }
-    engine::Shard& home = shard_for_write(index);
-    turn_.stats.changes.add(home.keydir(db).size());
-    home.flush(db);
+    const size_t keys = shard(index).keydir(db).size();
+    if (keys == 0) continue;
+    turn_.stats.changes.add(keys);
+    shard_for_write(index).flush(db);
   }
 }
 
