@@ -9,10 +9,10 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <ctime>
+#include <memory>
 
 namespace respcask::engine {
 
@@ -65,7 +65,7 @@ inline int64_t coarse_clock_ms() {
 }
 
 // The pages that something was found out about, and when; above all, that the system said they are
-// in memory. Forgets one for another; 256 KiB, which are not touched while all is trusted.
+// in memory. Forgets one for another. Owns 256 KiB of heap.
 class RecentPages {
  public:
   // `page`: of any segment. True if add() was called for it in the last `age_ms` before `now_ms`.
@@ -93,7 +93,9 @@ class RecentPages {
   }
   static uint64_t tag_of(uint64_t entry) { return entry & ~kTimeMask; }
 
-  std::array<uint64_t, size_t{1} << kIndexBits> entries_{};
+  // Not a part of this object: what a thread has of its own by `thread_local` is there, and zeroed,
+  // in each thread that begins, whether it is used or not.
+  std::unique_ptr<uint64_t[]> entries_ = std::make_unique<uint64_t[]>(size_t{1} << kIndexBits);
 };
 
 }  // namespace respcask::engine

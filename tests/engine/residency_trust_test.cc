@@ -26,6 +26,10 @@ TEST_CASE("residency bits are trusted until pages go faster than one in 200 betw
   CHECK(trust.trusts_bits());
 }
 
+TEST_CASE("what a thread knows of recent pages does not lie in the storage that each thread zeroes") {
+  CHECK(sizeof(RecentPages) <= 64);
+}
+
 TEST_CASE("the faster pages go, the sooner the system is asked again") {
   ResidencyTrust trust;
   trust.swept({1000, 0}, at(2s));
