@@ -3,9 +3,9 @@
 // A page that holds no entry is null. Entries are named by a page's number and a Slot in it; any
 // function that is not const may move any page, so slots and page pointers are good until then.
 //
-// However large they may get, pages begin with malloc: chunks of memory that nothing has touched yet
-// cost more than all else that is done with a few keys, and a database that is flushed after each
-// test of a suite begins anew each time.
+// However large they may get, pages begin with malloc: chunks of memory that nothing has touched
+// yet cost more than all else that is done with a few keys, and a database that is flushed after
+// each test of a suite begins anew each time.
 //
 // Owns the pages and the blocks of long keys. No locking: one thread at a time.
 #pragma once

@@ -478,48 +478,4 @@ std::optional<Mismatch> Duel::run(std::span<const Step> steps, std::optional<uin
   return std::nullopt;
 }
 
-std::vector<Step> Duel::shrink(std::vector<Step> steps, Mismatch* mismatch,
-                               std::chrono::seconds budget) {
-  const auto deadline = std::chrono::steady_clock::now() + budget;
-  const auto in_time = [&] { return std::chrono::steady_clock::now() < deadline; };
-  steps.resize(mismatch->step + 1);
-  std::optional<Mismatch> now = run(steps, std::nullopt);
-  if (!now) return steps;
-  steps.resize(now->step + 1);
-  *mismatch = *now;
-  const auto try_this = [&](std::vector<Step> fewer) {
-    for (size_t i = fewer.size(); i-- > 0;) {
-      const bool in_multi = i > 0 && fewer[i - 1].client == fewer[i].client &&
-                            fewer[i - 1].args == std::vector<std::string>{"MULTI"};
-      if (fewer[i].needs_multi && !in_multi) {
-        fewer.erase(fewer.begin() + static_cast<ptrdiff_t>(i));
-      }
-    }
-    if (fewer.size() >= steps.size()) return false;
-    const std::optional<Mismatch> found = run(fewer, std::nullopt);
-    if (!found) return false;
-    fewer.resize(found->step + 1);
-    steps = std::move(fewer);
-    *mismatch = *found;
-    return true;
-  };
-  // Halves, quarters, ... and then single steps, from the front, as long as something goes.
-  for (size_t piece = std::max<size_t>(steps.size() / 2, 1); in_time();) {
-    bool any = false;
-    for (size_t at = 0; at + 1 < steps.size() && in_time();) {
-      std::vector<Step> fewer(steps.begin(), steps.begin() + static_cast<ptrdiff_t>(at));
-      const size_t rest = std::min(at + piece, steps.size() - 1);
-      fewer.insert(fewer.end(), steps.begin() + static_cast<ptrdiff_t>(rest), steps.end());
-      if (try_this(std::move(fewer))) {
-        any = true;
-      } else {
-        at += piece;
-      }
-    }
-    if (piece == 1 && !any) break;
-    piece = std::max<size_t>(piece / 2, 1);
-  }
-  return steps;
-}
-
 }  // namespace respcask::differential

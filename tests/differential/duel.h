@@ -47,6 +47,11 @@ class Duel {
   // and split at random bytes; without, in batches as large as can be.
   std::optional<Mismatch> run(std::span<const Step> steps, std::optional<uint64_t> batching);
 
+  // Whether the command that they answer differently asks for what Redis's documentation leaves open:
+  // a range by name among members of several scores, which follows from the skip list's random
+  // levels. The steps before it run once more.
+  bool is_unspecified(std::span<const Step> steps, const Mismatch& mismatch);
+
   // Fewer steps that still disagree, found by leaving steps out; `mismatch` becomes theirs. The
   // steps come back as they are, if they only disagree as they were batched.
   std::vector<Step> shrink(std::vector<Step> steps, Mismatch* mismatch,

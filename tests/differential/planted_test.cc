@@ -136,6 +136,28 @@ TEST_CASE("every planted fault is found, and told in a few steps") {
   }
 }
 
+TEST_CASE("a range by name among several scores may be answered either way, and nothing else") {
+  Duel duel(redis(false), redis(false), {nullptr, [](const Args& args, Reply& answer) {
+                                           if (is(args, "zlexcount") || is(args, "zcard"))
+                                             answer.raw = ":77\r\n";
+                                         }});
+  const auto steps = [](const char* score, const Args& last) {
+    std::vector<Step> list;
+    for (const Args& args : {Args{"HELLO", "3"}, {"ZADD", "z", "1", "a", score, "b"}, last}) {
+      list.push_back({Step::Kind::kCommand, 1, args});
+    }
+    return list;
+  };
+  const auto is_left_open = [&](const std::vector<Step>& list) {
+    const auto mismatch = duel.run(list, std::nullopt);
+    REQUIRE(mismatch);
+    return duel.is_unspecified(list, *mismatch);
+  };
+  CHECK(is_left_open(steps("2", {"zlexcount", "z", "-", "+"})));
+  CHECK_FALSE(is_left_open(steps("1", {"zlexcount", "z", "-", "+"})));
+  CHECK_FALSE(is_left_open(steps("2", {"zcard", "z"})));
+}
+
 TEST_CASE("the same seed gives the same steps") {
   std::vector<Generator::Choice> rows;
   for (const Family& family : families()) {
