@@ -169,6 +169,7 @@ void cmd_zrangestore(Context& c) {
   members.reserve(ranks.size());
   set.visit(ranks.begin, ranks.end, Order::kAscending,
             [&](const ScoredMember& m) { members.push_back(m); });
+  score_as_entered_one_by_one(c.config(), members, range.order);
   store_members(c, to, members, "zrangestore");
 }
 

@@ -326,6 +326,15 @@ void SortedSetEdit::finish() {
   }
 }
 
+void score_as_entered_one_by_one(const Config& config, std::span<ScoredMember> members,
+                                 Order order) {
+  for (size_t i = 0; i < members.size(); ++i) {
+    ScoredMember& m = members[order == Order::kAscending ? i : members.size() - 1 - i];
+    if (passes_limits(config, i + 1, m.member)) return;
+    if (m.score == 0) m.score = 0;  // no -0
+  }
+}
+
 bool write_sorted_set(Context& c, const KeyRef& key, TypeTag tag, int64_t expiry_ms,
                       std::span<const ScoredMember> members) {
   assert(!members.empty());

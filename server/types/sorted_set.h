@@ -109,6 +109,12 @@ class SortedSetEdit : public SortedSet {
   bool changed_ = false;
 };
 
+// Gives the scores of these, which ascend, the sign of zero that they have after they have been
+// entered in a new set one by one in this order: Redis's set is a listpack at first, which has no
+// -0.
+void score_as_entered_one_by_one(const Config& config, std::span<ScoredMember> members,
+                                 Order order);
+
 // Makes these, which ascend and are not none, what the key holds, whatever it held. `tag` says the
 // encoding, which becomes a skiplist if they are past its limits. Reserves the space: false, with
 // nothing changed and the error replied, if there is none.

@@ -123,6 +123,22 @@ TEST_CASE("a score of -0 is kept by a skiplist, and not by a listpack") {
   CHECK(h.run("ZSCORE x a") == "$1\r\n0\r\n");
 }
 
+TEST_CASE("ZRANGESTORE keeps a score of -0 from where its target is no listpack any more") {
+  Harness h;
+  const std::string lengthy(100, 'b');
+  h.run("ZADD z -0 a -0 " + lengthy + " -0 c");
+  h.run("ZADD z 5 a");
+  h.run("ZADD z -0 a");
+  REQUIRE(h.run("ZSCORE z a") == "$2\r\n-0\r\n");
+  h.run("ZRANGESTORE up z 0 -1");
+  CHECK(said(h, "ZRANGE up 0 -1 WITHSCORES") == "a 0 " + lengthy + " -0 c -0");
+  h.run("ZRANGESTORE down z 0 -1 REV");
+  CHECK(said(h, "ZRANGE down 0 -1 WITHSCORES") == "a -0 " + lengthy + " -0 c 0");
+  h.run("CONFIG SET zset-max-listpack-entries 1 zset-max-listpack-value 1000");
+  h.run("ZRANGESTORE many z 0 -1");
+  CHECK(said(h, "ZRANGE many 0 -1 WITHSCORES") == "a 0 " + lengthy + " -0 c -0");
+}
+
 TEST_CASE("scores are doubles in RESP3, and pairs come as such") {
   Harness h;
   h.client().use_protocol(3);
