@@ -90,15 +90,17 @@ const Difference* find(const std::vector<std::string>& args) {
   return nullptr;
 }
 
-bool near(const std::vector<std::string>& args, const Reply& theirs, const Reply& ours) {
+bool near(const std::vector<std::string>& args, const Reply& theirs, const Reply& ours,
+          std::chrono::milliseconds held_up) {
   if (theirs.type != ':' || ours.type != ':') return false;
   int64_t a = 0;
   int64_t b = 0;
   std::from_chars(theirs.text.data(), theirs.text.data() + theirs.text.size(), a);
   std::from_chars(ours.text.data(), ours.text.data() + ours.text.size(), b);
   if (a < 0 || b < 0) return a == b;
+  const int64_t tolerance_ms = kToleranceSeconds * 1000 + held_up.count();
   const bool milliseconds = lower(args[0])[0] == 'p';
-  return std::abs(a - b) <= kToleranceSeconds * (milliseconds ? 1000 : 1);
+  return std::abs(a - b) <= (milliseconds ? tolerance_ms : tolerance_ms / 1000);
 }
 
 // The same text for the same elements in whatever order.
@@ -159,13 +161,14 @@ std::span<const NotCompared> not_compared() {
   return kNotCompared;
 }
 
-bool same(const std::vector<std::string>& args, const Reply& theirs, const Reply& ours) {
+bool same(const std::vector<std::string>& args, const Reply& theirs, const Reply& ours,
+          std::chrono::milliseconds held_up) {
   if (theirs.raw == ours.raw) return true;
   const Difference* const difference = find(args);
   if (difference == nullptr) return false;
   switch (difference->comparison) {
     case kNear:
-      return near(args, theirs, ours);
+      return near(args, theirs, ours, held_up);
     case kUnordered:
       return sorted(theirs) == sorted(ours);
     case kUnorderedPairs:

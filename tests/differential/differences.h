@@ -4,6 +4,7 @@
 // Pure functions; any thread.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -40,7 +41,9 @@ struct NotCompared {
 };
 std::span<const NotCompared> not_compared();
 
-// Whether `ours` is the right answer to `args` where Redis answered `theirs`.
-bool same(const std::vector<std::string>& args, const Reply& theirs, const Reply& ours);
+// Whether `ours` is the right answer to `args` where Redis answered `theirs`. `held_up`: by so much
+// more may times differ.
+bool same(const std::vector<std::string>& args, const Reply& theirs, const Reply& ours,
+          std::chrono::milliseconds held_up = {});
 
 }  // namespace respcask::differential

@@ -47,9 +47,9 @@ class Duel {
   // and split at random bytes; without, in batches as large as can be.
   std::optional<Mismatch> run(std::span<const Step> steps, std::optional<uint64_t> batching);
 
-  // Whether the command that they answer differently asks for what Redis's documentation leaves open:
-  // a range by name among members of several scores, which follows from the skip list's random
-  // levels. The steps before it run once more.
+  // Whether the command that they answer differently asks for what Redis's documentation leaves
+  // open: a range by name among members of several scores, which follows from the skip list's
+  // random levels. The steps before it run once more.
   bool is_unspecified(std::span<const Step> steps, const Mismatch& mismatch);
 
   // Fewer steps that still disagree, found by leaving steps out; `mismatch` becomes theirs. The
@@ -94,6 +94,9 @@ class Duel {
   Client clients_[kClients];
   bool restarted_ = false;  // since the last reset(), the server under test
   bool sorted_ = false;     // SORT was sent since then
+  // What batches have taken since then, of which each server sees one part before a command and the
+  // other one behind it. Half a gigabyte in a reply takes the test itself ten seconds.
+  std::chrono::milliseconds held_up_{0};
 };
 
 // "2> SET k v": what to type to see it.

@@ -198,6 +198,8 @@ TEST_CASE("a difference that is meant covers that difference only") {
   };
   CHECK(same({"TTL", "k"}, reply(":100\r\n"), reply(":101\r\n")));
   CHECK_FALSE(same({"TTL", "k"}, reply(":100\r\n"), reply(":200\r\n")));
+  CHECK(same({"PTTL", "k"}, reply(":100\r\n"), reply(":25100\r\n"), std::chrono::seconds(5)));
+  CHECK_FALSE(same({"PTTL", "k"}, reply(":100\r\n"), reply(":25101\r\n"), std::chrono::seconds(5)));
   CHECK_FALSE(same({"TTL", "k"}, reply(":-1\r\n"), reply(":1\r\n")));
   CHECK_FALSE(same({"INCR", "k"}, reply(":100\r\n"), reply(":101\r\n")));
   CHECK(same({"keys", "*"}, reply("*2\r\n+a\r\n+b\r\n"), reply("*2\r\n+b\r\n+a\r\n")));
