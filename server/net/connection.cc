@@ -77,6 +77,12 @@ size_t Connection::missing() const {
 
 void Connection::on_room(uv_handle_t* handle, size_t, uv_buf_t* room) {
   auto* const self = static_cast<Connection*>(handle->data);
+  if (self->fresh && self->input_.full()) {
+    // The loop would read again at once for as long as there is more than fits. This ends it for
+    // this turn without the system calls that uv_read_stop() and its counterpart cost.
+    *room = uv_buf_init(nullptr, 0);
+    return;
+  }
   const std::span<char> space = self->input_.room(self->missing());
   *room = uv_buf_init(space.data(), static_cast<unsigned>(std::min(space.size(), size_t{1} << 30)));
 }
@@ -89,8 +95,7 @@ void Connection::update_reading() {
   bool wanted = !input_ended_;
   switch (state_) {
     case State::kOpen:
-      // The loop would read again at once for as long as there is more than fits.
-      wanted = wanted && !stalled_ && !ready && !(fresh && input_.full());
+      wanted = wanted && !stalled_ && !ready;
       break;
     case State::kWaiting:
       wanted = wanted && input_.unread().size() < parser_.consumed() + kReadAhead;
@@ -113,7 +118,8 @@ void Connection::update_reading() {
 
 void Connection::take_input(ssize_t size) {
   worker_.enter();
-  if (size == 0) {  // nothing there after all
+  if (size == UV_ENOBUFS) return;  // on_room() has given none
+  if (size == 0) {                 // nothing there after all
     input_.release_if_empty(false);
     return;
   }
@@ -141,7 +147,6 @@ void Connection::take_input(ssize_t size) {
   if (evict_if_over()) return;
   if (state_ == State::kOpen) {
     worker_.mark_fresh(*this);
-    if (input_.full()) update_reading();
   } else {
     update_reading();
     update_counts();

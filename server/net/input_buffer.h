@@ -61,7 +61,10 @@ class InputBuffer {
   // with few reads.
   std::span<char> room(size_t wanted);
   // `bytes` were read into room().
-  void add(size_t bytes) { end_ += bytes; }
+  void add(size_t bytes) {
+    end_ += bytes;
+    filled_ = full();
+  }
   void consume(size_t bytes) { begin_ += bytes; }
 
   void pin() { pinned_ = true; }
@@ -76,6 +79,10 @@ class InputBuffer {
   // The last read took all the room there was: there may be more to read.
   bool full() const { return end_ == capacity_; }
 
+  // What a client that sends more than fits may have its buffer grow to, so that its commands take
+  // fewer reads.
+  static constexpr size_t kPipelineBytes = 64 * 1024;
+
  private:
   void replace(size_t new_capacity);
   void free_memory(char* data, size_t capacity);
@@ -85,6 +92,7 @@ class InputBuffer {
   size_t capacity_ = 0;
   size_t begin_ = 0;
   size_t end_ = 0;
+  bool filled_ = false;  // by the last read
   bool pinned_ = false;
   char* held_ = nullptr;  // what pinned views point into, once the buffer had to grow
   size_t held_bytes_ = 0;

@@ -119,6 +119,25 @@ TEST_CASE("input buffer: an empty one holds no memory") {
   CHECK(buffer.capacity() == 0);
 }
 
+TEST_CASE("input buffer: who sends more than fits gets a larger one, within a bound") {
+  BlockPool pool;
+  InputBuffer buffer(pool);
+  for (int round = 0; round < 10; ++round) {
+    buffer.add(buffer.room(0).size());
+    buffer.consume(buffer.unread().size() - 100);
+  }
+  CHECK(buffer.capacity() == InputBuffer::kPipelineBytes);
+  CHECK(buffer.unread().size() == 100);
+
+  InputBuffer other(pool);
+  for (int round = 0; round < 10; ++round) {
+    other.room(0);
+    other.add(BlockPool::kBlockBytes / 2);
+    other.consume(other.unread().size());
+  }
+  CHECK(other.capacity() == BlockPool::kBlockBytes);
+}
+
 TEST_CASE("input buffer: a claimed length is no reason to grow") {
   BlockPool pool;
   InputBuffer buffer(pool);
