@@ -295,11 +295,13 @@ void cmd_pfmerge(Context& c) {
 
 // --- PFDEBUG, PFSELFTEST ------------------------------------------------------------------------
 
-// The runs as PFDEBUG DECODE shows them. What is cut short is left out.
+// The runs as PFDEBUG DECODE shows them.
 std::string describe_runs(std::string_view bytes) {
+  // Redis takes the second byte of a run that is cut short for the 0 that its strings end with.
+  const std::string ended = std::string(bytes) + '\0';
   std::string text;
-  auto run = hll::run_at(bytes, hll::kHeaderBytes);
-  for (; run; run = hll::run_at(bytes, run->at + run->size)) {
+  auto run = hll::run_at(ended, hll::kHeaderBytes);
+  for (; run && run->at < bytes.size(); run = hll::run_at(ended, run->at + run->size)) {
     if (!text.empty()) text += ' ';
     if (run->value != 0) {
       text += fmt::format("v:{},{}", run->value, run->registers);

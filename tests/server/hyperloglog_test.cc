@@ -170,6 +170,11 @@ TEST_CASE("PFDEBUG shows runs and registers") {
   CHECK(h.run("PFDEBUG DECODE k") ==
         bulk("Z:1646 v:1,1 Z:5645 v:1,1 Z:1085 v:2,1 z:57 v:1,1 Z:4274 v:2,1 Z:2445 v:1,1 Z:622 "
              "v:1,1 Z:603"));
+  const std::string shown = h.run("PFDEBUG DECODE k");
+  h.run("COPY k longer");
+  h.run({"APPEND", "longer", "\x40"});  // the first byte of a run that takes two
+  CHECK(h.run("PFDEBUG DECODE longer").ends_with(" Z:1\r\n"));
+  CHECK(h.run("PFDEBUG DECODE longer").size() == shown.size() + 4);
   CHECK(h.run("PFDEBUG decode none") == "-ERR The specified key does not exist\r\n");
   CHECK(h.run("PFDEBUG sing k") == "-ERR Unknown PFDEBUG subcommand 'sing'\r\n");
   const std::string registers = h.run("PFDEBUG GETREG k");
