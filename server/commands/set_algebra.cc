@@ -66,6 +66,25 @@ struct Result {
   bool hashtable = false;  // Redis comes to store it as one, whatever its members
 };
 
+// A set that is asked for many members: in a packed one each would be looked for from its front.
+class Asked {
+ public:
+  // `asking`: how many there are to be asked for at most.
+  Asked(const Members& set, uint64_t asking) : set_(set) {
+    constexpr uint64_t kFew = 8;
+    if (set.is_split() || set.size() <= kFew || asking <= kFew) return;
+    names_.reserve(set.size());
+    set.for_each([&](const Members::Member& member) { names_.insert(member.name); });
+  }
+  bool contains(std::string_view name) const {
+    return names_.empty() ? set_.contains(name) : names_.contains(name);
+  }
+
+ private:
+  const Members& set_;
+  std::unordered_set<std::string_view> names_;
+};
+
 // At least one set, and at most `limit` members.
 Result intersection(const Sources& sources, uint64_t limit) {
   constexpr uint64_t kStep = 64;  // members looked at between two looks at the limit
@@ -74,12 +93,15 @@ Result intersection(const Sources& sources, uint64_t limit) {
   std::vector<const Members*> sets = sources.there();
   std::stable_sort(sets.begin(), sets.end(),
                    [](const Members* a, const Members* b) { return a->size() < b->size(); });
+  std::vector<Asked> others;
+  others.reserve(sets.size() - 1);
+  for (const Members* set : std::span(sets).subspan(1)) others.emplace_back(*set, sets[0]->size());
   uint64_t cursor = 0;
   do {
     cursor = sets[0]->scan(cursor, kStep, [&](const Members::Member& member) {
       if (result.members.size() == limit) return;
-      const bool everywhere = std::all_of(sets.begin() + 1, sets.end(), [&](const Members* set) {
-        return set->contains(member.name);
+      const bool everywhere = std::all_of(others.begin(), others.end(), [&](const Asked& other) {
+        return other.contains(member.name);
       });
       if (everywhere) result.members.push_back(member.name);
     });
