@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 #include <limits>
 #include <memory>
@@ -129,6 +130,13 @@ size_t match_length(const uint8_t* earlier, const uint8_t* here, size_t remainin
   size_t limit = std::min(remaining - 2, kMaxMatch);
   if (limit >= kUncheckedFrom) limit = std::max(limit, kUncheckedTo);
   size_t length = kMinMatch;
+  uint64_t a = 0;
+  uint64_t b = 0;
+  for (; length + sizeof a <= limit; length += sizeof a) {
+    std::memcpy(&a, earlier + length, sizeof a);
+    std::memcpy(&b, here + length, sizeof b);
+    if (a != b) return length + static_cast<size_t>(std::countr_zero(a ^ b)) / 8;
+  }
   while (length < limit && earlier[length] == here[length]) ++length;
   return length;
 }
@@ -190,8 +198,13 @@ std::optional<std::string> lzf_decompress(std::string_view input, uint64_t size)
     if (at == end) return std::nullopt;
     const size_t back = (control & 0x1f) * 256 + static_cast<uint8_t>(input[at++]) + 1;
     if (back > out.size() || length > size - out.size()) return std::nullopt;
-    // Byte by byte: the copy may run into what it has just made.
-    for (size_t i = 0; i < length; ++i) out.push_back(out[out.size() - back]);
+    if (length <= back) {
+      const size_t from = out.size() - back;
+      out.resize(out.size() + length);
+      std::memcpy(out.data() + out.size() - length, out.data() + from, length);
+    } else {  // byte by byte: the copy runs into what it has just made
+      for (size_t i = 0; i < length; ++i) out.push_back(out[out.size() - back]);
+    }
   }
   if (out.size() != size) return std::nullopt;
   return out;
