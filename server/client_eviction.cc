@@ -38,11 +38,11 @@ bool evict_clients(Server& server, WorkerStats& stats, uint64_t limit, const Ses
       total -= std::min<uint64_t>(total, bytes);
       log_notice("Evicting client: {}", client_info(*session, now_ms));
       stats.evicted_clients.add();
-      session->mark_gone();
       if (session == self) {
+        session->access = Access::kGone;
         self_too = true;
       } else {
-        session->carrier.close(false);
+        session->disconnect();
       }
     }
     server.client_memory.looked(total <= limit);

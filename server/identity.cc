@@ -98,8 +98,7 @@ void confirm_subscription(Session& session, std::string_view channel, bool is_pa
   if (session.access != Access::kStale) return;
   if (current_access(session) != Access::kAll &&
       !acl::may_use_channel(*session.user, channel, is_pattern)) {
-    session.mark_gone();
-    session.close_after_reply = true;
+    session.disconnect_after_reply();
   }
 }
 

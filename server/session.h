@@ -146,10 +146,20 @@ class Session {
   std::string user_name() const;
   void set_waiter(std::shared_ptr<Waiter> waiter);
 
-  // From any thread, under the session registry's lock: users have changed; the session is about to
-  // be disconnected, and changes nothing any more once the shards' locks have been free.
+  // From any thread, while a lock (the session registry's, Pubsub's) keeps the session: users have
+  // changed.
   void mark_stale();
-  void mark_gone() { access = Access::kGone; }
+  // The same, for a session that is not the caller's own: its connection is closed, and it changes
+  // nothing any more once the shards' locks have been free.
+  void disconnect() {
+    access = Access::kGone;
+    carrier.close(false);
+  }
+  // On its loop: it runs nothing more, and is closed when it has what it was told so far.
+  void disconnect_after_reply() {
+    access = Access::kGone;
+    close_after_reply = true;
+  }
   // Everything is allowed, as far as anybody knows.
   bool has_full_access() const { return access.load(std::memory_order_relaxed) == Access::kAll; }
 

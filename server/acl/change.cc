@@ -34,11 +34,10 @@ uint64_t user_id(const Session& session) {
 }
 
 void disconnect(Session& session, const Session* self) {
-  session.mark_gone();
   if (&session == self) {
-    session.close_after_reply = true;
+    session.disconnect_after_reply();
   } else {
-    session.link->close(false);
+    session.disconnect();
   }
 }
 

@@ -172,8 +172,7 @@ void cmd_client_kill(Context& c) {
       if (filter->skip_self) return true;
       session.close_after_reply = true;  // it hears of it first
     } else {
-      session.mark_gone();
-      session.carrier.close(false);
+      session.disconnect();
     }
     ++killed;
     return true;
