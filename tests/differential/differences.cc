@@ -23,8 +23,6 @@ constexpr Difference kDifferences[] = {
     {"hscan", kPage, "as scan"},
     {"hkeys", kUnordered, "as hgetall"},
     {"hvals", kUnordered, "as hgetall"},
-    {"hrandfield", kShape, "chance, where a spoilt argument names a hash"},
-    {"zrandmember", kShape, "as hrandfield"},
     {"smembers", kUnordered, "the order of a hash table's members follows its seed"},
     {"sinter", kUnordered, "as smembers"},
     {"sunion", kUnordered, "as smembers"},

@@ -302,7 +302,9 @@ void Generator::spoil() {
       generate("val", *this);
       break;
     case 2:
-      if (args.size() > 1) {
+      // With another key or count the answers of these are chance.
+      if (args.size() > 1 && !name.ends_with("randmember") && name != "hrandfield" &&
+          name != "spop") {
         const size_t at = 1 + random_.below(args.size() - 1);
         generate("val", *this);
         args[at] = args.back();
