@@ -48,15 +48,16 @@ std::optional<KeydirEntry> Shard::find(uint32_t db, std::string_view key, uint64
 ValueRead Shard::read(Location where, uint32_t value_size) {
   Segment& segment = segment_at(where);
   const uint64_t offset = where.offset();
+  if (offset + kValueChecksumSize + value_size > segment.size()) {
+    if (&segment != active_.get() || offset < segment.size()) {
+      report_damage(segment, offset);  // the file was cut short
+      return {ValueRead::State::kDamaged, {}};
+    }
+    // Not in the file yet, so no damage of the disk's is possible.
+    std::string_view value = pending_.at(offset - segment.size(), kValueChecksumSize + value_size);
+    return {ValueRead::State::kReady, value.substr(kValueChecksumSize)};
+  }
   const uint64_t size = kValueChecksumSize + uint64_t{value_size};
-  if (in_pending_log(segment, offset)) {  // where no damage of the disk's is possible
-    const std::string_view bytes = pending_.at(append_offset() - offset, size);
-    return {ValueRead::State::kReady, bytes.substr(kValueChecksumSize)};
-  }
-  if (offset + size > segment.size()) {
-    report_damage(segment, offset);  // the file was cut short
-    return {ValueRead::State::kDamaged, {}};
-  }
   if (!segment.resident(offset, size) ||
       (!residency_trust_.trusts_bits() && !still_resident(segment, offset, size))) {
     return {ValueRead::State::kCold, {}};
@@ -81,14 +82,8 @@ void Shard::prefetch(const KeydirEntry& entry) const {
   const Segment& segment = *segments_[entry.where.slot()];
   const uint64_t offset = entry.where.offset();
   const uint64_t size = kValueChecksumSize + std::min<uint64_t>(entry.value_size, kMostBytes);
-  const char* at = nullptr;
-  if (in_pending_log(segment, offset)) {
-    at = pending_.at(append_offset() - offset, 1).data();
-  } else if (offset + size <= segment.size()) {
-    at = segment.bytes().data() + offset;
-  } else {
-    return;
-  }
+  if (offset + size > segment.size()) return;  // pending, so it was written a moment ago
+  const char* const at = segment.bytes().data() + offset;
   for (uint64_t i = 0; i < size; i += kLine) __builtin_prefetch(at + i);
   __builtin_prefetch(at + size - 1);
 }
@@ -235,7 +230,6 @@ Result<void> Shard::roll() {
   pace_.begin(segment_limit(), options_.segment_bytes, active_ ? active_->size() : 0,
               std::chrono::steady_clock::now());
   active_ = std::move(*made);
-  pending_.begin_file();
   take_slot(active_);
   order_.push_back(active_);
   directory_unsynced_ = true;
@@ -258,7 +252,7 @@ Result<void> Shard::write_pending() {
         fmt::format("shard {} is read-only from now on: {}", index_, written.error().message));
     return written;
   }
-  pending_.written();
+  pending_.clear();
   pending_shards_.clear();
   return {};
 }

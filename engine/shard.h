@@ -256,9 +256,6 @@ class Shard {
   Namespace& database(uint32_t db);
   Segment& segment_at(Location where) { return *segments_[where.slot()]; }
   uint64_t append_offset() const { return active_->size() + pending_.size(); }
-  bool in_pending_log(const Segment& segment, uint64_t offset) const {
-    return &segment == active_.get() && offset >= segment.size() - pending_.written_size();
-  }
 
   // store, recovery, merge
   bool may_roll() const;

@@ -367,7 +367,6 @@ Result<SyncPoint> Store::commit_shard(Shard& shard, const ShardSet& written) {
     if (auto done = shard.write_pending(); !done) return done.error();
     shard.commit_point_ = committed_.fetch_add(1, std::memory_order_acq_rel) + 1;
   }
-  shard.pending_.trim();
   return shard.commit_point_;
 }
 

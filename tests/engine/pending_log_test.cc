@@ -12,75 +12,41 @@ void append(PendingLog& log, size_t bytes) {
   std::memset(log.extend(bytes), 'x', bytes);
 }
 
-// As a commit does.
-void commit(PendingLog& log) {
-  log.written();
-  log.trim();
-}
-
-TEST_CASE("a pending log that takes little holds little, one that takes much some kilobytes") {
+TEST_CASE("a pending log holds as much as it is used to, and no more than an ordinary block") {
   PendingLog log;
   CHECK(log.memory_bytes() == 0);
   append(log, 100);
-  commit(log);
-  CHECK(log.memory_bytes() == PendingLog::kFirstBlock);
-  for (int i = 0; i < 10'000; ++i) {
-    append(log, 100);
-    if (i % 7 == 0) commit(log);
-    CHECK(log.memory_bytes() <= PendingLog::kKept + 2 * PendingLog::kBlockSize);
-  }
-  CHECK(log.written_size() > PendingLog::kKept / 2);
+  log.clear();
+  CHECK(log.memory_bytes() == 4 * 1024);
+  for (int i = 0; i < 100; ++i) append(log, 100);
+  CHECK(log.memory_bytes() == 12 * 1024);
+  log.clear();
+  CHECK(log.memory_bytes() == 8 * 1024);
   append(log, 300'000);
-  CHECK(log.memory_bytes() > 300'000);
-  commit(log);
-  CHECK(log.memory_bytes() <= PendingLog::kKept + PendingLog::kBlockSize);
+  append(log, 200);
+  CHECK(log.memory_bytes() == 8 * 1024 + 300'000 + 64 * 1024);
+  log.clear();
+  CHECK(log.memory_bytes() == 64 * 1024);
   CHECK(log.size() == 0);
   CHECK(log.pieces().empty());
 }
 
-TEST_CASE("a pending log that is cleared keeps a block") {
+TEST_CASE("a pending log that has grown gives back what it does not use any more") {
   PendingLog log;
   for (int i = 0; i < 1000; ++i) append(log, 100);
   log.clear();
-  CHECK(log.memory_bytes() == PendingLog::kBlockSize);
-  CHECK(log.size() == 0);
-  CHECK(log.pieces().empty());
+  CHECK(log.memory_bytes() == 64 * 1024);
+  append(log, 20'000);
+  log.clear();
+  CHECK(log.memory_bytes() == 64 * 1024);
   append(log, 100);
-  CHECK(log.memory_bytes() == PendingLog::kBlockSize);
-}
-
-TEST_CASE("what was written last is found until the file goes on elsewhere") {
-  PendingLog log;
-  std::string all;
-  uint64_t unwritten = 0;
-  for (int i = 0; i < 5000; ++i) {
-    const std::string piece(20 + i % 300, static_cast<char>('a' + i % 26));
-    std::memcpy(log.extend(piece.size()), piece.data(), piece.size());
-    all += piece;
-    unwritten += piece.size();
-    REQUIRE(log.size() == unwritten);
-    REQUIRE(log.at(piece.size(), piece.size()) == piece);
-    if (log.written_size() > 0) {
-      const size_t held = log.size() + log.written_size();
-      REQUIRE(log.at(held, 20) == std::string_view(all).substr(all.size() - held, 20));
-    }
-    std::string pending;
-    for (const std::string_view part : log.pieces()) pending += part;
-    REQUIRE(pending == std::string_view(all).substr(all.size() - unwritten));
-    if (i % 5 != 0) continue;
-    commit(log);
-    unwritten = 0;
+  log.clear();
+  CHECK(log.memory_bytes() == 32 * 1024);
+  for (int i = 0; i < 4; ++i) {
+    append(log, 100);
+    log.clear();
   }
-  log.begin_file();
-  CHECK(log.written_size() == 0);
-  const std::string_view kept = log.at(log.size(), 1);
-  append(log, 50);
-  log.written();
-  log.begin_file();
-  CHECK(kept == std::string(1, static_cast<char>('a' + 4996 % 26)));  // where it was
-  append(log, 10);
-  commit(log);
-  CHECK(log.written_size() == 10);
+  CHECK(log.memory_bytes() == 4 * 1024);
 }
 
 TEST_CASE("what is pending is found where it was put, in blocks of any size") {
@@ -95,7 +61,7 @@ TEST_CASE("what is pending is found where it was put, in blocks of any size") {
   std::string whole;
   for (const std::string_view piece : log.pieces()) whole += piece;
   CHECK(whole == all);
-  CHECK(log.at(all.size() - 500, 501) == std::string(501, 'b'));
+  CHECK(log.at(500, 501) == std::string(501, 'b'));
 }
 
 }  // namespace

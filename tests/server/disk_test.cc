@@ -9,7 +9,6 @@
 #include <string>
 #include <thread>
 
-#include "engine/pending_log.h"
 #include "engine/store.h"
 #include "tests/engine/faulty_file.h"
 #include "tests/server/probe_commands.h"
@@ -116,33 +115,9 @@ TEST_CASE("disk: a value that cannot be read is an error that names its key") {
   CHECK(h.run("probeget k") == "$1\r\nv\r\n");
 }
 
-// Writes so much to a shard, in another database, that it no longer has in memory what was written
-// before; once.
-void push_out(Harness& h, uint32_t index) {
-  constexpr uint32_t kDb = 15;
-  engine::Shard& shard = h.store->shard(index);
-  int number = 0;
-  while (h.store->shard_of("filler" + std::to_string(number)) != index) ++number;
-  const std::string name = "filler" + std::to_string(number);
-  const std::string value(2 * engine::PendingLog::kKept, 'x');
-  const std::string_view piece = value;
-  {
-    const std::lock_guard guard(shard);
-    if (shard.find(kDb, name, shard.hash(name))) return;
-    REQUIRE(shard.reserve(value.size() + 1000, engine::Growth::kGrows));
-    shard.begin_batch();
-    shard.put(kDb, name, shard.hash(name), 0, 0, {&piece, 1});
-    shard.end_batch(nullptr);
-  }
-  engine::ShardSet written;
-  written.add(index);
-  REQUIRE(h.store->commit(written, written));
-}
-
 // Has the system drop all values, and waits until the store knows that this one is gone.
 void make_cold(Harness& h, FaultyFileSystem& disk, std::string_view name) {
   const KeyRef key = h.server->key(name, 0);
-  push_out(h, key.shard);
   REQUIRE(h.store->sync());
   const std::string path = fmt::format("/store/shard-{:02}/00000001.seg", key.shard);
   REQUIRE((*disk.open_read_only(path))->drop_cache(0, 0));
