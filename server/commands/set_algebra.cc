@@ -85,6 +85,13 @@ class Asked {
   std::unordered_set<std::string_view> names_;
 };
 
+std::vector<Asked> to_be_asked(std::span<const Members* const> sets, uint64_t asking) {
+  std::vector<Asked> asked;
+  asked.reserve(sets.size());
+  for (const Members* set : sets) asked.emplace_back(*set, asking);
+  return asked;
+}
+
 // At least one set, and at most `limit` members.
 Result intersection(const Sources& sources, uint64_t limit) {
   constexpr uint64_t kStep = 64;  // members looked at between two looks at the limit
@@ -93,9 +100,7 @@ Result intersection(const Sources& sources, uint64_t limit) {
   std::vector<const Members*> sets = sources.there();
   std::stable_sort(sets.begin(), sets.end(),
                    [](const Members* a, const Members* b) { return a->size() < b->size(); });
-  std::vector<Asked> others;
-  others.reserve(sets.size() - 1);
-  for (const Members* set : std::span(sets).subspan(1)) others.emplace_back(*set, sets[0]->size());
+  const std::vector<Asked> others = to_be_asked(std::span(sets).subspan(1), sets[0]->size());
   uint64_t cursor = 0;
   do {
     cursor = sets[0]->scan(cursor, kStep, [&](const Members::Member& member) {
@@ -141,22 +146,13 @@ Result difference(const Context& c, const Sources& sources) {
   Result result;
   if (sources.first() == nullptr) return result;
   const std::vector<const Members*> sets = sources.there();
-  std::unordered_set<std::string_view> packed;  // in which to look takes long
-  std::vector<const Members*> split;
-  for (const Members* set : std::span(sets).subspan(1)) {
-    if (set->is_split()) {
-      split.push_back(set);
-    } else {
-      set->for_each([&](const Members::Member& member) { packed.insert(member.name); });
-    }
-  }
+  const std::vector<Asked> others = to_be_asked(std::span(sets).subspan(1), sets[0]->size());
   bool integers = true;
   sets[0]->for_each([&](const Members::Member& member) {
     integers = integers && is_intset_member(member.name);
-    const bool elsewhere = packed.contains(member.name) ||
-                           std::any_of(split.begin(), split.end(), [&](const Members* set) {
-                             return set->contains(member.name);
-                           });
+    const bool elsewhere = std::any_of(others.begin(), others.end(), [&](const Asked& other) {
+      return other.contains(member.name);
+    });
     if (!elsewhere) result.members.push_back(member.name);
   });
   result.hashtable =

@@ -70,7 +70,7 @@ std::span<char> InputBuffer::room(size_t wanted) {
     capacity_ = BlockPool::kBlockBytes;
     begin_ = end_ = 0;
   }
-  if (filled_ && !pinned_ && wanted < capacity_ && capacity_ < kPipelineBytes) {
+  if (full() && !pinned_ && wanted < capacity_ && capacity_ < kPipelineBytes) {
     replace(2 * capacity_);
   } else if (begin_ > 0 && !pinned_) {
     if (begin_ == end_) {

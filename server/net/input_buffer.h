@@ -61,10 +61,7 @@ class InputBuffer {
   // with few reads.
   std::span<char> room(size_t wanted);
   // `bytes` were read into room().
-  void add(size_t bytes) {
-    end_ += bytes;
-    filled_ = full();
-  }
+  void add(size_t bytes) { end_ += bytes; }
   void consume(size_t bytes) { begin_ += bytes; }
 
   void pin() { pinned_ = true; }
@@ -92,7 +89,6 @@ class InputBuffer {
   size_t capacity_ = 0;
   size_t begin_ = 0;
   size_t end_ = 0;
-  bool filled_ = false;  // by the last read
   bool pinned_ = false;
   char* held_ = nullptr;  // what pinned views point into, once the buffer had to grow
   size_t held_bytes_ = 0;

@@ -199,9 +199,7 @@ std::optional<std::string> lzf_decompress(std::string_view input, uint64_t size)
     const size_t back = (control & 0x1f) * 256 + static_cast<uint8_t>(input[at++]) + 1;
     if (back > out.size() || length > size - out.size()) return std::nullopt;
     if (length <= back) {
-      const size_t from = out.size() - back;
-      out.resize(out.size() + length);
-      std::memcpy(out.data() + out.size() - length, out.data() + from, length);
+      out.append(out, out.size() - back, length);
     } else {  // byte by byte: the copy runs into what it has just made
       for (size_t i = 0; i < length; ++i) out.push_back(out[out.size() - back]);
     }

@@ -328,10 +328,11 @@ void SortedSetEdit::finish() {
 
 void score_as_entered_one_by_one(const Config& config, std::span<ScoredMember> members,
                                  Order order) {
+  const TypeTag listpack = TypeTag::of(Type::kSortedSet, Encoding::kCompact);
   for (size_t i = 0; i < members.size(); ++i) {
     ScoredMember& m = members[order == Order::kAscending ? i : members.size() - 1 - i];
     if (passes_limits(config, i + 1, m.member)) return;
-    if (m.score == 0) m.score = 0;  // no -0
+    m.score = kept_score(listpack, m.score);
   }
 }
 
