@@ -1,7 +1,6 @@
 #include "tests/differential/differences.h"
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 
 namespace respcask::differential {
@@ -73,12 +72,6 @@ constexpr NotCompared kNotCompared[] = {
     {"pfselftest", "takes Redis seconds to say OK"},
     {"quit", "ends the connection; tested end to end"},
 };
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return result;
-}
 
 const Difference* find(const std::vector<std::string>& args) {
   if (args.empty()) return nullptr;

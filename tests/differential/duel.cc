@@ -1,7 +1,6 @@
 #include "tests/differential/duel.h"
 
 #include <algorithm>
-#include <cctype>
 #include <set>
 #include <thread>
 
@@ -11,12 +10,6 @@ namespace respcask::differential {
 namespace {
 
 constexpr int kAllDatabases = 16;
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return result;
-}
 
 std::vector<Reply> ask_all(Connection& connection,
                            const std::vector<std::vector<std::string>>& list) {

@@ -1,16 +1,11 @@
 #include "tests/differential/grammar.h"
 
 #include <algorithm>
-#include <cctype>
+
+#include "tests/differential/reply.h"
 
 namespace respcask::differential {
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return result;
-}
 
 size_t matching_close(std::string_view pattern, size_t open) {
   size_t depth = 0;

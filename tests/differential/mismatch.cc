@@ -1,32 +1,26 @@
 // What is done about steps that the servers do not agree on.
 #include <algorithm>
-#include <cctype>
 #include <set>
 
 #include "tests/differential/duel.h"
+#include "tests/differential/reply.h"
 
 namespace respcask::differential {
 namespace {
 
-bool same_word(std::string_view a, std::string_view upper) {
-  return std::equal(a.begin(), a.end(), upper.begin(), upper.end(), [](char x, char y) {
-    return std::toupper(static_cast<unsigned char>(x)) == y;
-  });
-}
-
 // The key of whose members the command asks for a range by name, if that is what it does.
 std::optional<std::string> key_of_range_by_name(const std::vector<std::string>& args) {
   if (args.size() < 4) return std::nullopt;
-  for (const std::string_view name :
-       {"ZRANGEBYLEX", "ZREVRANGEBYLEX", "ZLEXCOUNT", "ZREMRANGEBYLEX"}) {
-    if (same_word(args[0], name)) return args[1];
+  const std::string name = lower(args[0]);
+  if (name == "zrangebylex" || name == "zrevrangebylex" || name == "zlexcount" ||
+      name == "zremrangebylex") {
+    return args[1];
   }
-  const bool stores = same_word(args[0], "ZRANGESTORE");
-  if (!stores && !same_word(args[0], "ZRANGE")) return std::nullopt;
+  if (name != "zrange" && name != "zrangestore") return std::nullopt;
   const bool by_name = std::any_of(args.begin() + 4, args.end(),
-                                   [](const std::string& arg) { return same_word(arg, "BYLEX"); });
+                                   [](const std::string& arg) { return lower(arg) == "bylex"; });
   if (!by_name) return std::nullopt;
-  return args[stores ? 2 : 1];
+  return args[name == "zrangestore" ? 2 : 1];
 }
 
 }  // namespace

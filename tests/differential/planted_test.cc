@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <cctype>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -17,11 +16,6 @@ namespace respcask::differential {
 namespace {
 
 using Args = std::vector<std::string>;
-
-std::string lower(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
 
 bool is(const Args& args, std::string_view name) {
   return !args.empty() && lower(args[0]) == name;

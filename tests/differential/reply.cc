@@ -1,5 +1,6 @@
 #include "tests/differential/reply.h"
 
+#include <cctype>
 #include <charconv>
 
 namespace respcask::differential {
@@ -109,6 +110,12 @@ std::string quote(std::string_view bytes, size_t limit) {
 
 std::string describe(const Reply& reply) {
   return quote(reply.raw, 600);
+}
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return result;
 }
 
 }  // namespace respcask::differential

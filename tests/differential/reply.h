@@ -31,4 +31,7 @@ std::optional<Reply> parse_reply(std::string_view buffer, size_t* position);
 std::string describe(const Reply& reply);
 std::string quote(std::string_view bytes, size_t limit = 200);
 
+// ASCII letters in lower case: words of a command are compared as such.
+std::string lower(std::string_view text);
+
 }  // namespace respcask::differential
