@@ -272,9 +272,9 @@ void Generator::expand_item(std::string_view item, bool repeated) {
 // number at random would be an expiry that ends at a time of its own, or another client's death:
 // not there.
 void Generator::spoil() {
-  static constexpr std::string_view kNoNumbers[] = {"set",     "setex",   "psetex",   "getex",
-                                                    "expire",  "pexpire", "expireat", "pexpireat",
-                                                    "restore", "client",  "config"};
+  static constexpr std::string_view kNoNumbers[] = {
+      "set",       "setex",   "psetex",         "getex",  "expire", "pexpire", "expireat",
+      "pexpireat", "restore", "restore-asking", "client", "config"};
   std::vector<std::string>& args = step_->args;
   const std::string name = lower(args[0]);
   const bool careful =
