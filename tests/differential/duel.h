@@ -47,9 +47,10 @@ class Duel {
   // and split at random bytes; without, in batches as large as can be.
   std::optional<Mismatch> run(std::span<const Step> steps, std::optional<uint64_t> batching);
 
-  // Whether the command that they answer differently asks for what Redis's documentation leaves
-  // open: a range by name among members of several scores, which follows from the skip list's
-  // random levels. The steps before it run once more.
+  // Whether Redis's answer to the command that they answer differently is one of several that it
+  // might give: to a range by name among members of several scores, which follows from the skip
+  // list's random levels, or to a SORT behind a number that was out of range, whose errno it takes
+  // for its own. The steps before it run once more.
   bool is_unspecified(std::span<const Step> steps, const Mismatch& mismatch);
 
   // Fewer steps that still disagree, found by leaving steps out; `mismatch` becomes theirs. The
@@ -85,6 +86,8 @@ class Duel {
   void settle();
   void restart(bool kill);
   std::optional<std::string> step_alone(const Step& step);
+  bool has_several_scores(unsigned with, const std::string& key);
+  bool agree_without_old_errno(const Step& step);
   bool knows(Side& side, const std::string& command);
   std::string death_note();
 

@@ -130,6 +130,29 @@ TEST_CASE("every planted fault is found, and told in a few steps") {
   }
 }
 
+TEST_CASE("a SORT may fail for an errno that is not its own, and for nothing else") {
+  const auto steps = [](const char* element) {
+    std::vector<Step> list;
+    for (const Args& args :
+         {Args{"RPUSH", "l", element}, {"SCAN", "99999999999999999999"}, {"SORT", "l"}}) {
+      list.push_back({Step::Kind::kCommand, 1, args});
+    }
+    return list;
+  };
+  const auto is_left_open = [](Duel&& duel, const std::vector<Step>& list) {
+    const auto mismatch = duel.run(list, std::nullopt);
+    REQUIRE(mismatch);
+    CHECK(mismatch->step == 2);
+    return duel.is_unspecified(list, *mismatch);
+  };
+  // What a server says whose SORT sees no errno but its own.
+  const auto sound = [](const Args& args, Reply& answer) {
+    if (is(args, "sort")) answer.raw = "*1\r\n$3\r\n7.5\r\n";
+  };
+  CHECK(is_left_open(Duel(redis(false), redis(false), {nullptr, sound}), steps("7.5")));
+  CHECK_FALSE(is_left_open(Duel(redis(false), redis(false), {nullptr, sound}), steps("seven")));
+}
+
 TEST_CASE("a range by name among several scores may be answered either way, and nothing else") {
   Duel duel(redis(false), redis(false), {nullptr, [](const Args& args, Reply& answer) {
                                            if (is(args, "zlexcount") || is(args, "zcard"))
