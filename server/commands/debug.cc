@@ -398,7 +398,7 @@ void cmd_debug(Context& c) {
   }
   c.error(
       fmt::format("ERR unknown subcommand or wrong number of arguments for '{}'. Try DEBUG HELP.",
-                  c.arg(1).substr(0, 128)));
+                  c.quoted_arg(1).substr(0, 128)));
 }
 
 constexpr Command kRows[] = {

@@ -338,7 +338,7 @@ void cmd_pfdebug(Context& c) {
   }
   const bool registers = c.arg_is(1, "GETREG");
   if (!registers && !c.arg_is(1, "TODENSE")) {
-    return c.error(fmt::format("ERR Unknown PFDEBUG subcommand '{}'", c.arg(1)));
+    return c.error(fmt::format("ERR Unknown PFDEBUG subcommand '{}'", c.quoted_arg(1)));
   }
   std::string bytes(loaded.bytes);
   if (sparse) {

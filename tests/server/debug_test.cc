@@ -167,6 +167,7 @@ TEST_CASE("debug: PROTOCOL has a reply of each kind in both protocols") {
 TEST_CASE("debug: switches, and what is not known") {
   Harness h;
   const std::string wrong = "-ERR unknown subcommand or wrong number of arguments for ";
+  CHECK(h.run({"DEBUG", std::string_view("no\0such", 7)}) == wrong + "'no'. Try DEBUG HELP.\r\n");
   CHECK(h.run("debug set-active-expire 0") == "+OK\r\n");
   CHECK(!h.server->active_expire);
   CHECK(h.run("debug set-active-expire 1") == "+OK\r\n");

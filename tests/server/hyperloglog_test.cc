@@ -177,6 +177,8 @@ TEST_CASE("PFDEBUG shows runs and registers") {
   CHECK(h.run("PFDEBUG DECODE longer").size() == shown.size() + 4);
   CHECK(h.run("PFDEBUG decode none") == "-ERR The specified key does not exist\r\n");
   CHECK(h.run("PFDEBUG sing k") == "-ERR Unknown PFDEBUG subcommand 'sing'\r\n");
+  CHECK(h.run({"PFDEBUG", std::string_view("si\0ng", 5), "k"}) ==
+        "-ERR Unknown PFDEBUG subcommand 'si'\r\n");
   const std::string registers = h.run("PFDEBUG GETREG k");
   CHECK(registers.starts_with("*16384\r\n:0\r\n"));
   CHECK(std::count(registers.begin(), registers.end(), '1') == 5 + 1);  // and that of the count
