@@ -133,7 +133,7 @@ struct Config {
   uint32_t shards{};  // only looked at when a store is created
   uint64_t segment_bytes{};
   int readers{};    // threads for reads that are not in the page cache
-  bool io_uring{};  // have the kernel do most of them
+  bool io_uring{};  // have the kernel do most of them, and send to many clients at once
   int merge_trigger_garbage_percent{};
   int merge_stop_garbage_percent{};
   uint64_t auto_aof_rewrite_min_size{};  // bytes; a smaller store is not merged unasked

@@ -165,7 +165,7 @@ constexpr Row kStorageRows[] = {
             "threads that read values which are not in memory")
         .own_fixed(),
     boolean("io-uring", &Config::io_uring, "yes",
-            "have the kernel read them by io_uring, where it can; the threads do the rest")
+            "have the kernel read them by io_uring, where it can, and send to many clients at once")
         .own_fixed(),
     integer("merge-trigger-garbage", &Config::merge_trigger_garbage_percent, "30", 1, 100,
             "share of dead bytes, in percent, at which merging begins"),

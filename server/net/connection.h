@@ -3,13 +3,15 @@
 //
 // Invariants:
 // - Commands of one client run one after the other, in order; n commands give n replies.
-// - A reply leaves after the commit of the turn that wrote it, and with appendfsync always after the
+// - A reply leaves after the commit of the turn that wrote it, and with appendfsync always after
+// the
 //   sync of that commit. If either fails, the connection is closed and the reply is dropped.
 // - Pushed bytes leave in the order of the push() calls, between replies.
 // - A client with kOutputHighWater unsent bytes runs no command and is not read from, unless
 //   maxmemory-clients or CLIENT NO-EVICT allows for more.
 // - While a request waits (parked, blocked) its arguments stay where they are.
-// - Once it has left, the session is gone and no other thread knows the connection; the object lives
+// - Once it has left, the session is gone and no other thread knows the connection; the object
+// lives
 //   until the loop lets go of its handle.
 //
 // A connection is made by its worker, belongs to it, and lives on its loop's thread. Only the
@@ -73,10 +75,16 @@ class Connection final : public Carrier {
   void run();
   // Adds the keys of the requests that run() is about to meet.
   void look_ahead(LookAhead& keys);
-  // The turn is over: what it wrote depends on `point`; `failed`: its commit went wrong.
-  void finish_turn(engine::SyncPoint point, bool commit_failed);
-  // A sync has returned: send what waited for it.
-  void release();
+  // The turn is over: what it wrote depends on `point`; `failed`: its commit went wrong. `sent`:
+  // first_of_turn() has been sent, with this result (bytes, or -errno).
+  void finish_turn(engine::SyncPoint point, bool commit_failed, std::optional<ssize_t> sent);
+  // A sync has returned: sends what waited for it. `sent`: as above, first_held().
+  void release(std::optional<ssize_t> sent);
+  // What finish_turn() would send first, with the same arguments; empty: nothing, or not at once.
+  std::string_view first_of_turn(engine::SyncPoint point, bool commit_failed) const;
+  // What release() would send first; empty: nothing, or more than a send takes.
+  std::string_view first_held();
+  int descriptor() const { return fd_; }
   // What other threads ask for, and doing it.
   struct Mail {
     enum class Close : uint8_t { kNo, kAfterReplies, kNow };
@@ -133,7 +141,9 @@ class Connection final : public Carrier {
   void update_counts();
   void update_output_counts();
   void flush();
-  ssize_t try_send(std::span<const uv_buf_t> pieces);
+  ssize_t send(std::span<const uv_buf_t> pieces);
+  std::optional<size_t> count_sent(ssize_t result);
+  bool take_sent(ssize_t result);
   void write_rest();
   static void on_written(uv_write_t* request, int status);
   void add_pushes();

@@ -20,9 +20,21 @@ namespace respcask::server {
 
 // --- the end of a turn -------------------------------------------------------------------------
 
-void Connection::finish_turn(engine::SyncPoint point, bool commit_failed) {
+std::string_view Connection::first_of_turn(engine::SyncPoint point, bool commit_failed) const {
+  const bool depends = !touched_.empty();
+  if (state_ == State::kClosed || (commit_failed && depends) || !output_.empty()) return {};
+  if (!worker_.store().synced(depends ? point : 0)) return {};
+  return replies_;
+}
+
+void Connection::finish_turn(engine::SyncPoint point, bool commit_failed,
+                             std::optional<ssize_t> sent) {
   dirty = false;
   if (state_ == State::kClosed) return;
+  if (!sent) {
+    const uv_buf_t piece{replies_.data(), replies_.size()};
+    sent = first_of_turn(point, commit_failed).empty() ? 0 : send({&piece, 1});
+  }
   const bool depends = !touched_.empty();
   touched_.clear();
   if (commit_failed && depends) {
@@ -30,19 +42,13 @@ void Connection::finish_turn(engine::SyncPoint point, bool commit_failed) {
     return;
   }
   if (!replies_.empty()) {
-    const engine::SyncPoint needed = depends ? point : 0;
-    size_t sent = 0;
-    if (output_.empty() && worker_.store().synced(needed)) {
-      const uv_buf_t piece{replies_.data(), replies_.size()};
-      const ssize_t result = try_send({&piece, 1});
-      if (result < 0) return;
-      sent = static_cast<size_t>(result);
-    }
-    if (sent == replies_.size()) {
+    const std::optional<size_t> left = count_sent(*sent);
+    if (!left) return;
+    if (*left == replies_.size()) {
       replies_.clear();
     } else {
-      output_.add(needed, std::exchange(replies_, std::string()));
-      output_.remove(sent);
+      output_.add(depends ? point : 0, std::exchange(replies_, std::string()));
+      output_.remove(*left);
     }
   }
   worker_.give_string(std::exchange(replies_, std::string()));
@@ -50,10 +56,16 @@ void Connection::finish_turn(engine::SyncPoint point, bool commit_failed) {
   after_flush();
 }
 
-void Connection::release() {
+std::string_view Connection::first_held() {
+  if (state_ == State::kClosed || write_pending_) return {};
+  std::array<uv_buf_t, kWritePieces> pieces;
+  return gather(pieces) == 1 ? std::string_view(pieces[0].base, pieces[0].len) : std::string_view();
+}
+
+void Connection::release(std::optional<ssize_t> sent) {
   held = false;
   if (state_ == State::kClosed) return;
-  flush();
+  if (!sent || take_sent(*sent)) flush();
   after_flush();
 }
 
@@ -66,20 +78,23 @@ void Connection::flush() {
       worker_.mark_held(*this);
       return;
     }
-    const ssize_t result = try_send({pieces.data(), count});
-    if (result < 0) return;
-    if (result == 0) {
-      write_rest();
-    } else {
-      output_.remove(static_cast<size_t>(result));
-    }
+    if (!take_sent(send({pieces.data(), count}))) return;
   }
 }
 
-// Bytes that the socket took, counted; below 0 if it failed and the connection is closed. No write
-// of libuv's is under way. Not uv_try_write(), because write(2) costs more than send(2): a file's
-// position and its watchers are looked at (measured: 0.08 us of 3.5).
-ssize_t Connection::try_send(std::span<const uv_buf_t> pieces) {
+// Takes what a send from the front of the queue came to out of it; false: no more can be sent now.
+bool Connection::take_sent(ssize_t result) {
+  const std::optional<size_t> sent = count_sent(result);
+  if (!sent) return false;
+  output_.remove(*sent);
+  if (*sent == 0) write_rest();
+  return *sent != 0;
+}
+
+// Bytes that the socket took, or -errno. No write of libuv's is under way. Not uv_try_write(),
+// because write(2) costs more than send(2): a file's position and its watchers are looked at
+// (measured: 0.08 us of 3.5).
+ssize_t Connection::send(std::span<const uv_buf_t> pieces) {
   assert(!write_pending_);
   ssize_t sent = 0;
   do {
@@ -93,14 +108,21 @@ ssize_t Connection::try_send(std::span<const uv_buf_t> pieces) {
       sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
   } while (sent < 0 && errno == EINTR);
-  if (sent >= 0) {
-    worker_.turn().stats.bytes_out.add(static_cast<size_t>(sent));
-    return sent;
+  return sent < 0 ? -errno : sent;
+}
+
+// The bytes of a send that came to `result`, counted; none if it failed, and the connection is
+// closed.
+std::optional<size_t> Connection::count_sent(ssize_t result) {
+  if (result >= 0) {
+    worker_.turn().stats.bytes_out.add(static_cast<size_t>(result));
+    return static_cast<size_t>(result);
   }
-  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) return 0;
-  log_verbose("Error writing to client: {}", uv_strerror(uv_translate_sys_error(errno)));
+  if (result == -EAGAIN || result == -EINTR || result == -ENOBUFS) return 0;
+  log_verbose("Error writing to client: {}",
+              uv_strerror(uv_translate_sys_error(static_cast<int>(-result))));
   disconnect();
-  return -1;
+  return std::nullopt;
 }
 
 // Whether the first part of the queue is synced.

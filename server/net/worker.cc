@@ -3,8 +3,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -79,14 +81,16 @@ void Worker::run() {
   });
   uv_timer_start(
       &timer_, [](uv_timer_t* timer) { worker_of(timer).on_tick(); }, kTickMs, kTickMs);
-  open_ring();
+  open_rings();
   run_loop();
   ring_.reset();
+  sends_.reset();
   turn_.reset();
 }
 
-void Worker::open_ring() {
+void Worker::open_rings() {
   if (!turn_->config().io_uring) return;
+  sends_ = SendRing::open();
   ring_ = ReadRing::open(server_.readers);
   if (!ring_) {
     if (index_ == 0) log_notice("No io_uring here: threads read the values not in memory");
@@ -102,8 +106,8 @@ void Worker::open_ring() {
   });
 }
 
-// As uv_run() by itself, but a loop that had work asks for more for a moment before it sleeps: to be
-// put to sleep and woken costs the loop and the client that wakes it more than that. Where the
+// As uv_run() by itself, but a loop that had work asks for more for a moment before it sleeps: to
+// be put to sleep and woken costs the loop and the client that wakes it more than that. Where the
 // moment is soon over in vain again and again it is left out, ever more often.
 void Worker::run_loop() {
   constexpr uint64_t kMomentNs = 10'000;
@@ -207,8 +211,11 @@ void Worker::finish_round() {
     }
   }
   deliver_outbox(point, failed);
-  // By index: closing one may mark none, but the list must not be walked by iterators for that.
-  for (size_t i = 0; i < dirty_.size(); ++i) dirty_[i]->finish_turn(point, failed);
+  send_together(
+      dirty_, [&](Connection& each) { return each.first_of_turn(point, failed); },
+      [&](Connection& each, std::optional<ssize_t> sent) {
+        each.finish_turn(point, failed, sent);
+      });
   dirty_.clear();
   // What was not given back belongs to a client from now on.
   turn_->stats.kept_bytes.sub(std::exchange(taken_bytes_, 0));
@@ -221,6 +228,36 @@ void Worker::finish_round() {
     release_held();
   } else if (holds_.load(std::memory_order_relaxed) != 0) {
     holds_.store(0, std::memory_order_relaxed);
+  }
+}
+
+// Calls `finish` for each, having sent what `offer` gives of many at once where that pays. The list
+// may grow meanwhile, and is walked by index for that.
+template <class Offer, class Finish>
+void Worker::send_together(const std::vector<Connection*>& connections, const Offer& offer,
+                           const Finish& finish) {
+  for (size_t begin = 0; begin < connections.size();) {
+    const size_t count = std::min<size_t>(connections.size() - begin, SendRing::kDepth);
+    std::array<std::string_view, SendRing::kDepth> first;
+    size_t offered = 0;
+    for (size_t i = 0; sends_ && i < count; ++i) {
+      first[i] = offer(*connections[begin + i]);
+      if (!first[i].empty()) ++offered;
+    }
+    std::span<const int32_t> results;
+    if (offered >= SendRing::kWorthwhile) {
+      for (size_t i = 0; i < count; ++i) {
+        if (!first[i].empty()) sends_->add(connections[begin + i]->descriptor(), first[i]);
+      }
+      results = sends_->send_all();
+    }
+    size_t next = 0;
+    for (size_t i = 0; i < count; ++i) {
+      const bool sent = !results.empty() && !first[i].empty();
+      finish(*connections[begin + i],
+             sent ? std::optional<ssize_t>(results[next++]) : std::nullopt);
+    }
+    begin += count;
   }
 }
 
@@ -297,7 +334,9 @@ void Worker::release_held() {
   }
   if (store_.sync_failed()) held_outboxes_.clear();  // what they tell of is lost
   const std::vector<Connection*> waiting = std::exchange(held_, {});
-  for (Connection* connection : waiting) connection->release();
+  send_together(
+      waiting, [](Connection& each) { return each.first_held(); },
+      [](Connection& each, std::optional<ssize_t> sent) { each.release(sent); });
 }
 
 // --- connections -------------------------------------------------------------------------------

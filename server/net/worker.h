@@ -2,9 +2,10 @@
 //
 // A turn of the loop: every socket that is ready is read; then the commands of all of them run,
 // their keys looked ahead at together (look_ahead.h); then what the turn touched is committed, with
-// one write a shard; then each client that was served gets its replies, with one write a client.
-// Whatever arrives from other threads (pushes, wake-ups, new sockets) comes through the inbox and
-// joins the turn before its commit.
+// one write a shard; then each client that was served gets its replies, with one write a client,
+// and those with one system call for many clients where there is io_uring (send_ring.h). Whatever
+// arrives from other threads (pushes, wake-ups, new sockets) comes through the inbox and joins the
+// turn before its commit.
 //
 // Invariants: everything here runs on the loop's thread but the methods marked "any thread". No
 // reply and no message is sent between a command and the commit (with appendfsync always: the sync)
@@ -28,6 +29,7 @@
 #include "server/net/connection.h"
 #include "server/net/input_buffer.h"
 #include "server/net/read_ring.h"
+#include "server/net/send_ring.h"
 #include "server/turn.h"
 
 namespace respcask::server {
@@ -123,7 +125,7 @@ class Worker {
     return std::this_thread::get_id() == thread_id_.load(std::memory_order_relaxed);
   }
   void run();
-  void open_ring();
+  void open_rings();
   void run_loop();
   void wake();
   void begin_turn();
@@ -131,6 +133,9 @@ class Worker {
   void finish_round();
   void drain_inbox();
   void deliver_outbox(engine::SyncPoint point, bool commit_failed);
+  template <class Offer, class Finish>
+  void send_together(const std::vector<Connection*>& connections, const Offer& offer,
+                     const Finish& finish);
   void open_connection(Accepted accepted);
   void run_fresh();
   void run_ready();
@@ -157,8 +162,9 @@ class Worker {
   std::atomic<std::thread::id> thread_id_{};
   bool stopping_ = false;
 
-  std::optional<Turn> turn_;        // made on the loop's thread
-  std::unique_ptr<ReadRing> ring_;  // the same; null where the system has none
+  std::optional<Turn> turn_;         // made on the loop's thread
+  std::unique_ptr<ReadRing> ring_;   // the same; null where the system has none
+  std::unique_ptr<SendRing> sends_;  // the same
   bool in_turn_ = false;
   bool delivering_ = false;
   uint64_t turn_number_ = 1;

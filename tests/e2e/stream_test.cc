@@ -168,6 +168,46 @@ TEST_CASE("a value larger than any buffer arrives whole") {
   CHECK(client.call({"PING"}) == "+PONG\r\n");
 }
 
+// Those of one turn are sent together where there is io_uring.
+TEST_CASE("many clients that are answered in the same turn get what is theirs, and no other's") {
+  for (const char* io_uring : {"yes", "no"}) {
+    CAPTURE(io_uring);
+    ServerProcess server(
+        {"--io-uring", io_uring, "--io-threads", "1", "--enable-debug-command", "yes"});
+    server.start();
+    constexpr size_t kClients = 150;
+    Client first(server.port());
+    std::vector<std::string> values;
+    for (size_t i = 0; i < kClients; ++i) {
+      // Every tenth is more than a socket takes at once.
+      const size_t bytes = i % 10 == 9 ? 8'000'000 + i : 1 + i * 37;
+      values.push_back(std::string(bytes, static_cast<char>('a' + i % 26)));
+      REQUIRE(first.call({"SET", std::to_string(i), values[i]}) == "+OK\r\n");
+    }
+    for (int round = 0; round < 3; ++round) {
+      std::vector<Client> clients;
+      for (size_t i = 0; i < kClients; ++i) {
+        clients.emplace_back(server.port());
+        REQUIRE(clients[i].call({"PING"}) == "+PONG\r\n");
+      }
+      REQUIRE(first.send(request({"DEBUG", "SLEEP", "0.2"})));
+      for (size_t i = 0; i < kClients; ++i) {
+        REQUIRE(clients[i].send(request({"GET", std::to_string(i)})));
+        if (i % 7 == 3) clients[i].close();
+      }
+      REQUIRE(first.read_line() == "+OK");
+      size_t wrong = 0;
+      for (size_t i = 0; i < kClients; ++i) {
+        if (i % 7 == 3) continue;
+        const std::string reply =
+            "$" + std::to_string(values[i].size()) + "\r\n" + values[i] + "\r\n";
+        if (clients[i].read_exactly(reply.size()) != reply) ++wrong;
+      }
+      CHECK(wrong == 0);
+    }
+  }
+}
+
 TEST_CASE("what was sent before the client closed its side is answered") {
   ServerProcess server;
   server.start();
