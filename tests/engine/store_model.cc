@@ -31,8 +31,8 @@ Options StoreModel::options() {
   return options;
 }
 
-StoreModel::StoreModel(uint64_t seed)
-    : random_(seed), fixture_(FaultyFileSystem(), options()), shards_(kShardCount) {
+StoreModel::StoreModel(uint64_t seed, uint64_t cuts)
+    : random_(seed), cuts_(cuts), fixture_(FaultyFileSystem(), options()), shards_(kShardCount) {
   for (ShardModel& shard : shards_) shard.history[0];
 }
 
@@ -316,7 +316,7 @@ void StoreModel::survey() {
     StoreFixture killed(fixture_.disk->crash_process(), fixture_.options);
     check_recovered(killed, false);
   }
-  for (int cut = 0; cut < 3; ++cut) {
+  for (uint64_t cut = 0; cut < cuts_; ++cut) {
     const PowerLoss mode = kPowerLosses[below(random_, std::size(kPowerLosses))];
     StoreFixture cut_off(fixture_.disk->crash(random_(), mode), fixture_.options);
     check_recovered(cut_off, true);

@@ -25,7 +25,8 @@ namespace respcask::engine {
 
 class StoreModel {
  public:
-  explicit StoreModel(uint64_t seed);
+  // `cuts`: power cuts that are tried whenever the model looks at what one would leave.
+  StoreModel(uint64_t seed, uint64_t cuts);
 
   // One step: some commands and a commit, or one of the rarer events. Fails the test case where
   // the store and the model part.
@@ -87,6 +88,7 @@ class StoreModel {
   static State contents(StoreFixture& fixture, Shard& shard, uint64_t& number);
 
   Random random_;
+  const uint64_t cuts_;
   StoreFixture fixture_;
   std::vector<ShardModel> shards_;
   std::vector<Transaction> transactions_;
