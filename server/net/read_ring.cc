@@ -1,8 +1,5 @@
 #include "server/net/read_ring.h"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <array>
 #include <new>
 #include <string>
@@ -23,20 +20,17 @@ constexpr uint64_t kSmallBuffer = 8 * 1024;
 
 std::unique_ptr<ReadRing> ReadRing::open(ReaderPool& pool) {
   io_uring ring{};
-  // What has been read is taken over when the loop asks for it, not by interrupting it.
-  constexpr unsigned kFlags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
+  // What has been read is taken over at the loop's next system call, not by interrupting it. Not
+  // with IORING_SETUP_DEFER_TASKRUN: there the kernel (6.18) works off twenty reads at a time and
+  // tells of the rest only if one of them has come to its end. Where all have to begin again,
+  // because their pages are gone, nobody would ever hear of the others.
+  constexpr unsigned kFlags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN;
   if (io_uring_queue_init(kDepth, &ring, kFlags) != 0) return nullptr;
-  const int done_fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (done_fd < 0 || io_uring_register_eventfd(&ring, done_fd) != 0) {
-    if (done_fd >= 0) ::close(done_fd);
-    io_uring_queue_exit(&ring);
-    return nullptr;
-  }
-  return std::unique_ptr<ReadRing>(new ReadRing(pool, ring, done_fd));
+  return std::unique_ptr<ReadRing>(new ReadRing(pool, ring));
 }
 
-ReadRing::ReadRing(ReaderPool& pool, const io_uring& ring, int done_fd)
-    : pool_(pool), ring_(ring), done_fd_(done_fd), slots_(kDepth) {
+ReadRing::ReadRing(ReaderPool& pool, const io_uring& ring)
+    : pool_(pool), ring_(ring), slots_(kDepth) {
   free_.reserve(kDepth);
   for (uint32_t slot = kDepth; slot > 0; --slot) free_.push_back(slot - 1);
   pool_.rings.fetch_add(1, std::memory_order_relaxed);
@@ -50,7 +44,6 @@ ReadRing::~ReadRing() {
     if (io_uring_wait_cqe(&ring_, &done) == 0) reap();
   }
   io_uring_queue_exit(&ring_);
-  ::close(done_fd_);
 }
 
 void ReadRing::submit(FetchBatch& batch) {
@@ -110,9 +103,6 @@ void ReadRing::flush() {
 }
 
 void ReadRing::reap() {
-  uint64_t signals = 0;
-  [[maybe_unused]] const ssize_t reset = ::read(done_fd_, &signals, sizeof signals);
-  io_uring_get_events(&ring_);
   std::array<io_uring_cqe*, 64> done;
   while (const unsigned count = io_uring_peek_batch_cqe(&ring_, done.data(), done.size())) {
     for (unsigned i = 0; i < count; ++i) {

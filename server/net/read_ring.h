@@ -26,7 +26,7 @@ namespace respcask::server {
 
 class ReadRing final : public ValueReader {
  public:
-  // Null where the kernel has no such rings (Linux before 6.1) or does not allow them, as in many
+  // Null where the kernel has no such rings (Linux before 6.0) or does not allow them, as in many
   // containers.
   static std::unique_ptr<ReadRing> open(ReaderPool& pool);
   ~ReadRing() override;  // waits for the reads that the kernel is at
@@ -34,7 +34,7 @@ class ReadRing final : public ValueReader {
   ReadRing& operator=(const ReadRing&) = delete;
 
   // Readable when reap() is due.
-  int descriptor() const { return done_fd_; }
+  int descriptor() const { return ring_.ring_fd; }
   void submit(FetchBatch& batch) override;
   // Finishes what has been read, and submits what waited for room.
   void reap();
@@ -53,8 +53,8 @@ class ReadRing final : public ValueReader {
     uint32_t skip = 0;  // bytes before the value's that had to be read with it
   };
 
-  // Takes over both.
-  ReadRing(ReaderPool& pool, const io_uring& ring, int done_fd);
+  // Takes the ring over.
+  ReadRing(ReaderPool& pool, const io_uring& ring);
   void start(FetchJob job);
   bool start_past_cache(uint32_t slot, io_uring_sqe& entry, const engine::ColdRead& read);
   void flush();
@@ -62,7 +62,6 @@ class ReadRing final : public ValueReader {
 
   ReaderPool& pool_;
   io_uring ring_;
-  const int done_fd_;           // an eventfd: a ring of this kind does not become readable itself
   std::vector<Slot> slots_;     // kDepth of them
   std::vector<uint32_t> free_;  // of those; the one used last is used next
   std::deque<FetchJob> backlog_;

@@ -9,7 +9,7 @@ namespace respcask::server {
 
 std::unique_ptr<SendRing> SendRing::open() {
   io_uring ring{};
-  constexpr unsigned kFlags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
+  constexpr unsigned kFlags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN;
   if (io_uring_queue_init(kDepth, &ring, kFlags) != 0) return nullptr;
   // Spares each call a look-up of the descriptor; it is as well without.
   io_uring_register_ring_fd(&ring);

@@ -26,7 +26,7 @@ class SendRing {
   // less).
   static constexpr size_t kWorthwhile = 3;
 
-  // Null where the kernel has no such rings (Linux before 6.1) or does not allow them.
+  // Null where the kernel has no such rings (Linux before 6.0) or does not allow them.
   static std::unique_ptr<SendRing> open();
   ~SendRing();
   SendRing(const SendRing&) = delete;
