@@ -2,6 +2,7 @@
 
 #include <cassert>
 #include <ctime>
+#include <mutex>
 
 namespace respcask::server::testing {
 
@@ -80,6 +81,17 @@ void Harness::expire_now() {
     }
   }
   server->commit(turn);
+}
+
+uint64_t Harness::log_bytes(uint32_t shard) {
+  const std::lock_guard guard(store->shard(shard));
+  return store->shard(shard).stats().total_bytes;
+}
+
+uint64_t Harness::log_bytes() {
+  uint64_t bytes = 0;
+  for (uint32_t shard = 0; shard < store->shard_count(); ++shard) bytes += log_bytes(shard);
+  return bytes;
 }
 
 std::string Harness::run(std::string_view line) {

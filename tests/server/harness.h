@@ -85,6 +85,9 @@ class Harness {
   // What the server's threads would do by now.
   void wake_due();
   void expire_now();
+  // What the log has grown to, in bytes: a shard's, or all of it.
+  uint64_t log_bytes(uint32_t shard);
+  uint64_t log_bytes();
 
   TemporaryDirectory directory;
   std::unique_ptr<engine::Store> store;

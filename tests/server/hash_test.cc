@@ -67,16 +67,6 @@ bool is_split(Harness& h, std::string_view key) {
   return entry && entry->collection != 0;
 }
 
-uint64_t log_bytes(Harness& h) {
-  uint64_t bytes = 0;
-  for (uint32_t i = 0; i < h.store->shard_count(); ++i) {
-    h.store->shard(i).lock();
-    bytes += h.store->shard(i).stats().total_bytes;
-    h.store->shard(i).unlock();
-  }
-  return bytes;
-}
-
 std::string field(int number) {
   return "field:" + std::to_string(number);
 }
@@ -344,21 +334,21 @@ TEST_CASE("hash: one that is made again under the same name has no old fields") 
 TEST_CASE("hash: a change of a large one is a small record, and so is its removal") {
   Harness h;
   fill(h, "h", 0, 20000, "12345678901234567890");
-  uint64_t before = log_bytes(h);
+  uint64_t before = h.log_bytes();
   h.run({"HSET", "h", field(777), "1234567890"});
-  CHECK(log_bytes(h) - before < 200);
-  before = log_bytes(h);
+  CHECK(h.log_bytes() - before < 200);
+  before = h.log_bytes();
   h.run({"HDEL", "h", field(777)});
-  CHECK(log_bytes(h) - before < 150);
-  before = log_bytes(h);
+  CHECK(h.log_bytes() - before < 150);
+  before = h.log_bytes();
   h.run("EXPIRE h 100");
-  CHECK(log_bytes(h) - before < 100);
-  before = log_bytes(h);
+  CHECK(h.log_bytes() - before < 100);
+  before = h.log_bytes();
   h.run("RENAME h other");
-  CHECK(log_bytes(h) - before < 800000);
-  before = log_bytes(h);
+  CHECK(h.log_bytes() - before < 800000);
+  before = h.log_bytes();
   h.run("DEL other");
-  CHECK(log_bytes(h) - before < 100);
+  CHECK(h.log_bytes() - before < 100);
 }
 
 TEST_CASE("hash: an expiry stays through changes and the change to split") {

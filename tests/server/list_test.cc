@@ -37,15 +37,6 @@ uint64_t collections(Harness& h) {
   return count;
 }
 
-uint64_t log_bytes(Harness& h) {
-  uint64_t bytes = 0;
-  for (uint32_t i = 0; i < h.store->shard_count(); ++i) {
-    std::lock_guard guard(h.store->shard(i));
-    bytes += h.store->shard(i).stats().total_bytes;
-  }
-  return bytes;
-}
-
 // A list of `count` elements "e0", "e1", ...; long ones are split.
 void fill(Harness& h, const std::string& key, int count) {
   std::vector<std::string> command = {"rpush", key};
@@ -144,9 +135,9 @@ TEST_CASE("lists: a pop or a trim of a long list writes one small record") {
   fill(h, "l", 5000);
   h.run("ping");
   const auto written_by = [&](const char* command) {
-    const uint64_t before = log_bytes(h);
+    const uint64_t before = h.log_bytes();
     h.run(command);
-    return log_bytes(h) - before;
+    return h.log_bytes() - before;
   };
   CHECK(written_by("lpop l") < 80);
   CHECK(written_by("rpush l x") < 100);

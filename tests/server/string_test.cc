@@ -37,16 +37,6 @@ std::string some_bytes(size_t size, uint64_t seed = 1) {
   return bytes;
 }
 
-uint64_t log_bytes(Harness& h) {
-  uint64_t bytes = 0;
-  for (uint32_t i = 0; i < h.store->shard_count(); ++i) {
-    h.store->shard(i).lock();
-    bytes += h.store->shard(i).stats().total_bytes;
-    h.store->shard(i).unlock();
-  }
-  return bytes;
-}
-
 // Unix time in ms; 0: none.
 int64_t expiry_ms(Harness& h, std::string_view key) {
   engine::Shard& shard = h.store->shard(h.store->shard_of(key));
@@ -372,9 +362,9 @@ TEST_CASE("a change of a long string writes a chunk, not the string") {
   std::string value = some_bytes(size);
   h.run({"SET", "k", value});
   const auto cost = [&](std::initializer_list<std::string_view> args) {
-    const uint64_t before = log_bytes(h);
+    const uint64_t before = h.log_bytes();
     h.run(args);
-    return log_bytes(h) - before;
+    return h.log_bytes() - before;
   };
   CHECK(cost({"SETRANGE", "k", "1000000", "abc"}) < kChunk + 200);
   CHECK(cost({"APPEND", "k", "abc"}) < kChunk + 200);
@@ -401,9 +391,9 @@ TEST_CASE("a string that grows by edits turns to chunks and keeps its bytes and 
 TEST_CASE("a gap costs nothing and reads as zeros") {
   Harness h;
   h.run("SET k start");
-  const uint64_t before = log_bytes(h);
+  const uint64_t before = h.log_bytes();
   CHECK(h.run("SETRANGE k 500000000 end") == integer(500000003));
-  CHECK(log_bytes(h) - before < 4 * kChunk);
+  CHECK(h.log_bytes() - before < 4 * kChunk);
   for (int pass = 0; pass < 2; ++pass) {
     CHECK(h.run("STRLEN k") == integer(500000003));
     CHECK(h.run("GETRANGE k 0 6") == bulk({"start\0\0", 7}));
