@@ -13,6 +13,9 @@ namespace {
 
 // A larger value is copied by a thread of the pool rather than by the loop.
 constexpr size_t kMostBytes = 64 * 1024;
+// So many finished reads are taken up in a turn of the loop at most: each lets a command run and a
+// reply be sent, and other clients wait for the turn's end.
+constexpr size_t kMostATurn = 16;
 // What a slot keeps to read into past the page cache. Most values are small; chunks are not.
 constexpr uint64_t kSmallBuffer = 8 * 1024;
 
@@ -103,13 +106,12 @@ void ReadRing::flush() {
 }
 
 void ReadRing::reap() {
-  std::array<io_uring_cqe*, 64> done;
-  while (const unsigned count = io_uring_peek_batch_cqe(&ring_, done.data(), done.size())) {
-    for (unsigned i = 0; i < count; ++i) {
-      complete(static_cast<uint32_t>(io_uring_cqe_get_data64(done[i])), done[i]->res);
-    }
-    io_uring_cq_advance(&ring_, count);
+  std::array<io_uring_cqe*, kMostATurn> done;
+  const unsigned count = io_uring_peek_batch_cqe(&ring_, done.data(), done.size());
+  for (unsigned i = 0; i < count; ++i) {
+    complete(static_cast<uint32_t>(io_uring_cqe_get_data64(done[i])), done[i]->res);
   }
+  io_uring_cq_advance(&ring_, count);
   while (!backlog_.empty() && !free_.empty()) {
     start(std::move(backlog_.front()));
     backlog_.pop_front();

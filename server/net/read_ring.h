@@ -36,7 +36,7 @@ class ReadRing final : public ValueReader {
   // Readable when reap() is due.
   int descriptor() const { return ring_.ring_fd; }
   void submit(FetchBatch& batch) override;
-  // Finishes what has been read, and submits what waited for room.
+  // Finishes some of what has been read, and submits what waited for room.
   void reap();
 
  private:

@@ -215,6 +215,26 @@ TEST_CASE("read ring: what is read past the page cache is the value, and stays o
   }
 }
 
+TEST_CASE("read ring: of many reads that have ended some are taken up at a time") {
+  std::map<std::string, std::string> values;
+  for (int i = 0; i < 40; ++i) values["k" + std::to_string(i)] = value_of(i);
+  ColdRig rig(values);
+  if (!rig.usable) return;
+  std::vector<std::shared_ptr<Parked>> all;
+  for (const std::string& name : rig.names) {
+    all.push_back(rig.park({name}));
+    all.back()->values[0]->read.past_cache = true;
+  }
+  rig.ring->submit(rig.batch);
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  for (const int resumed : {16, 32, 40, 40}) {
+    rig.ring->reap();
+    CHECK(rig.carrier.resumed == resumed);
+    pollfd ready{rig.ring->descriptor(), POLLIN, 0};
+    CHECK(::poll(&ready, 1, 0) == (resumed < 40 ? 1 : 0));
+  }
+}
+
 // The kernel begins a read through the page cache again if the page is gone when it has come.
 TEST_CASE("read ring: reads of pages that go as they come are not forgotten") {
   std::map<std::string, std::string> values;
