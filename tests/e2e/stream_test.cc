@@ -170,10 +170,13 @@ TEST_CASE("a value larger than any buffer arrives whole") {
 
 // Those of one turn are sent together where there is io_uring.
 TEST_CASE("many clients that are answered in the same turn get what is theirs, and no other's") {
-  for (const char* io_uring : {"yes", "no"}) {
-    CAPTURE(io_uring);
-    ServerProcess server(
-        {"--io-uring", io_uring, "--io-threads", "1", "--enable-debug-command", "yes"});
+  using Options = std::vector<std::string>;
+  for (const Options& mode :
+       {Options{"--io-uring", "yes"}, {"--io-uring", "no"}, {"--appendfsync", "always"}}) {
+    CAPTURE(mode[1]);
+    Options options = {"--io-threads", "1", "--enable-debug-command", "yes"};
+    options.insert(options.end(), mode.begin(), mode.end());
+    ServerProcess server(options);
     server.start();
     constexpr size_t kClients = 150;
     Client first(server.port());
@@ -192,7 +195,8 @@ TEST_CASE("many clients that are answered in the same turn get what is theirs, a
       }
       REQUIRE(first.send(request({"DEBUG", "SLEEP", "0.2"})));
       for (size_t i = 0; i < kClients; ++i) {
-        REQUIRE(clients[i].send(request({"GET", std::to_string(i)})));
+        const std::string name = std::to_string(i);
+        REQUIRE(clients[i].send(request({"SET", "mine:" + name, name}) + request({"GET", name})));
         if (i % 7 == 3) clients[i].close();
       }
       REQUIRE(first.read_line() == "+OK");
@@ -200,7 +204,7 @@ TEST_CASE("many clients that are answered in the same turn get what is theirs, a
       for (size_t i = 0; i < kClients; ++i) {
         if (i % 7 == 3) continue;
         const std::string reply =
-            "$" + std::to_string(values[i].size()) + "\r\n" + values[i] + "\r\n";
+            "+OK\r\n$" + std::to_string(values[i].size()) + "\r\n" + values[i] + "\r\n";
         if (clients[i].read_exactly(reply.size()) != reply) ++wrong;
       }
       CHECK(wrong == 0);
