@@ -45,7 +45,8 @@ std::map<std::string, std::string> fill(StoreFixture& fixture, int from, int to)
 void check_contents(StoreFixture& fixture, const std::map<std::string, std::string>& model,
                     size_t most) {
   size_t lost = 0;
-  for (const auto& [key, value] : model) {
+  for (const auto& [name, value] : model) {
+    const std::string& key = name;  // clang 14 captures no structured bindings
     const auto found = fixture.try_get(key);
     if (found == value) continue;
     CAPTURE(key);

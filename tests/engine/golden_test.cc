@@ -193,7 +193,8 @@ TEST_CASE("segments and hints of format version 1 are written as they were") {
   std::set<RecordKind> kinds;
   std::set<uint32_t> generations;
   int transactions = 0;
-  for (const auto& [path, bytes] : store_files(disk)) {
+  for (const auto& [name, bytes] : store_files(disk)) {
+    const std::string& path = name;  // clang 14 captures no structured bindings
     CAPTURE(path);
     if (!path.ends_with(".seg")) continue;
     const auto header = decode_segment_header(bytes);
