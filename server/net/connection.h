@@ -4,15 +4,13 @@
 // Invariants:
 // - Commands of one client run one after the other, in order; n commands give n replies.
 // - A reply leaves after the commit of the turn that wrote it, and with appendfsync always after
-// the
-//   sync of that commit. If either fails, the connection is closed and the reply is dropped.
+//   the sync of that commit. If either fails, the connection is closed and the reply is dropped.
 // - Pushed bytes leave in the order of the push() calls, between replies.
 // - A client with kOutputHighWater unsent bytes runs no command and is not read from, unless
 //   maxmemory-clients or CLIENT NO-EVICT allows for more.
 // - While a request waits (parked, blocked) its arguments stay where they are.
 // - Once it has left, the session is gone and no other thread knows the connection; the object
-// lives
-//   until the loop lets go of its handle.
+//   lives until the loop lets go of its handle.
 //
 // A connection is made by its worker, belongs to it, and lives on its loop's thread. Only the
 // methods of Carrier may be called from other threads; they leave word in the worker's inbox.

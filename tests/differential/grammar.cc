@@ -273,16 +273,16 @@ void Generator::expand_item(std::string_view item, bool repeated) {
 // not there.
 void Generator::spoil() {
   static constexpr std::string_view kNoNumbers[] = {
-      "set",       "setex",   "psetex",         "getex",  "expire", "pexpire", "expireat",
-      "pexpireat", "restore", "restore-asking", "client", "config"};
+      "set",      "setex",     "psetex",  "getex",          "expire", "pexpire",
+      "expireat", "pexpireat", "restore", "restore-asking", "client", "config"};
   std::vector<std::string>& args = step_->args;
   const std::string name = lower(args[0]);
   const bool careful =
       std::find(std::begin(kNoNumbers), std::end(kNoNumbers), name) != std::end(kNoNumbers);
   // Without its last argument a command of these is chance, or lists what each server has.
   static constexpr std::string_view kNeverShorter[] = {
-      "command", "scan",    "spop",   "srandmember", "hrandfield", "zrandmember",
-      "slowlog", "latency", "pubsub", "memory",      "client",     "lolwut"};
+      "command", "scan",   "spop",   "srandmember", "hrandfield", "zrandmember",
+      "slowlog", "pubsub", "memory", "client",      "lolwut"};
   const bool never_shorter = std::find(std::begin(kNeverShorter), std::end(kNeverShorter), name) !=
                              std::end(kNeverShorter);
   // A HELLO that is refused changes nothing in respcask; Redis keeps the name that it gave.

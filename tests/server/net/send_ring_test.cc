@@ -1,12 +1,12 @@
 #include "server/net/send_ring.h"
 
 #include <doctest/doctest.h>
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -47,8 +47,9 @@ TEST_CASE("each of many sends arrives at its own socket, and is told of in order
   for (const size_t count : {size_t{1}, size_t{3}, size_t{SendRing::kDepth}}) {
     const std::vector<Pair> pairs(count);
     std::vector<std::string> texts;
-    for (size_t i = 0; i < count; ++i)
+    for (size_t i = 0; i < count; ++i) {
       texts.push_back(std::string(i + 1, static_cast<char>('a' + i % 26)));
+    }
     for (size_t i = 0; i < count; ++i) ring->add(pairs[i].ends[0], texts[i]);
     const auto results = ring->send_all();
     REQUIRE(results.size() == count);
