@@ -53,13 +53,14 @@ class Mapping {
   Mapping() = default;
   // Takes over the mapped range. `residency`: null to ask the system.
   Mapping(void* address, std::size_t size, std::shared_ptr<const Residency> residency = nullptr);
-  ~Mapping();
   Mapping(Mapping&& other) noexcept;
   Mapping& operator=(Mapping&& other) noexcept;
 
   // Null for a default-constructed or moved-from mapping.
-  const char* data() const { return static_cast<const char*>(address_); }
+  const char* data() const { return range_.get(); }
   std::size_t size() const { return size_; }
+  // Keeps the range mapped for as long as it is held, whatever becomes of the mapping.
+  std::shared_ptr<const void> hold() const { return range_; }
 
   // Enters the first `length` bytes, which the file has, into the process's page tables, all at
   // once: a fifteenth of what it costs where every page is entered when it is first read. What is
@@ -75,9 +76,7 @@ class Mapping {
                         std::vector<std::uint8_t>& pages) const;
 
  private:
-  void release();
-
-  void* address_ = nullptr;
+  std::shared_ptr<char> range_;
   std::size_t size_ = 0;
   std::shared_ptr<const Residency> residency_;
 };

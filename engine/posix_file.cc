@@ -370,35 +370,29 @@ std::size_t page_size() {
 }
 
 Mapping::Mapping(void* address, std::size_t size, std::shared_ptr<const Residency> residency)
-    : address_(address), size_(size), residency_(std::move(residency)) {}
-
-Mapping::~Mapping() {
-  release();
-}
+    : range_(static_cast<char*>(address),
+             [size](char* range) {
+               [[maybe_unused]] const int result = ::munmap(range, size);
+               assert(result == 0);
+             }),
+      size_(size),
+      residency_(std::move(residency)) {}
 
 Mapping::Mapping(Mapping&& other) noexcept
-    : address_(std::exchange(other.address_, nullptr)),
+    : range_(std::move(other.range_)),
       size_(std::exchange(other.size_, 0)),
       residency_(std::move(other.residency_)) {}
 
 Mapping& Mapping::operator=(Mapping&& other) noexcept {
-  if (this == &other) return *this;
-  release();
-  address_ = std::exchange(other.address_, nullptr);
+  range_ = std::move(other.range_);
   size_ = std::exchange(other.size_, 0);
   residency_ = std::move(other.residency_);
   return *this;
 }
 
-void Mapping::release() {
-  if (address_ == nullptr) return;
-  [[maybe_unused]] const int result = ::munmap(address_, size_);
-  assert(result == 0);
-}
-
 void Mapping::populate(std::uint64_t length) const {
   assert(length <= size_);
-  if (length > 0) ::madvise(address_, length, MADV_POPULATE_READ);
+  if (length > 0) ::madvise(range_.get(), length, MADV_POPULATE_READ);
 }
 
 Result<void> Mapping::resident(std::uint64_t offset, std::uint64_t length,
@@ -410,7 +404,7 @@ Result<void> Mapping::resident(std::uint64_t offset, std::uint64_t length,
     residency_->resident(offset, pages);
     return {};
   }
-  const int result = ::mincore(static_cast<char*>(address_) + offset, length, pages.data());
+  const int result = ::mincore(range_.get() + offset, length, pages.data());
   if (result != 0)
     return Error{ErrorCode::kIo,
                  fmt::format("cannot look up which pages are cached: {}", reason(errno))};

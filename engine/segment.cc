@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -93,6 +94,13 @@ Result<std::shared_ptr<Segment>> Segment::open_as(FileSystem& files, const std::
   if (!mapping) return mapping.error();
   return std::shared_ptr<Segment>(
       new Segment(files, path, header, std::move(*file), std::move(*mapping), *size));
+}
+
+std::shared_ptr<const void> Segment::hold(std::string_view bytes) const {
+  const std::less_equal<const char*> up_to;  // the bytes may be of anything
+  const char* const end = mapping_.data() + size();
+  if (!up_to(mapping_.data(), bytes.data()) || !up_to(bytes.data() + bytes.size(), end)) return {};
+  return mapping_.hold();
 }
 
 Result<void> Segment::append(std::span<const std::string_view> pieces) {

@@ -60,6 +60,10 @@ class Segment {
   uint64_t size() const { return size_.load(std::memory_order_acquire); }
   std::string_view bytes() const { return {mapping_.data(), size()}; }
 
+  // Keeps `bytes`, which are of the segment, where they are for as long as it is held, whatever
+  // becomes of the segment. Null if they are not of its mapping.
+  std::shared_ptr<const void> hold(std::string_view bytes) const;
+
   // Writes at the end. On failure size() is what it was.
   Result<void> append(std::span<const std::string_view> pieces);
   // Makes sure that space for `size` bytes in all is reserved on the disk, asking for `step` more
@@ -75,7 +79,8 @@ class Segment {
   // map_contents(), the mapping has to stay.
   void populate() const { mapping_.populate(size()); }
   // Goes over to such a mapping and leaves the old one in its place, to be let go of without the
-  // shard's lock: the system takes its time over that. No view of the segment may be in use.
+  // shard's lock: the system takes its time over that. No view of the segment may be in use that
+  // does not hold() it.
   void swap_mapping(Mapping& mapping) { std::swap(mapping_, mapping); }
 
   // Names a page of the segment among those of all segments.

@@ -76,6 +76,10 @@ bool Shard::still_resident(Segment& segment, uint64_t offset, uint64_t size) {
   return resident;
 }
 
+std::shared_ptr<const void> Shard::hold(Location where, std::string_view bytes) const {
+  return segments_[where.slot()]->hold(bytes);
+}
+
 void Shard::prefetch(const KeydirEntry& entry) const {
   constexpr uint64_t kLine = 64;
   constexpr uint64_t kMostBytes = 4 * kLine;  // from there on the processor sees where it goes

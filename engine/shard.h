@@ -140,6 +140,11 @@ class Shard {
   // The bytes of a value, checked. A value is read in place; see the invariants.
   ValueRead read(Location where, uint32_t value_size);
 
+  // Keeps bytes of the value at `where`, as read() gave them, where they are for as long as it is
+  // held, also when the shard is unlocked and the value gone. They do not change, but they need not
+  // stay in memory. Null if they are not of a segment's mapping: then a copy is needed.
+  std::shared_ptr<const void> hold(Location where, std::string_view bytes) const;
+
   // Starts loading the first bytes of a value that is going to be read. A hint only.
   void prefetch(const KeydirEntry& entry) const;
 

@@ -96,6 +96,7 @@ void Writer::integer(int64_t value) {
 
 void Writer::bulk_header(size_t length) {
   append_header<'$'>(*out_, length);
+  if (lent_ != nullptr) return;
   // Room at once, or what is there would be copied again and again as the pieces come. What is
   // longer than this grows by few steps.
   constexpr size_t kMostBytes = size_t{16} << 20;
@@ -197,6 +198,7 @@ void Writer::insert_header(Mark mark, char type, size_t count) {
   assert(mark.position <= out_->size());
   const Header header(type, static_cast<int64_t>(count));
   out_->insert(mark.position, header.text, header.size);
+  if (lent_ != nullptr) lent_->shift(mark.position, header.size);
 }
 
 void Writer::finish_array(Mark mark, size_t count) {
@@ -218,6 +220,7 @@ void Writer::finish_push(Mark mark, size_t count) {
 void Writer::truncate(size_t size) {
   assert(size <= out_->size());
   out_->resize(size);
+  if (lent_ != nullptr) lent_->cut(size);
 }
 
 }  // namespace respcask::resp

@@ -2,8 +2,10 @@
 // not is written in RESP2 as Redis 7.0 writes it (a map of n as an array of 2n, a double as a bulk,
 // a boolean as 1 or 0, ...), so a handler need not ask.
 //
-// It appends to a string that the caller owns and that outlives it, or that attach() replaces. What
-// stood there before stays. It holds nothing of its own: it is two words, made where it is needed.
+// It appends to a string that the caller owns and that outlives it. What stood there before stays.
+// Large bulks may be lent to it instead of copied, if the caller gives it a place to note them
+// (lent_bytes.h); positions and sizes are of the string alone, as if they were not there. It holds
+// nothing of its own: it is three words, made where it is needed.
 //
 // Invariants: a status or error line never contains CR or LF, whatever text it is given. An
 // aggregate's header counts elements (pairs for map and attribute); that as many follow is up to
@@ -14,8 +16,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+
+#include "resp/lent_bytes.h"
 
 namespace respcask::resp {
 
@@ -26,12 +32,12 @@ class Writer {
     size_t position;
   };
 
-  // `protocol` is 2 or 3.
-  explicit Writer(std::string& out, int protocol = 2) : out_(&out), protocol_(protocol) {}
+  // `protocol` is 2 or 3. `lent`: null where nothing can be lent.
+  explicit Writer(std::string& out, int protocol = 2, LentBytes* lent = nullptr)
+      : out_(&out), lent_(lent), protocol_(protocol) {}
 
   int protocol() const { return protocol_; }
   void set_protocol(int protocol) { protocol_ = protocol; }
-  void attach(std::string& out) { out_ = &out; }
 
   // "+OK".
   void ok() { out_->append("+OK\r\n", 5); }
@@ -46,9 +52,15 @@ class Writer {
   void bulk(std::string_view bytes);
   // The decimal text of `value` as a bulk.
   void bulk_integer(int64_t value);
-  // A bulk in pieces: bulk_header(n), then raw() until n bytes are written, then crlf().
+  // A bulk in pieces: bulk_header(n), then raw() and lent() until n bytes are written, then crlf().
   void bulk_header(size_t length);
   void raw(std::string_view bytes) { out_->append(bytes); }
+  // The same for bytes, some at least, that are lent: `owner` keeps them where they are. Only if it
+  // borrows.
+  bool borrows() const { return lent_ != nullptr; }
+  void lent(std::string_view bytes, std::shared_ptr<const void> owner) {
+    lent_->add(out_->size(), bytes, std::move(owner));
+  }
   void crlf() { out_->append("\r\n", 2); }
 
   // Nothing, where RESP2 has a bulk ("$-1") or an array ("*-1"). RESP3 has one null ("_").
@@ -80,8 +92,9 @@ class Writer {
   void finish_set(Mark mark, size_t count);
   void finish_push(Mark mark, size_t count);
 
-  // Bytes in the output, whoever wrote them.
+  // Bytes in the output, whoever wrote them; with those that are lent.
   size_t size() const { return out_->size(); }
+  size_t size_with_lent() const { return size() + (lent_ != nullptr ? lent_->bytes() : 0); }
   // Takes back everything from byte `size` on; `size` is at most size().
   void truncate(size_t size);
 
@@ -90,6 +103,7 @@ class Writer {
   void insert_header(Mark mark, char type, size_t count);
 
   std::string* out_;
+  LentBytes* lent_;
   int protocol_;
 };
 

@@ -214,6 +214,8 @@ std::string_view Context::read(const KeyRef& key, const engine::KeydirEntry& ent
 
 std::string_view Context::read(const KeyRef& key, engine::Location where, uint32_t value_size) {
   engine::Shard& shard = scope_.shard(key.shard);
+  last_read_shard_ = key.shard;
+  last_read_ = where;
   if (scope_.fetched != nullptr) {
     // Not in place, though it is in memory now: to map its page would cost more than what was read.
     const FetchedValue* value = scope_.fetched->find(key.shard, where, shard.segment_of(where));
@@ -231,6 +233,20 @@ std::string_view Context::read(const KeyRef& key, engine::Location where, uint32
   scope_.damaged = true;
   scope_.damaged_key = key.name;
   return {};
+}
+
+void Context::reply_part(std::string_view part) {
+  // A piece more to send costs as much as to copy about that many bytes.
+  constexpr size_t kLeastBytes = 2 * 1024;
+  std::shared_ptr<const void> owner;
+  if (part.size() >= kLeastBytes && reply_.borrows() && last_read_) {
+    owner = scope_.shard(last_read_shard_).hold(*last_read_, part);
+  }
+  if (owner != nullptr) {
+    reply_.lent(part, std::move(owner));
+  } else {
+    reply_.raw(part);
+  }
 }
 
 std::string_view Context::read_cold(engine::Shard& shard, const KeyRef& key, engine::Location where,

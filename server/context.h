@@ -145,6 +145,17 @@ class Context {
   std::string_view read(const KeyRef& key, engine::Location where, uint32_t value_size);
   // False once a read found a value cold or damaged: return without changing anything.
   bool ready() const;
+  // Replies with a bulk of what a read gave. A large one is not copied but sent from where it lies
+  // in its segment, if it is of the value that was read last.
+  void reply_value(std::string_view value) {
+    if (value.size() < kLentBytes) return reply_.bulk(value);
+    reply_.bulk_header(value.size());
+    reply_part(value);
+    reply_.crlf();
+  }
+  // The same for part of a bulk whose header is written, and that is kLentBytes long or more.
+  static constexpr size_t kLentBytes = 16 * 1024;
+  void reply_part(std::string_view part);
 
   // --- changing -------------------------------------------------------------------------------
   // Space for `bytes` more on the key's shard. Dispatch has reserved for twice the arguments' bytes
@@ -230,6 +241,8 @@ class Context {
   std::span<const std::string_view> args_;
   resp::Writer& reply_;
   size_t next_key_ = 0;  // where key() looks first
+  uint32_t last_read_shard_ = 0;
+  std::optional<engine::Location> last_read_;
 };
 
 // What a client is told that waited in vain.

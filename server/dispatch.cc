@@ -542,9 +542,10 @@ Outcome Request::done() {
 // part of a reply does not count there.
 bool Request::over_output_limit() const {
   constexpr size_t kUncountedBytes = 16 << 10;
-  if (reply_.size() <= kUncountedBytes) return false;
+  const size_t size = reply_.size_with_lent();
+  if (size <= kUncountedBytes) return false;
   const uint64_t limit = output_limit(turn_.config(), session_).hard_bytes;
-  return limit != 0 && reply_.size() >= limit;
+  return limit != 0 && size >= limit;
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ void cmd_hget(Context& c) {
   const auto field = hash.fields ? hash.fields->find(c.arg(2)) : std::nullopt;
   if (!field) return c.reply().bulk_null();
   const std::string_view value = hash.fields->value(*field);
-  if (c.ready()) c.reply().bulk(value);
+  if (c.ready()) c.reply_value(value);
 }
 
 void cmd_hmget(Context& c) {
@@ -54,7 +54,7 @@ void cmd_hmget(Context& c) {
   for (const std::string_view name : c.args().subspan(2)) {
     const auto field = hash.fields ? hash.fields->find(name) : std::nullopt;
     if (field) {
-      c.reply().bulk(hash.fields->value(*field));
+      c.reply_value(hash.fields->value(*field));
     } else {
       c.reply().bulk_null();
     }
@@ -69,7 +69,7 @@ void cmd_hgetall(Context& c) {
   c.reply().map(hash.fields->size());
   hash.fields->for_each([&](const Members::Member& field) {
     c.reply().bulk(field.name);
-    c.reply().bulk(hash.fields->value(field));
+    c.reply_value(hash.fields->value(field));
   });
 }
 
@@ -89,7 +89,7 @@ void cmd_hvals(Context& c) {
   if (!hash.fields) return c.reply().array(0);
   c.reply().array(hash.fields->size());
   hash.fields->for_each(
-      [&](const Members::Member& field) { c.reply().bulk(hash.fields->value(field)); });
+      [&](const Members::Member& field) { c.reply_value(hash.fields->value(field)); });
 }
 
 void cmd_hlen(Context& c) {
@@ -191,7 +191,7 @@ void cmd_hscan(Context& c) {
   c.reply().array(2 * matching.size());
   for (const Members::Member& field : matching) {
     c.reply().bulk(field.name);
-    c.reply().bulk(hash.fields->value(field));
+    c.reply_value(hash.fields->value(field));
   }
 }
 

@@ -23,7 +23,7 @@ void notify_popped(Context& c, const KeyRef& key, ListEnd end, bool emptied) {
 void reply_popped(Context& c, ListReader& list, ListEnd end, uint64_t count) {
   const uint64_t length = list.length();
   const auto reply = [&](std::string_view element) {
-    c.reply().bulk(element);
+    c.reply_value(element);
     return true;
   };
   c.reply().array(count);
@@ -121,7 +121,7 @@ void pop(Context& c, ListEnd end) {
   if (has_count) {
     reply_popped(c, list.reader(), end, popped);
   } else {
-    c.reply().bulk(list.reader().at(end == ListEnd::kHead ? 0 : list.length() - 1));
+    c.reply_value(list.reader().at(end == ListEnd::kHead ? 0 : list.length() - 1));
   }
   if (c.ready()) erase_popped(c, key, list, end, popped);
 }
@@ -151,7 +151,7 @@ void cmd_lindex(Context& c) {
   ListReader list(c, key, *found.entry);
   const auto rank = rank_of(*index, list.length());
   if (!rank) return c.reply().bulk_null();
-  c.reply().bulk(list.at(*rank));
+  c.reply_value(list.at(*rank));
 }
 
 void cmd_lset(Context& c) {
@@ -184,7 +184,7 @@ void cmd_lrange(Context& c) {
   c.reply().array(ranks.end - ranks.begin);
   list.visit_forward(ranks.begin, ranks.end, ListReader::Extent::kAll,
                      [&](std::string_view element) {
-                       c.reply().bulk(element);
+                       c.reply_value(element);
                        return true;
                      });
 }

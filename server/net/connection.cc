@@ -233,7 +233,7 @@ void Connection::run_buffer() {
     if (!run_command()) return;
   }
   for (;;) {
-    if (must_read_first(replies_.size() + output_.bytes())) {
+    if (must_read_first(reply_bytes() + output_.bytes())) {
       stalled_ = true;
       return;
     }
@@ -277,7 +277,7 @@ void Connection::run_buffer() {
 bool Connection::run_command() {
   if (evict_if_over(true)) return false;
   if (pushed_.load(std::memory_order_acquire)) add_pushes();
-  resp::Writer reply(replies_);
+  resp::Writer reply(replies_, session_->protocol, &lent_);
   switch (dispatch(*session_, worker_.turn(), parser_.args(), reply)) {
     case Outcome::kDone:
       consume_request();

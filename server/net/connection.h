@@ -27,6 +27,7 @@
 
 #include "engine/shard_set.h"
 #include "engine/store.h"
+#include "resp/lent_bytes.h"
 #include "resp/parser.h"
 #include "server/client_eviction.h"
 #include "server/net/input_buffer.h"
@@ -135,6 +136,7 @@ class Connection final : public Carrier {
   bool budget_left();
 
   // connection_output.cc: replies, limits and the end.
+  size_t reply_bytes() const { return replies_.size() + lent_.bytes(); }
   size_t unsent_bytes() const;
   void update_counts();
   void update_output_counts();
@@ -147,8 +149,8 @@ class Connection final : public Carrier {
   void add_pushes();
   void after_flush();
   void close_flushed();
-  static constexpr size_t kWritePieces = 16;
-  size_t gather(std::span<uv_buf_t, kWritePieces> pieces);
+  static constexpr size_t kWritePieces = 256;
+  size_t gather(std::span<uv_buf_t> pieces);
   bool may_leave();
   bool enforce_output_limits(int64_t now_ms);
   bool evict_if_over(bool between_commands = false);
@@ -179,6 +181,7 @@ class Connection final : public Carrier {
   resp::Parser parser_;
   InputBuffer input_;
   std::string replies_;             // of this turn
+  resp::LentBytes lent_;            // what is lent to them
   OutputQueue output_;              // of earlier turns
   engine::ShardSet touched_;        // by this turn
   std::optional<Session> session_;  // until it has left

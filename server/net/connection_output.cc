@@ -22,7 +22,8 @@ namespace respcask::server {
 
 std::string_view Connection::first_of_turn(engine::SyncPoint point, bool commit_failed) const {
   const bool depends = !touched_.empty();
-  if (state_ == State::kClosed || (commit_failed && depends) || !output_.empty()) return {};
+  if (state_ == State::kClosed || (commit_failed && depends)) return {};
+  if (!output_.empty() || !lent_.empty()) return {};
   if (!worker_.store().synced(depends ? point : 0)) return {};
   return replies_;
 }
@@ -44,21 +45,26 @@ void Connection::finish_turn(engine::SyncPoint point, bool commit_failed,
   if (!replies_.empty()) {
     const std::optional<size_t> left = count_sent(*sent);
     if (!left) return;
-    if (*left == replies_.size()) {
+    if (*left == reply_bytes()) {
       replies_.clear();
     } else {
-      output_.add(depends ? point : 0, std::exchange(replies_, std::string()));
+      output_.add(depends ? point : 0, std::exchange(replies_, std::string()),
+                  std::exchange(lent_, resp::LentBytes()));
       output_.remove(*left);
     }
   }
   worker_.give_string(std::exchange(replies_, std::string()));
-  if (!output_.empty()) flush();
+  if (!output_.empty()) {
+    flush();
+    // What is lent may leave memory, or be all that is left of a segment.
+    output_.own();
+  }
   after_flush();
 }
 
 std::string_view Connection::first_held() {
   if (state_ == State::kClosed || write_pending_) return {};
-  std::array<uv_buf_t, kWritePieces> pieces;
+  std::array<uv_buf_t, 2> pieces;
   return gather(pieces) == 1 ? std::string_view(pieces[0].base, pieces[0].len) : std::string_view();
 }
 
@@ -127,22 +133,24 @@ std::optional<size_t> Connection::count_sent(ssize_t result) {
 
 // Whether the first part of the queue is synced.
 bool Connection::may_leave() {
-  std::array<uv_buf_t, kWritePieces> pieces;
-  return gather(pieces) > 0;
+  uv_buf_t first;
+  return gather({&first, 1}) > 0;
 }
 
-size_t Connection::gather(std::span<uv_buf_t, kWritePieces> pieces) {
+// Pieces of what may leave, from the front on; how many.
+size_t Connection::gather(std::span<uv_buf_t> pieces) {
   size_t count = 0;
   output_.each_released([this](engine::SyncPoint point) { return worker_.store().synced(point); },
-                        kWritePieces,
-                        [&](char* data, size_t size) {
-                          pieces[count++] = {data, size};
+                        pieces.size(),
+                        [&](const char* data, size_t size) {
+                          pieces[count++] = {const_cast<char*>(data), size};
                         });
   return count;
 }
 
 // Leaves the rest to libuv, which waits until the socket takes more.
 void Connection::write_rest() {
+  output_.own();
   std::array<uv_buf_t, kWritePieces> pieces;
   const size_t count = gather(pieces);
   writing_bytes_ = 0;
@@ -199,7 +207,7 @@ void Connection::after_flush() {
 size_t Connection::unsent_bytes() const {
   const size_t written =
       write_pending_ ? writing_bytes_ - uv_stream_get_write_queue_size(stream()) : 0;
-  return replies_.size() + output_.bytes() - written;
+  return reply_bytes() + output_.bytes() - written;
 }
 
 void Connection::update_counts() {
@@ -215,7 +223,9 @@ void Connection::update_counts() {
 void Connection::update_output_counts() {
   shown_.unsent = unsent_bytes();
   shown_.output_parts = output_.parts() + (replies_.empty() ? 0 : 1);
-  shown_.output_memory = output_.memory_bytes() + (replies_.empty() ? 0 : replies_.capacity());
+  // What is lent counts as if it were copied, which it is if it does not leave in this turn.
+  shown_.output_memory =
+      output_.memory_bytes() + (replies_.empty() ? 0 : replies_.capacity() + lent_.bytes());
 }
 
 // The fields may be of two turns, so none is taken for the larger one.
@@ -330,6 +340,7 @@ void Connection::disconnect() {
   state_ = State::kClosed;
   // Not only at the end of the turn: who is evicted makes room for what runs next.
   std::string().swap(replies_);
+  lent_ = resp::LentBytes();
   if (!write_pending_) output_.clear();
   uv_close(reinterpret_cast<uv_handle_t*>(stream()), [](uv_handle_t* handle) {
     auto* const self = static_cast<Connection*>(handle->data);

@@ -7,17 +7,23 @@ namespace respcask::server {
 
 size_t OutputQueue::memory_of(const Part& part) {
   constexpr size_t kLinkBytes = 2 * sizeof(void*);
-  return sizeof(Part) + kLinkBytes + part.bytes.capacity();
+  return sizeof(Part) + kLinkBytes + part.text.capacity() + part.lent.memory_bytes();
 }
 
-void OutputQueue::add(engine::SyncPoint point, std::string bytes) {
+void OutputQueue::add(engine::SyncPoint point, std::string bytes, resp::LentBytes lent) {
   assert(!bytes.empty());
-  bytes_ += bytes.size();
+  bytes_ += bytes.size() + lent.bytes();
+  if (!lent.empty()) {
+    owns_all_ = false;
+    parts_.push_back({point, std::move(bytes), std::move(lent)});
+    memory_bytes_ += memory_of(parts_.back());
+    return;
+  }
   if (!parts_.empty()) {
     // Within its capacity a string stays where it is.
     Part& last = parts_.back();
-    if (last.point == point && bytes.size() <= last.bytes.capacity() - last.bytes.size()) {
-      last.bytes += bytes;
+    if (last.point == point && bytes.size() <= last.text.capacity() - last.text.size()) {
+      last.text += bytes;
       return;
     }
   }
@@ -28,16 +34,38 @@ void OutputQueue::add(engine::SyncPoint point, std::string bytes) {
     block += bytes;
     bytes = std::move(block);
   }
-  parts_.push_back({point, std::move(bytes)});
+  parts_.push_back({point, std::move(bytes), {}});
   memory_bytes_ += memory_of(parts_.back());
+}
+
+void OutputQueue::own() {
+  if (owns_all_) return;
+  owns_all_ = true;
+  for (Part& part : parts_) {
+    const bool first = &part == &parts_.front();
+    if (part.lent.empty()) continue;
+    memory_bytes_ -= memory_of(part);
+    size_t left = first ? std::exchange(front_offset_, 0) : 0;
+    std::string text;
+    text.reserve(part.bytes() - left);
+    part.lent.visit(part.text, [&](std::string_view piece) {
+      const size_t offset = std::min(left, piece.size());
+      left -= offset;
+      text.append(piece.substr(offset));
+      return true;
+    });
+    part.text = std::move(text);
+    part.lent = resp::LentBytes();
+    memory_bytes_ += memory_of(part);
+  }
 }
 
 void OutputQueue::remove(size_t count) {
   assert(count <= bytes_);
   bytes_ -= count;
   count += front_offset_;
-  while (!parts_.empty() && count >= parts_.front().bytes.size()) {
-    count -= parts_.front().bytes.size();
+  while (!parts_.empty() && count >= parts_.front().bytes()) {
+    count -= parts_.front().bytes();
     memory_bytes_ -= memory_of(parts_.front());
     parts_.pop_front();
   }
@@ -49,6 +77,7 @@ void OutputQueue::clear() {
   front_offset_ = 0;
   bytes_ = 0;
   memory_bytes_ = 0;
+  owns_all_ = true;
 }
 
 }  // namespace respcask::server

@@ -2,16 +2,20 @@
 // or the sync that they depend on (appendfsync always) has not returned.
 //
 // Invariants: bytes leave in the order in which they were queued; a part leaves only when its sync
-// point is reached; queued bytes never move, so a write under way may point at them. Small parts
-// share blocks, as many messages to a client that does not read would take several times their
-// length. It owns the bytes. One loop's thread.
+// point is reached; queued bytes do not move but by own(), so a write under way may point at them.
+// Small parts share blocks, as many messages to a client that does not read would take several
+// times their length. It owns the bytes but those that are lent (resp/lent_bytes.h), and those too
+// after own(). One loop's thread.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <list>
 #include <string>
+#include <string_view>
 
 #include "engine/store.h"
+#include "resp/lent_bytes.h"
 
 namespace respcask::server {
 
@@ -23,20 +27,28 @@ class OutputQueue {
   // Heap held.
   size_t memory_bytes() const { return memory_bytes_; }
 
-  // Queues `bytes`, which must not be empty, behind what is there.
-  void add(engine::SyncPoint point, std::string bytes);
+  // Queues `bytes`, which must not be empty, behind what is there; with what is lent to them.
+  void add(engine::SyncPoint point, std::string bytes, resp::LentBytes lent = {});
+  // Copies what is lent and has not left. No write is under way.
+  void own();
 
   // Visits what may leave from the front on, up to `limit` pieces: visit(data, size). Returns how
   // many it visited. `synced` answers whether a point is reached.
   template <class Synced, class Visit>
   size_t each_released(const Synced& synced, size_t limit, const Visit& visit) {
     size_t visited = 0;
-    size_t offset = front_offset_;
-    for (Part& part : parts_) {
+    size_t left = front_offset_;  // bytes to pass over, as they have left
+    for (const Part& part : parts_) {
       if (visited == limit || !synced(part.point)) break;
-      visit(part.bytes.data() + offset, part.bytes.size() - offset);
-      offset = 0;
-      ++visited;
+      part.lent.visit(part.text, [&](std::string_view piece) {
+        const size_t offset = std::min(left, piece.size());
+        left -= offset;
+        if (offset < piece.size()) {
+          visit(piece.data() + offset, piece.size() - offset);
+          ++visited;
+        }
+        return visited < limit;
+      });
     }
     return visited;
   }
@@ -48,7 +60,9 @@ class OutputQueue {
  private:
   struct Part {
     engine::SyncPoint point;
-    std::string bytes;
+    std::string text;
+    resp::LentBytes lent;
+    size_t bytes() const { return text.size() + lent.bytes(); }
   };
   static constexpr size_t kBlockBytes = 16 * 1024;
   static size_t memory_of(const Part& part);
@@ -57,6 +71,7 @@ class OutputQueue {
   size_t front_offset_ = 0;  // bytes of the first part that have left
   size_t bytes_ = 0;         // still to leave
   size_t memory_bytes_ = 0;
+  bool owns_all_ = true;
 };
 
 }  // namespace respcask::server

@@ -115,9 +115,14 @@ std::string_view read_string(Context& c, const KeyRef& key, const engine::Keydir
 
 void reply_string(Context& c, const KeyRef& key, const engine::KeydirEntry& entry, uint64_t begin,
                   uint64_t end) {
+  const bool large = end - begin >= Context::kLentBytes;
   c.reply().bulk_header(end - begin);
   visit_string(c, key, entry, begin, end, Extent::kAll, [&](std::string_view piece) {
-    c.reply().raw(piece);
+    if (large) {
+      c.reply_part(piece);
+    } else {
+      c.reply().raw(piece);
+    }
     return true;
   });
   c.reply().crlf();
@@ -125,7 +130,7 @@ void reply_string(Context& c, const KeyRef& key, const engine::KeydirEntry& entr
 
 void reply_string(Context& c, const KeyRef& key, const engine::KeydirEntry& entry) {
   if (entry.collection == 0) {
-    c.reply().bulk(c.read(key, entry));
+    c.reply_value(c.read(key, entry));
     return;
   }
   reply_string(c, key, entry, 0, string_length(c, key, entry));

@@ -4,9 +4,12 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <memory>
+#include <mutex>
 #include <random>
 #include <set>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "engine/merge_picker.h"
@@ -80,6 +83,43 @@ TEST_CASE("a merge keeps what is live, gives back the rest, and a reopen agrees"
   CHECK(fixture.live_bytes() == live);
   fixture.crash_process();
   CHECK(fixture.contents() == model);
+}
+
+TEST_CASE("bytes that somebody holds stand when their segment is merged away") {
+  StoreFixture fixture(FaultyFileSystem(), small_segments());
+  const std::string value(5000, 'v');
+  fixture.put("held", value);
+  Shard& shard = fixture.store->shard(fixture.store->shard_of("held"));
+  std::string_view bytes;
+  std::shared_ptr<const void> owner;
+  std::string path;
+  {
+    std::lock_guard guard(shard);
+    const auto entry = shard.find(0, "held", shard.hash("held"));
+    REQUIRE(entry);
+    bytes = shard.read(entry->where, entry->value_size).bytes;
+    owner = shard.hold(entry->where, bytes);
+    path = shard.segment_of(entry->where)->path();
+    CHECK(shard.hold(entry->where, value) == nullptr);
+  }
+  REQUIRE(owner != nullptr);
+  fixture.remove("held");
+  overwrite_randomly(fixture, 1, 6000);
+  merge_now(*fixture.store);
+  CHECK(!files_of(*fixture.disk).contains(path));
+  CHECK(bytes == value);
+}
+
+TEST_CASE("what is not in a segment's file yet cannot be held") {
+  StoreFixture fixture(FaultyFileSystem(), small_segments());
+  fixture.change("key", [](Shard& shard, uint64_t hash) {
+    const std::string_view value = "value";
+    const KeydirEntry entry = shard.put(0, "key", hash, 0, 0, {&value, 1});
+    const ValueRead read = shard.read(entry.where, entry.value_size);
+    CHECK(read.bytes == value);
+    CHECK(shard.hold(entry.where, read.bytes) == nullptr);
+    return true;
+  });
 }
 
 TEST_CASE("a deleted key stays deleted after a merge of newer segments and a restart") {

@@ -4,7 +4,10 @@
 
 #include <cmath>
 #include <functional>
+#include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 
 namespace respcask::resp {
 namespace {
@@ -132,17 +135,99 @@ TEST_CASE("a reply is taken back, and what stood before it stays") {
   CHECK(out == "before+OK\r\n-ERR no\r\n");
 }
 
-TEST_CASE("the protocol and the output change between replies") {
-  std::string first;
-  std::string second;
-  Writer writer(first);
+TEST_CASE("the protocol changes between replies") {
+  std::string out;
+  Writer writer(out);
   writer.bulk_null();
   writer.set_protocol(3);
   writer.bulk_null();
-  writer.attach(second);
-  writer.bulk_null();
-  CHECK(first == "$-1\r\n_\r\n");
-  CHECK(second == "_\r\n");
+  CHECK(out == "$-1\r\n_\r\n");
+}
+
+// What is sent of a text and what is lent to it.
+std::string sent(const std::string& text, const LentBytes& lent) {
+  std::string out;
+  lent.visit(text, [&](std::string_view piece) {
+    CHECK(!piece.empty());
+    out += piece;
+    return true;
+  });
+  return out;
+}
+
+void lent_bulk(Writer& writer, std::string_view bytes, std::shared_ptr<const void> owner) {
+  writer.bulk_header(bytes.size());
+  writer.lent(bytes, std::move(owner));
+  writer.crlf();
+}
+
+TEST_CASE("a lent bulk is sent in its place, from where it lies") {
+  std::string text;
+  LentBytes lent;
+  Writer writer(text, 2, &lent);
+  const auto owner = std::make_shared<std::string>("a large value");
+  writer.ok();
+  CHECK(sent(text, lent) == "+OK\r\n");
+  lent_bulk(writer, *owner, owner);
+  writer.bulk("b");
+  lent_bulk(writer, "c", nullptr);
+  CHECK(sent(text, lent) == "+OK\r\n$13\r\na large value\r\n$1\r\nb\r\n$1\r\nc\r\n");
+  CHECK(writer.size() == text.size());
+  CHECK(writer.size_with_lent() == sent(text, lent).size());
+  CHECK(owner.use_count() == 2);
+
+  bool in_place = false;
+  lent.visit(text, [&](std::string_view piece) {
+    in_place = in_place || piece.data() == owner->data();
+    return true;
+  });
+  CHECK(in_place);
+}
+
+TEST_CASE("pieces share an owner for as long as one of them is there") {
+  std::string text;
+  LentBytes lent;
+  Writer writer(text, 2, &lent);
+  const auto owner = std::make_shared<std::string>("in pieces");
+  const std::string_view bytes = *owner;
+  writer.bulk_header(10);
+  writer.lent(bytes.substr(0, 3), owner);
+  const size_t size = writer.size();
+  writer.raw("_");
+  writer.lent(bytes.substr(3), owner);
+  CHECK(owner.use_count() == 2);
+  CHECK(sent(text, lent) == "$10\r\nin _pieces");
+  writer.truncate(size);
+  CHECK(owner.use_count() == 2);
+  writer.lent(bytes.substr(2), owner);
+  CHECK(sent(text, lent) == "$10\r\nin  pieces");
+  writer.truncate(0);
+  CHECK(owner.use_count() == 1);
+  lent_bulk(writer, bytes, owner);
+  CHECK(owner.use_count() == 2);
+}
+
+TEST_CASE("what is lent keeps its place when a header comes before it, and goes with its reply") {
+  std::string text;
+  LentBytes lent;
+  Writer writer(text, 3, &lent);
+  const auto owner = std::make_shared<std::string>("lent");
+  lent_bulk(writer, "first", nullptr);
+  const size_t size = writer.size();
+  const auto outer = writer.defer();
+  writer.bulk("x");
+  const auto inner = writer.defer();
+  lent_bulk(writer, *owner, owner);
+  writer.finish_set(inner, 1);
+  writer.finish_array(outer, 2);
+  CHECK(sent(text, lent) == "$5\r\nfirst\r\n*2\r\n$1\r\nx\r\n~1\r\n$4\r\nlent\r\n");
+  writer.truncate(size);
+  CHECK(sent(text, lent) == "$5\r\nfirst\r\n");
+  CHECK(owner.use_count() == 1);
+  CHECK(lent.bytes() == 5);
+  writer.truncate(0);
+  CHECK(lent.empty());
+  CHECK(sent(text, lent).empty());
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,7 +13,7 @@ namespace {
 std::string released(OutputQueue& queue, engine::SyncPoint reached, size_t limit = 100) {
   std::string bytes;
   queue.each_released([reached](engine::SyncPoint point) { return point <= reached; }, limit,
-                      [&](char* data, size_t size) { bytes.append(data, size); });
+                      [&](const char* data, size_t size) { bytes.append(data, size); });
   return bytes;
 }
 
@@ -43,6 +44,56 @@ TEST_CASE("output queue: a write may take any part of it") {
     CHECK(queue.bytes() == rest.size());
   }
   CHECK(queue.empty());
+}
+
+// A part whose text is "<>" with `bytes` lent to it in between.
+void add_lent(OutputQueue& queue, engine::SyncPoint point,
+              const std::shared_ptr<std::string>& bytes) {
+  resp::LentBytes lent;
+  lent.add(1, *bytes, bytes);
+  queue.add(point, "<>", std::move(lent));
+}
+
+TEST_CASE("output queue: what is lent leaves in its place, and what has not is copied in time") {
+  const auto first = std::make_shared<std::string>("first");
+  const auto second = std::make_shared<std::string>("second");
+  const std::string all = "<first>between<second>after";
+  for (size_t gone = 0; gone <= all.size(); ++gone) {
+    CAPTURE(gone);
+    OutputQueue queue;
+    add_lent(queue, 0, first);
+    queue.add(0, "between");
+    add_lent(queue, 3, second);
+    queue.add(3, "after");
+    CHECK(queue.bytes() == all.size());
+    CHECK(released(queue, 0) == "<first>between");
+    CHECK(released(queue, 3) == all);
+    CHECK(released(queue, 3, 2) == "<first");
+
+    queue.remove(gone);
+    CHECK(released(queue, 3) == all.substr(gone));
+    CHECK(queue.bytes() == all.size() - gone);
+    queue.own();
+    CHECK(first.use_count() == 1);
+    CHECK(second.use_count() == 1);
+    CHECK(released(queue, 3) == all.substr(gone));
+    CHECK(queue.bytes() == all.size() - gone);
+    for (size_t left = all.size() - gone; left > 0; --left) queue.remove(1);
+    CHECK(queue.empty());
+    CHECK(queue.memory_bytes() == 0);
+  }
+}
+
+TEST_CASE("output queue: what is lent is no memory of the client's until it is copied") {
+  OutputQueue queue;
+  add_lent(queue, 0, std::make_shared<std::string>(100'000, 'x'));
+  CHECK(queue.memory_bytes() < 1'000);
+  queue.own();
+  CHECK(queue.memory_bytes() > 100'000);
+  add_lent(queue, 0, std::make_shared<std::string>(100'000, 'y'));
+  queue.clear();
+  CHECK(queue.memory_bytes() == 0);
+  CHECK(queue.bytes() == 0);
 }
 
 TEST_CASE("output queue: a part counts whole until all of it has left") {
@@ -94,7 +145,7 @@ TEST_CASE("output queue: queued bytes stay where they are") {
   OutputQueue queue;
   std::vector<const char*> places;
   for (int i = 0; i < 100; ++i) queue.add(0, std::string(1, 'x'));
-  const auto visit = [&](char* data, size_t) { places.push_back(data); };
+  const auto visit = [&](const char* data, size_t) { places.push_back(data); };
   const auto synced = [](engine::SyncPoint) { return true; };
   queue.each_released(synced, 16, visit);
   for (int i = 0; i < 100; ++i) queue.add(0, std::string(1, 'y'));
