@@ -94,7 +94,7 @@ void Parser::start_line(size_t position) {
 // C's string functions, so a NUL hides the terminator behind it, and such a line runs into the
 // limit; so it does here.
 size_t Parser::find_line_end(std::string_view unread, char terminator) {
-  const size_t stop = std::min(unread.size(), position_ + Limits::kMaxLineBytes + 1);
+  const size_t stop = std::min(unread.size(), position_ + limits_.max_line_bytes + 1);
   if (line_hidden_ || stop == searched_) return kNotFound;
   const char* const from = unread.data() + searched_;
   const void* const hit = std::memchr(from, terminator, stop - searched_);
@@ -114,7 +114,7 @@ void Parser::move_args(const char* base) {
 Parser::Status Parser::parse_inline(std::string_view unread) {
   const size_t newline = find_line_end(unread, '\n');
   if (newline == kNotFound) {
-    if (unread.size() > Limits::kMaxLineBytes) return fail("too big inline request");
+    if (unread.size() > limits_.max_line_bytes) return fail("too big inline request");
     return Status::kNeedMore;
   }
   std::string_view line = unread.substr(0, newline);
@@ -135,7 +135,7 @@ Parser::Status Parser::parse_count(std::string_view unread) {
   }
   const size_t cr = find_line_end(unread, '\r');
   if (cr == kNotFound) {
-    if (unread.size() > Limits::kMaxLineBytes) return fail("too big mbulk count string");
+    if (unread.size() > limits_.max_line_bytes) return fail("too big mbulk count string");
     return Status::kNeedMore;
   }
   if (cr + 1 == unread.size()) return Status::kNeedMore;
@@ -156,7 +156,7 @@ Parser::Status Parser::parse_count(std::string_view unread) {
 Parser::Status Parser::parse_bulk_header(std::string_view unread) {
   const size_t cr = find_line_end(unread, '\r');
   if (cr == kNotFound) {
-    if (unread.size() - position_ > Limits::kMaxLineBytes) return fail("too big bulk count string");
+    if (unread.size() - position_ > limits_.max_line_bytes) return fail("too big bulk count string");
     return Status::kNeedMore;
   }
   if (cr + 1 == unread.size()) return Status::kNeedMore;
