@@ -31,7 +31,15 @@ struct MergeOptions {
   // with 1 % of the bytes more, and so on. 0: no limit.
   uint64_t bytes_per_second = uint64_t{64} << 20;
   int window_from_hour = 0;  // local time; merging is left to these hours
-  int window_to_hour = 23;
+  int window_to_hour = 23;   // the last of them; before the first: over midnight
+
+  // Whether the hour, 0 to 23, is one of those.
+  bool in_window(int hour) const {
+    if (window_from_hour <= window_to_hour) {
+      return hour >= window_from_hour && hour <= window_to_hour;
+    }
+    return hour >= window_from_hour || hour <= window_to_hour;
+  }
 };
 
 struct Options {

@@ -99,10 +99,7 @@ bool Store::in_merge_window() const {
   const std::time_t now = std::time(nullptr);
   std::tm local{};
   localtime_r(&now, &local);
-  const int from = merge_.window_from_hour;
-  const int to = merge_.window_to_hour;
-  if (from <= to) return local.tm_hour >= from && local.tm_hour <= to;
-  return local.tm_hour >= from || local.tm_hour <= to;
+  return merge_.in_window(local.tm_hour);
 }
 
 // What a merge of each segment would give back. Under the shard's lock.

@@ -98,6 +98,18 @@ TEST_CASE("a backup holds what was there when it was made, and nothing later") {
   CHECK(contents_of(*fixture.disk, "/store/backups/2026-09-21T14-13-20.123Z") == then);
 }
 
+TEST_CASE("there is no backup of a store whose sync has failed") {
+  StoreFixture fixture(FaultyFileSystem(), small_segments());
+  fill(fixture, 0, 10);
+  fixture.disk->inject({.fault = Fault::kIo, .times = 1, .call = Call::kSync});
+  CHECK_FALSE(make_backup(*fixture.store, kDirectory, kTime));
+  REQUIRE(fixture.store->sync_failed());
+  const auto refused = make_backup(*fixture.store, kDirectory, kTime);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::kReadOnly);
+  CHECK(names_in(*fixture.disk, kDirectory).empty());
+}
+
 TEST_CASE("a backup of an empty store is an empty store") {
   StoreFixture fixture(FaultyFileSystem(), small_segments());
   CHECK(contents_of(*fixture.disk, backup(fixture)).empty());

@@ -3,7 +3,9 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <functional>
 #include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -145,47 +147,99 @@ TEST_CASE("a repair of a sound store is the same store") {
   CHECK(other.contents().size() == before.size());
 }
 
+namespace {
+
+// Repairs a store in which a bit of what lies at `offset`, behind `name`, is another one: the
+// finding, and what the repaired store holds.
+struct Repaired {
+  std::string path;
+  std::vector<CheckFinding> lost;
+  Contents contents;
+  size_t elements = 0;
+};
+
+Repaired repair_damaged(StoreFixture& fixture, uint64_t offset, const std::string& name) {
+  Repaired repaired;
+  REQUIRE(fixture.store->close());
+  // The segment where it lies at that offset.
+  FaultyFileSystem disk = fixture.disk->crash_process();
+  for (const std::string& file : *disk.list("/store/shard-00")) {
+    const std::string bytes = disk.contents("/store/shard-00/" + file);
+    if (file.ends_with(".seg") && bytes.size() > offset &&
+        bytes.substr(offset - name.size(), name.size()) == name) {
+      repaired.path = "/store/shard-00/" + file;
+    }
+  }
+  REQUIRE(!repaired.path.empty());
+  disk.flip_bit(repaired.path, (offset + 5) * 8);
+  Options options = fixture.options;
+  options.files = &disk;
+  options.read_only = true;
+  {
+    auto store = Store::open(options);
+    REQUIRE(store);
+    REQUIRE(StoreRepair(**store, "/repaired", [&](const CheckFinding& finding) {
+              repaired.lost.push_back(finding);
+            }).run());
+  }
+  options.read_only = false;
+  options.dir = "/repaired";
+  StoreFixture other(std::move(disk), options);
+  repaired.contents = other.contents();
+  Shard& shard = other.store->shard(0);
+  std::lock_guard guard(shard);
+  const auto entry = shard.find(0, "collection", shard.hash("collection"));
+  REQUIRE(entry);
+  repaired.elements = static_cast<MapIndex&>(shard.collection(entry->collection)).elements().size();
+  return repaired;
+}
+
+}  // namespace
+
 TEST_CASE("a repair saves all but the damaged value, and names its key, file and offset") {
   StoreFixture fixture(FaultyFileSystem(), single_shard());
-  const Contents before = fill(fixture);
+  Contents expected = fill(fixture);
   uint64_t offset = 0;
   {
     Shard& shard = fixture.store->shard(0);
     std::lock_guard guard(shard);
     offset = shard.find(0, "late7", shard.hash("late7"))->where.offset();
   }
-  REQUIRE(fixture.store->close());
-  // The segment where the value lies at that offset.
-  FaultyFileSystem disk = fixture.disk->crash_process();
-  std::string path;
-  for (const std::string& name : *disk.list("/store/shard-00")) {
-    const std::string bytes = disk.contents("/store/shard-00/" + name);
-    if (name.ends_with(".seg") && bytes.size() > offset && bytes.substr(offset - 5, 5) == "late7") {
-      path = "/store/shard-00/" + name;
-    }
-  }
-  REQUIRE(!path.empty());
-  disk.flip_bit(path, (offset + 10) * 8);
-  Options options = fixture.options;
-  options.files = &disk;
-  options.read_only = true;
-  std::vector<CheckFinding> lost;
-  {
-    auto store = Store::open(options);
-    REQUIRE(store);
-    auto repaired = StoreRepair(**store, "/repaired", [&](const CheckFinding& finding) {
-                      lost.push_back(finding);
-                    }).run();
-    REQUIRE(repaired);
-  }
-  REQUIRE(lost.size() == 1);
-  CHECK(lost[0].key == "late7");
-  CHECK(lost[0].file == path);
-  CHECK(lost[0].offset == offset);
-  options.read_only = false;
-  options.dir = "/repaired";
-  StoreFixture other(std::move(disk), options);
-  Contents expected = before;
+  const Repaired repaired = repair_damaged(fixture, offset, "late7");
+  REQUIRE(repaired.lost.size() == 1);
+  CHECK(repaired.lost[0].key == "late7");
+  CHECK(repaired.lost[0].file == repaired.path);
+  CHECK(repaired.lost[0].offset == offset);
   expected.erase("late7");
-  CHECK(other.contents() == expected);
+  CHECK(repaired.contents == expected);
+  CHECK(repaired.elements == 1);
+}
+
+TEST_CASE("a repair saves all of a collection but the damaged element") {
+  StoreFixture fixture(FaultyFileSystem(), single_shard());
+  const Contents expected = fill(fixture);
+  fixture.change("collection", [](Shard& shard, uint64_t hash) {
+    const auto entry = shard.find(0, "collection", hash);
+    const std::string_view piece = "another payload";
+    auto& index = static_cast<MapIndex&>(shard.collection(entry->collection));
+    index.set("other", shard.put_element(entry->collection, 1, "other", {&piece, 1}));
+    return true;
+  });
+  uint64_t offset = 0;
+  {
+    Shard& shard = fixture.store->shard(0);
+    std::lock_guard guard(shard);
+    const auto entry = shard.find(0, "collection", shard.hash("collection"));
+    shard.collection(entry->collection).for_each([&](const ElementLocation& element) {
+      if (element.value_size == 7) offset = element.where.offset();
+    });
+  }
+  REQUIRE(offset != 0);
+  const Repaired repaired = repair_damaged(fixture, offset, "element");
+  REQUIRE(repaired.lost.size() == 1);
+  CHECK(repaired.lost[0].key == "collection");
+  CHECK(repaired.lost[0].file == repaired.path);
+  CHECK(repaired.lost[0].offset == offset);
+  CHECK(repaired.contents == expected);
+  CHECK(repaired.elements == 1);
 }

@@ -53,6 +53,24 @@ uint64_t bytes_of(Store& store, uint32_t shard) {
 
 }  // namespace
 
+TEST_CASE("the hours of merging may go over midnight") {
+  const auto hours = [](int from, int to) {
+    MergeOptions merge;
+    merge.window_from_hour = from;
+    merge.window_to_hour = to;
+    std::string chosen(24, '.');
+    for (int hour = 0; hour < 24; ++hour) {
+      if (merge.in_window(hour)) chosen[static_cast<size_t>(hour)] = 'x';
+    }
+    return chosen;
+  };
+  CHECK(hours(0, 23) == "xxxxxxxxxxxxxxxxxxxxxxxx");
+  CHECK(hours(1, 3) == ".xxx....................");
+  CHECK(hours(5, 5) == ".....x..................");
+  CHECK(hours(22, 2) == "xxx...................xx");
+  CHECK(hours(23, 0) == "x......................x");
+}
+
 TEST_CASE("a requested merge ends however much is written meanwhile") {
   Options options;
   options.dir = "/store";
