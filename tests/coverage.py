@@ -2,8 +2,8 @@
 """How much of each source file has been run, by gcov. usage: coverage.py BUILD-DIRECTORY
 
 Prints a line for each file of engine/, resp/ and server/ (lines, of them run, share), then the lines
-of engine/ and resp/ that were not run. A line that stands in several objects, such as one of a
-header, has been run if it has been in one of them.
+of engine/ and resp/ that were not run, each with the reason that uncovered.tsv gives. A line that
+stands in several objects, such as one of a header, has been run if it has been in one of them.
 """
 
 import collections
@@ -37,15 +37,42 @@ def read_counts(build):
     return counts
 
 
-def ranges(numbers):
-    """[1, 2, 3, 7] as '1-3 7'."""
-    runs = []
+def blocks(numbers):
+    """[1, 2, 3, 7] as [[1, 2, 3], [7]]."""
+    found = []
     for number in numbers:
-        if runs and runs[-1][1] == number - 1:
-            runs[-1][1] = number
+        if found and found[-1][-1] == number - 1:
+            found[-1].append(number)
         else:
-            runs.append([number, number])
-    return " ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+            found.append([number])
+    return found
+
+
+def read_reasons():
+    """{(file, text of a line): why it is not run}."""
+    path = pathlib.Path(__file__).with_name("uncovered.tsv")
+    rows = [row.split("\t") for row in path.read_text().splitlines() if not row.startswith("#")]
+    return {(file, text): reason for file, text, reason in rows}
+
+
+def print_missed(root, counts):
+    """The blocks of lines that were not run. Only a brace is the way out by an exception."""
+    reasons = read_reasons()
+    for file in sorted(counts):
+        if file.split("/")[0] not in LISTED:
+            continue
+        lines = (root / file).read_text().splitlines()
+        missed = [n for n, count in sorted(counts[file].items())
+                  if count == 0 and lines[n - 1].strip("} ;")]
+        reason = None
+        for block in blocks(missed):
+            # What gcov counts for a statement may be some of its lines.
+            known = reasons.get((file, lines[block[0] - 1].strip()))
+            if known is None and reason is not None and block[0] - last <= 3:
+                known = reason
+            reason, last = known, block[-1]
+            where = f"{file}:{block[0]}" + (f"-{last}" if last > block[0] else "")
+            print(f"{where:36} {known or 'not explained: ' + lines[block[0] - 1].strip()}")
 
 
 def main():
@@ -64,10 +91,7 @@ def main():
     for name, (lines, run) in totals.items():
         print(f"{name:48} {lines:6} {run:6} {100 * run / lines:6.1f}%")
     print("\nNot run:")
-    for file in sorted(counts):
-        missed = sorted(n for n, count in counts[file].items() if count == 0)
-        if file.split("/")[0] in LISTED and missed:
-            print(f"{file}: {ranges(missed)}")
+    print_missed(pathlib.Path(__file__).resolve().parent.parent, counts)
 
 
 if __name__ == "__main__":

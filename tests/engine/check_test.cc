@@ -109,6 +109,32 @@ TEST_CASE("a check finds every flipped bit, in segments and in hints") {
   }
 }
 
+TEST_CASE("a check finds that the end of a segment is missing, with hints and without") {
+  StoreFixture fixture(FaultyFileSystem(), single_shard());
+  fill(fixture);
+  REQUIRE(fixture.store->close());
+  size_t cut = 0;
+  for (const bool hints : {true, false}) {
+    for (const std::string& name : *fixture.disk->list("/store/shard-00")) {
+      if (!name.ends_with(".seg")) continue;
+      CAPTURE(hints);
+      CAPTURE(name);
+      FaultyFileSystem disk = fixture.disk->crash_process();
+      for (const std::string& other : *disk.list("/store/shard-00")) {
+        if (!hints && other.ends_with(".hint")) REQUIRE(disk.unlink("/store/shard-00/" + other));
+      }
+      const std::string path = "/store/shard-00/" + name;
+      const uint64_t size = disk.contents(path).size();
+      REQUIRE((*disk.open(path))->truncate(size - 1));
+      const auto checked = check(disk, fixture.options);
+      CHECK(checked.report.damage + checked.report.notes > 0);
+      for (const CheckFinding& finding : checked.findings) CHECK(finding.file == path);
+      ++cut;
+    }
+  }
+  CHECK(cut > 6);
+}
+
 TEST_CASE("a repair of a sound store is the same store") {
   StoreFixture fixture(FaultyFileSystem(), single_shard());
   const Contents before = fill(fixture);

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <chrono>
 #include <map>
 #include <random>
 #include <string>
@@ -106,6 +107,36 @@ TEST_CASE("a database of few keys is freed when it is flushed") {
   CHECK(sum.garbage == 0);
   CHECK(sum.garbage_freed == fixture.store->shard_count());
   CHECK(sum.live_bytes == 0);
+}
+
+TEST_CASE("a database of many keys is freed little by little after it is flushed") {
+  Options options;
+  options.dir = "/store";
+  options.shards = 1;
+  StoreFixture fixture(FaultyFileSystem(), options);
+  fixture.change("key0", [](Shard& shard, uint64_t) {
+    const std::string_view value = "value";
+    for (int i = 0; i < 10'000; ++i) {
+      const std::string key = "key" + std::to_string(i);
+      shard.put(0, key, shard.hash(key), 0, 0, {&value, 1});
+    }
+    return true;
+  });
+  fixture.flush(0);
+  fixture.put("new", "1");
+  ShardStats stats;
+  for (int i = 0; i < 2000; ++i) {
+    {
+      std::lock_guard guard(fixture.store->shard(0));
+      stats = fixture.store->shard(0).stats();
+    }
+    if (stats.garbage == 0) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  CHECK(stats.garbage == 0);
+  CHECK(stats.garbage_freed == 1);
+  CHECK(stats.live_bytes < 100);
+  CHECK(fixture.contents() == std::map<std::string, std::string>{{"new", "1"}});
 }
 
 TEST_CASE("swapped databases stay swapped") {
