@@ -3,7 +3,8 @@
 // Syncs are left alone: Linux does not interrupt them, and nothing may repeat one.
 //
 // RESPCASK_SEED: which calls. Each thread draws for itself, so that with one loop a run repeats.
-// What is no more than 8 bytes is never cut: an eventfd takes or gives 8 at once.
+// No read or write of 8 bytes or more is cut to less: an eventfd takes or gives 8 at once, to those
+// too who ask it for more, as libuv does.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -41,7 +42,7 @@ bool interrupted() {
 
 size_t part_of(size_t size) {
   if (size <= kLeast || random_numbers()() % 8 != 0) return size;
-  return 1 + random_numbers()() % size;
+  return kLeast + random_numbers()() % (size - kLeast);
 }
 
 // The first bytes of what iovecs say.
