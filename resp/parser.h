@@ -42,6 +42,7 @@ struct Limits {
   // Redis counts arguments in an int. The real bound is the limit on the query buffer, since each
   // argument takes at least six bytes there.
   int64_t max_args = INT_MAX;
+  // Less only where a test wants to meet the bound often.
   size_t max_line_bytes = kMaxLineBytes;
   // proto-max-bulk-len: the longest single argument, and with it the longest string.
   int64_t max_bulk_bytes = int64_t{512} * 1024 * 1024;

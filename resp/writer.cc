@@ -96,7 +96,7 @@ void Writer::integer(int64_t value) {
 
 void Writer::bulk_header(size_t length) {
   append_header<'$'>(*out_, length);
-  if (lent_ != nullptr) return;
+  if (lent_ != nullptr) return;  // most of it may need no room
   // Room at once, or what is there would be copied again and again as the pieces come. What is
   // longer than this grows by few steps.
   constexpr size_t kMostBytes = size_t{16} << 20;

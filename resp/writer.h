@@ -92,8 +92,9 @@ class Writer {
   void finish_set(Mark mark, size_t count);
   void finish_push(Mark mark, size_t count);
 
-  // Bytes in the output, whoever wrote them; with those that are lent.
+  // Bytes in the output, whoever wrote them.
   size_t size() const { return out_->size(); }
+  // With those that are lent.
   size_t size_with_lent() const { return size() + (lent_ != nullptr ? lent_->bytes() : 0); }
   // Takes back everything from byte `size` on; `size` is at most size().
   void truncate(size_t size);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cstring>
 #include <mutex>
 #include <random>
 #include <string>
@@ -33,7 +34,10 @@ struct SegmentFixture {
       }
       return true;
     });
-    fixture.put("large", std::string(2'500'000, 'l'));
+    // With something in it that a batch could begin with.
+    std::string large(2'500'000, 'l');
+    std::memcpy(&large[1'000'000], &kBatchMarker, sizeof kBatchMarker);
+    fixture.put("large", large);
     fixture.remove("key1");
     fixture.set_expiry("key2", 7'000'000'000'000);
     REQUIRE(fixture.store->close());
@@ -107,6 +111,17 @@ TEST_CASE("a scrub names the value that is damaged, and goes on behind damaged b
   CHECK(contains(found[0], fmt::format("the value at offset {} does not match", value)));
   CHECK(contains(found[1], "damaged from offset "));
   CHECK(contains(found[2], fmt::format("offset {} does", segment.bytes.find("llll") - 4)));
+}
+
+TEST_CASE("behind a damaged batch header a scrub looks for the next to the segment's end") {
+  SegmentFixture segment;
+  const std::string marker(reinterpret_cast<const char*>(&kBatchMarker), sizeof kBatchMarker);
+  const size_t large = segment.bytes.rfind(marker, segment.bytes.find("llll"));
+  REQUIRE(segment.bytes.find(marker, large + 4) != std::string::npos);
+  segment.disk->flip_bit(segment.path, large * 8);
+  const auto found = segment.scrub();
+  REQUIRE(found.size() == 1);
+  CHECK(contains(found[0], fmt::format("damaged from offset {} ", large - 4)));
 }
 
 TEST_CASE("what cannot be read is damage, and no end of the scrub") {
