@@ -15,26 +15,24 @@ void OutputQueue::add(engine::SyncPoint point, std::string bytes, resp::LentByte
   bytes_ += bytes.size() + lent.bytes();
   if (!lent.empty()) {
     owns_all_ = false;
-    parts_.push_back({point, std::move(bytes), std::move(lent)});
-    memory_bytes_ += memory_of(parts_.back());
-    return;
-  }
-  if (!parts_.empty()) {
-    // Within its capacity a string stays where it is.
-    Part& last = parts_.back();
-    if (last.point == point && bytes.size() <= last.text.capacity() - last.text.size()) {
-      last.text += bytes;
-      return;
+  } else {
+    if (!parts_.empty()) {
+      // Within its capacity a string stays where it is.
+      Part& last = parts_.back();
+      if (last.point == point && bytes.size() <= last.text.capacity() - last.text.size()) {
+        last.text += bytes;
+        return;
+      }
+    }
+    // The first part may lie in a string that was made for something larger.
+    if (bytes.size() <= kBlockBytes / 2 && (!parts_.empty() || bytes.capacity() > kBlockBytes)) {
+      std::string block;
+      block.reserve(kBlockBytes);
+      block += bytes;
+      bytes = std::move(block);
     }
   }
-  // The first part may lie in a string that was made for something larger.
-  if (bytes.size() <= kBlockBytes / 2 && (!parts_.empty() || bytes.capacity() > kBlockBytes)) {
-    std::string block;
-    block.reserve(kBlockBytes);
-    block += bytes;
-    bytes = std::move(block);
-  }
-  parts_.push_back({point, std::move(bytes), {}});
+  parts_.push_back({point, std::move(bytes), std::move(lent)});
   memory_bytes_ += memory_of(parts_.back());
 }
 
@@ -42,16 +40,13 @@ void OutputQueue::own() {
   if (owns_all_) return;
   owns_all_ = true;
   for (Part& part : parts_) {
-    const bool first = &part == &parts_.front();
     if (part.lent.empty()) continue;
+    const size_t gone = &part == &parts_.front() ? std::exchange(front_offset_, 0) : 0;
     memory_bytes_ -= memory_of(part);
-    size_t left = first ? std::exchange(front_offset_, 0) : 0;
     std::string text;
-    text.reserve(part.bytes() - left);
-    part.lent.visit(part.text, [&](std::string_view piece) {
-      const size_t offset = std::min(left, piece.size());
-      left -= offset;
-      text.append(piece.substr(offset));
+    text.reserve(part.bytes() - gone);
+    each_piece(part, gone, [&](std::string_view piece) {
+      text += piece;
       return true;
     });
     part.text = std::move(text);

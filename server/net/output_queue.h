@@ -13,6 +13,7 @@
 #include <list>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "engine/store.h"
 #include "resp/lent_bytes.h"
@@ -29,7 +30,7 @@ class OutputQueue {
 
   // Queues `bytes`, which must not be empty, behind what is there; with what is lent to them.
   void add(engine::SyncPoint point, std::string bytes, resp::LentBytes lent = {});
-  // Copies what is lent and has not left. No write is under way.
+  // Copies what is lent and has not left. Nothing that a write under way points at may be lent.
   void own();
 
   // Visits what may leave from the front on, up to `limit` pieces: visit(data, size). Returns how
@@ -37,17 +38,12 @@ class OutputQueue {
   template <class Synced, class Visit>
   size_t each_released(const Synced& synced, size_t limit, const Visit& visit) {
     size_t visited = 0;
-    size_t left = front_offset_;  // bytes to pass over, as they have left
+    size_t gone = front_offset_;
     for (const Part& part : parts_) {
       if (visited == limit || !synced(part.point)) break;
-      part.lent.visit(part.text, [&](std::string_view piece) {
-        const size_t offset = std::min(left, piece.size());
-        left -= offset;
-        if (offset < piece.size()) {
-          visit(piece.data() + offset, piece.size() - offset);
-          ++visited;
-        }
-        return visited < limit;
+      each_piece(part, std::exchange(gone, 0), [&](std::string_view piece) {
+        visit(piece.data(), piece.size());
+        return ++visited < limit;
       });
     }
     return visited;
@@ -66,6 +62,16 @@ class OutputQueue {
   };
   static constexpr size_t kBlockBytes = 16 * 1024;
   static size_t memory_of(const Part& part);
+  // Calls visit(piece) with what is behind the first `gone` bytes of a part, until it returns
+  // false.
+  template <class Visit>
+  static void each_piece(const Part& part, size_t gone, const Visit& visit) {
+    part.lent.visit(part.text, [&](std::string_view piece) {
+      const size_t offset = std::min(gone, piece.size());
+      gone -= offset;
+      return offset == piece.size() || visit(piece.substr(offset));
+    });
+  }
 
   std::list<Part> parts_;    // a list: empty it holds no memory, and parts stay where they are
   size_t front_offset_ = 0;  // bytes of the first part that have left

@@ -107,6 +107,18 @@ TEST_CASE("debug: RELOAD and LOADAOF read the files anew and find the same") {
   CHECK(report->keys == 504);
 }
 
+// Makes the first letter of `text` a capital one where a file has it first; false if it has not.
+bool damage(const std::filesystem::path& path, const std::string& text) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  const size_t at = bytes.find(text);
+  if (at == std::string::npos) return false;
+  file.clear();
+  file.seekp(static_cast<std::streamoff>(at));
+  file.put(static_cast<char>(text[0] - 'a' + 'A'));
+  return true;
+}
+
 TEST_CASE("debug: RELOAD finds what is damaged, and what is not in the files") {
   Harness h;
   for (int i = 0; i < 20; ++i) h.run("set key:" + std::to_string(i) + " the-same-value");
@@ -115,15 +127,7 @@ TEST_CASE("debug: RELOAD finds what is damaged, and what is not in the files") {
   for (int i = 0; i < 20; ++i) h.run("set more:" + std::to_string(i) + " value");
   REQUIRE(h.run("debug reload") == "+OK\r\n");
   SUBCASE("a byte of a value is another one") {
-    const std::string path = h.directory.path() + "/shard-00/00000001.seg";
-    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-    const std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-    const size_t at = bytes.find("the-same-value");
-    REQUIRE(at != std::string::npos);
-    file.clear();
-    file.seekp(static_cast<std::streamoff>(at));
-    file.put('T');
-    file.close();
+    REQUIRE(damage(h.directory.path() + "/shard-00/00000001.seg", "the-same-value"));
     CHECK(h.run("debug reload").find("does not match its checksum") != std::string::npos);
   }
   SUBCASE("a key is in memory only") {
@@ -155,16 +159,7 @@ TEST_CASE("debug: RELOAD compares what large collections hold, and finds what is
   REQUIRE(h.run("debug reload") == "+OK\r\n");
   bool damaged = false;
   for (const auto& file : std::filesystem::recursive_directory_iterator(h.directory.path())) {
-    if (file.path().extension() != ".seg") continue;
-    std::fstream stream(file.path(), std::ios::in | std::ios::out | std::ios::binary);
-    const std::string bytes{std::istreambuf_iterator<char>(stream),
-                            std::istreambuf_iterator<char>()};
-    const size_t at = bytes.find("in-the-list:500");
-    if (at == std::string::npos) continue;
-    stream.clear();
-    stream.seekp(static_cast<std::streamoff>(at));
-    stream.put('I');
-    damaged = true;
+    if (file.path().extension() == ".seg") damaged |= damage(file.path(), "in-the-list:500");
   }
   REQUIRE(damaged);
   CHECK(h.run("debug reload").find("an element's value does not match its checksum") !=
