@@ -2,11 +2,11 @@
 
 #include <limits>
 #include <string_view>
-#include <unordered_set>
 
 #include "engine/random.h"
 #include "server/client_info.h"
 #include "server/session.h"
+#include "server/types/name_table.h"
 
 namespace respcask::server {
 
@@ -47,11 +47,10 @@ std::vector<Members::Member> Draws::distinct(const Members& members, uint64_t co
   // all of them.
   constexpr uint64_t kManyTimes = 3;
   if (members.is_split() && count < size / kManyTimes) {
-    std::unordered_set<std::string_view> names;
-    names.reserve(count);
+    NameTable names(count);
     while (drawn.size() < count) {
       const Members::Member member = one(members);
-      if (names.insert(member.name).second) drawn.push_back(member);
+      if (names.insert(member.name)) drawn.push_back(member);
     }
     return drawn;
   }

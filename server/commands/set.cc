@@ -7,7 +7,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
 
 #include "server/command.h"
@@ -16,6 +15,7 @@
 #include "server/commands/scan.h"
 #include "server/context.h"
 #include "server/types/members.h"
+#include "server/types/name_table.h"
 #include "server/types/set.h"
 
 namespace respcask::server {
@@ -169,7 +169,8 @@ bool remove_drawn(Context& c, const Found& set, const Names& drawn) {
   if (drawn.views().size() == 1 || remaining > drawn.views().size() / kManyTimes) {
     return remove_members(c, set.key, *set.entry, drawn.views()).has_value();
   }
-  std::unordered_set<std::string_view> gone(drawn.views().begin(), drawn.views().end());
+  NameTable gone(drawn.views().size());
+  for (const std::string_view name : drawn.views()) gone.insert(name);
   std::vector<std::string_view> staying;
   staying.reserve(remaining);
   set.members->for_each([&](const Members::Member& member) {

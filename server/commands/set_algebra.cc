@@ -7,13 +7,13 @@
 #include <optional>
 #include <span>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
 
 #include "server/command.h"
 #include "server/command_table.h"
 #include "server/context.h"
 #include "server/types/members.h"
+#include "server/types/name_table.h"
 #include "server/types/object.h"
 #include "server/types/set.h"
 
@@ -66,29 +66,43 @@ struct Result {
   bool hashtable = false;  // Redis comes to store it as one, whatever its members
 };
 
-// A set that is asked for many members: in a packed one each would be looked for from its front.
+// A set that is asked for each member of another one, in the other's order. A packed one would be
+// gone through from its front for every question; so both are gone through side by side where both
+// are in the order of numbers, and elsewhere its names are put into a table, if they are many.
 class Asked {
  public:
-  // `asking`: how many there are to be asked for at most.
-  Asked(const Members& set, uint64_t asking) : set_(set) {
+  Asked(const Members& set, const Members& asking) : set_(set) {
     constexpr uint64_t kFew = 8;
-    if (set.is_split() || set.size() <= kFew || asking <= kFew) return;
-    names_.reserve(set.size());
-    set.for_each([&](const Members::Member& member) { names_.insert(member.name); });
+    if (set.is_split() || set.size() <= kFew || asking.size() <= kFew) return;
+    if (set.is_intset() && asking.is_intset()) {
+      next_ = set.packed().begin();
+      return;
+    }
+    names_.emplace(set.size());
+    for (const std::string_view name : set.packed()) names_->insert(name);
   }
-  bool contains(std::string_view name) const {
-    return names_.empty() ? set_.contains(name) : names_.contains(name);
+  bool contains(std::string_view name) {
+    if (next_) return contains_next(name);
+    return names_ ? names_->contains(name) : set_.contains(name);
   }
 
  private:
+  bool contains_next(std::string_view name) {
+    const auto end = set_.packed().end();
+    while (*next_ != end && integer_text_less(**next_, name)) ++*next_;
+    return *next_ != end && **next_ == name;
+  }
+
   const Members& set_;
-  std::unordered_set<std::string_view> names_;
+  std::optional<Packed::Iterator> next_;
+  std::optional<NameTable> names_;
 };
 
-std::vector<Asked> to_be_asked(std::span<const Members* const> sets, uint64_t asking) {
+// All but the first, to be asked for the members of that.
+std::vector<Asked> to_be_asked(std::span<const Members* const> sets) {
   std::vector<Asked> asked;
-  asked.reserve(sets.size());
-  for (const Members* set : sets) asked.emplace_back(*set, asking);
+  asked.reserve(sets.size() - 1);
+  for (const Members* set : sets.subspan(1)) asked.emplace_back(*set, *sets[0]);
   return asked;
 }
 
@@ -100,14 +114,14 @@ Result intersection(const Sources& sources, uint64_t limit) {
   std::vector<const Members*> sets = sources.there();
   std::stable_sort(sets.begin(), sets.end(),
                    [](const Members* a, const Members* b) { return a->size() < b->size(); });
-  const std::vector<Asked> others = to_be_asked(std::span(sets).subspan(1), sets[0]->size());
+  std::vector<Asked> others = to_be_asked(sets);
+  result.members.reserve(std::min(limit, sets[0]->size()));
   uint64_t cursor = 0;
   do {
     cursor = sets[0]->scan(cursor, kStep, [&](const Members::Member& member) {
       if (result.members.size() == limit) return;
-      const bool everywhere = std::all_of(others.begin(), others.end(), [&](const Asked& other) {
-        return other.contains(member.name);
-      });
+      const bool everywhere = std::all_of(
+          others.begin(), others.end(), [&](Asked& other) { return other.contains(member.name); });
       if (everywhere) result.members.push_back(member.name);
     });
   } while (cursor != 0 && result.members.size() < limit);
@@ -119,11 +133,10 @@ Result union_of(const Sources& sources) {
   const std::vector<const Members*> sets = sources.there();
   uint64_t total = 0;
   for (const Members* set : sets) total += set->size();
-  std::unordered_set<std::string_view> seen;
-  if (sets.size() > 1) seen.reserve(total);
+  NameTable seen(sets.size() > 1 ? total : 0);
   for (const Members* set : sets) {
     set->for_each([&](const Members::Member& member) {
-      if (sets.size() > 1 && !seen.insert(member.name).second) return;
+      if (sets.size() > 1 && !seen.insert(member.name)) return;
       result.members.push_back(member.name);
     });
   }
@@ -146,13 +159,12 @@ Result difference(const Context& c, const Sources& sources) {
   Result result;
   if (sources.first() == nullptr) return result;
   const std::vector<const Members*> sets = sources.there();
-  const std::vector<Asked> others = to_be_asked(std::span(sets).subspan(1), sets[0]->size());
+  std::vector<Asked> others = to_be_asked(sets);
   bool integers = true;
   sets[0]->for_each([&](const Members::Member& member) {
     integers = integers && is_intset_member(member.name);
-    const bool elsewhere = std::any_of(others.begin(), others.end(), [&](const Asked& other) {
-      return other.contains(member.name);
-    });
+    const bool elsewhere = std::any_of(others.begin(), others.end(),
+                                       [&](Asked& other) { return other.contains(member.name); });
     if (!elsewhere) result.members.push_back(member.name);
   });
   result.hashtable =

@@ -75,6 +75,10 @@ class Members {
   uint64_t scan(uint64_t cursor, uint64_t count, Visitor visit) const;
 
   bool is_split() const { return index_ != nullptr; }
+  // A set of numbers, in ascending order.
+  bool is_intset() const {
+    return tag_.type() == Type::kSet && tag_.encoding() == Encoding::kCompact;
+  }
   // The former is of a packed one, the latter of a split one only.
   const Packed& packed() const { return packed_; }
   MemberIndex& index() const { return *index_; }

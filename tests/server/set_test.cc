@@ -385,6 +385,52 @@ TEST_CASE("set: intersections, unions and differences") {
   CHECK(h.run("SUNION n1 n2") == array({"1", "3", "5", "7", "10"}));
 }
 
+TEST_CASE("set: operations on several are those of mathematics, in whatever form the sets are") {
+  Harness h;
+  std::mt19937 random(4);
+  // Numbers of few and of many digits, whose sets are packed or split, and texts of two sizes.
+  const auto any_member = [&](int kind) {
+    const int number = static_cast<int>(random() % 300) - 100;
+    switch (kind) {
+      case 0:
+        return std::to_string(number);
+      case 1:
+        return std::to_string(int64_t{number} * 1'000'000'000'000);
+      case 2:
+        return "m" + std::to_string(number);
+      default:
+        return std::to_string(number) + std::string(30, 'x');
+    }
+  };
+  for (int round = 0; round < 200; ++round) {
+    const int kind = static_cast<int>(random() % 4);
+    std::vector<std::set<std::string>> sets(3);
+    h.run("DEL 0 1 2");
+    for (size_t i = 0; i < sets.size(); ++i) {
+      const size_t size = 1 + random() % (random() % 2 == 0 ? 12 : 250);
+      Strings command{"SADD", std::to_string(i)};
+      // Some have a member that makes no number of the set.
+      if (random() % 4 == 0) command.push_back("text");
+      while (command.size() < 2 + size) command.push_back(any_member(kind));
+      h.client().run(command);
+      sets[i].insert(command.begin() + 2, command.end());
+    }
+    std::set<std::string> in_all, in_any, in_first_only;
+    for (const auto& set : sets) in_any.insert(set.begin(), set.end());
+    for (const std::string& each : in_any) {
+      const bool first = sets[0].contains(each);
+      const auto others = sets[1].count(each) + sets[2].count(each);
+      if (first && others == 2) in_all.insert(each);
+      if (first && others == 0) in_first_only.insert(each);
+    }
+    CHECK(members(h.run("SINTER 0 1 2")) == in_all);
+    CHECK(h.run("SINTERCARD 3 0 1 2") == integer(static_cast<int64_t>(in_all.size())));
+    CHECK(members(h.run("SUNION 0 1 2")) == in_any);
+    CHECK(members(h.run("SDIFF 0 1 2")) == in_first_only);
+    CHECK(members(h.run("SINTER 1 1")) == sets[1]);
+  }
+}
+
 TEST_CASE("set: SSCAN meets every member that stays") {
   Harness h;
   fill(h, "s", 0, 2000);

@@ -1,0 +1,32 @@
+// NameTable: distinct names, for commands that ask again and again whether a name is among many.
+//
+// A flat hash table that is made for a number of names and never grows: open addressing, at most
+// three in four slots in use. Clients choose the names, so the hash is a seeded one
+// (engine/hash.h). It holds views: the names have to live on elsewhere. It owns its slots. One
+// thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace respcask::server {
+
+class NameTable {
+ public:
+  // For at most `most` names; takes 21 to 43 bytes for each.
+  explicit NameTable(uint64_t most);
+
+  // Whether it is new. More than `most` new ones are a broken invariant.
+  bool insert(std::string_view name);
+  bool contains(std::string_view name) const;
+
+ private:
+  // Where the name is, or the empty slot where it belongs.
+  uint64_t place(std::string_view name) const;
+
+  std::vector<std::string_view> slots_;  // a power of two of them; empty: data() is null
+  uint64_t room_;                        // names that may still come
+};
+
+}  // namespace respcask::server
