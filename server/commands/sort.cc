@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
@@ -10,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -139,6 +141,13 @@ struct Item {
 
 // As C's strtod over the whole text; nothing if it is no number.
 std::optional<double> parse_score(const std::string& text) {
+  // Most are whole numbers that a double holds exactly.
+  constexpr size_t kExactDigits = 15;
+  int64_t whole = 0;
+  if (text.size() <= kExactDigits) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), whole);
+    if (error == std::errc() && end == text.data() + text.size()) return static_cast<double>(whole);
+  }
   char* end = nullptr;
   errno = 0;
   const double score = std::strtod(text.c_str(), &end);
@@ -151,6 +160,7 @@ int collate(std::string_view a, std::string_view b) {
   return a.substr(0, a.find('\0')).compare(b.substr(0, b.find('\0')));
 }
 
+// Of texts.
 class Order {
  public:
   explicit Order(const Options& options) : options_(options) {}
@@ -161,10 +171,6 @@ class Order {
 
  private:
   int compare(const Item& a, const Item& b) const {
-    if (!options_.alphabetic) {
-      if (a.score != b.score) return a.score < b.score ? -1 : 1;
-      return a.element.compare(b.element);
-    }
     if (!options_.by) return compare_text(a.element, b.element);
     if (!a.weight || !b.weight) return int{a.weight.has_value()} - int{b.weight.has_value()};
     return compare_text(*a.weight, *b.weight);
@@ -206,8 +212,40 @@ std::pair<size_t, size_t> limit(const Options& options, size_t length) {
   return {static_cast<size_t>(start), static_cast<size_t>(start + count)};
 }
 
-// Only [begin, end) has to be right.
+// By numbers, where only items that are the same tie: all that matters of an item is its number.
+void order_by_number(const Options& options, std::vector<Item>& items, size_t begin, size_t end) {
+  struct Numbered {
+    double score;
+    Item* item;
+  };
+  std::vector<Numbered> order;
+  order.reserve(items.size());
+  for (Item& item : items) order.push_back({item.score, &item});
+  const auto ascending = [](const Numbered& a, const Numbered& b) {
+    return a.score != b.score ? a.score < b.score : a.item->element < b.item->element;
+  };
+  const auto sort = [&](const auto& less) {
+    constexpr size_t kSmallPart = 8;  // one in so many
+    if (end <= order.size() / kSmallPart) {
+      std::partial_sort(order.begin(), order.begin() + static_cast<ptrdiff_t>(end), order.end(),
+                        less);
+    } else {
+      std::sort(order.begin(), order.end(), less);
+    }
+  };
+  if (options.descending) {
+    sort([&](const Numbered& a, const Numbered& b) { return ascending(b, a); });
+  } else {
+    sort(ascending);
+  }
+  std::vector<Item> in_order(items.size());
+  for (size_t i = begin; i < end; ++i) in_order[i] = std::move(*order[i].item);
+  items.swap(in_order);
+}
+
+// Only [begin, end) has to be right, and what is outside is lost.
 void put_in_order(const Options& options, std::vector<Item>& items, size_t begin, size_t end) {
+  if (!options.alphabetic) return order_by_number(options, items, begin, end);
   const Order order(options);
   if (options.by && begin < end && end - begin < items.size()) {
     return sort_part(std::span(items), begin, end - 1, order);
@@ -220,6 +258,7 @@ void put_in_order(const Options& options, std::vector<Item>& items, size_t begin
 std::vector<std::optional<std::string>> results_of(Context& c, const Options& options,
                                                    std::span<Item> items) {
   std::vector<std::optional<std::string>> results;
+  results.reserve(items.size() * std::max<size_t>(options.get.size(), 1));
   for (Item& item : items) {
     if (options.get.empty()) results.emplace_back(std::move(item.element));
     for (std::string_view pattern : options.get) {

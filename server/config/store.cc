@@ -22,14 +22,22 @@ bool differs(RowId id, const Config& a, const Config& b) {
   return render_value(id, a) != render_value(id, b);
 }
 
-// A pattern without wildcards is a name: a backslash in it is a backslash.
-bool matches(std::string_view pattern, std::string_view name, bool is_hidden) {
-  if (pattern.find_first_of("*?[") != pattern.npos) {
-    return !is_hidden && glob_match(pattern, name, true);
+// One of the arguments of CONFIG GET. Without wildcards it is a name: a backslash in it is a
+// backslash.
+class NamePattern {
+ public:
+  explicit NamePattern(std::string_view text)
+      : text_(text), has_wildcards_(text.find_first_of("*?[") != text.npos) {}
+  bool matches(const RowName& known) const {
+    if (has_wildcards_) return !row_at(known.id).is_hidden && glob_match(text_, known.name, true);
+    return text_.size() == known.name.size() &&
+           ::strncasecmp(text_.data(), known.name.data(), text_.size()) == 0;
   }
-  return pattern.size() == name.size() &&
-         ::strncasecmp(pattern.data(), name.data(), name.size()) == 0;
-}
+
+ private:
+  std::string_view text_;
+  bool has_wildcards_;
+};
 
 bool may_set_protected(const Config& config, bool is_local) {
   return config.enable_protected_configs == Permission::kYes ||
@@ -60,12 +68,12 @@ void ConfigStore::on_change(std::initializer_list<std::string_view> names, Hook 
 std::vector<std::pair<std::string_view, std::string>> ConfigStore::get(
     std::span<const std::string_view> patterns) const {
   const auto config = snapshot();
+  const std::vector<NamePattern> wanted(patterns.begin(), patterns.end());
   std::vector<std::pair<std::string_view, std::string>> found;
   for (const RowName& known : parameter_names()) {
-    const bool is_hidden = row_at(known.id).is_hidden;
-    const bool is_wanted = std::ranges::any_of(
-        patterns, [&](std::string_view p) { return matches(p, known.name, is_hidden); });
-    if (is_wanted) found.emplace_back(known.name, render_value(known.id, *config));
+    const auto matches = [&](const NamePattern& pattern) { return pattern.matches(known); };
+    if (std::ranges::any_of(wanted, matches))
+      found.emplace_back(known.name, render_value(known.id, *config));
   }
   return found;
 }

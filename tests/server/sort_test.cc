@@ -34,6 +34,26 @@ TEST_CASE("sort: by number, by text, both ways, limited") {
   CHECK(h.run("sort texts desc alpha") == array({"b", "a", "1"}));
 }
 
+TEST_CASE("sort: a few of many numbers are the same as of all in order; texts part equal numbers") {
+  Harness h;
+  h.run("rpush l 1e1 10.0 10 010 -0 0 0x3 9007199254740993 9007199254740992 -7 -07");
+  for (int i = 0; i < 80; ++i) h.run("rpush l " + std::to_string(i * 7919 % 101 - 50));
+  for (const std::string way : {"", " desc"}) {
+    const std::string all = h.run("sort l" + way);
+    CHECK(all.starts_with("*91\r\n"));
+    std::string together = "*91\r\n";
+    for (int begin = 0; begin < 91; begin += 3) {
+      const std::string part = h.run("sort l" + way + " limit " + std::to_string(begin) + " 3");
+      together += part.substr(part.find('\n') + 1);
+    }
+    CHECK(together == all);
+  }
+  CHECK(h.run("sort l limit 0 3") == array({"-50", "-49", "-48"}));
+  CHECK(h.run("sort l desc limit 0 3") == array({"9007199254740993", "9007199254740992", "50"}));
+  const std::string all = h.run("sort l");
+  CHECK(all.find("$3\r\n010\r\n$2\r\n10\r\n$4\r\n10.0\r\n$3\r\n1e1\r\n") != all.npos);
+}
+
 TEST_CASE("sort: by and with the values of other keys") {
   Harness h;
   h.run("rpush l a b c");
