@@ -52,6 +52,7 @@ enum CommandFlag : uint32_t {
   kMultiNow = 1u << 27,    // runs at once inside MULTI instead of being queued (EXEC, DISCARD, ...)
   kInPubsub = 1u << 28,    // allowed in RESP2 while subscribed (SUBSCRIBE, PING, ...)
   kExecutes = 1u << 29,    // runs what the session has queued: its shards are locked (EXEC)
+  kPatterns = 1u << 30,    // runs with every shard locked if an argument holds a '*' (SORT)
 };
 
 enum class Group : uint8_t {

@@ -14,7 +14,7 @@
 // - Never block, never keep a view: what read() gives is valid until the handler returns or changes
 //   a key of the same shard; the pieces of that very change may still point into it.
 // - The shards of the command's keys are locked while it runs; a handler touches no other, unless
-//   its row says kOwnLocks or kAllShards.
+//   its row says kOwnLocks, kAllShards or kPatterns.
 // - Every change of a key is reported once with notify(); WATCH, tracking and the count of changes
 //   are served by the writing calls themselves (put, remove, set_expiry, ...), and by modified()
 //   for those who change a split collection through its shard.

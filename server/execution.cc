@@ -10,6 +10,16 @@
 
 namespace respcask::server {
 
+namespace {
+
+bool takes_all_shards(const TableEntry& command, std::span<const std::string_view> args) {
+  const auto is_pattern = [](std::string_view arg) { return arg.find('*') != arg.npos; };
+  return (command.flags & kAllShards) != 0 ||
+         ((command.flags & kPatterns) != 0 && std::ranges::any_of(args, is_pattern));
+}
+
+}  // namespace
+
 engine::ShardSet find_shards(Turn& turn, const Session& session, const TableEntry& command,
                              std::span<const std::string_view> args) {
   Turn::Scratch& scratch = turn.scratch;
@@ -32,7 +42,7 @@ engine::ShardSet find_shards(Turn& turn, const Session& session, const TableEntr
                              : find_keys(command, args, scratch.positions);
     for (const KeyPosition& position : scratch.positions) add(position);
   }
-  if (!good || (command.flags & kAllShards) != 0) {
+  if (!good || takes_all_shards(command, args)) {
     shards = engine::ShardSet::first(server.store.shard_count());
   }
   return shards;

@@ -332,7 +332,7 @@ void cmd_sort_ro(Context& c) {
 }
 
 // The key, and that behind the last STORE. What the patterns stand for is known only when the key
-// has been read; that is why SORT runs with every shard locked.
+// has been read; that is why with patterns SORT runs with every shard locked.
 bool find_sort_keys(std::span<const std::string_view> args, std::vector<KeyPosition>& keys) {
   keys.push_back({1, kRO | kAccess});
   int target = 0;
@@ -438,7 +438,7 @@ constexpr Command kSortRows[] = {
     {.name = "sort",
      .handler = cmd_sort,
      .arity = -2,
-     .flags = kWrite | kDenyOom | kAllShards,
+     .flags = kWrite | kDenyOom | kPatterns,
      .keys = kSortKeys,
      .group = Group::kGeneric,
      .since = "1.0.0",
@@ -452,7 +452,7 @@ constexpr Command kSortRows[] = {
     {.name = "sort_ro",
      .handler = cmd_sort_ro,
      .arity = -2,
-     .flags = kReadonly | kAllShards,
+     .flags = kReadonly | kPatterns,
      .keys = kSortRoKeys,
      .group = Group::kGeneric,
      .since = "7.0.0",
