@@ -139,6 +139,7 @@ struct Record {
   uint64_t collection = 0;
   uint32_t value_size = 0;
   std::string_view name;
+  friend bool operator==(const Record&, const Record&) = default;
 };
 
 // The most bytes that a record's header, name, checksum and value can take.
@@ -186,6 +187,7 @@ TransactionMark decode_transaction(std::string_view bytes);
 struct PlacedRecord {
   Record record;
   uint64_t value_offset = 0;  // in the segment, of the value's checksum; 0: the kind has no value
+  friend bool operator==(const PlacedRecord&, const PlacedRecord&) = default;
 };
 
 // Walks the records of one valid batch.

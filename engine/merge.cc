@@ -4,6 +4,7 @@
 #include <array>
 #include <cassert>
 #include <cstring>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -49,13 +50,13 @@ Result<Merge::Report> Merge::run() {
     if (!done) return done.error();
     return report_;
   }
-  const bool switched = switch_over();
-  drop_inputs(switched);
+  Result<void> switched = switch_over();
+  if (switched) switched = expect_no_rest();
+  drop_inputs(bool(switched));
   if (switched) return report_;
-  return Error{
-      ErrorCode::kDamaged,
-      fmt::format("{}: could not be read again; what it replaces is kept until the next start",
-                  final_path_)};
+  return Error{ErrorCode::kDamaged,
+               fmt::format("{}: {}; what it replaces is kept until the next start", final_path_,
+                           switched.error().message)};
 }
 
 Result<void> Merge::copy() {
@@ -95,8 +96,21 @@ Result<void> Merge::copy() {
   return flush_batch(true);
 }
 
-// kDamaged: a batch is invalid or cannot be read, and the input is marked.
+Error Merge::mark_damaged(Segment& input, std::string_view why) {
+  std::lock_guard guard(shard_);
+  input.damaged = true;
+  return Error{ErrorCode::kDamaged, fmt::format("{}: not merged, {}", input.path(), why)};
+}
+
+// kDamaged: a batch is invalid or cannot be read, or the input is not what its hint says; it is
+// marked.
 Result<void> Merge::copy_from(Segment& input, LogReader& log) {
+  std::optional<HintReader> hint;
+  if (input.from_hint) {
+    hint = HintReader::open(*shard_.options_.files, input.path(), input.header());
+  }
+  // A hint leaves out what was superseded, but changes no order.
+  std::optional<PlacedRecord> told = hint ? hint->next() : std::nullopt;
   std::vector<Candidate> slice;
   slice.reserve(kSlice);
   Result<void> copied;
@@ -109,12 +123,9 @@ Result<void> Merge::copy_from(Segment& input, LogReader& log) {
     // What the slice holds are views of what was read before.
     if (!log.holds(at) && !take_slice()) return copied;
     auto batch = log.batch(at);
-    if (!batch) {
-      std::lock_guard guard(shard_);
-      input.damaged = true;
-      return Error{ErrorCode::kDamaged, fmt::format("{}: not merged, it is damaged", input.path())};
-    }
+    if (!batch) return mark_damaged(input, "it is damaged");
     while (auto placed = batch->next()) {
+      if (told && *told == *placed) told = hint->next();
       const std::string_view value =
           has_value(placed->record.kind) ? batch->value_of(*placed) : std::string_view();
       slice.push_back({*placed, value, hash_of(placed->record), false});
@@ -122,6 +133,7 @@ Result<void> Merge::copy_from(Segment& input, LogReader& log) {
     }
     at = batch->end();
   }
+  if (told) return mark_damaged(input, "its hint is of another segment");
   take_slice();
   return copied;
 }
@@ -248,7 +260,7 @@ bool Merge::counts(const Segment& input, Candidate& candidate) const {
   switch (record.kind) {
     case RecordKind::kPut:
     case RecordKind::kSplitRoot:
-      if (!entry || entry->where != here) return false;
+      if (!entry || entry->where != here || entry->value_size != record.value_size) return false;
       record.expiry_ms = entry->expiry_ms;
       return true;
     case RecordKind::kTombstone:
@@ -299,8 +311,8 @@ Result<void> Merge::settle() {
   return files.sync_directory(dir);
 }
 
-// False: the output could not be read again, and some entries still point to the inputs.
-bool Merge::switch_over() {
+// On an error some entries still point to the inputs.
+Result<void> Merge::switch_over() {
   bool room = false;
   {
     std::lock_guard guard(shard_);
@@ -319,7 +331,7 @@ bool Merge::switch_over() {
   slice.reserve(kSlice);
   for (uint64_t at = kSegmentHeaderSize; at < output_->size();) {
     auto batch = log.batch(at);
-    if (!batch) return false;
+    if (!batch) return Error{ErrorCode::kDamaged, "could not be read again"};
     while (auto placed = batch->next()) {
       if (!has_value(placed->record.kind)) continue;
       const auto from = origins_.next();
@@ -334,7 +346,25 @@ bool Merge::switch_over() {
     slice.clear();
     at = batch->end();
   }
-  return true;
+  return {};
+}
+
+// What was dropped with its collection or database counts until it has been taken apart, and
+// nothing that is dropped from now on is in the inputs. Whatever else still counts would be lost
+// with them.
+Result<void> Merge::expect_no_rest() {
+  for (;;) {
+    {
+      std::lock_guard guard(shard_);
+      const bool none = std::all_of(inputs_.begin(), inputs_.end(),
+                                    [](const auto& input) { return input->live_bytes == 0; });
+      if (none) return {};
+      if (shard_.garbage_.empty() && shard_.garbage_in_hand_ == 0) {
+        return Error{ErrorCode::kDamaged, "lacks some of what it was made of"};
+      }
+    }
+    if (!shard_.collect_garbage()) std::this_thread::yield();
+  }
 }
 
 void Merge::switch_slice(std::span<const Move> slice) {

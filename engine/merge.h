@@ -11,8 +11,12 @@
 //   3. rename:  the commit point. From here on the inputs are leftovers to a recovery.
 //   4. switch:  reads the new segment for the names, and moves keydir entries and elements from
 //               their old location to the new one, by compare-and-set, some at a time. What has
-//               changed meanwhile stays as it is.
+//               changed meanwhile stays as it is. Afterwards nothing may count against the inputs
+//               any more.
 //   5. drop:    takes the inputs out of the shard; their files go with their last reader.
+//
+// An input whose names were taken from its hint has to hold all that the hint told of: else the
+// hint is of another segment, and the input is damaged.
 //
 // What is read goes through a buffer, so that a bad sector is an error (log_reader.h): before the
 // rename it costs the merge, after it the inputs are kept beside the output.
@@ -83,12 +87,14 @@ class Merge {
 
   Result<void> copy();
   Result<void> copy_from(Segment& input, LogReader& log);
+  Error mark_damaged(Segment& input, std::string_view why);
   Result<void> copy_slice(const Segment& input, std::span<Candidate> slice);
   Result<void> copy_record(const Segment& input, const Candidate& candidate);
   void begin_batch();
   Result<void> flush_batch(bool last);
   Result<void> settle();
-  bool switch_over();
+  Result<void> switch_over();
+  Result<void> expect_no_rest();
   void switch_slice(std::span<const Move> slice);
   void drop_inputs(bool switched);
   uint64_t hash_of(const Record& record) const;

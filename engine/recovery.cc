@@ -108,6 +108,7 @@ void ShardRecovery::replay_segment(size_t index, uint64_t end) {
   uint64_t at = kSegmentHeaderSize;
   if (HintReader* hint = hint_of(index)) {
     replay_hint(*hint, segment);
+    segment.from_hint = true;
     at = std::min(hint->summary().covered, end);
     shard_.sequence_ = std::max(shard_.sequence_, hint->summary().sequence);
     segment.has_hint = at == end && !segment.damaged;

@@ -78,6 +78,7 @@ Result<void> ShardRecovery::reopen_newest(uint64_t map_bytes) {
   (*again)->namespace_bytes = newest->namespace_bytes;
   (*again)->slot = newest->slot;
   (*again)->damaged = newest->damaged;
+  (*again)->from_hint = newest->from_hint;
   newest = *again;
   shard_.segments_[newest->slot] = std::move(*again);
   return {};

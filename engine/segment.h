@@ -128,6 +128,7 @@ class Segment {
   // back. 0 for segments that clients wrote, where it would.
   uint64_t framing_bytes = 0;
   bool has_hint = false;      // one that covers all of it
+  bool from_hint = false;     // what the shard knows of it was read from its hint, not from itself
   bool damaged = false;       // a batch is unreadable; merge leaves the segment alone
   uint64_t scrub_damage = 0;  // places that the last scrub found; the scrub thread's own
   // Both guarded by the store's one-sync-at-a-time lock.

@@ -14,6 +14,7 @@
 
 #include "engine/merge_picker.h"
 #include "engine/store.h"
+#include "tests/engine/map_index.h"
 #include "tests/engine/store_fixture.h"
 
 using namespace respcask::engine;
@@ -266,6 +267,73 @@ TEST_CASE("the store opens from hints alone after a clean close, and without the
     }
     StoreFixture other(std::move(disk), small_segments());
     REQUIRE(other.contents() == model);
+  }
+}
+
+namespace {
+
+// Two stores that were one once have gone on, each with writes of its own, of the same sizes; now
+// the one's newest segment lies beside the other's hint. `tail`: records behind what the hint
+// covers.
+std::unique_ptr<StoreFixture> mix_lines(bool tail) {
+  Options options = small_segments();
+  options.shards = 1;
+  options.segment_bytes = 1 << 20;
+  options.element_index = MapIndex::make;
+  StoreFixture base(FaultyFileSystem(), options);
+  base.put("shared", "1");
+  base.reopen();
+  std::string segment;
+  const auto go_on = [&](std::string_view name) {
+    auto line = std::make_unique<StoreFixture>(base.disk->crash_process(), options);
+    const auto put_some = [&](int begin, int end) {
+      for (int i = begin; i < end; ++i) {
+        line->put(fmt::format("{}{:02}", name, i), std::string(100, name[0]));
+        line->put("garbage", std::string(100, 'g'));
+      }
+    };
+    put_some(0, 20);
+    line->reopen();
+    if (tail) put_some(20, 40);
+    segment = "/store/shard-00/" + line->disk->list("/store/shard-00")->back();
+    return line;
+  };
+  const auto other = go_on("other");
+  auto mixed = go_on("mixed");
+  if (tail) {
+    auto killed = std::make_unique<FaultyFileSystem>(mixed->disk->crash_process());
+    mixed->store.reset();
+    mixed->disk = std::move(killed);
+    mixed->disk->set_contents(segment, other->disk->crash_process().contents(segment));
+  } else {
+    REQUIRE(mixed->store->close());
+    mixed->store.reset();
+    REQUIRE(other->store->close());
+    mixed->disk->set_contents(segment, other->disk->contents(segment));
+  }
+  mixed->reopen();
+  return mixed;
+}
+
+}  // namespace
+
+TEST_CASE("a segment that is not the one its hint speaks of is not merged, and nothing breaks") {
+  for (const bool tail : {false, true}) {
+    CAPTURE(tail);
+    const auto mixed = mix_lines(tail);
+    REQUIRE(mixed->store->open_report().found.hints > 0);
+    REQUIRE(mixed->try_get("mixed05"));  // whatever its value is taken to be
+    CHECK(mixed->get("other05") == std::nullopt);
+    REQUIRE(mixed->store->merge_now());
+    CHECK(mixed->store->merge_stats().failed == 1);
+    CHECK(mixed->get("shared") == "1");
+    mixed->put("new", "2");
+    REQUIRE(mixed->store->merge_now());
+    for (int i = 0; i < 20; ++i) CHECK(mixed->try_get(fmt::format("mixed{:02}", i)));
+    CHECK(mixed->get("new") == "2");
+    mixed->reopen();
+    CHECK(mixed->get("new") == "2");
+    CHECK(mixed->get("shared") == "1");
   }
 }
 
