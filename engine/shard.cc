@@ -251,13 +251,14 @@ Result<void> Shard::write_pending() {
   if (!written) {
     // Never retried: what the file holds past its end is unknown now. The pending bytes stay, so
     // that look-ups still find what they refer to.
-    failed_ = true;
+    failed_ = broken_ = true;
     log(LogLevel::kWarning,
         fmt::format("shard {} is read-only from now on: {}", index_, written.error().message));
     return written;
   }
   pending_.clear();
   pending_shards_.clear();
+  unpointed_ = true;
   return {};
 }
 

@@ -324,11 +324,13 @@ class Shard {
   std::vector<std::shared_ptr<Segment>> sealed_unsynced_;
   bool directory_unsynced_ = false;
   uint64_t commit_point_ = 0;  // the store's sync point of the last commit here
+  bool unpointed_ = false;     // something was written since: a roll does not commit
 
   ResidencyTrust residency_trust_;
   Admission admission_;
 
-  bool failed_ = false;
+  bool failed_ = false;  // takes no more writes
+  bool broken_ = false;  // because a write or a sync of its own has failed: never synced again
   std::atomic<uint64_t> damaged_records_{0};
 };
 

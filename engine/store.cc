@@ -363,11 +363,16 @@ Result<SyncPoint> Store::commit_shard(Shard& shard, const ShardSet& written) {
     return Error{ErrorCode::kReadOnly,
                  fmt::format("shard {} is read-only after a failed write", shard.index())};
   }
-  if (shard.pending_.size() > 0) {
-    if (auto done = shard.write_pending(); !done) return done.error();
+  if (auto done = shard.write_pending(); !done) return done.error();
+  if (std::exchange(shard.unpointed_, false)) {
     shard.commit_point_ = committed_.fetch_add(1, std::memory_order_acq_rel) + 1;
   }
   return shard.commit_point_;
+}
+
+// No shard takes more writes. With the locks of all of them held.
+void Store::refuse_writes() {
+  for (auto& shard : shards_) shard->failed_ = true;
 }
 
 // Writes the shards given and all those that share a transaction with them, under the locks of all
@@ -387,9 +392,11 @@ Result<SyncPoint> Store::commit_linked(ShardSet shards, const ShardSet& written)
     auto committed = commit_shard(*shards_[i], written);
     if (!committed) {
       failure = committed.error();
-    } else {
-      point = std::max(point, *committed);
+      // A start takes a transaction that lacks a part away from all shards, with what follows it.
+      for (uint32_t other : shards) shards_[other]->failed_ = true;
+      break;
     }
+    point = std::max(point, *committed);
   }
   for (uint32_t i : shards) shards_[i]->unlock();
   if (failure) return *failure;

@@ -166,6 +166,7 @@ class Store {
   Result<void> recover();
   Result<SyncPoint> commit_shard(Shard& shard, const ShardSet& written);
   Result<SyncPoint> commit_linked(ShardSet shards, const ShardSet& written);
+  void refuse_writes();
   SyncPlan plan_sync();
   Result<void> run_sync();
   Result<void> carry_out(const SyncPlan& plan);

@@ -41,14 +41,16 @@ Store::SyncPlan Store::plan_sync() {
   SyncPlan plan;
   for (auto& shard : shards_) shard->lock();
   for (auto& shard : shards_) {
-    // A failure closes the shard, which the plan then skips.
-    if (!shard->pending_shards_.empty()) (void)commit_shard(*shard, ShardSet());
+    if (!shard->pending_shards_.empty() && !commit_shard(*shard, ShardSet::first(shard_count()))) {
+      refuse_writes();
+      break;
+    }
   }
   plan.point = committed_.load(std::memory_order_acquire);
   plan.completed = last_transaction_.load();
   for (auto& shard : shards_) {
     SyncPlan::Part part;
-    part.skip = shard->failed_;
+    part.skip = shard->broken_;
     part.sealed = shard->sealed_unsynced_;
     part.active = shard->active_;
     part.active_size = shard->active_->size();
@@ -111,11 +113,18 @@ Result<void> Store::carry_out(const SyncPlan& plan) {
     const uint32_t i = touched[n];
     Shard& shard = *shards_[i];
     std::lock_guard guard(shard);
-    shard.failed_ = true;
+    shard.failed_ = shard.broken_ = true;
     shard.log(LogLevel::kWarning,
               fmt::format("shard {} is read-only from now on: {}", i, synced.error().message));
   }
   if (failure) sync_failed_.store(true, std::memory_order_release);
+  if (sync_failed()) {
+    // A power cut may take the broken shard's part of a transaction, and a start then takes all
+    // that follows its other parts.
+    for (auto& shard : shards_) shard->lock();
+    refuse_writes();
+    for (auto& shard : shards_) shard->unlock();
+  }
   if (!sync_failed()) {
     finish_sync(plan);
     if (journal_ != nullptr) journal_->restart();
@@ -129,7 +138,7 @@ Result<void> Store::carry_out(const SyncPlan& plan) {
 }
 
 // From the next batch on the log says how far it is synced. Once a sync has failed this stands
-// still: the other shards go on being synced, but no mark may vouch for transactions whose other
+// still: what the other shards hold is synced, but no mark may vouch for transactions whose other
 // part is lost.
 void Store::finish_sync(const SyncPlan& plan) {
   for (auto& shard : shards_) shard->lock();
@@ -284,7 +293,13 @@ void Store::sync_loop(size_t lane) {
       due = uncovered();
     } else {
       sync_wanted_.wait_for(guard, 1s, mode_changed);
-      due = mode == SyncMode::kEverySecond ? committed_.load() > synced_.load() : has_sealed();
+      if (mode == SyncMode::kEverySecond) {
+        due = committed_.load() > synced_.load();
+      } else {
+        guard.unlock();  // whoever holds shards may want it
+        due = has_sealed();
+        guard.lock();
+      }
     }
     if (stopping_) return;  // close() syncs
     if (!due) continue;

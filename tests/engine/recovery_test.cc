@@ -1,6 +1,7 @@
 #include "engine/recovery.h"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <chrono>
 #include <random>
@@ -340,6 +341,51 @@ TEST_CASE("a failed write closes its shard to writing and is not acknowledged, a
   CHECK(store.commit(touched, ShardSet()));
   fixture.crash_process();
   CHECK(fixture.get("a") == "1");
+}
+
+TEST_CASE(
+    "a transaction that one shard could not write takes nothing that was acknowledged along") {
+  StoreFixture fixture;
+  Store& store = *fixture.store;
+  std::string keys[2];  // in the order in which their shards are written
+  for (int i = 0; keys[0].empty() || keys[1].empty(); ++i) {
+    const std::string key = std::to_string(i);
+    const uint32_t shard = store.shard_of(key);
+    if (shard < 2) keys[shard] = key;
+  }
+  for (const std::string& key : keys) fixture.put(key, "1");
+  for (const uint64_t written : {0, 1}) {
+    CAPTURE(written);
+    fixture.disk->inject({.fault = Fault::kIo, .skip = written, .times = 1, .call = Call::kWrite});
+    CHECK_FALSE(put_together(*fixture.store, {{keys[0], "2"}, {keys[1], "2"}}));
+    fixture.disk->clear_faults();
+    // What was written behind half a transaction would go with it at the next start.
+    for (const std::string& key : keys) {
+      Shard& shard = fixture.store->shard(fixture.store->shard_of(key));
+      std::lock_guard guard(shard);
+      CHECK_FALSE(shard.writable());
+    }
+    fixture.crash_process();
+    for (const std::string& key : keys) CHECK(fixture.get(key) == "1");
+  }
+}
+
+TEST_CASE("once a shard could not be synced, no other acknowledges what a power cut would take") {
+  StoreFixture fixture;
+  fixture.options.sync = SyncMode::kNo;
+  fixture.reopen();
+  REQUIRE(put_together(*fixture.store, {{"a", "1"}, {"b", "1"}, {"c", "1"}, {"d", "1"}}));
+  const uint32_t lost = fixture.store->shard_of("a");
+  fixture.disk->inject({.fault = Fault::kIo,
+                        .times = 1,
+                        .call = Call::kSync,
+                        .path = fmt::format("shard-{:02}", lost)});
+  CHECK_FALSE(fixture.store->sync());
+  for (uint32_t i = 0; i < fixture.store->shard_count(); ++i) {
+    std::lock_guard guard(fixture.store->shard(i));
+    CHECK_FALSE(fixture.store->shard(i).writable());
+  }
+  CHECK(fixture.get("b") == "1");
 }
 
 TEST_CASE("a failed sync is final") {

@@ -224,3 +224,51 @@ TEST_CASE("databases that are not asked for are kept for who asks again") {
   fixture.swap(3, 13);
   CHECK(fixture.get("a", 13) == "three");
 }
+
+TEST_CASE("what reserving wrote, on its way to a new segment, is acknowledged when it is synced") {
+  Options options;
+  options.dir = "/store";
+  options.shards = 1;
+  options.segment_bytes = 4096;
+  options.sync = SyncMode::kAlways;
+  StoreFixture fixture(FaultyFileSystem(), options);
+  ShardSet just_it;
+  just_it.add(0);
+  for (int i = 0; i < 5; ++i) {
+    const std::string key = fmt::format("key{}", i);
+    const std::string value(5000, 'v');
+    const std::string_view piece = value;
+    Store& store = *fixture.store;
+    Shard& shard = store.shard(0);
+    {
+      std::lock_guard guard(shard);
+      REQUIRE(shard.reserve(6000, Growth::kGrows));
+      shard.begin_batch();
+      shard.put(0, key, shard.hash(key), 0, 0, {&piece, 1});
+      shard.end_batch(nullptr);
+      // A command that then changes nothing.
+      REQUIRE(shard.reserve(100, Growth::kGrows));
+    }
+    const auto point = store.commit(just_it, just_it);
+    REQUIRE(point);
+    for (int tries = 0; tries < 1000 && !store.synced(*point); ++tries) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    REQUIRE(store.synced(*point));
+    fixture.lose_power(static_cast<uint64_t>(i), PowerLoss::kDrop);
+    CHECK(fixture.get(key) == value);
+  }
+}
+
+TEST_CASE("who holds a shard may ask about merges, whatever the sync thread is at") {
+  StoreFixture fixture;
+  fixture.options.sync = SyncMode::kNo;
+  fixture.reopen();
+  // It looks once a second.
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(1500);
+  std::lock_guard guard(fixture.store->shard(0));
+  while (std::chrono::steady_clock::now() < end) {
+    (void)fixture.store->merge_stats();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
