@@ -24,7 +24,7 @@ std::string_view Connection::first_of_turn(engine::SyncPoint point, bool commit_
   const bool depends = !touched_.empty();
   if (state_ == State::kClosed || (commit_failed && depends)) return {};
   if (!output_.empty() || !lent_.empty()) return {};
-  if (!worker_.store().synced(depends ? point : 0)) return {};
+  if (!worker_.may_leave(depends ? point : 0)) return {};
   return replies_;
 }
 
@@ -121,6 +121,7 @@ ssize_t Connection::send(std::span<const uv_buf_t> pieces) {
 // closed.
 std::optional<size_t> Connection::count_sent(ssize_t result) {
   if (result >= 0) {
+    worker_.turn().stats.writes.add();
     worker_.turn().stats.bytes_out.add(static_cast<size_t>(result));
     return static_cast<size_t>(result);
   }
@@ -140,7 +141,7 @@ bool Connection::may_leave() {
 // Pieces of what may leave, from the front on; how many.
 size_t Connection::gather(std::span<uv_buf_t> pieces) {
   size_t count = 0;
-  output_.each_released([this](engine::SyncPoint point) { return worker_.store().synced(point); },
+  output_.each_released([this](engine::SyncPoint point) { return worker_.may_leave(point); },
                         pieces.size(),
                         [&](const char* data, size_t size) {
                           pieces[count++] = {const_cast<char*>(data), size};

@@ -265,7 +265,7 @@ void Worker::send_together(const std::vector<Connection*>& connections, const Of
 void Worker::deliver_outbox(engine::SyncPoint point, bool commit_failed) {
   Outbox outbox = turn_->take_outbox();
   if (outbox.empty() || commit_failed) return;
-  if (held_outboxes_.empty() && store_.synced(point)) {
+  if (held_outboxes_.empty() && may_leave(point)) {
     delivering_ = true;
     outbox.deliver();
     delivering_ = false;
@@ -328,7 +328,7 @@ void Worker::forget(Connection& connection) {
 
 void Worker::release_held() {
   if (held_.empty() && held_outboxes_.empty()) return;
-  while (!held_outboxes_.empty() && store_.synced(held_outboxes_.front().point)) {
+  while (!held_outboxes_.empty() && may_leave(held_outboxes_.front().point)) {
     held_outboxes_.front().outbox.deliver();
     held_outboxes_.pop_front();
   }

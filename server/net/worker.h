@@ -86,6 +86,11 @@ class Worker {
   // Rises when config() has changed.
   uint64_t config_version() const { return config_version_; }
   uint64_t turn_number() const { return turn_number_; }
+  // Whether what depends on this point may leave. What was held in another mode of appendfsync is
+  // not held for ever where nothing is synced.
+  bool may_leave(engine::SyncPoint point) const {
+    return store_.synced(point) || config().appendfsync == AppendFsync::kNo;
+  }
   BlockPool& blocks() { return blocks_; }
 
   // Every callback of the loop begins with this.

@@ -236,5 +236,33 @@ TEST_CASE("a full disk refuses writes, serves reads, and writes again when there
   server.kill();
 }
 
+TEST_CASE("nobody waits for a sync that does not come once appendfsync is switched off") {
+  ServerProcess server({"--appendfsync", "always", "--io-threads", "2"});
+  server.start();
+  constexpr int kClients = 16;
+  std::vector<std::atomic<int>> done(kClients);
+  std::atomic<bool> stopping{false};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kClients; ++i) {
+    threads.emplace_back([&, i] {
+      Client client;
+      if (!client.try_connect(server.port())) return;
+      while (!stopping && client.call({"SET", std::to_string(i), "v"}) == "+OK\r\n") ++done[i];
+    });
+  }
+  Client admin(server.port());
+  for (int round = 0; round < 8; ++round) {
+    std::this_thread::sleep_for(milliseconds(30));
+    CHECK(admin.call({"CONFIG", "SET", "appendfsync", "no"}) == "+OK\r\n");
+    std::this_thread::sleep_for(milliseconds(200));  // what was held then has left
+    std::vector<int> before(done.begin(), done.end());
+    std::this_thread::sleep_for(milliseconds(100));
+    for (int i = 0; i < kClients; ++i) CHECK(done[i] > before[i]);
+    CHECK(admin.call({"CONFIG", "SET", "appendfsync", "always"}) == "+OK\r\n");
+  }
+  stopping = true;
+  for (std::thread& thread : threads) thread.join();
+}
+
 }  // namespace
 }  // namespace respcask::e2e
