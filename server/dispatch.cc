@@ -248,8 +248,9 @@ Outcome Request::run() {
 // The checks stand in the order of Redis 7.0, since each decides which error a client sees first.
 Outcome Request::process() {
   session_.last_command_ms = turn_.now_ms();
-  if (!known() || !arity_fits()) return done();
+  const bool is_known = known();
   session_.last_command = command_;
+  if (!is_known || !arity_fits()) return done();
   crash_command = command_->full_name.c_str();
   const bool may_all = session_.has_full_access();
   if (!may_all && current_access(session_) == Access::kGone) return Outcome::kClose;

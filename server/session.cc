@@ -77,6 +77,7 @@ void Session::mark_stale() {
 void Session::set_waiter(std::shared_ptr<Waiter> new_waiter) {
   std::lock_guard guard(mutex);
   waiter = std::move(new_waiter);
+  blocked_shown = waiter != nullptr;
 }
 
 }  // namespace respcask::server

@@ -171,7 +171,7 @@ class Session {
   const int64_t created_ms;
 
   Shown<int64_t> last_command_ms;
-  Shown<const TableEntry*> last_command;  // for CLIENT LIST; null before the first
+  Shown<const TableEntry*> last_command;  // for CLIENT LIST; null: none, or unknown
   Shown<uint32_t> db;
   Shown<int> protocol = 2;    // 2 or 3
   Shown<bool> authenticated;  // or accepted while no password was needed

@@ -46,7 +46,6 @@ void cmd_acl_setuser(Context& c) {
 }
 
 void cmd_acl_deluser(Context& c) {
-  redact_from(c, 2);
   int64_t deleted = 0;
   for (size_t i = 2; i < c.argc(); ++i) {
     if (c.quoted_arg(i) == acl::kDefaultUser) {

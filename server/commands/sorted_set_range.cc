@@ -84,7 +84,7 @@ struct RangeSyntax {
 };
 
 // Reads the options behind the two bounds, which begin at argument `bounds`.
-bool parse_range(Context& c, size_t bounds, const RangeSyntax& syntax, Range& range) {
+bool parse_range(Context& c, size_t bounds, RangeSyntax syntax, Range& range) {
   for (size_t i = bounds + 2; i < c.argc(); ++i) {
     if (!syntax.stores && c.arg_is(i, "WITHSCORES")) {
       range.with_scores = WithScores::kYes;
@@ -98,10 +98,13 @@ bool parse_range(Context& c, size_t bounds, const RangeSyntax& syntax, Range& ra
       i += 2;
     } else if (syntax.order_is_open && c.arg_is(i, "REV")) {
       range.order = Order::kDescending;
+      syntax.order_is_open = false;
     } else if (syntax.by_is_open && c.arg_is(i, "BYLEX")) {
       range.by = RangeBy::kLex;
+      syntax.by_is_open = false;
     } else if (syntax.by_is_open && c.arg_is(i, "BYSCORE")) {
       range.by = RangeBy::kScore;
+      syntax.by_is_open = false;
     } else {
       c.syntax_error();
       return false;

@@ -28,6 +28,8 @@ class NamePattern {
  public:
   explicit NamePattern(std::string_view text)
       : text_(text), has_wildcards_(text.find_first_of("*?[") != text.npos) {}
+  bool has_wildcards() const { return has_wildcards_; }
+  std::string_view text() const { return text_; }
   bool matches(const RowName& known) const {
     if (has_wildcards_) return !row_at(known.id).is_hidden && glob_match(text_, known.name, true);
     return text_.size() == known.name.size() &&
@@ -71,9 +73,11 @@ std::vector<std::pair<std::string_view, std::string>> ConfigStore::get(
   const std::vector<NamePattern> wanted(patterns.begin(), patterns.end());
   std::vector<std::pair<std::string_view, std::string>> found;
   for (const RowName& known : parameter_names()) {
-    const auto matches = [&](const NamePattern& pattern) { return pattern.matches(known); };
-    if (std::ranges::any_of(wanted, matches))
-      found.emplace_back(known.name, render_value(known.id, *config));
+    const auto pattern =
+        std::ranges::find_if(wanted, [&](const NamePattern& each) { return each.matches(known); });
+    if (pattern == wanted.end()) continue;
+    found.emplace_back(pattern->has_wildcards() ? known.name : pattern->text(),
+                       render_value(known.id, *config));
   }
   return found;
 }

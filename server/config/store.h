@@ -54,7 +54,8 @@ class ConfigStore {
   void on_change(std::initializer_list<std::string_view> names, Hook hook);
 
   // CONFIG GET: the parameters that match at least one of the glob patterns, without regard to
-  // case, as (name, value), each once, in the order of the names. An alias counts as a name.
+  // case, as (name, value), each once, in the order of the names. An alias counts as a name. What
+  // is no pattern is given back as it was spelled: a view of `patterns`.
   std::vector<std::pair<std::string_view, std::string>> get(
       std::span<const std::string_view> patterns) const;
 

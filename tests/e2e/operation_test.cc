@@ -71,6 +71,19 @@ TEST_CASE("systemd is told when the server is ready and when it stops, if it ask
   CHECK(manager.next(200) == "");
 }
 
+TEST_CASE("INFO counts what is read from sockets and written to them") {
+  ServerProcess server;
+  server.start();
+  Client client(server.port());
+  for (int i = 0; i < 10; ++i) client.call({"PING"});
+  const std::string stats = client.call({"INFO", "stats"});
+  for (const std::string field : {"total_reads_processed:", "total_writes_processed:"}) {
+    const size_t at = stats.find(field);
+    REQUIRE(at != std::string::npos);
+    CHECK(std::stoi(stats.substr(at + field.size())) >= 10);
+  }
+}
+
 TEST_CASE("the configuration file that comes with the server starts it") {
   const char* const file = std::getenv("RESPCASK_CONF");
   ServerProcess server;

@@ -31,10 +31,12 @@ TEST_CASE("blocking: a waiter is served before the push is answered") {
   CHECK(waiter.run("probepop q 0").empty());
   CHECK(waiter.blocked());
   CHECK(h.server->blocked_clients() == 1);
+  CHECK(h.run("client list").find(" flags=b ") != std::string::npos);
   CHECK(h.run("probepush q a") == "+OK\r\n");
   CHECK(h.run("probekeys") == ":0\r\n");  // gone already
   CHECK(h.server->blocked_clients() == 0);
   CHECK(waiter.resumed() == popped("q", "a"));
+  CHECK(h.run("client list").find(" flags=b ") == std::string::npos);
   CHECK(!waiter.blocked());
   CHECK(waiter.run("probeget nothing") == "$-1\r\n");
 }

@@ -20,6 +20,9 @@ TEST_CASE("config: GET answers names and values, in RESP3 as a map") {
   CHECK(h.run("config get maxclients") == "*2\r\n$10\r\nmaxclients\r\n$5\r\n10000\r\n");
   CHECK(h.run("config get nothing") == "*0\r\n");
   CHECK(h.run("config get hz hz HZ") == "*2\r\n$2\r\nhz\r\n$2\r\n10\r\n");
+  // A name as it was asked for, but what a pattern has found as it is.
+  CHECK(h.run("config get Hz hz h[z]") == "*2\r\n$2\r\nHz\r\n$2\r\n10\r\n");
+  CHECK(h.run("config get H[z] hz") == "*2\r\n$2\r\nhz\r\n$2\r\n10\r\n");
   h.client().use_protocol(3);
   CHECK(h.run("config get maxclients") == "%1\r\n$10\r\nmaxclients\r\n$5\r\n10000\r\n");
   CHECK(h.run("config get") == "-ERR wrong number of arguments for 'config|get' command\r\n");

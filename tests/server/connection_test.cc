@@ -149,6 +149,11 @@ TEST_CASE("client: LIST shows whom it is asked for") {
   CHECK(all.find("id=" + own + " ") != std::string::npos);
   CHECK(all.find("id=" + other + " ") != std::string::npos);
   CHECK(all.find(" cmd=client|list ") != std::string::npos);
+  // What was refused is what the client did last, even if there is no such command.
+  two.run("CONFIG GET");
+  CHECK(h.run("CLIENT LIST").find(" cmd=config|get ") != std::string::npos);
+  two.run("nonsense");
+  CHECK(h.run("CLIENT LIST").find(" cmd=NULL ") != std::string::npos);
   CHECK(all.find(" flags=P db=0 sub=1 psub=0 ") != std::string::npos);
   const std::string pubsub = h.run("CLIENT LIST TYPE pubsub");
   CHECK(pubsub.find("id=" + own + " ") == std::string::npos);

@@ -241,6 +241,10 @@ TEST_CASE("ranges by rank, score and bytes, packed and split") {
     CHECK(said(h, "ZREVRANGEBYLEX lex + - LIMIT 0 1") == (count == 10 ? "e9" : "e999"));
     CHECK(said(h, "ZRANGEBYLEX lex + -") == "");
     CHECK(h.run("ZRANGEBYLEX lex e1 e2") == "-ERR min or max not valid string range item\r\n");
+    for (const std::string options : {"REV REV", "BYSCORE BYLEX", "BYLEX BYSCORE", "BYLEX BYLEX"}) {
+      CHECK(h.run("ZRANGE lex 1 2 " + options) == "-ERR syntax error\r\n");
+      CHECK(h.run("ZRANGESTORE to lex 1 2 " + options) == "-ERR syntax error\r\n");
+    }
     CHECK(h.run("ZREMRANGEBYLEX lex [e1 [e1") == ":1\r\n");
     CHECK(h.run("ZREMRANGEBYLEX lex - +") == ":" + std::to_string(count - 1) + "\r\n");
     CHECK(h.run("EXISTS lex") == ":0\r\n");

@@ -41,7 +41,7 @@ std::string failed(const std::string& name, const std::string& why) {
 
 TEST_CASE("CONFIG GET matches patterns in any case, each parameter once") {
   const ConfigStore store{Config()};
-  CHECK(get(store, {"HZ"}) == std::map<std::string, std::string>{{"hz", "10"}});
+  CHECK(get(store, {"HZ"}) == std::map<std::string, std::string>{{"HZ", "10"}});
   CHECK(get(store, {"hz", "h[yz]", "port"}) ==
         std::map<std::string, std::string>{{"hz", "10"}, {"port", "6379"}});
   CHECK(store.get(Words{"hz", "h[yz]"}).size() == 1);
