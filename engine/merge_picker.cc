@@ -16,6 +16,7 @@ MergeCandidate sum(std::span<const MergeCandidate> segments) {
   for (const MergeCandidate& segment : segments) {
     sum.total_bytes += segment.total_bytes;
     sum.dead_bytes += segment.dead_bytes;
+    sum.mark_bytes += segment.mark_bytes;
   }
   return sum;
 }
@@ -26,6 +27,25 @@ double garbage(const MergeCandidate& segment) {
              : static_cast<double>(segment.dead_bytes) / static_cast<double>(segment.total_bytes);
 }
 
+double garbage_of_all(const MergeCandidate& sum) {
+  constexpr uint64_t kMany = 5;  // one byte in so many
+  MergeCandidate all = sum;
+  if (all.mark_bytes >= all.total_bytes / kMany) all.dead_bytes += all.mark_bytes;
+  return garbage(all);
+}
+
+std::optional<MergeRun> pick_from_oldest(std::span<const MergeCandidate> segments,
+                                         double least_garbage) {
+  std::optional<MergeRun> best;
+  for (size_t count = 1; count <= segments.size() && segments[count - 1].mergeable; ++count) {
+    const double share = garbage_of_all(sum(segments.first(count)));
+    if (share < least_garbage) continue;
+    best = MergeRun{0, count};
+    least_garbage = share;
+  }
+  return best;
+}
+
 std::optional<MergeRun> pick_run(std::span<const MergeCandidate> segments,
                                  const MergeLimits& limits) {
   std::optional<size_t> best;
@@ -33,7 +53,7 @@ std::optional<MergeRun> pick_run(std::span<const MergeCandidate> segments,
     if (!segments[i].mergeable || garbage(segments[i]) < limits.least_garbage) continue;
     if (!best || garbage(segments[i]) > garbage(segments[*best])) best = i;
   }
-  if (!best) return std::nullopt;
+  if (!best) return pick_from_oldest(segments, limits.least_garbage);
 
   // A neighbour with far less garbage than the best would be copied for little, and will have more
   // of it later.

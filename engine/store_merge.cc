@@ -112,6 +112,7 @@ std::vector<MergeCandidate> Store::merge_candidates(Shard& shard) {
     candidate.total_bytes = segment->size() - kSegmentHeaderSize;
     const uint64_t needed = segment->needed_bytes(oldest) + segment->framing_bytes;
     candidate.dead_bytes = candidate.total_bytes - std::min(needed, candidate.total_bytes);
+    if (!oldest) candidate.mark_bytes = segment->mark_bytes - segment->namespace_bytes;
     candidate.mergeable = segment->settled && !segment->damaged;
     candidates.push_back(candidate);
     oldest = oldest && candidate.mergeable && segment->needed_bytes(true) == 0;
@@ -209,7 +210,7 @@ bool Store::merge_worst_shard() {
   for (size_t i = 0; i < shards_.size(); ++i) {
     MergeState& state = merge_states_[i];
     if (now < state.paused_until) continue;
-    const double share = garbage(sums[i]);
+    const double share = garbage_of_all(sums[i]);
     const double least = state.begun ? options.stop_garbage : options.trigger_garbage;
     const bool goes_on = share >= least && store_bytes >= options.least_bytes &&
                          sums[i].total_bytes >= options.least_bytes / 16;
@@ -247,7 +248,8 @@ std::vector<std::shared_ptr<Segment>> Store::pick_inputs(Shard& shard, double le
                                                          const std::vector<SegmentName>* among) {
   std::lock_guard guard(shard);
   if (shard.failed_) return {};
-  std::vector<MergeCandidate> candidates = merge_candidates(shard);
+  const std::vector<MergeCandidate> all = merge_candidates(shard);
+  std::vector<MergeCandidate> candidates = all;
   if (among != nullptr) {
     for (size_t i = 0; i < candidates.size(); ++i) {
       const auto found = std::find(among->begin(), among->end(), name_of(*shard.order_[i]));
@@ -258,7 +260,9 @@ std::vector<std::shared_ptr<Segment>> Store::pick_inputs(Shard& shard, double le
   limits.least_garbage = least_garbage;
   limits.run_bytes =
       std::min(std::max(shard.segment_limit() * 5 / 4, run_bytes), options_.segment_bytes);
-  const auto run = pick_run(candidates, limits);
+  auto run = pick_run(candidates, limits);
+  // Marks go with all that is before them, whatever of it a request has written itself.
+  if (!run && among != nullptr) run = pick_from_oldest(all, least_garbage);
   if (!run) return {};
   const auto first = shard.order_.begin() + static_cast<ptrdiff_t>(run->first);
   return {first, first + static_cast<ptrdiff_t>(run->count)};

@@ -139,6 +139,33 @@ TEST_CASE("a deleted key stays deleted after a merge of newer segments and a res
   }
 }
 
+TEST_CASE("tombstones behind data that nobody touches do not pile up") {
+  Options options = small_segments();
+  options.shards = 1;
+  for (const bool asked : {true, false}) {
+    CAPTURE(asked);
+    // Merges of their own accord, or not before they are asked for.
+    options.merge.least_bytes = asked ? uint64_t{1} << 40 : 0;
+    StoreFixture fixture(FaultyFileSystem(), options);
+    for (int i = 0; i < 100; ++i) fixture.put(fmt::format("cold{}", i), std::string(1000, 'c'));
+    const auto contents = fixture.contents();
+    for (int i = 0; i < 5000; ++i) {
+      const std::string key = fmt::format("session:00000000-0000-0000-0000-{:012}", i);
+      fixture.put(key, "x");
+      fixture.remove(key);
+    }
+    if (asked) merge_now(*fixture.store);
+    const auto is_small = [&] { return fixture.total_bytes() < fixture.live_bytes() * 2; };
+    for (int i = 0; i < 1000 && !is_small(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    CHECK(is_small());
+    CHECK(fixture.contents() == contents);
+    fixture.reopen();
+    CHECK(fixture.contents() == contents);
+  }
+}
+
 TEST_CASE("a store agrees with a map while merges run all the time") {
   const uint64_t seed = std::random_device{}();
   CAPTURE(seed);
