@@ -48,7 +48,8 @@ void Connection::finish_turn(engine::SyncPoint point, bool commit_failed,
     if (*left == reply_bytes()) {
       replies_.clear();
     } else {
-      output_.add(depends ? point : 0, std::exchange(replies_, std::string()),
+      // What has left in part waited for nothing.
+      output_.add(depends && *left == 0 ? point : 0, std::exchange(replies_, std::string()),
                   std::exchange(lent_, resp::LentBytes()));
       output_.remove(*left);
     }
@@ -121,7 +122,7 @@ ssize_t Connection::send(std::span<const uv_buf_t> pieces) {
 // closed.
 std::optional<size_t> Connection::count_sent(ssize_t result) {
   if (result >= 0) {
-    worker_.turn().stats.writes.add();
+    if (result > 0) worker_.turn().stats.writes.add();
     worker_.turn().stats.bytes_out.add(static_cast<size_t>(result));
     return static_cast<size_t>(result);
   }
@@ -176,6 +177,7 @@ void Connection::on_written(uv_write_t* request, int status) {
     self->disconnect();
     return;
   }
+  self->worker_.turn().stats.writes.add();
   self->worker_.turn().stats.bytes_out.add(self->writing_bytes_);
   self->output_.remove(self->writing_bytes_);
   self->flush();
@@ -184,7 +186,7 @@ void Connection::on_written(uv_write_t* request, int status) {
 
 // What follows from how much is still unsent: go on, wait, or close.
 void Connection::after_flush() {
-  if (state_ == State::kClosed) return;
+  if (state_ == State::kClosed || state_ == State::kLingering) return;
   if (!output_.empty() && worker_.store().sync_failed() && !may_leave()) {
     disconnect();  // the sync that the next reply waits for will never return
     return;
@@ -302,7 +304,9 @@ void Connection::tick(int64_t now_ms) {
     return;
   }
   const int64_t timeout_ms = int64_t{worker_.config().timeout_s} * 1000;
-  if (timeout_ms > 0 && state_ == State::kOpen && !session_->subscribed() &&
+  // One that is waited for is not idle.
+  const bool may_be_idle = state_ == State::kOpen || state_ == State::kFlushing;
+  if (timeout_ms > 0 && may_be_idle && !session_->subscribed() &&
       now_ms - last_active_ms_ > timeout_ms) {
     log_verbose("Closing idle client");
     disconnect();

@@ -13,13 +13,21 @@ size_t OutputQueue::memory_of(const Part& part) {
 void OutputQueue::add(engine::SyncPoint point, std::string bytes, resp::LentBytes lent) {
   assert(!bytes.empty());
   bytes_ += bytes.size() + lent.bytes();
+  added_ += bytes.size() + lent.bytes();
+  if (marks_.empty() && point == 0) {
+    released_ = added_;
+  } else if (!marks_.empty() && marks_.back().point >= point) {
+    marks_.back().end = added_;
+  } else {
+    marks_.push_back({point, added_});
+  }
   if (!lent.empty()) {
     owns_all_ = false;
   } else {
     if (!parts_.empty()) {
       // Within its capacity a string stays where it is.
       Part& last = parts_.back();
-      if (last.point == point && bytes.size() <= last.text.capacity() - last.text.size()) {
+      if (bytes.size() <= last.text.capacity() - last.text.size()) {
         last.text += bytes;
         return;
       }
@@ -32,7 +40,7 @@ void OutputQueue::add(engine::SyncPoint point, std::string bytes, resp::LentByte
       bytes = std::move(block);
     }
   }
-  parts_.push_back({point, std::move(bytes), std::move(lent)});
+  parts_.push_back({std::move(bytes), std::move(lent)});
   memory_bytes_ += memory_of(parts_.back());
 }
 
@@ -58,6 +66,8 @@ void OutputQueue::own() {
 void OutputQueue::remove(size_t count) {
   assert(count <= bytes_);
   bytes_ -= count;
+  removed_ += count;
+  assert(removed_ <= released_);
   count += front_offset_;
   while (!parts_.empty() && count >= parts_.front().bytes()) {
     count -= parts_.front().bytes();
@@ -69,6 +79,8 @@ void OutputQueue::remove(size_t count) {
 
 void OutputQueue::clear() {
   parts_.clear();
+  marks_.clear();
+  removed_ = released_ = added_;
   front_offset_ = 0;
   bytes_ = 0;
   memory_bytes_ = 0;

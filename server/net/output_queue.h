@@ -1,15 +1,17 @@
 // OutputQueue: replies that are complete but have not left: either the socket would not take them,
 // or the sync that they depend on (appendfsync always) has not returned.
 //
-// Invariants: bytes leave in the order in which they were queued; a part leaves only when its sync
-// point is reached; queued bytes do not move but by own(), so a write under way may point at them.
-// Small parts share blocks, as many messages to a client that does not read would take several
-// times their length. It owns the bytes but those that are lent (resp/lent_bytes.h), and those too
-// after own(). One loop's thread.
+// Invariants: bytes leave in the order in which they were queued, and only when the sync point that
+// they were queued with is reached, and those of all before them; queued bytes do not move but by
+// own(), so a write under way may point at them. Small parts share blocks, whatever points they
+// wait for, as many replies to a client that does not read would take many times their length. It
+// owns the bytes but those that are lent (resp/lent_bytes.h), and those too after own(). One loop's
+// thread.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <list>
 #include <string>
 #include <string_view>
@@ -26,7 +28,7 @@ class OutputQueue {
   size_t bytes() const { return bytes_; }
   size_t parts() const { return parts_.size(); }
   // Heap held.
-  size_t memory_bytes() const { return memory_bytes_; }
+  size_t memory_bytes() const { return memory_bytes_ + marks_.size() * kMarkMemory; }
 
   // Queues `bytes`, which must not be empty, behind what is there; with what is lent to them.
   void add(engine::SyncPoint point, std::string bytes, resp::LentBytes lent = {});
@@ -37,13 +39,20 @@ class OutputQueue {
   // many it visited. `synced` answers whether a point is reached.
   template <class Synced, class Visit>
   size_t each_released(const Synced& synced, size_t limit, const Visit& visit) {
+    while (!marks_.empty() && synced(marks_.front().point)) {
+      released_ = marks_.front().end;
+      marks_.pop_front();
+    }
     size_t visited = 0;
     size_t gone = front_offset_;
+    uint64_t left = released_ - removed_;
     for (const Part& part : parts_) {
-      if (visited == limit || !synced(part.point)) break;
+      if (visited == limit || left == 0) break;
       each_piece(part, std::exchange(gone, 0), [&](std::string_view piece) {
+        piece = piece.substr(0, left);
+        left -= piece.size();
         visit(piece.data(), piece.size());
-        return ++visited < limit;
+        return ++visited < limit && left > 0;
       });
     }
     return visited;
@@ -54,13 +63,18 @@ class OutputQueue {
   void clear();
 
  private:
-  struct Part {
+  // What was queued before the `end`th byte that ever was waits for this.
+  struct Mark {
     engine::SyncPoint point;
+    uint64_t end;
+  };
+  struct Part {
     std::string text;
     resp::LentBytes lent;
     size_t bytes() const { return text.size() + lent.bytes(); }
   };
   static constexpr size_t kBlockBytes = 16 * 1024;
+  static constexpr size_t kMarkMemory = sizeof(Mark) + 2 * sizeof(void*);
   static size_t memory_of(const Part& part);
   // Calls visit(piece) with what is behind the first `gone` bytes of a part, until it returns
   // false.
@@ -76,7 +90,11 @@ class OutputQueue {
   std::list<Part> parts_;    // a list: empty it holds no memory, and parts stay where they are
   size_t front_offset_ = 0;  // bytes of the first part that have left
   size_t bytes_ = 0;         // still to leave
-  size_t memory_bytes_ = 0;
+  std::list<Mark> marks_;    // of points not known to be reached, each above the one before
+  uint64_t added_ = 0;       // bytes that ever were queued,
+  uint64_t released_ = 0;    // of these known to wait for nothing,
+  uint64_t removed_ = 0;     // of these gone
+  size_t memory_bytes_ = 0;  // of parts_
   bool owns_all_ = true;
 };
 

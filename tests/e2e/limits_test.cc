@@ -99,12 +99,24 @@ TEST_CASE("idle clients are closed after the time-out, busy and subscribed ones 
   Client subscribed(server.port());
   REQUIRE(idle.call({"PING"}) == "+PONG\r\n");
   REQUIRE(subscribed.call({"SUBSCRIBE", "c"}).starts_with("*3\r\n"));
+  // One that has said good-bye and takes none of its replies is idle too.
+  Client leaving(server.unix_socket());
+  REQUIRE(leaving.call({"SET", "big", std::string(100'000, 'x')}) == "+OK\r\n");
+  std::string requests;
+  for (int i = 0; i < 8; ++i) requests += request({"GET", "big"});
+  leaving.send(requests + request({"QUIT"}));
+  const auto is_leaving = [&] {
+    return busy.call({"CLIENT", "LIST"}).find(" flags=cU ") != std::string::npos;
+  };
+  for (int i = 0; i < 500 && !is_leaving(); ++i) std::this_thread::sleep_for(milliseconds(2));
+  REQUIRE(is_leaving());
   const auto end = Clock::now() + milliseconds(4000);
   while (Clock::now() < end) {
     REQUIRE(busy.call({"PING"}) == "+PONG\r\n");
     std::this_thread::sleep_for(milliseconds(100));
   }
   CHECK(idle.ends());
+  CHECK_FALSE(is_leaving());
   CHECK(subscribed.call({"PING"}).starts_with("*2\r\n"));
 }
 
