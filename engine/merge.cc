@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <chrono>
 #include <cstring>
 #include <thread>
 
@@ -363,7 +364,8 @@ Result<void> Merge::expect_no_rest() {
         return Error{ErrorCode::kDamaged, "lacks some of what it was made of"};
       }
     }
-    if (!shard_.collect_garbage()) std::this_thread::yield();
+    // What is left may be in another thread's hands, and large.
+    if (!shard_.collect_garbage()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
 }
 

@@ -372,7 +372,12 @@ Result<SyncPoint> Store::commit_shard(Shard& shard, const ShardSet& written) {
 
 // No shard takes more writes. With the locks of all of them held.
 void Store::refuse_writes() {
-  for (auto& shard : shards_) shard->failed_ = true;
+  bool any = false;
+  for (auto& shard : shards_) any |= !std::exchange(shard->failed_, true);
+  if (any && options_.log) {
+    options_.log(LogLevel::kWarning,
+                 "No shard takes writes any more: a write or a sync has failed");
+  }
 }
 
 // Writes the shards given and all those that share a transaction with them, under the locks of all
