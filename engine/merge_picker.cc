@@ -9,15 +9,17 @@ uint64_t live(const MergeCandidate& segment) {
   return segment.total_bytes - segment.dead_bytes;
 }
 
+void add(MergeCandidate& sum, const MergeCandidate& segment) {
+  sum.total_bytes += segment.total_bytes;
+  sum.dead_bytes += segment.dead_bytes;
+  sum.mark_bytes += segment.mark_bytes;
+}
+
 }  // namespace
 
 MergeCandidate sum(std::span<const MergeCandidate> segments) {
   MergeCandidate sum;
-  for (const MergeCandidate& segment : segments) {
-    sum.total_bytes += segment.total_bytes;
-    sum.dead_bytes += segment.dead_bytes;
-    sum.mark_bytes += segment.mark_bytes;
-  }
+  for (const MergeCandidate& segment : segments) add(sum, segment);
   return sum;
 }
 
@@ -37,10 +39,12 @@ double garbage_of_all(const MergeCandidate& sum) {
 std::optional<MergeRun> pick_from_oldest(std::span<const MergeCandidate> segments,
                                          double least_garbage) {
   std::optional<MergeRun> best;
-  for (size_t count = 1; count <= segments.size() && segments[count - 1].mergeable; ++count) {
-    const double share = garbage_of_all(sum(segments.first(count)));
+  MergeCandidate all;
+  for (size_t i = 0; i < segments.size() && segments[i].mergeable; ++i) {
+    add(all, segments[i]);
+    const double share = garbage_of_all(all);
     if (share < least_garbage) continue;
-    best = MergeRun{0, count};
+    best = MergeRun{0, i + 1};
     least_garbage = share;
   }
   return best;

@@ -12,7 +12,6 @@ size_t OutputQueue::memory_of(const Part& part) {
 
 void OutputQueue::add(engine::SyncPoint point, std::string bytes, resp::LentBytes lent) {
   assert(!bytes.empty());
-  bytes_ += bytes.size() + lent.bytes();
   added_ += bytes.size() + lent.bytes();
   if (marks_.empty() && point == 0) {
     released_ = added_;
@@ -64,8 +63,7 @@ void OutputQueue::own() {
 }
 
 void OutputQueue::remove(size_t count) {
-  assert(count <= bytes_);
-  bytes_ -= count;
+  assert(count <= bytes());
   removed_ += count;
   assert(removed_ <= released_);
   count += front_offset_;
@@ -82,7 +80,6 @@ void OutputQueue::clear() {
   marks_.clear();
   removed_ = released_ = added_;
   front_offset_ = 0;
-  bytes_ = 0;
   memory_bytes_ = 0;
   owns_all_ = true;
 }

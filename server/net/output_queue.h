@@ -25,7 +25,7 @@ namespace respcask::server {
 class OutputQueue {
  public:
   bool empty() const { return parts_.empty(); }
-  size_t bytes() const { return bytes_; }
+  size_t bytes() const { return added_ - removed_; }
   size_t parts() const { return parts_.size(); }
   // Heap held.
   size_t memory_bytes() const { return memory_bytes_ + marks_.size() * kMarkMemory; }
@@ -89,7 +89,6 @@ class OutputQueue {
 
   std::list<Part> parts_;    // a list: empty it holds no memory, and parts stay where they are
   size_t front_offset_ = 0;  // bytes of the first part that have left
-  size_t bytes_ = 0;         // still to leave
   std::list<Mark> marks_;    // of points not known to be reached, each above the one before
   uint64_t added_ = 0;       // bytes that ever were queued,
   uint64_t released_ = 0;    // of these known to wait for nothing,

@@ -118,6 +118,7 @@ TEST_CASE("output queue: a part counts whole until all of it has left") {
   queue.add(0, std::string(50'000, 'x'));
   queue.add(0, std::string(10'000, 'y'));
   CHECK(queue.parts() == 2);
+  CHECK(released(queue, 0, 1) == std::string(50'000, 'x'));
   CHECK(queue.memory_bytes() >= 60'000);
   CHECK(queue.memory_bytes() < 60'300);
   queue.remove(49'999);
