@@ -177,7 +177,11 @@ class Backup {
     // Of a transaction either all parts are in the files or none.
     for (uint32_t i : all_) {
       auto committed = store_.commit_shard(store_.shard(i), all_);
-      if (!committed) return committed.error();
+      if (committed) continue;
+      // Whoever commits in a shard that has its part would take what follows half a transaction
+      // for committed.
+      store_.refuse_writes();
+      return committed.error();
     }
     for (uint32_t i : all_) {
       Shard& shard = store_.shard(i);
@@ -299,9 +303,10 @@ Result<std::vector<std::string>> list_backups(FileSystem& files, const std::stri
 
 namespace {
 
-// Removes a backup that nobody uses; one that somebody does stays.
-Result<void> remove_backup(FileSystem& files, const std::string& directory,
-                           const std::string& name) {
+// Removes a backup that nobody uses; one that somebody does, or has written to since it was listed,
+// stays.
+Result<void> remove_backup(FileSystem& files, const std::string& directory, const std::string& name,
+                           uint64_t store_id) {
   const std::string path = fmt::format("{}/{}", directory, name);
   auto lock = files.lock(path + "/LOCK", LockKind::kExclusive);
   if (!lock) {
@@ -310,6 +315,9 @@ Result<void> remove_backup(FileSystem& files, const std::string& directory,
   }
   std::string temporary = path;
   if (!name.ends_with(kTemporary)) {
+    auto owner = owner_of(files, path, store_id);
+    if (!owner) return owner.error();
+    if (*owner != Owner::kThisStore) return {};
     temporary += kTemporary;
     if (auto renamed = files.rename(path, temporary); !renamed) return renamed;
     if (auto synced = files.sync_directory(directory); !synced) return synced;
@@ -334,11 +342,14 @@ Result<bool> is_leftover(FileSystem& files, const std::string& path, uint64_t st
 }  // namespace
 
 Result<void> prune_backups(FileSystem& files, const std::string& directory, uint64_t store_id,
-                           size_t kept) {
+                           size_t kept, std::string_view made) {
   auto backups = list_backups(files, directory, store_id);
   if (!backups) return backups.error();
+  const auto stays = [&](const std::string& name) { return made == directory + "/" + name; };
+  if (std::erase_if(*backups, stays) != 0 && kept != 0) --kept;
   for (size_t i = 0; i + kept < backups->size(); ++i) {
-    if (auto removed = remove_backup(files, directory, (*backups)[i]); !removed) return removed;
+    if (auto removed = remove_backup(files, directory, (*backups)[i], store_id); !removed)
+      return removed;
   }
   auto there = files.stat(directory);
   if (!there) return there.error();
@@ -352,7 +363,7 @@ Result<void> prune_backups(FileSystem& files, const std::string& directory, uint
     auto removable = is_leftover(files, fmt::format("{}/{}", directory, name), store_id);
     if (!removable) return removable.error();
     if (!*removable) continue;
-    if (auto removed = remove_backup(files, directory, name); !removed) return removed;
+    if (auto removed = remove_backup(files, directory, name, store_id); !removed) return removed;
   }
   return {};
 }

@@ -46,10 +46,11 @@ Result<std::vector<std::string>> list_backups(FileSystem& files, const std::stri
                                               uint64_t store_id);
 
 // Removes the oldest backups of that store until `kept` are left, and what a crash has left of
-// others. One that has been opened for writing since is no backup any more; one that is open stays.
-// Only what make_backup made is touched.
+// others. `made`: the path of one that stays, whatever its name says of its time (the clock may
+// have been set back). One that has been opened for writing since is no backup any more; one that
+// is open stays. Only what make_backup made is touched.
 Result<void> prune_backups(FileSystem& files, const std::string& directory, uint64_t store_id,
-                           size_t kept);
+                           size_t kept, std::string_view made = {});
 
 // The file that marks a backup. A store that is opened for writing removes it from its directory.
 inline constexpr char kBackupMark[] = "BACKUP";

@@ -93,8 +93,9 @@ engine::Result<void> Saving::make_backup() {
   log_notice("Backup {}: {} segments, {} bytes, of which {} were copied; shards locked for {} us",
              made->path, made->segments, made->bytes, made->copied_bytes, made->locked_us);
   if (config->backups_kept > 0) {
-    const auto pruned = engine::prune_backups(*store_.options().files, directory, store_.id(),
-                                              static_cast<size_t>(config->backups_kept));
+    const auto pruned =
+        engine::prune_backups(*store_.options().files, directory, store_.id(),
+                              static_cast<size_t>(config->backups_kept), made->path);
     if (!pruned) log_warning("Removing old backups: {}", pruned.error().message);
   }
   return {};

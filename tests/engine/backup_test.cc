@@ -254,6 +254,21 @@ TEST_CASE("old backups go by count; what is used, changed or somebody else's sta
   REQUIRE(prune_backups(disk, "/nowhere", id, 0));
 }
 
+TEST_CASE("a backup made after the clock was set back outlives older ones with later names") {
+  StoreFixture fixture(FaultyFileSystem(), small_segments());
+  fill(fixture, 0, 20);
+  FaultyFileSystem& disk = *fixture.disk;
+  const uint64_t id = fixture.store->id();
+  backup(fixture, kTime + 1000);
+  const std::string later = backup(fixture, kTime + 2000);
+  const std::string made = backup(fixture, kTime);
+  const auto name = [](const std::string& path) { return path.substr(path.rfind('/') + 1); };
+  REQUIRE(prune_backups(disk, kDirectory, id, 2, made));
+  CHECK(names_in(disk, kDirectory) == std::vector<std::string>{name(made), name(later)});
+  REQUIRE(prune_backups(disk, kDirectory, id, 1, made));
+  CHECK(names_in(disk, kDirectory) == std::vector<std::string>{name(made)});
+}
+
 namespace {
 
 // A store with two backups, the first of which is then pruned; every call is made to fail once.
