@@ -171,10 +171,12 @@ class Shard {
   bool writable() const { return !failed_; }
 
   // Makes sure that `bytes` more can be appended, reserving space on the disk ahead of need, and
-  // moves on to a new segment first if the active one is full and no batch is open. kNoSpace,
-  // kReadOnly and kInvalid (more than kMaxBatchBytes in one batch) change nothing. kShrinks may use
-  // the space that is kept back for a full disk.
+  // moves on to a new segment first if the active one is full and no batch is open: that ends all
+  // views of values. kNoSpace, kReadOnly and kInvalid (more than kMaxBatchBytes in one batch)
+  // change nothing. kShrinks may use the space that is kept back for a full disk.
   Result<void> reserve(uint64_t bytes, Growth growth);
+  // The same while values that were read are in use: the active segment grows past its size.
+  Result<void> reserve_more(uint64_t bytes, Growth growth);
 
   // Opens a batch, unless one is open. The caller has reserved.
   void begin_batch();

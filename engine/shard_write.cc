@@ -12,6 +12,15 @@
 namespace respcask::engine {
 
 Result<void> Shard::reserve(uint64_t bytes, Growth growth) {
+  if (!failed_ && !options_.read_only && may_roll() && append_offset() >= pace_.seal_bytes()) {
+    // A segment that cannot be made for want of room is no reason to refuse: the active one may
+    // grow past its usual size.
+    if (auto rolled = roll(); !rolled && rolled.error().code != ErrorCode::kNoSpace) return rolled;
+  }
+  return reserve_more(bytes, growth);
+}
+
+Result<void> Shard::reserve_more(uint64_t bytes, Growth growth) {
   constexpr uint64_t kFrame = kBatchHeaderSize + kTransactionTrailerSize;
   constexpr uint64_t kLeastStep = 256 * 1024;
   constexpr uint64_t kMostStep = uint64_t{16} << 20;
@@ -20,11 +29,6 @@ Result<void> Shard::reserve(uint64_t bytes, Growth growth) {
   }
   if (batch_.size() + bytes > kMaxBatchBytes) {
     return Error{ErrorCode::kInvalid, "more than 4 GiB in one command or transaction"};
-  }
-  if (may_roll() && append_offset() >= pace_.seal_bytes()) {
-    // A segment that cannot be made for want of room is no reason to refuse: the active one may
-    // grow past its usual size.
-    if (auto rolled = roll(); !rolled && rolled.error().code != ErrorCode::kNoSpace) return rolled;
   }
   const uint64_t keep = growth == Growth::kGrows ? kReserveBytes : 0;
   const uint64_t need = append_offset() + bytes + kFrame + keep;

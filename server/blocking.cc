@@ -1,7 +1,9 @@
 #include "server/blocking.h"
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
+#include <functional>
 
 #include "engine/named_thread.h"
 #include "server/session.h"
@@ -53,18 +55,38 @@ void Deadlines::stop() {
 
 void Deadlines::add(int64_t deadline_ms, const std::shared_ptr<Waiter>& waiter) {
   std::lock_guard guard(mutex_);
-  const bool earliest = entries_.empty() || deadline_ms < entries_.top().deadline_ms;
-  entries_.push({deadline_ms, waiter});
+  if (entries_.size() >= most_entries_) forget_served();
+  const bool earliest = entries_.empty() || deadline_ms < entries_.front().deadline_ms;
+  entries_.push_back({deadline_ms, waiter});
+  std::push_heap(entries_.begin(), entries_.end(), std::greater<>());
   if (earliest) changed_.notify_one();
+}
+
+size_t Deadlines::size() {
+  std::lock_guard guard(mutex_);
+  return entries_.size();
+}
+
+// As many are looked at as have come since the last time.
+void Deadlines::forget_served() {
+  std::erase_if(entries_, [](const Entry& entry) { return entry.waiter.expired(); });
+  std::make_heap(entries_.begin(), entries_.end(), std::greater<>());
+  most_entries_ = std::max(kFewEntries, 2 * entries_.size());
+}
+
+Deadlines::Entry Deadlines::take_earliest() {
+  std::pop_heap(entries_.begin(), entries_.end(), std::greater<>());
+  Entry earliest = std::move(entries_.back());
+  entries_.pop_back();
+  return earliest;
 }
 
 void Deadlines::wake_due(int64_t now_ms) {
   std::vector<std::shared_ptr<Waiter>> due;
   {
     std::lock_guard guard(mutex_);
-    while (!entries_.empty() && entries_.top().deadline_ms <= now_ms) {
-      if (auto waiter = entries_.top().waiter.lock()) due.push_back(std::move(waiter));
-      entries_.pop();
+    while (!entries_.empty() && entries_.front().deadline_ms <= now_ms) {
+      if (auto waiter = take_earliest().waiter.lock()) due.push_back(std::move(waiter));
     }
   }
   for (const auto& waiter : due) end_wait(*waiter, Waiter::State::kTimedOut);
@@ -81,7 +103,7 @@ void Deadlines::run() {
     const int64_t now_ms =
         std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now().time_since_epoch())
             .count();
-    const int64_t wait_ms = entries_.top().deadline_ms - now_ms;
+    const int64_t wait_ms = entries_.front().deadline_ms - now_ms;
     if (wait_ms > 0) {
       // Not longer than a second at once: the wall clock may be set meanwhile.
       changed_.wait_for(lock, std::chrono::milliseconds(wait_ms < 1000 ? wait_ms : 1000));

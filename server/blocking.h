@@ -22,7 +22,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <queue>
 #include <span>
 #include <string>
 #include <string_view>
@@ -76,6 +75,9 @@ struct Waiter {
   TimeoutReply timeout_reply = TimeoutReply::kNull;
   // A postponed client (CLIENT PAUSE): it stands in no line and dispatches again when woken.
   bool postponed = false;
+  // It waits for the end of the server, and no client ends that wait: whoever takes the end back
+  // answers it (Shutdown).
+  bool for_shutdown = false;
 
   void set_arguments(std::span<const std::string_view> from);
 
@@ -128,6 +130,8 @@ class Deadlines {
   void add(int64_t deadline_ms, const std::shared_ptr<Waiter>& waiter);
   // Wakes whoever is due; the thread does the same by itself.
   void wake_due(int64_t now_ms);
+  // Deadlines held: those who wait, and some that have been served.
+  size_t size();
 
  private:
   struct Entry {
@@ -136,10 +140,14 @@ class Deadlines {
     bool operator>(const Entry& other) const { return deadline_ms > other.deadline_ms; }
   };
   void run();
+  void forget_served();
+  Entry take_earliest();
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::priority_queue<Entry, std::vector<Entry>, std::greater<>> entries_;
+  std::vector<Entry> entries_;         // a heap, the earliest first; some have been served
+  size_t most_entries_ = kFewEntries;  // until those that were served are taken out
+  static constexpr size_t kFewEntries = 1024;
   bool stopping_ = false;
   std::thread thread_;
 };

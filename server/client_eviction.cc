@@ -11,8 +11,11 @@
 namespace respcask::server {
 
 uint64_t client_memory_limit(const Config& config) {
+  // As in Redis: with less than that nobody could even raise it.
+  constexpr uint64_t kLeastBytes = 128 * 1024;
   const MemoryOrPercent& limit = config.maxmemory_clients;
-  return limit.percent != 0 ? config.maxmemory / 100 * limit.percent : limit.bytes;
+  const uint64_t bytes = limit.percent != 0 ? config.maxmemory / 100 * limit.percent : limit.bytes;
+  return bytes == 0 ? 0 : std::max(bytes, kLeastBytes);
 }
 
 bool evict_clients(Server& server, WorkerStats& stats, uint64_t limit, const Session* self) {

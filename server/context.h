@@ -103,7 +103,8 @@ class Context {
   std::optional<int64_t> integer_arg_in(size_t i, int64_t low, int64_t high,
                                         std::string_view error = {});
   std::optional<double> double_arg(size_t i, std::string_view error = {});
-  // Case-insensitive comparison of an argument with an upper-case word.
+  // Case-insensitive comparison of an argument with an upper-case word; as in Redis the argument
+  // ends at its first NUL.
   bool arg_is(size_t i, std::string_view upper) const;
 
   // --- the reply ------------------------------------------------------------------------------
@@ -124,10 +125,11 @@ class Context {
 
   // The key's entry, or nothing if there is none or it has expired (then it is removed). find()
   // counts a hit or a miss and touches the access clock, as a read in Redis does; find_untouched()
-  // counts and does not touch (EXISTS, TYPE, TTL); find_for_write() touches without counting;
-  // peek() does neither.
+  // counts and does not touch (EXISTS, TYPE, TTL); find_quietly() neither touches nor tells
+  // subscribers of a miss (OBJECT); find_for_write() touches without counting; peek() does neither.
   std::optional<engine::KeydirEntry> find(const KeyRef& key);
   std::optional<engine::KeydirEntry> find_untouched(const KeyRef& key);
+  std::optional<engine::KeydirEntry> find_quietly(const KeyRef& key);
   std::optional<engine::KeydirEntry> find_for_write(const KeyRef& key);
   std::optional<engine::KeydirEntry> peek(const KeyRef& key);
   // find*, and WRONGTYPE already replied if the key holds another type; then `wrong` is true.
@@ -226,7 +228,9 @@ class Context {
   // Of a value that was fetched.
   std::string_view bytes_of(const FetchedValue& value, const KeyRef& key);
   std::optional<engine::KeydirEntry> find_alive(const KeyRef& key);
-  void count_look_up(const KeyRef& key, bool found);
+  // False if it was counted when the command ran before.
+  bool count_look_up(bool found);
+  void tell_look_up(const KeyRef& key, bool found);
   // What a put takes over from the entry that it replaces.
   struct Former {
     uint32_t access = 0;

@@ -63,17 +63,10 @@ KeyTables& Scope::tables(uint32_t shard) {
   return turn_.server.tables(shard);
 }
 
-std::string_view Scope::reserve(uint64_t bytes, engine::Growth growth) {
-  for (uint32_t index : locked_) {
-    if (const std::string_view refusal = reserve_on(index, bytes, growth); !refusal.empty()) {
-      return refusal;
-    }
-  }
-  return {};
-}
+namespace {
 
-std::string_view Scope::reserve_on(uint32_t index, uint64_t bytes, engine::Growth growth) {
-  const engine::Result<void> reserved = shard(index).reserve(bytes, growth);
+// The reply to a write that nothing could be reserved for; "" if it could.
+std::string_view refusal_of(const engine::Result<void>& reserved) {
   if (reserved) return {};
   switch (reserved.error().code) {
     case engine::ErrorCode::kNoSpace:
@@ -85,13 +78,25 @@ std::string_view Scope::reserve_on(uint32_t index, uint64_t bytes, engine::Growt
   }
 }
 
-void Scope::expire(const KeyRef& key) {
-  for (const OwnedKey& known : expired_) {
-    if (KeyEqual{}(known, key)) return;
+}  // namespace
+
+std::string_view Scope::reserve(uint64_t bytes, engine::Growth growth) {
+  for (uint32_t index : locked_) {
+    const auto refusal = refusal_of(shard(index).reserve(bytes, growth));
+    if (!refusal.empty()) return refusal;
   }
+  return {};
+}
+
+std::string_view Scope::reserve_more(uint32_t index, uint64_t bytes, engine::Growth growth) {
+  return refusal_of(shard(index).reserve_more(bytes, growth));
+}
+
+void Scope::expire(const KeyRef& key) {
+  if (expired_.contains(key)) return;
   // While writes are paused nothing is to change: the key is missing and stays where it is.
   if (turn_.server.paused(turn_.now_ms()) != PauseKind::kNone) return;
-  expired_.push_back(OwnedKey::of(key));
+  expired_.insert(OwnedKey::of(key));
   turn_.stats.expired.add();
   changed(key, false);
   notify(EventClass::kExpired, "expired", key);
@@ -114,17 +119,20 @@ bool Scope::evict(const KeyRef& key) {
   return true;
 }
 
-void Scope::end_command() {
-  if (expired_.empty()) return;
+size_t Scope::end_command() {
+  if (expired_.empty()) return 0;
+  size_t removed = 0;
   for (const OwnedKey& key : expired_) {
     engine::Shard& home = shard(key.shard);
     const auto entry = home.find(key.db, key.name, key.hash);
     // The command may have written it anew.
     if (!entry || !is_due(*entry, turn_.now_ms())) continue;
-    if (!home.reserve(key.name.size() + kRemovalBytes, engine::Growth::kShrinks)) continue;
+    if (!home.reserve_more(key.name.size() + kRemovalBytes, engine::Growth::kShrinks)) continue;
     shard_for_write(key.shard).remove(key.db, key.name, key.hash);
+    ++removed;
   }
   expired_.clear();
+  return removed;
 }
 
 void Scope::modified(const KeyRef& key) {

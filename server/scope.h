@@ -16,6 +16,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -50,17 +51,20 @@ class Scope {
   // A command has changed something since the locks were taken or finish() was called.
   bool changed() const { return !written_.empty(); }
 
-  // Reserves `bytes` on every locked shard. The reply to give if that fails, else "".
+  // Reserves `bytes` on every locked shard, before anything is read. The reply to give if that
+  // fails, else "".
   std::string_view reserve(uint64_t bytes, engine::Growth growth);
-  std::string_view reserve_on(uint32_t shard, uint64_t bytes, engine::Growth growth);
+  // Reserves more on one shard; what was read stays where it is.
+  std::string_view reserve_more(uint32_t shard, uint64_t bytes, engine::Growth growth);
 
   // A key is there but its time has come: tells who is to know, once; it goes in end_command(), if
   // the disk allows.
   void expire(const KeyRef& key);
   // Removes a key to make room. False if the disk does not allow it.
   bool evict(const KeyRef& key);
-  // After each command, also inside EXEC.
-  void end_command();
+  // After each command, also inside EXEC. Returns how many expired keys it has removed: those for
+  // whose tombstones there is room.
+  size_t end_command();
   // A key has changed: WATCH, tracking, the count of changes.
   void modified(const KeyRef& key);
   // What `change` modifies is counted only: the values are the same, told in other bytes.
@@ -127,7 +131,7 @@ class Scope {
   engine::ShardSet locked_;
   engine::ShardSet written_;
   std::vector<Ready> ready_;
-  std::vector<OwnedKey> expired_;
+  std::unordered_set<OwnedKey, KeyHash, KeyEqual> expired_;
   bool retelling_ = false;
 };
 

@@ -180,7 +180,7 @@ const TableEntry* Server::unblock(uint64_t id, bool with_error) {
     std::lock_guard guard(session.mutex);
     waiter = session.waiter;
   });
-  if (waiter == nullptr || waiter->postponed) return nullptr;
+  if (waiter == nullptr || waiter->postponed || waiter->for_shutdown) return nullptr;
   const auto state = with_error ? Waiter::State::kUnblockedError : Waiter::State::kTimedOut;
   return end_wait(*waiter, state) ? waiter->command : nullptr;
 }
@@ -302,20 +302,21 @@ bool Server::expire_cycle(uint32_t index, Turn& turn) {
   Scope scope(turn);
   scope.lock(index);
   engine::Shard& shard = scope.shard(index);
-  size_t removed = 0;
+  size_t due = 0;
   const uint32_t databases = store.options().databases;
-  for (uint32_t db = 0; db < databases && removed < kKeysAtOnce; ++db) {
+  for (uint32_t db = 0; db < databases && due < kKeysAtOnce; ++db) {
     if (shard.keydir(db).expiring() == 0) continue;
+    // Where nothing can be removed nobody is told that it expires, time and again.
+    if (!scope.reserve(0, engine::Growth::kShrinks).empty()) break;
     const auto expire = [&](std::string_view name, const engine::KeydirEntry&) {
       const OwnedKey key{std::string(name), shard.hash(name), index, db};
       scope.expire(key.ref());
-      ++removed;
+      ++due;
     };
     // Redis's rule: a key goes when its time is past, not when it has come.
-    shard.keydir(db).visit_due(turn.now_ms() - 1, kKeysAtOnce - removed, expire);
+    shard.keydir(db).visit_due(turn.now_ms() - 1, kKeysAtOnce - due, expire);
   }
-  scope.release();
-  return removed == kKeysAtOnce;
+  return scope.end_command() == kKeysAtOnce;
 }
 
 void Server::trim_tracking(Turn& turn, const Session* self) {
@@ -335,6 +336,10 @@ void Server::trim_tracking(Turn& turn, const Session* self) {
 void Server::maintain() {
   using namespace std::chrono_literals;
   Turn turn(*this);
+  const auto stops = [this] {
+    std::lock_guard guard(maintenance_mutex_);
+    return stopping_;
+  };
   std::unique_lock lock(maintenance_mutex_);
   while (!stopping_) {
     maintenance_wake_.wait_for(lock, 100ms, [this] { return stopping_; });
@@ -350,7 +355,7 @@ void Server::maintain() {
       turn.begin();
       // A commit for every few slices: what is pending does not pile up, and a shard that is full
       // of expired keys does not pay a system call for each slice.
-      for (int slice = 1; expire_cycle(shard, turn); ++slice) {
+      for (int slice = 1; expire_cycle(shard, turn) && !stops(); ++slice) {
         if (slice % 16 == 0) commit(turn);
         turn.lap();
       }

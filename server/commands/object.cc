@@ -18,10 +18,9 @@ namespace respcask::server {
 
 namespace {
 
-// The key that a subcommand names; nothing, and null replied, if it is not there. Neither counted
-// nor touched.
+// The key that a subcommand names; nothing, and null replied, if it is not there.
 std::optional<engine::KeydirEntry> find_object(Context& c, const KeyRef& key) {
-  auto entry = c.peek(key);
+  auto entry = c.find_quietly(key);
   if (!entry) c.reply().bulk_null();
   return entry;
 }

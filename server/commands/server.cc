@@ -5,6 +5,7 @@
 #include "server/command_table.h"
 #include "server/config/startup.h"
 #include "server/context.h"
+#include "server/scope.h"
 #include "server/server.h"
 
 namespace respcask::server {
@@ -64,6 +65,7 @@ void cmd_shutdown(Context& c) {
     return c.ok();
   }
   c.block_on({}, Type::kString, 0, TimeoutReply::kNull);
+  if (const auto& waiter = c.scope().block) waiter->for_shutdown = true;
   c.server().shutdown.ask({.save = save, .force = force}, c.session().id);
 }
 

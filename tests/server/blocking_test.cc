@@ -41,6 +41,17 @@ TEST_CASE("blocking: a waiter is served before the push is answered") {
   CHECK(waiter.run("probeget nothing") == "$-1\r\n");
 }
 
+TEST_CASE("blocking: deadlines of those who were served do not pile up") {
+  ProbeHarness h;
+  Client waiter(h);
+  for (int i = 0; i < 10000; ++i) {
+    REQUIRE(waiter.run("probepop q 1000000").empty());
+    h.run("probepush q a");
+    REQUIRE(waiter.resumed() == popped("q", "a"));
+  }
+  CHECK(h.server->deadlines.size() <= 1024);
+}
+
 TEST_CASE("blocking: first come, first served, one item each") {
   ProbeHarness h;
   Client a(h), b(h), c(h);

@@ -48,6 +48,22 @@ TEST_CASE("disk: a full disk refuses what grows, before it changes anything; the
   CHECK(h.run({"probeset", "k", big}) == "+OK\r\n");
 }
 
+TEST_CASE("disk: keys that expire and cannot be removed are counted once, and time goes on") {
+  FaultyFileSystem disk;
+  Harness h({}, {}, &disk);
+  for (int i = 0; i < 200; ++i) h.run(fmt::format("set {{k}}{} v px 1", i));
+  h.run("set {k}last v");
+  disk.inject(
+      {.fault = engine::Fault::kIo, .times = engine::kForever, .call = engine::Call::kWrite});
+  h.run("set {k}last w");  // takes the shard out of service
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  h.expire_now();
+  h.expire_now();
+  CHECK(h.server->stats.sum().expired <= 200);
+  CHECK(h.run("exists {k}0 {k}1") == ":0\r\n");
+  disk.clear_faults();
+}
+
 TEST_CASE("disk: after a failed write a shard serves reads and refuses writes") {
   FaultyFileSystem disk;
   ProbeHarness h({}, &disk);

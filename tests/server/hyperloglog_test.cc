@@ -325,5 +325,33 @@ TEST_CASE("damaged bytes are refused or taken, and nothing outside them is touch
   }
 }
 
+// As one of a pipeline: nothing is committed yet when it is answered.
+std::string run_uncommitted(Client& client, std::vector<std::string_view> args) {
+  std::string out;
+  resp::Writer reply(out);
+  dispatch(*client.session, client.turn, args, reply);
+  return out;
+}
+
+TEST_CASE("PFCOUNT in a pipeline counts, and keeps, what PFADD before it wrote last in a segment") {
+  Harness h, one_by_one;
+  add_elements(h, "k", 0, 4000);
+  add_elements(one_by_one, "k", 0, 4000);
+  for (size_t i = 4000; i < 4300; ++i) {
+    const std::string name = element(i);
+    // So little is pending for a while that the shard keeps a small block, and takes another for
+    // what comes then.
+    for (int n = 0; n < 8; ++n) h.run("set {k}small v");
+    h.client().turn.begin();
+    const std::string added = run_uncommitted(h.client(), {"pfadd", "k", name});
+    const std::string counted = run_uncommitted(h.client(), {"pfcount", "k"});
+    h.server->commit(h.client().turn);
+    CHECK(added == one_by_one.run({"pfadd", "k", name}));
+    CHECK(counted == one_by_one.run("pfcount k"));
+    REQUIRE(h.run("get k") == one_by_one.run("get k"));
+  }
+  CHECK(h.log_bytes() > 2 << 20);  // of segments of 1 MB at most
+}
+
 }  // namespace
 }  // namespace respcask::server::testing

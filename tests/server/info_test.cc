@@ -108,6 +108,19 @@ TEST_CASE("info: commands, errors and their times are counted") {
   CHECK(value(h, "keyspace_hits") == "2");
 }
 
+TEST_CASE("info: OBJECT counts as a look-up, and announces no miss") {
+  Harness h({"notify-keyspace-events", "KEAm"});
+  Client subscriber(h);
+  subscriber.run("psubscribe __keyevent@0__:*");
+  h.run("set k 1");
+  CHECK(!subscriber.pushed().empty());
+  h.run("object encoding k");
+  h.run("object freq nothing");
+  CHECK(value(h, "keyspace_hits") == "1");
+  CHECK(value(h, "keyspace_misses") == "1");
+  CHECK(subscriber.pushed().empty());
+}
+
 TEST_CASE("info: changes since the last save, and the save") {
   Harness h;
   h.run("set a 1");

@@ -69,6 +69,16 @@ TEST_CASE("server: SHUTDOWN ABORT takes back what was asked for, and all who wai
   CHECK(h.server->shutdown.prepare(ShutdownWish{}));  // a signal
 }
 
+TEST_CASE("server: CLIENT UNBLOCK leaves alone who waits for the end, and ABORT tells him") {
+  Harness h;
+  h.server->shutdown.wake = [] {};
+  Client asks(h);
+  CHECK(asks.run("SHUTDOWN NOSAVE").empty());
+  CHECK(h.run("CLIENT UNBLOCK " + std::to_string(asks.session->id)) == ":0\r\n");
+  CHECK(h.run("SHUTDOWN ABORT") == "+OK\r\n");
+  CHECK(asks.resumed() == "-ERR Errors trying to SHUTDOWN. Check logs.\r\n");
+}
+
 TEST_CASE("server: SHUTDOWN SAVE makes a backup, and comes to nothing if that fails") {
   const TemporaryDirectory directory;
   const std::string file = directory.path() + "/file";
