@@ -71,7 +71,7 @@ std::string client_info(const Session& session, int64_t now_ms, size_t running) 
       session.id, session.peer.address, session.peer.local_address, session.peer.fd, session.name,
       seconds_between(session.created_ms, now_ms),
       seconds_between(
-          session.last_command_ms.get() == 0 ? session.created_ms : session.last_command_ms.get(),
+          session.last_active_ms.get() == 0 ? session.created_ms : session.last_active_ms.get(),
           now_ms),
       flags_of(session), session.db.get(), session.channel_count.get(), session.pattern_count.get(),
       session.shard_channel_count.get(), session.queued_commands.get(), buffers.input,

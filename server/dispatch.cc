@@ -41,6 +41,7 @@ class Request {
   void trim_tracking();
   bool memory_suffices();
   bool allowed_in_pubsub();
+  bool allowed_to_monitor();
 
   Outcome process();
   bool must_wait_for_pause() const;
@@ -226,6 +227,14 @@ bool Request::allowed_in_pubsub() {
   return false;
 }
 
+// To Redis who monitors is a replica of sorts.
+bool Request::allowed_to_monitor() {
+  constexpr uint32_t kOfKeys = kReadonly | kWrite | kMayReplicate;
+  if (!session_.monitor || (flags() & kOfKeys) == 0) return true;
+  reject("ERR Replica can't interact with the keyspace");
+  return false;
+}
+
 // --- the way of a request -----------------------------------------------------------------------
 
 Outcome Request::run() {
@@ -247,7 +256,7 @@ Outcome Request::run() {
 
 // The checks stand in the order of Redis 7.0, since each decides which error a client sees first.
 Outcome Request::process() {
-  session_.last_command_ms = turn_.now_ms();
+  session_.last_active_ms = turn_.now_ms();
   const bool is_known = known();
   session_.last_command = command_;
   if (!is_known || !arity_fits()) return done();
@@ -259,9 +268,7 @@ Outcome Request::process() {
     return done();
   }
   trim_tracking();
-  if (!memory_suffices() || !allowed_in_pubsub()) {
-    return done();
-  }
+  if (!memory_suffices() || !allowed_in_pubsub() || !allowed_to_monitor()) return done();
   if (must_wait_for_pause()) {
     if (postpone()) return Outcome::kBlocked;
     pause_is_over_ = true;
@@ -283,6 +290,7 @@ void Request::queue() {
 }
 
 bool Request::must_wait_for_pause() const {
+  if (session_.monitor) return false;
   switch (server_.paused(turn_.now_ms())) {
     case PauseKind::kNone:
       return false;

@@ -50,10 +50,11 @@ std::optional<MessageRun> MessageOrder::take() {
   return std::nullopt;
 }
 
-void MessageOrder::visit_waiting(engine::FunctionRef<void(const Message&)> visit) {
+void MessageOrder::visit_waiting(const TurnMessages* open,
+                                 engine::FunctionRef<void(const Message&)> visit) {
   std::lock_guard guard(mutex_);
   for (const MessageRun& run : line_) {
-    if (run.turn->state_ != TurnMessages::State::kTold) continue;
+    if (run.turn->state_ != TurnMessages::State::kTold && run.turn.get() != open) continue;
     for (size_t i = run.begin; i < run.end; ++i) visit((*run.turn)[i]);
   }
 }

@@ -78,8 +78,9 @@ class MessageOrder {
   // caller sees to it that runs are sent in the order in which they were taken.
   std::optional<MessageRun> take();
 
-  // Calls `visit` with each message that is told already but waits for others; they stay.
-  void visit_waiting(engine::FunctionRef<void(const Message&)> visit);
+  // Calls `visit` with each message that is told already but waits for others, and with those of
+  // `open`, the caller's turn (null: none); they stay.
+  void visit_waiting(const TurnMessages* open, engine::FunctionRef<void(const Message&)> visit);
 
  private:
   std::mutex mutex_;

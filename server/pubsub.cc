@@ -86,13 +86,14 @@ bool Pubsub::subscribe(Session& session, ChannelKind kind, std::string_view chan
   return true;
 }
 
-bool Pubsub::unsubscribe(Session& session, ChannelKind kind, std::string_view channel) {
+bool Pubsub::unsubscribe(Session& session, ChannelKind kind, std::string_view channel,
+                         const Outbox* outbox) {
   if (session.subscriptions == nullptr) return false;
   std::lock_guard guard(mutex_);
   StringSet& own = own_set(*session.subscriptions, kind);
   const auto mine = own.find(channel);
   if (mine == own.end()) return false;
-  deliver_waiting(session, kind, channel);
+  deliver_waiting(session, kind, channel, outbox);
   if (kind == ChannelKind::kPattern) {
     const auto found = pattern_index_.find(channel);
     const auto pattern = found->second;
@@ -114,12 +115,12 @@ bool Pubsub::unsubscribe(Session& session, ChannelKind kind, std::string_view ch
   return true;
 }
 
-void Pubsub::unsubscribe_all(Session& session) {
+void Pubsub::unsubscribe_all(Session& session, const Outbox* outbox) {
   if (session.subscriptions == nullptr) return;
   for (const ChannelKind kind :
        {ChannelKind::kChannel, ChannelKind::kPattern, ChannelKind::kShard}) {
     const StringSet& own = own_set(*session.subscriptions, kind);
-    while (!own.empty()) unsubscribe(session, kind, std::string(*own.begin()));
+    while (!own.empty()) unsubscribe(session, kind, std::string(*own.begin()), outbox);
   }
   session.subscriptions = nullptr;
 }
@@ -211,13 +212,15 @@ void Pubsub::deliver(const Message& message) const {
 }
 
 // The session is about to leave the channel, and would miss them.
-void Pubsub::deliver_waiting(Session& session, ChannelKind kind, std::string_view channel) {
+void Pubsub::deliver_waiting(Session& session, ChannelKind kind, std::string_view channel,
+                             const Outbox* outbox) {
   const Channels& channels = kind == ChannelKind::kShard ? shard_channels_ : channels_;
   const Subscribers& subscribers = kind == ChannelKind::kPattern
                                        ? pattern_index_.find(channel)->second->subscribers
                                        : channels.find(channel)->second;
   const Subscribers self{*std::find(subscribers.begin(), subscribers.end(), &session)};
-  order_.visit_waiting([&](const Message& message) {
+  const TurnMessages* open = outbox == nullptr ? nullptr : outbox->messages_.get();
+  order_.visit_waiting(open, [&](const Message& message) {
     if (kind == ChannelKind::kPattern) {
       if (message.kind == ChannelKind::kShard || !glob_match(channel, message.channel)) return;
       send(message, self, [&](resp::Writer& out) {

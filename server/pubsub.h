@@ -61,6 +61,7 @@ class Outbox {
   Invalidations invalidations;
 
  private:
+  friend class Pubsub;
   void end_messages(bool tell);
 
   Pubsub* pubsub_ = nullptr;                // null only while there are no messages
@@ -71,9 +72,13 @@ class Pubsub {
  public:
   // True if the session was not subscribed before.
   bool subscribe(Session& session, ChannelKind kind, std::string_view channel);
-  // What was published before and waits for other messages reaches the session before it is gone.
-  bool unsubscribe(Session& session, ChannelKind kind, std::string_view channel);
-  void unsubscribe_all(Session& session);
+  // What was published before and waits for other messages, or for the end of its loop's turn
+  // (`outbox`; null: its loop has none), reaches the session before it is gone.
+  bool unsubscribe(Session& session, ChannelKind kind, std::string_view channel,
+                   const Outbox* outbox);
+  void unsubscribe_all(Session& session, const Outbox* outbox);
+  // Returns when nobody is sending to sessions as they were when it was called.
+  void settle() const { std::lock_guard guard(mutex_); }
 
   // How many copies of a message would be sent now: PUBLISH's reply.
   size_t receivers(ChannelKind kind, std::string_view channel) const;
@@ -115,7 +120,8 @@ class Pubsub {
   void deliver(const Message& message) const;
   template <class Write>
   static void send(const Message& message, const Subscribers& subscribers, Write write);
-  void deliver_waiting(Session& session, ChannelKind kind, std::string_view channel);
+  void deliver_waiting(Session& session, ChannelKind kind, std::string_view channel,
+                       const Outbox* outbox);
 
   mutable std::mutex mutex_;
   MessageOrder order_;

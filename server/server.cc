@@ -117,7 +117,7 @@ void Server::remove_session(Session& session) {
     if (was == Waiter::State::kWoken) wake_next(*waiter);
   }
   unwatch(session);
-  pubsub.unsubscribe_all(session);
+  pubsub.unsubscribe_all(session, nullptr);
   tracking.disable(session);
   remove_monitor(session);
 }
@@ -225,6 +225,12 @@ void Server::add_monitor(Session& session) {
   session.monitor = true;
   monitors_.push_back(&session);
   monitor_count_.store(monitors_.size(), std::memory_order_relaxed);
+}
+
+void Server::settle_tellers() {
+  pubsub.settle();
+  with_sessions([](const auto&) {});
+  std::lock_guard guard(monitors_mutex_);
 }
 
 void Server::remove_monitor(Session& session) {

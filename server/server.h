@@ -122,6 +122,9 @@ class Server {
   bool has_monitors() const { return monitor_count_.load(std::memory_order_relaxed) > 0; }
   void add_monitor(Session& session);
   void remove_monitor(Session& session);
+  // Returns when nobody is pushing to sessions what he wrote for them as they were when it was
+  // called: after a change of protocol, or of what the session listens to.
+  void settle_tellers();
   // Shows them a command; arguments in turn.scratch.redacted are hidden.
   void feed_monitors(const Session& session, const Turn& turn,
                      std::span<const std::string_view> args);

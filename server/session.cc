@@ -28,7 +28,7 @@ Session::Session(Server& owner, Carrier& by, Peer from)
       peer(std::move(from)),
       created_ms(unix_ms()),
       random_state(engine::HashSeed::random().k0) {
-  last_command_ms = created_ms;
+  last_active_ms = created_ms;
   user = owner.users.default_user();
   server.add_session(*this);
   become_default_user(*this);
@@ -39,16 +39,15 @@ Session::~Session() {
   server.remove_session(*this);
 }
 
-void Session::reset() {
+void Session::reset(const Outbox& outbox) {
   discard_transaction(*this);
   transaction = nullptr;
-  server.pubsub.unsubscribe_all(*this);
+  server.pubsub.unsubscribe_all(*this, &outbox);
   server.tracking.disable(*this);
   server.remove_monitor(*this);
   db = 0;
   protocol = 2;
   reply_mode = ReplyMode::kOn;
-  no_evict = false;
   set_name("");
   become_default_user(*this);
 }

@@ -117,6 +117,7 @@ struct Peer {
 
 struct Parked;            // values being fetched for a command that met cold ones; readers.h
 struct Waiter;            // a blocked command; blocking.h
+class Outbox;             // what its turn has to tell; pubsub.h
 struct TransactionState;  // MULTI's queue and WATCH's keys; transaction.h
 struct Subscriptions;     // channels and patterns; pubsub.h
 
@@ -139,8 +140,8 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Back to the state of a new connection (RESET).
-  void reset();
+  // Back to the state of a new connection (RESET). `outbox`: of its loop's turn.
+  void reset(const Outbox& outbox);
   void set_name(std::string_view name);
   void set_user(std::shared_ptr<const acl::User> user);
   std::string user_name() const;
@@ -170,7 +171,7 @@ class Session {
   const Peer peer;
   const int64_t created_ms;
 
-  Shown<int64_t> last_command_ms;
+  Shown<int64_t> last_active_ms;
   Shown<const TableEntry*> last_command;  // for CLIENT LIST; null: none, or unknown
   Shown<uint32_t> db;
   Shown<int> protocol = 2;    // 2 or 3

@@ -46,63 +46,59 @@ void cmd_echo(Context& c) {
   c.reply().bulk(c.arg(1));
 }
 
-// What HELLO asks for; nothing of it happens unless all of it is allowed.
-struct Greeting {
-  std::optional<int64_t> protocol;
-  std::optional<std::string_view> user;
-  std::string_view password;
-  std::optional<std::string_view> name;
-};
-
-// Nothing if the arguments are wrong, which is then replied.
-std::optional<Greeting> parse_greeting(Context& c) {
-  Greeting greeting;
-  if (c.argc() > 1) {
-    greeting.protocol = c.integer_arg(1, "ERR Protocol version is not an integer or out of range");
-    if (!greeting.protocol) return std::nullopt;
-    if (*greeting.protocol < 2 || *greeting.protocol > 3) {
-      c.error("NOPROTO unsupported protocol version");
-      return std::nullopt;
-    }
-  }
+// Logs in and sets the name, as HELLO's options say, one after the other: what came before a wrong
+// one is done. False if one is wrong, which is then replied.
+bool do_hello_options(Context& c) {
   for (size_t i = 2; i < c.argc(); ++i) {
     const size_t more = c.argc() - 1 - i;
     if (more >= 2 && c.arg_is(i, "AUTH")) {
       redact(c, i + 1);
       redact(c, i + 2);
-      greeting.user = c.arg(i + 1);
-      greeting.password = c.arg(i + 2);
+      if (!log_in(c, c.arg(i + 1), c.arg(i + 2))) {
+        c.error(kWrongPassword);
+        return false;
+      }
       i += 2;
     } else if (more >= 1 && c.arg_is(i, "SETNAME")) {
-      greeting.name = c.arg(i + 1);
-      if (!is_client_name(*greeting.name)) {
+      if (!is_client_name(c.arg(i + 1))) {
         c.error(kBadClientName);
-        return std::nullopt;
+        return false;
       }
+      c.session().set_name(c.arg(i + 1));
       i += 1;
     } else {
       c.error(fmt::format("ERR Syntax error in HELLO option '{}'", c.quoted_arg(i)));
-      return std::nullopt;
+      return false;
     }
   }
-  return greeting;
+  return true;
+}
+
+// Messages that were on their way come in the old protocol, before the answer.
+void set_protocol(Context& c, int protocol) {
+  Session& session = c.session();
+  if (session.protocol == protocol) return;
+  session.protocol = protocol;
+  c.server().settle_tellers();
+  if (!c.in_transaction()) c.take_pushes();
 }
 
 void cmd_hello(Context& c) {
-  const std::optional<Greeting> greeting = parse_greeting(c);
-  if (!greeting) return;
-  Session& session = c.session();
-  if (greeting->user && !log_in(c, *greeting->user, greeting->password)) {
-    return c.error(kWrongPassword);
+  std::optional<int64_t> protocol;
+  if (c.argc() > 1) {
+    protocol = c.integer_arg(1, "ERR Protocol version is not an integer or out of range");
+    if (!protocol) return;
+    if (*protocol < 2 || *protocol > 3) return c.error("NOPROTO unsupported protocol version");
   }
+  if (!do_hello_options(c)) return;
+  Session& session = c.session();
   if (!session.authenticated) {
     return c.error(
         "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
         "AUTH <user> <pass> option can be used to authenticate the client and select the RESP "
         "protocol version at the same time");
   }
-  if (greeting->name) session.set_name(*greeting->name);
-  if (greeting->protocol) session.protocol = static_cast<int>(*greeting->protocol);
+  if (protocol) set_protocol(c, static_cast<int>(*protocol));
   resp::Writer& reply = c.reply();
   reply.set_protocol(session.protocol);
   reply.map(7);
@@ -142,7 +138,10 @@ void cmd_quit(Context& c) {
 }
 
 void cmd_reset(Context& c) {
-  c.session().reset();
+  c.session().reset(c.turn().outbox);
+  // What was on its way to the client as it was comes before the answer.
+  c.server().settle_tellers();
+  c.take_pushes();
   c.reply().set_protocol(c.session().protocol);
   c.reply().simple_string("RESET");
 }

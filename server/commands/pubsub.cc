@@ -53,8 +53,8 @@ void confirm(Context& c, ChannelKind kind, std::string_view word,
   Session& session = c.session();
   const uint32_t subscriptions = subscription_count(session, kind);
   if (!c.reply_is_hidden()) {
-    // What was published before is read before.
-    c.take_pushes();
+    // What was published before is read before; in a transaction's reply it has no place.
+    if (!c.in_transaction()) c.take_pushes();
     return write_confirmation(c.reply(), word, channel, subscriptions);
   }
   // CLIENT REPLY OFF keeps replies from the client, but not what a subscription says of itself.
@@ -86,7 +86,7 @@ void unsubscribe_from(Context& c, ChannelKind kind) {
   std::vector<std::string> channels(c.args().begin() + 1, c.args().end());
   if (channels.empty()) channels = own_channels(c.session(), kind);
   for (const std::string& channel : channels) {
-    c.server().pubsub.unsubscribe(c.session(), kind, channel);
+    c.server().pubsub.unsubscribe(c.session(), kind, channel, &c.turn().outbox);
     confirm(c, kind, words(kind).unsubscribe, channel);
   }
   if (channels.empty()) confirm(c, kind, words(kind).unsubscribe, std::nullopt);

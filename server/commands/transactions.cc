@@ -114,6 +114,7 @@ void cmd_exec(Context& c) {
   drop_queue(session);
   scope.in_transaction = true;
   scope.cannot_repeat = true;
+  c.take_pushes();  // in front of what it answers, which may end a subscription
   resp::Writer& reply = c.reply();
   reply.array(queue.size());
   for (const QueuedCommand& queued : queue) {

@@ -143,6 +143,7 @@ class Connection final : public Carrier {
   void flush();
   ssize_t send(std::span<const uv_buf_t> pieces);
   std::optional<size_t> count_sent(ssize_t result);
+  void note_activity();
   bool take_sent(ssize_t result);
   void write_rest();
   static void on_written(uv_write_t* request, int status);

@@ -98,6 +98,12 @@ bool Connection::take_sent(ssize_t result) {
   return *sent != 0;
 }
 
+// What is sent counts as what is received: who only listens is not idle.
+void Connection::note_activity() {
+  last_active_ms_ = static_cast<int64_t>(uv_now(worker_.loop()));
+  if (session_) session_->last_active_ms = worker_.turn().now_ms();
+}
+
 // Bytes that the socket took, or -errno. No write of libuv's is under way. Not uv_try_write(),
 // because write(2) costs more than send(2): a file's position and its watchers are looked at
 // (measured: 0.08 us of 3.5).
@@ -122,7 +128,10 @@ ssize_t Connection::send(std::span<const uv_buf_t> pieces) {
 // closed.
 std::optional<size_t> Connection::count_sent(ssize_t result) {
   if (result >= 0) {
-    if (result > 0) worker_.turn().stats.writes.add();
+    if (result > 0) {
+      worker_.turn().stats.writes.add();
+      note_activity();
+    }
     worker_.turn().stats.bytes_out.add(static_cast<size_t>(result));
     return static_cast<size_t>(result);
   }
@@ -169,9 +178,9 @@ void Connection::write_rest() {
 void Connection::on_written(uv_write_t* request, int status) {
   auto* const self = static_cast<Connection*>(request->data);
   self->worker_.enter();
-  self->last_active_ms_ = static_cast<int64_t>(uv_now(self->worker_.loop()));
   self->write_pending_ = false;
   if (self->state_ == State::kClosed) return;
+  self->note_activity();
   if (status != 0) {
     log_verbose("Error writing to client: {}", uv_strerror(status));
     self->disconnect();
@@ -306,8 +315,8 @@ void Connection::tick(int64_t now_ms) {
   const int64_t timeout_ms = int64_t{worker_.config().timeout_s} * 1000;
   // One that is waited for is not idle.
   const bool may_be_idle = state_ == State::kOpen || state_ == State::kFlushing;
-  if (timeout_ms > 0 && may_be_idle && !session_->subscribed() &&
-      now_ms - last_active_ms_ > timeout_ms) {
+  const bool listens = session_ && (session_->subscribed() || session_->monitor);
+  if (timeout_ms > 0 && may_be_idle && !listens && now_ms - last_active_ms_ > timeout_ms) {
     log_verbose("Closing idle client");
     disconnect();
   }

@@ -73,7 +73,7 @@ TEST_CASE("connection: with a password nothing but the way in is open") {
   CHECK(client.run("CLIENT GETNAME") == "$2\r\nme\r\n");
 }
 
-TEST_CASE("connection: HELLO changes everything it was asked to, or nothing") {
+TEST_CASE("connection: HELLO's options act one after the other, up to a wrong one") {
   Harness h;
   const std::string id = std::to_string(h.client().session->id);
   CHECK(
@@ -96,6 +96,16 @@ TEST_CASE("connection: HELLO changes everything it was asked to, or nothing") {
   CHECK(h.run("HELLO 3 SETNAME \"a b\"") ==
         "-ERR Client names cannot contain spaces, newlines or special characters.\r\n");
   CHECK(h.client().session->protocol == 2);
+  CHECK(h.run("CLIENT GETNAME") == "$-1\r\n");
+  CHECK(h.run("HELLO 3 SETNAME you foo") == "-ERR Syntax error in HELLO option 'foo'\r\n");
+  CHECK(h.run("CLIENT GETNAME") == "$3\r\nyou\r\n");
+  h.run("ACL SETUSER bob on >p +@all");
+  CHECK(h.run("HELLO 3 AUTH bob wrong AUTH bob p") ==
+        "-WRONGPASS invalid username-password pair or user is disabled.\r\n");
+  CHECK(h.run("ACL WHOAMI") == "$7\r\ndefault\r\n");
+  CHECK(h.run("HELLO 3 AUTH bob p foo") == "-ERR Syntax error in HELLO option 'foo'\r\n");
+  CHECK(h.run("ACL WHOAMI") == "$3\r\nbob\r\n");
+  CHECK(h.client().session->protocol == 2);
   CHECK(h.run("HELLO 3 SETNAME me").starts_with("%7\r\n$6\r\nserver\r\n"));
   CHECK(h.client().session->protocol == 3);
   CHECK(h.run("CLIENT GETNAME") == "$2\r\nme\r\n");
@@ -112,6 +122,29 @@ TEST_CASE("connection: RESET leaves nothing of what was set up") {
   CHECK(h.client().session->db == 0);
   CHECK(h.client().session->protocol == 2);
   CHECK(h.run("PING") == "+PONG\r\n");
+  h.run("CLIENT NO-EVICT on");  // this stays, as in Redis
+  h.run("RESET");
+  CHECK(h.client().session->no_evict);
+}
+
+TEST_CASE("connection: option words end at a NUL, as all strings did in Redis") {
+  Harness h;
+  CHECK(h.run({"SET", "k", "v", std::string_view("nx\0x", 4)}) == "+OK\r\n");
+  CHECK(h.run({"SET", "k", "v", std::string_view("nx\0", 3)}) == "$-1\r\n");
+  CHECK(h.run({"SET", "k", "v", "nxx"}) == "-ERR syntax error\r\n");
+  CHECK(h.run({"SET", "k", "v", std::string_view("n\0x", 3)}) == "-ERR syntax error\r\n");
+}
+
+TEST_CASE("connection: who monitors is kept from the keys, as a replica is") {
+  Harness h;
+  h.run("MONITOR");
+  for (const std::string_view command : {"GET k", "SET k v", "PUBLISH c m", "DBSIZE"}) {
+    CAPTURE(command);
+    CHECK(h.run(command).ends_with("-ERR Replica can't interact with the keyspace\r\n"));
+  }
+  CHECK(h.run("PING").ends_with("+PONG\r\n"));
+  CHECK(h.run("RESET").ends_with("+RESET\r\n"));
+  CHECK(h.run("SET k v") == "+OK\r\n");
 }
 
 TEST_CASE("connection: QUIT is answered at once, inside MULTI and while subscribed too") {

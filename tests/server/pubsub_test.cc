@@ -208,6 +208,61 @@ TEST_CASE("pubsub: who leaves a channel has what was told and waits for others")
   CHECK(listener.pushed().empty());
 }
 
+// Runs a request in a turn that has begun, without what was pushed before; its reply.
+std::string run_in(Turn& turn, Client& client, std::initializer_list<std::string_view> args) {
+  std::string out;
+  resp::Writer reply(out);
+  REQUIRE(dispatch(*client.session, turn, std::vector(args), reply) == Outcome::kDone);
+  return out;
+}
+
+TEST_CASE("pubsub: who leaves a channel has what was published in the same turn") {
+  ProbeHarness h;
+  Client listener(h), resets(h);
+  listener.run("subscribe c");
+  resets.run("subscribe c");
+  Turn& turn = h.client().turn;
+  turn.begin();
+  CHECK(run_in(turn, h.client(), {"publish", "c", "1"}) == ":2\r\n");
+  CHECK(run_in(turn, listener, {"unsubscribe", "c"}) ==
+        message("1") + "*3\r\n$11\r\nunsubscribe\r\n$1\r\nc\r\n:0\r\n");
+  CHECK(run_in(turn, resets, {"reset"}) == message("1") + "+RESET\r\n");
+  h.server->commit(turn);
+  CHECK(listener.pushed().empty());
+  CHECK(resets.pushed().empty());
+}
+
+TEST_CASE("pubsub: others' messages stand in front of what EXEC answers, not within") {
+  ProbeHarness h;
+  Client listener(h);
+  listener.use_protocol(3);
+  listener.run("subscribe c");
+  listener.run("multi");
+  listener.run("unsubscribe d");
+  listener.run("ping");
+  h.run("publish c 1");
+  listener.turn.begin();
+  CHECK(run_in(listener.turn, listener, {"exec"}) ==
+        ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n1\r\n*2\r\n"
+        ">3\r\n$11\r\nunsubscribe\r\n$1\r\nd\r\n:1\r\n+PONG\r\n");
+  h.server->commit(listener.turn);
+}
+
+TEST_CASE("pubsub: what was sent in the old protocol comes before HELLO and RESET are answered") {
+  ProbeHarness h;
+  Client listener(h);
+  for (const std::string_view last : {"reset", "hello"}) {
+    listener.use_protocol(3);
+    listener.run("subscribe c");
+    h.run("publish c 1");
+    listener.turn.begin();
+    const std::string reply = last == "reset" ? run_in(listener.turn, listener, {"reset"})
+                                              : run_in(listener.turn, listener, {"hello", "2"});
+    CHECK(reply.starts_with(">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n1\r\n"));
+    h.server->commit(listener.turn);
+  }
+}
+
 TEST_CASE("pubsub: keyspace events are sent as notify-keyspace-events says") {
   ProbeHarness h;
   Client listener(h);
