@@ -66,7 +66,6 @@ void reply_selector(Context& c, const acl::Selector& selector) {
 }
 
 void cmd_acl_getuser(Context& c) {
-  redact_from(c, 2);
   const acl::UserPtr user = c.server().users.find(c.arg(2));
   if (user == nullptr) return c.reply().bulk_null();
   resp::Writer& reply = c.reply();
@@ -159,7 +158,12 @@ void cmd_acl_cat(Context& c) {
     c.reply().bulk(category_name(bit));
     ++count;
   }
-  if (c.argc() == 3) return c.error(fmt::format("ERR Unknown category '{}'", c.quoted_arg(2)));
+  // Redis quotes no more than this.
+  constexpr size_t kMostQuoted = 128;
+  if (c.argc() == 3) {
+    return c.error(
+        fmt::format("ERR Unknown category '{}'", c.quoted_arg(2).substr(0, kMostQuoted)));
+  }
   c.reply().finish_array(mark, count);
 }
 

@@ -16,6 +16,7 @@
 #include "server/command_table.h"
 #include "server/commands/bitmap.h"
 #include "server/context.h"
+#include "server/scope.h"
 #include "server/types/string.h"
 
 namespace respcask::server {
@@ -251,16 +252,21 @@ void bitfield(Context& c, bool read_only) {
   for (const FieldOp& op : *ops) results.push_back(run_op(op, window_of(windows, op), changed));
 
   const bool grows = edit.length() < end;
-  if (changed || grows) {
-    if (!edit.apply(make_patches(windows, edit.length(), end))) return;
-  } else if (writes && !edit.make_raw()) {
-    return;
-  }
-  // A write that made the string longer is a change even if it wrote what stood there.
+  // A write that makes the string longer is a change even if it writes what stood there.
   const auto succeeded = [&](size_t n) {
     return (*ops)[n].kind != FieldOp::Kind::kGet && results[n].has_value();
   };
   for (size_t n = 0; grows && n < ops->size(); ++n) changed = changed || succeeded(n);
+  bool done = true;
+  if (changed) {
+    done = edit.apply(make_patches(windows, edit.length(), end));
+  } else if (grows) {
+    // Of one that only makes it longer and writes nothing Redis tells nobody.
+    c.scope().retell([&] { done = edit.apply(make_patches(windows, edit.length(), end)); });
+  } else if (writes) {
+    done = edit.make_raw();
+  }
+  if (!done) return;
   if (changed) c.notify(EventClass::kString, "setbit", key);
 
   c.reply().array(results.size());

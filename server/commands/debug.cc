@@ -121,7 +121,7 @@ void debug_object(Context& c) {
   if (!c.ready()) return;
   // What a dump has around the value: a byte for the type, two for the version, a checksum.
   constexpr size_t kFrame = 1 + 2 + 8;
-  rdb::EncodeLimits limits = encode_limits(c.config());
+  const rdb::EncodeLimits limits = encode_limits(c.config(), *entry);
   c.reply().simple_string(fmt::format(
       "Value at:{:#x} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
       entry->where.packed, encoding, rdb::encode(value, limits).size() - kFrame, entry->access,

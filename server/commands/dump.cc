@@ -23,7 +23,7 @@ void cmd_dump(Context& c) {
   if (!entry) return c.reply().bulk_null();
   const rdb::Value value = object_type(*entry).read(c, key, *entry);
   if (!c.ready()) return;
-  c.reply().bulk(rdb::encode(value, encode_limits(c.config())));
+  c.reply().bulk(rdb::encode(value, encode_limits(c.config(), *entry)));
 }
 
 struct RestoreOptions {

@@ -135,9 +135,10 @@ void store_members(Context& c, const KeyRef& key, std::span<const ScoredMember> 
     if (c.remove(key)) c.notify(EventClass::kGeneric, "del", key);
   } else {
     expire_before_overwriting(c, key);
+    const bool replaces = is_replaced(c, key);
     if (!write_sorted_set(c, key, TypeTag::of(Type::kSortedSet), 0, members)) return;
     c.notify(EventClass::kSortedSet, event, key);
-    c.signal_ready(key);
+    if (!replaces) c.signal_ready(key);  // as in overwrite_object()
   }
   c.reply().integer(static_cast<int64_t>(members.size()));
 }

@@ -10,6 +10,7 @@
 #include "server/command.h"
 #include "server/command_table.h"
 #include "server/commands/sorted_set.h"
+#include "server/config/config.h"
 
 namespace respcask::server {
 
@@ -172,7 +173,10 @@ void cmd_zrangestore(Context& c) {
   members.reserve(ranks.size());
   set.visit(ranks.begin, ranks.end, Order::kAscending,
             [&](const ScoredMember& m) { members.push_back(m); });
-  score_as_entered_one_by_one(c.config(), members, range.order);
+  // Of a range by rank Redis knows the size, and begins with the encoding that fits it.
+  const bool plain_at_once =
+      range.by == RangeBy::kRank && members.size() > c.config().zset_max_listpack_entries;
+  if (!plain_at_once) score_as_entered_one_by_one(c.config(), members, range.order);
   store_members(c, to, members, "zrangestore");
 }
 

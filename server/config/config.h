@@ -196,6 +196,7 @@ struct Config {
   uint64_t hash_max_listpack_value{};  // bytes
   int list_max_listpack_size{};        // > 0: entries; -1..-5: 4, 8, 16, 32, 64 KiB
   int list_compress_depth{};
+  bool rdb_compression{};
   uint64_t set_max_intset_entries{};
   uint64_t zset_max_listpack_entries{};
   uint64_t zset_max_listpack_value{};

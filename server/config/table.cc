@@ -293,6 +293,8 @@ constexpr Row kEncodingRows[] = {
     integer("list-max-listpack-size", &Config::list_max_listpack_size, "-2", kIntMin, kIntMax,
             "elements up to which a list is a listpack; -1 to -5: 4 to 64 KiB")
         .alias("list-max-ziplist-size"),
+    boolean("rdbcompression", &Config::rdb_compression, "yes",
+            "whether DUMP compresses strings and collections"),
     integer("list-compress-depth", &Config::list_compress_depth, "0", 0, kIntMax,
             "kept for CONFIG GET; lists are not compressed"),
     integer("set-max-intset-entries", &Config::set_max_intset_entries, "512", 0, kInt64Max,

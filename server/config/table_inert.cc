@@ -98,7 +98,6 @@ constexpr Row kRows[] = {
     string("dbfilename", kInert, "dump.rdb", "name of the snapshot")
         .guarded()
         .checked(check_dbfilename),
-    boolean("rdbcompression", kInert, "yes", "compression of the snapshot"),
     boolean("rdbchecksum", kInert, "yes", "checksum of the snapshot").fixed(),
     boolean("rdb-del-sync-files", kInert, "no", "removal of a replica's snapshots"),
     integer("rdb-key-save-delay", kInert, "0", kIntMin, kIntMax, "slower snapshots").hidden(),

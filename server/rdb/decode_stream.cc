@@ -20,8 +20,8 @@ constexpr uint64_t kMaxEntrySize = uint64_t{1} << 30;
 
 // A node names its fields once, and each entry that has them repeats the names in memory: a forged
 // payload of some kilobytes could claim gigabytes. What the entries repeat may be this many times
-// the node itself (an entry takes two bytes at least per field, so that this allows for names of
-// 500 bytes in endless nodes), or this much altogether.
+// the payload itself, as it came (an entry takes two bytes at least per field, so that this allows
+// for names of 500 bytes in endless nodes that are not compressed), or this much altogether.
 constexpr uint64_t kMaxNameRepetition = 256;
 constexpr uint64_t kMaxRepeatedNames = uint64_t{64} << 20;
 
@@ -142,7 +142,7 @@ class NodeReader {
 bool decode_nodes(Reader& reader, std::vector<StreamEntry>& out) {
   uint64_t count = 0;
   if (!reader.length(count)) return false;
-  uint64_t name_budget = kMaxRepeatedNames;
+  uint64_t name_budget = kMaxRepeatedNames + kMaxNameRepetition * reader.remaining();
   for (; count > 0; --count) {
     std::string id_storage;
     std::string_view id_bytes;
@@ -152,7 +152,6 @@ bool decode_nodes(Reader& reader, std::vector<StreamEntry>& out) {
     Reader id_reader(id_bytes);
     StreamId master_id;
     if (!id_reader.raw_id(master_id) || !id_reader.at_end()) return false;
-    name_budget += kMaxNameRepetition * listpack.size();
     if (!NodeReader(master_id, listpack).read(out, name_budget)) return false;
   }
   const auto not_ascending = [](const StreamEntry& a, const StreamEntry& b) {

@@ -38,13 +38,6 @@ bool copy_packed(Context& c, const KeyRef& from, const engine::KeydirEntry& entr
   return true;
 }
 
-// Whether put() will replace a key, and so tell nothing of a new one. One that has expired is no
-// key, but nor is it said to expire here: RESTORE replaces it like any other.
-bool is_replaced(Context& c, const KeyRef& key) {
-  const auto entry = c.shard(key).find(key.db, key.name, key.hash);
-  return entry && !is_due(*entry, c.now_ms());
-}
-
 // Context::put() tells of a new key only where there was none.
 enum class ToldNew : uint8_t { kNo, kYes };
 void made_anew(Context& c, const KeyRef& key, ToldNew told) {
@@ -80,9 +73,15 @@ bool write_object(Context& c, const KeyRef& key, int64_t expiry_ms, const rdb::V
 
 bool overwrite_object(Context& c, const KeyRef& key, const rdb::Value& value) {
   expire_before_overwriting(c, key);
+  const bool replaces = is_replaced(c, key);
   if (!object_type(value)->write(c, key, 0, value)) return false;
-  c.signal_ready(key);
+  if (!replaces) c.signal_ready(key);
   return true;
+}
+
+bool is_replaced(Context& c, const KeyRef& key) {
+  const auto entry = c.shard(key).find(key.db, key.name, key.hash);
+  return entry && !is_due(*entry, c.now_ms());
 }
 
 void expire_before_overwriting(Context& c, const KeyRef& key) {
@@ -103,6 +102,7 @@ bool move_object(Context& c, const KeyRef& from, const engine::KeydirEntry& entr
                  const KeyRef& to) {
   if (from.shard != to.shard) {
     if (!copy_object(c, from, entry, to, entry.expiry_ms)) return false;
+    c.shard(to).keydir(to.db).set_access(to.name, to.hash, entry.access);
     c.remove(from);
     return true;
   }
@@ -126,13 +126,13 @@ uint64_t object_memory(Context& c, const KeyRef& key, const engine::KeydirEntry&
   return bytes;
 }
 
-rdb::EncodeLimits encode_limits(const Config& config) {
+rdb::EncodeLimits encode_limits(const Config& config, const engine::KeydirEntry& entry) {
   rdb::EncodeLimits limits;
-  limits.hash_max_listpack_entries = config.hash_max_listpack_entries;
-  limits.hash_max_listpack_value = config.hash_max_listpack_value;
-  limits.set_max_intset_entries = config.set_max_intset_entries;
-  limits.zset_max_listpack_entries = config.zset_max_listpack_entries;
-  limits.zset_max_listpack_value = config.zset_max_listpack_value;
+  const size_t most = TypeTag{entry.type}.encoding() == Encoding::kCompact ? SIZE_MAX : 0;
+  limits.hash_max_listpack_entries = limits.hash_max_listpack_value = most;
+  limits.set_max_intset_entries = most;
+  limits.zset_max_listpack_entries = limits.zset_max_listpack_value = most;
+  limits.rdb_compression = config.rdb_compression;
   limits.list_max_listpack_size = config.list_max_listpack_size;
   limits.list_compress_depth = static_cast<size_t>(config.list_compress_depth);
   limits.stream_node_max_bytes = config.stream_node_max_bytes;

@@ -66,8 +66,13 @@ const ObjectType* object_type(const rdb::Value& value);
 
 // Makes `value` what the key holds; returns as ObjectType::write().
 bool write_object(Context& c, const KeyRef& key, int64_t expiry_ms, const rdb::Value& value);
-// The same, but what was there counts as overwritten: no "new" is told of it.
+// The same, but what was there counts as overwritten: no "new" is told of it, and who waits for
+// such a key goes on waiting.
 bool overwrite_object(Context& c, const KeyRef& key, const rdb::Value& value);
+
+// Whether a key that is about to be written replaces another: one that has expired is no key, and
+// nobody is told here that it has.
+bool is_replaced(Context& c, const KeyRef& key);
 
 // For who overwrites a key without having looked at it: if its time has come and somebody listens
 // for that, it is told as in Redis, which looks. Before the first change.
@@ -87,7 +92,7 @@ bool move_object(Context& c, const KeyRef& from, const engine::KeydirEntry& entr
 // its elements. Values lie on disk and are not counted.
 uint64_t object_memory(Context& c, const KeyRef& key, const engine::KeydirEntry& entry);
 
-// The limits by which DUMP chooses an encoding.
-rdb::EncodeLimits encode_limits(const Config& config);
+// What DUMP writes the object in: the encoding that it has, whatever today's limits would choose.
+rdb::EncodeLimits encode_limits(const Config& config, const engine::KeydirEntry& entry);
 
 }  // namespace respcask::server

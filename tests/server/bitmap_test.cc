@@ -10,6 +10,7 @@
 namespace respcask::server {
 namespace {
 
+using testing::Client;
 using testing::Harness;
 
 std::string bulk(std::string_view bytes) {
@@ -196,6 +197,16 @@ TEST_CASE("BITFIELD makes room to its last field even if that fails") {
   CHECK(h.run("STRLEN k") == integer(11));
   CHECK(h.run("BITFIELD k SET u8 88 0 GET u32 88") == "*2\r\n:0\r\n:0\r\n");
   CHECK(h.run("STRLEN k") == integer(12));
+}
+
+TEST_CASE("BITFIELD that fails and yet makes room tells those who watch nothing") {
+  Harness h;
+  Client watcher(h);
+  watcher.run("WATCH k");
+  CHECK(h.run("BITFIELD k OVERFLOW FAIL SET u1 80 5") == "*1\r\n$-1\r\n");
+  CHECK(h.run("STRLEN k") == integer(11));
+  watcher.run("MULTI");
+  CHECK(watcher.run("EXEC") == "*0\r\n");
 }
 
 TEST_CASE("BITFIELD over chunks") {

@@ -55,6 +55,37 @@ TEST_CASE("DUMP writes strings as Redis does, and RESTORE reads them") {
   CHECK(h.run("DUMP missing") == "$-1\r\n");
 }
 
+TEST_CASE("DUMP writes the encoding that the key has, whatever the limits say now") {
+  Harness h;
+  const std::string lengthy(100, 'x');
+  const auto type = [&](std::string_view key) { return payload(h.run({"DUMP", key}))[0]; };
+  h.run({"HSET", "h", "a", lengthy});
+  h.run("HSET h a 1");
+  CHECK(type("h") == 4);
+  h.run("SADD s a 1");
+  h.run("SREM s a");
+  CHECK(type("s") == 2);
+  h.run({"ZADD", "z", "-0", "a", "2", lengthy});
+  h.run({"ZREM", "z", lengthy});
+  CHECK(type("z") == 5);
+  h.run("HSET g a 1 b 2");
+  h.run("ZADD y 1 a 2 b");
+  h.run("SADD i 1 2");
+  h.run("CONFIG SET hash-max-listpack-entries 1 zset-max-listpack-entries 1");
+  h.run("CONFIG SET set-max-intset-entries 1");
+  CHECK(type("g") == 16);
+  CHECK(type("y") == 17);
+  CHECK(type("i") == 11);
+}
+
+TEST_CASE("DUMP compresses unless rdbcompression is off") {
+  Harness h;
+  h.run({"SET", "s", std::string(150, 'x')});
+  CHECK(payload(h.run("DUMP s")).size() < 50);
+  h.run("CONFIG SET rdbcompression no");
+  CHECK(payload(h.run("DUMP s")).size() == 1 + 2 + 150 + 10);
+}
+
 TEST_CASE("a long string comes through DUMP and RESTORE") {
   Harness h;
   h.element_index = make_element_index;

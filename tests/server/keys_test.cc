@@ -100,6 +100,18 @@ TEST_CASE("RENAME keeps value and expiry, inside a shard and across") {
   }
 }
 
+TEST_CASE("RENAME keeps how often a key was used, inside a shard and across") {
+  Harness h({"maxmemory-policy", "allkeys-lfu", "lfu-log-factor", "0"});
+  const Names names(h);
+  for (const std::string& to : {names.same, names.other}) {
+    h.run("SET a 1");
+    for (int i = 0; i < 50; ++i) h.run("GET a");
+    h.run({"RENAME", "a", to});
+    CHECK(h.run({"OBJECT", "FREQ", to}) >= ":50\r\n");
+    CHECK(h.run({"OBJECT", "FREQ", to}).size() == 5);
+  }
+}
+
 TEST_CASE("RENAME replaces what was there, RENAMENX does not") {
   Harness h;
   h.element_index = make_element_index;

@@ -108,6 +108,23 @@ TEST_CASE("blocking lists: what makes a list appear wakes, another type does not
   }
 }
 
+TEST_CASE("blocking: what STORE puts over a key of another type wakes nobody, as in Redis") {
+  Harness h;
+  Client list_waiter(h), set_waiter(h);
+  list_waiter.run("blpop k 0");
+  set_waiter.run("bzpopmin z 0");
+  h.run("set k string");
+  h.run("set z string");
+  h.run("rpush list 1 2");
+  h.run("zadd set 1 a");
+  CHECK(h.run("sort list store k") == ":2\r\n");
+  CHECK(h.run("zunionstore z 1 set") == ":1\r\n");
+  CHECK(list_waiter.resumed().empty());
+  CHECK(set_waiter.resumed().empty());
+  CHECK(h.run("llen k") == ":2\r\n");
+  CHECK(h.run("zcard z") == ":1\r\n");
+}
+
 TEST_CASE("blocking lists: a transaction wakes after it, and only with what it leaves") {
   Harness h;
   Client waiter(h);

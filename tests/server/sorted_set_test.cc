@@ -135,8 +135,10 @@ TEST_CASE("ZRANGESTORE keeps a score of -0 from where its target is no listpack 
   h.run("ZRANGESTORE down z 0 -1 REV");
   CHECK(said(h, "ZRANGE down 0 -1 WITHSCORES") == "a -0 " + lengthy + " -0 c 0");
   h.run("CONFIG SET zset-max-listpack-entries 1 zset-max-listpack-value 1000");
-  h.run("ZRANGESTORE many z 0 -1");
+  h.run("ZRANGESTORE many z -1 1 BYSCORE");
   CHECK(said(h, "ZRANGE many 0 -1 WITHSCORES") == "a 0 " + lengthy + " -0 c -0");
+  h.run("ZRANGESTORE many z 0 -1");  // so many that it begins as no listpack
+  CHECK(said(h, "ZRANGE many 0 -1 WITHSCORES") == "a -0 " + lengthy + " -0 c -0");
 }
 
 TEST_CASE("scores are doubles in RESP3, and pairs come as such") {

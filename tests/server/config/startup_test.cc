@@ -239,11 +239,12 @@ TEST_CASE("lines that add up: save, users, renamed commands, output limits") {
 }
 
 TEST_CASE("parameters without effect are named once, in order") {
-  const auto startup = start({"--rdbcompression", "no", "--port", "1", "--appendonly", "yes",
-                              "--rdbcompression", "yes", "--slave-priority", "3"});
+  const auto startup =
+      start({"--stop-writes-on-bgsave-error", "no", "--port", "1", "--appendonly", "yes",
+             "--stop-writes-on-bgsave-error", "yes", "--slave-priority", "3"});
   REQUIRE(error_of(startup) == "no error");
   CHECK(startup->ineffective ==
-        std::vector<std::string>{"rdbcompression", "appendonly", "slave-priority"});
+        std::vector<std::string>{"stop-writes-on-bgsave-error", "appendonly", "slave-priority"});
   CHECK(render_value(*find_row("replica-priority"), startup->config) == "3");
 }
 
