@@ -239,9 +239,14 @@ bool Duel::agree(const std::vector<std::string>& args, const Reply& theirs, cons
       lower(args[0]) == "object" && lower(args[1]) == "encoding") {
     return true;
   }
-  // A collection's elements follow a hash table's seed. A string has one payload only.
-  return lower(args[0]) == "dump" && theirs.type == '$' && ours.type == '$' && !theirs.null &&
-         !ours.null && theirs.text[0] != 0 && same_value(theirs.text, ours.text);
+  // A collection's elements follow a hash table's seed, but its encoding is told by the first byte.
+  // A string has one payload only.
+  if (lower(args[0]) != "dump" || theirs.type != '$' || ours.type != '$') return false;
+  if (theirs.null || ours.null || theirs.text[0] == 0) return false;
+  constexpr char kSkiplist = 5, kListpack = 17;
+  const bool by_sorting = sorted_ && theirs.text[0] == kSkiplist && ours.text[0] == kListpack;
+  const bool same_encoding = theirs.text[0] == ours.text[0] || restarted_ || by_sorting;
+  return same_encoding && same_value(theirs.text, ours.text);
 }
 
 // What is wrong with a reply, and what it changes for later ones.

@@ -163,6 +163,7 @@ constexpr Row kIntrospection[] = {
 };
 
 constexpr Row kHashes[] = {
+    {"DUMP key", 5},
     {"HSET key (elem val)+", 40},
     {"HMSET key (elem val)+", 5},
     {"HSETNX key elem val"},
@@ -211,6 +212,7 @@ constexpr Row kLists[] = {
 };
 
 constexpr Row kSets[] = {
+    {"DUMP key", 5},
     {"SADD key elem+", 40},
     {"SREM key elem+", 15},
     {"SISMEMBER key elem", 15},
@@ -236,6 +238,7 @@ constexpr Row kSets[] = {
 };
 
 constexpr Row kSortedSets[] = {
+    {"DUMP key", 5},
     {"ZADD key (score elem)+", 35},
     {"ZADD key [NX|XX|GT|LT|XX GT|NX GT] [CH] [INCR] (score elem)+", 15},
     {"ZADD key [NX|XX] INCR score elem", 6},
