@@ -347,6 +347,15 @@ bool Context::remove(const KeyRef& key) {
   return true;
 }
 
+bool Context::remove_destination(const KeyRef& key) {
+  if (scope_.has_expired(key) || !scope_.shard(key.shard).find(key.db, key.name, key.hash)) {
+    return false;
+  }
+  scope_.shard_for_write(key.shard).remove(key.db, key.name, key.hash);
+  scope_.modified(key);
+  return true;
+}
+
 bool Context::set_expiry(const KeyRef& key, int64_t expiry_ms) {
   if (!find_alive(key)) return false;
   scope_.shard_for_write(key.shard).set_expiry(key.db, key.name, key.hash, expiry_ms);

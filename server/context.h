@@ -176,6 +176,9 @@ class Context {
   engine::KeydirEntry put_split(const KeyRef& key, TypeTag tag, int64_t expiry_ms,
                                 std::string_view header);
   bool remove(const KeyRef& key);
+  // The same of a key whose time has come too, which counts as removed and not as expired: what a
+  // command does to its destination that has nothing to store there, as in Redis.
+  bool remove_destination(const KeyRef& key);
   bool set_expiry(const KeyRef& key, int64_t expiry_ms);
 
   // For server/types/, which know split collections: the key's shard, with its batch open, and the

@@ -125,7 +125,6 @@ size_t Scope::end_command() {
   for (const OwnedKey& key : expired_) {
     engine::Shard& home = shard(key.shard);
     const auto entry = home.find(key.db, key.name, key.hash);
-    // The command may have written it anew.
     if (!entry || !is_due(*entry, turn_.now_ms())) continue;
     if (!home.reserve_more(key.name.size() + kRemovalBytes, engine::Growth::kShrinks)) continue;
     shard_for_write(key.shard).remove(key.db, key.name, key.hash);
@@ -136,6 +135,8 @@ size_t Scope::end_command() {
 }
 
 void Scope::modified(const KeyRef& key) {
+  // What was written anew stays, though its time may be past again.
+  if (const auto found = expired_.find(key); found != expired_.end()) expired_.erase(found);
   changed(key, true);
 }
 

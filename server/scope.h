@@ -60,6 +60,8 @@ class Scope {
   // A key is there but its time has come: tells who is to know, once; it goes in end_command(), if
   // the disk allows.
   void expire(const KeyRef& key);
+  // The running command has found it expired and not written it since.
+  bool has_expired(const KeyRef& key) const { return expired_.contains(key); }
   // Removes a key to make room. False if the disk does not allow it.
   bool evict(const KeyRef& key);
   // After each command, also inside EXEC. Returns how many expired keys it has removed: those for

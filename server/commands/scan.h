@@ -40,8 +40,8 @@ void reply_scan_cursor(Context& c, uint64_t cursor);
 class Slice {
  public:
   // Visits keys of a shard from the cursor on, until `limit` were looked at or enough time has
-  // passed, and moves the cursor. Returns how many were looked at; those that `wanted` refuses are
-  // left out, and those that have expired, which `due` is given if it is not null. In a slice, and
+  // passed, and moves the cursor. Returns how many were looked at; those that have expired are left
+  // out, which `due` is given if it is not null, and of the others those that `wanted` refuses. In a slice, and
   // between one and those that follow it by its cursor, a key that stays is there once.
   template <class Wanted>
   uint64_t read(Context& c, engine::Shard& shard, uint32_t db, uint64_t limit, uint64_t& position,
@@ -60,11 +60,11 @@ class Slice {
           keydir.scan(position, [&](std::string_view name, const engine::KeydirEntry& entry) {
             ++looked_at;
             if (first_page && shard.hash(name) < begin) return;
-            if (!wanted(entry)) return;
             if (is_due(entry, c.now_ms())) {
               if (due != nullptr) due->emplace_back(name);
               return;
             }
+            if (!wanted(entry)) return;
             names_.append(name);
             ends_.push_back(names_.size());
           });

@@ -62,6 +62,38 @@ TEST_CASE("an expired key counts as missing") {
   CHECK(h.run("DUMP a") == "$-1\r\n");
 }
 
+TEST_CASE("a destination that has expired is removed, not expired, where nothing is stored there") {
+  Harness h({"notify-keyspace-events", "KEA"});
+  KeyspaceEvents events(h);
+  for (const std::string_view store :
+       {"SINTERSTORE to no", "SUNIONSTORE to no", "SDIFFSTORE to no", "ZUNIONSTORE to 1 no",
+        "ZRANGESTORE to no 0 -1", "BITOP AND to no", "SORT no STORE to",
+        "GEOSEARCHSTORE to no FROMLONLAT 1 1 BYRADIUS 1 m"}) {
+    CAPTURE(store);
+    h.run("SET to x PXAT 1");
+    events.take();
+    CHECK(h.run(store) == ":0\r\n");
+    CHECK(events.take() == "0:del to");
+    CHECK(h.run("DBSIZE") == ":0\r\n");
+  }
+  h.run("SET to x PXAT 1");
+  events.take();
+  CHECK(h.run("SINTERSTORE to to no") == ":0\r\n");  // here it was looked at before
+  CHECK(events.take() == "0:expired to");
+}
+
+TEST_CASE("what is written over an expired key with a time that is past is there until it is asked for") {
+  Harness h({"notify-keyspace-events", "Ex"});
+  KeyspaceEvents events(h);
+  h.run("SET k v PXAT 1");
+  CHECK(h.run("SET k w PXAT 1") == "+OK\r\n");
+  CHECK(h.run("DBSIZE") == ":1\r\n");
+  events.take();
+  CHECK(h.run("GET k") == "$-1\r\n");
+  CHECK(events.take() == "0:expired k");
+  CHECK(h.run("DBSIZE") == ":0\r\n");
+}
+
 TEST_CASE("looking for a missing key is announced as a miss, but not by OBJECT") {
   Harness h{"notify-keyspace-events", "KEm"};
   KeyspaceEvents events(h);

@@ -177,6 +177,13 @@ TEST_CASE("SCAN filters by pattern and type") {
   CHECK(scan_set(h, "TYPE nonsense").empty());
 }
 
+TEST_CASE("SCAN removes what has expired, whatever type it asks for") {
+  Harness h;
+  h.run("SET k v PXAT 1");
+  CHECK(h.run("SCAN 0 TYPE list") == "*2\r\n$1\r\n0\r\n*0\r\n");
+  CHECK(h.run("DBSIZE") == ":0\r\n");
+}
+
 TEST_CASE("SCAN takes the cursors and options that Redis takes") {
   Harness h;
   h.run("SET a 1");
