@@ -175,12 +175,14 @@ class Backup {
 
   Result<void> freeze_locked() {
     // Of a transaction either all parts are in the files or none.
+    bool any_linked = false;
+    for (uint32_t i : all_) any_linked |= !store_.shard(i).pending_shards_.empty();
     for (uint32_t i : all_) {
       auto committed = store_.commit_shard(store_.shard(i), all_);
       if (committed) continue;
       // Whoever commits in a shard that has its part would take what follows half a transaction
       // for committed.
-      store_.refuse_writes();
+      if (any_linked) store_.refuse_writes();
       return committed.error();
     }
     for (uint32_t i : all_) {

@@ -175,7 +175,8 @@ class Shard {
   // views of values. kNoSpace, kReadOnly and kInvalid (more than kMaxBatchBytes in one batch)
   // change nothing. kShrinks may use the space that is kept back for a full disk.
   Result<void> reserve(uint64_t bytes, Growth growth);
-  // The same while values that were read are in use: the active segment grows past its size.
+  // The same while values that were read are in use: the active segment grows past its size, and
+  // goes on growing for who never calls reserve().
   Result<void> reserve_more(uint64_t bytes, Growth growth);
 
   // Opens a batch, unless one is open. The caller has reserved.

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <ctime>
 #include <functional>
+#include <utility>
 
 #include "engine/named_thread.h"
 #include "server/session.h"
@@ -55,6 +56,7 @@ void Deadlines::stop() {
 
 void Deadlines::add(int64_t deadline_ms, const std::shared_ptr<Waiter>& waiter) {
   std::lock_guard guard(mutex_);
+  if (std::exchange(waiter->in_deadlines, true)) return;
   if (entries_.size() >= most_entries_) forget_served();
   const bool earliest = entries_.empty() || deadline_ms < entries_.front().deadline_ms;
   entries_.push_back({deadline_ms, waiter});
@@ -67,7 +69,7 @@ size_t Deadlines::size() {
   return entries_.size();
 }
 
-// As many are looked at as have come since the last time.
+// At most twice as many are looked at as have come since the last time.
 void Deadlines::forget_served() {
   std::erase_if(entries_, [](const Entry& entry) { return entry.waiter.expired(); });
   std::make_heap(entries_.begin(), entries_.end(), std::greater<>());
@@ -86,7 +88,10 @@ void Deadlines::wake_due(int64_t now_ms) {
   {
     std::lock_guard guard(mutex_);
     while (!entries_.empty() && entries_.front().deadline_ms <= now_ms) {
-      if (auto waiter = take_earliest().waiter.lock()) due.push_back(std::move(waiter));
+      auto waiter = take_earliest().waiter.lock();
+      if (waiter == nullptr) continue;
+      waiter->in_deadlines = false;
+      due.push_back(std::move(waiter));
     }
   }
   for (const auto& waiter : due) end_wait(*waiter, Waiter::State::kTimedOut);

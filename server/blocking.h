@@ -85,6 +85,8 @@ struct Waiter {
   State state = State::kWaiting;
   std::string reply;
   engine::ShardSet touched;  // by the one who served it
+
+  bool in_deadlines = false;  // under the mutex of Deadlines
 };
 
 struct KeyHash {
@@ -126,7 +128,8 @@ class Deadlines {
   ~Deadlines() { stop(); }
   void start();
   void stop();
-  // Wakes the waiter at `deadline_ms`, unless it has been served by then.
+  // Wakes the waiter at `deadline_ms`, unless it has been served by then; nothing if that is so
+  // already.
   void add(int64_t deadline_ms, const std::shared_ptr<Waiter>& waiter);
   // Wakes whoever is due; the thread does the same by itself.
   void wake_due(int64_t now_ms);

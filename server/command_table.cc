@@ -98,8 +98,8 @@ CommandTable::Name::Name(std::string_view text) : size(text.size()) {
 
 // Names begin and end differently enough for eight bytes at either end to do.
 size_t CommandTable::Name::hash() const {
-  const uint64_t mixed = ((head | kCaseBits) * 0x9e3779b97f4a7c15) ^
-                         ((tail | kCaseBits) * 0xc2b2ae3d27d4eb4f) ^ size;
+  const uint64_t mixed =
+      ((head | kCaseBits) * 0x9e3779b97f4a7c15) ^ ((tail | kCaseBits) * 0xc2b2ae3d27d4eb4f) ^ size;
   return static_cast<size_t>(mixed ^ mixed >> 32);
 }
 
@@ -268,7 +268,7 @@ int first_key(const KeySpec& spec, std::span<const std::string_view> args) {
   for (int i = begin; i != end; i += step) {
     if (i >= argc || i < 0) break;
     const std::string_view word = args[static_cast<size_t>(i)];
-    if (equal_ignoring_case(word, spec.keyword)) return i + 1;
+    if (is_word(word, spec.keyword)) return i + 1;
   }
   return 0;
 }
@@ -333,6 +333,12 @@ bool find_keys(const TableEntry& entry, std::span<const std::string_view> args,
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                     [](char x, char y) { return lower(x) == lower(y); });
+}
+
+bool is_word(std::string_view argument, std::string_view word) {
+  if (argument.size() < word.size()) return false;
+  if (argument.size() > word.size() && argument[word.size()] != '\0') return false;
+  return equal_ignoring_case(argument.substr(0, word.size()), word);
 }
 
 std::string_view group_name(Group group) {

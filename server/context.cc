@@ -77,13 +77,7 @@ std::optional<double> Context::double_arg(size_t i, std::string_view message) {
 }
 
 bool Context::arg_is(size_t i, std::string_view upper) const {
-  const std::string_view text = args_[i];
-  if (text.size() < upper.size()) return false;
-  for (size_t k = 0; k < upper.size(); ++k) {
-    const char c = text[k];
-    if ((c >= 'a' && c <= 'z' ? c - 32 : c) != upper[k]) return false;
-  }
-  return text.size() == upper.size() || text[upper.size()] == '\0';
+  return is_word(args_[i], upper);
 }
 
 // --- the reply ----------------------------------------------------------------------------------
@@ -405,6 +399,7 @@ bool Context::reply_is_hidden() const {
 }
 
 void Context::take_pushes() {
+  if (reply_is_hidden()) return;  // they would go with the reply
   std::string pushed;
   session_.carrier.take_pushes(pushed);
   reply_.raw(pushed);

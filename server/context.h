@@ -103,8 +103,7 @@ class Context {
   std::optional<int64_t> integer_arg_in(size_t i, int64_t low, int64_t high,
                                         std::string_view error = {});
   std::optional<double> double_arg(size_t i, std::string_view error = {});
-  // Case-insensitive comparison of an argument with an upper-case word; as in Redis the argument
-  // ends at its first NUL.
+  // is_word() of an argument.
   bool arg_is(size_t i, std::string_view upper) const;
 
   // --- the reply ------------------------------------------------------------------------------
@@ -162,7 +161,7 @@ class Context {
   // --- changing -------------------------------------------------------------------------------
   // Space for `bytes` more on the key's shard. Dispatch has reserved for twice the arguments' bytes
   // and a page; a handler that writes more calls this before its first change. On failure the error
-  // is replied and false returned: return.
+  // is replied and false returned: return. What was read stays valid.
   bool reserve(const KeyRef& key, uint64_t bytes, engine::Growth growth = engine::Growth::kGrows);
 
   // These replace what was there, keep the access word, and report the change.

@@ -73,7 +73,7 @@ class Pubsub {
   // True if the session was not subscribed before.
   bool subscribe(Session& session, ChannelKind kind, std::string_view channel);
   // What was published before and waits for other messages, or for the end of its loop's turn
-  // (`outbox`; null: its loop has none), reaches the session before it is gone.
+  // (`outbox`; null: the session is going), reaches the session before it is gone.
   bool unsubscribe(Session& session, ChannelKind kind, std::string_view channel,
                    const Outbox* outbox);
   void unsubscribe_all(Session& session, const Outbox* outbox);

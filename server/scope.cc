@@ -65,6 +65,9 @@ KeyTables& Scope::tables(uint32_t shard) {
 
 namespace {
 
+// More than the record of a removed key takes, beside the key.
+constexpr uint64_t kRemovalBytes = 256;
+
 // The reply to a write that nothing could be reserved for; "" if it could.
 std::string_view refusal_of(const engine::Result<void>& reserved) {
   if (reserved) return {};
@@ -96,18 +99,15 @@ void Scope::expire(const KeyRef& key) {
   if (expired_.contains(key)) return;
   // While writes are paused nothing is to change: the key is missing and stays where it is.
   if (turn_.server.paused(turn_.now_ms()) != PauseKind::kNone) return;
+  // Nor is anybody told, time and again, of what the disk has no room to remove.
+  const uint64_t bytes = removal_bytes_ + key.name.size() + kRemovalBytes;
+  if (!shard(key.shard).reserve_more(bytes, engine::Growth::kShrinks)) return;
+  removal_bytes_ = bytes;
   expired_.insert(OwnedKey::of(key));
   turn_.stats.expired.add();
   changed(key, false);
   notify(EventClass::kExpired, "expired", key);
 }
-
-namespace {
-
-// More than the record of a removed key takes, beside the key.
-constexpr uint64_t kRemovalBytes = 256;
-
-}  // namespace
 
 bool Scope::evict(const KeyRef& key) {
   engine::Shard& home = shard(key.shard);
@@ -131,6 +131,7 @@ size_t Scope::end_command() {
     ++removed;
   }
   expired_.clear();
+  removal_bytes_ = 0;
   return removed;
 }
 

@@ -57,8 +57,8 @@ class Scope {
   // Reserves more on one shard; what was read stays where it is.
   std::string_view reserve_more(uint32_t shard, uint64_t bytes, engine::Growth growth);
 
-  // A key is there but its time has come: tells who is to know, once; it goes in end_command(), if
-  // the disk allows.
+  // A key is there but its time has come: tells who is to know, once; it goes in end_command(). If
+  // the disk does not allow that nobody is told, and the key is missing nonetheless.
   void expire(const KeyRef& key);
   // The running command has found it expired and not written it since.
   bool has_expired(const KeyRef& key) const { return expired_.contains(key); }
@@ -134,6 +134,7 @@ class Scope {
   engine::ShardSet written_;
   std::vector<Ready> ready_;
   std::unordered_set<OwnedKey, KeyHash, KeyEqual> expired_;
+  uint64_t removal_bytes_ = 0;  // that removing them takes, or more
   bool retelling_ = false;
 };
 

@@ -312,7 +312,6 @@ bool Server::expire_cycle(uint32_t index, Turn& turn) {
   const uint32_t databases = store.options().databases;
   for (uint32_t db = 0; db < databases && due < kKeysAtOnce; ++db) {
     if (shard.keydir(db).expiring() == 0) continue;
-    // Where nothing can be removed nobody is told that it expires, time and again.
     if (!scope.reserve(0, engine::Growth::kShrinks).empty()) break;
     const auto expire = [&](std::string_view name, const engine::KeydirEntry&) {
       const OwnedKey key{std::string(name), shard.hash(name), index, db};

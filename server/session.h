@@ -140,7 +140,7 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Back to the state of a new connection (RESET). `outbox`: of its loop's turn.
+  // Back to the state of a new connection, but for NO-EVICT (RESET). `outbox`: of its loop's turn.
   void reset(const Outbox& outbox);
   void set_name(std::string_view name);
   void set_user(std::shared_ptr<const acl::User> user);

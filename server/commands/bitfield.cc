@@ -261,7 +261,7 @@ void bitfield(Context& c, bool read_only) {
   if (changed) {
     done = edit.apply(make_patches(windows, edit.length(), end));
   } else if (grows) {
-    // Of one that only makes it longer and writes nothing Redis tells nobody.
+    // Redis tells nobody who watches or tracks the key of one that only makes it longer.
     c.scope().retell([&] { done = edit.apply(make_patches(windows, edit.length(), end)); });
   } else if (writes) {
     done = edit.make_raw();
@@ -289,16 +289,12 @@ void cmd_bitfield_ro(Context& c) {
 
 // BITFIELD writes if it has a SET or an INCRBY (or makes no sense).
 bool find_bitfield_keys(std::span<const std::string_view> args, std::vector<KeyPosition>& keys) {
-  const auto is = [](std::string_view word, std::string_view upper) {
-    return std::equal(word.begin(), word.end(), upper.begin(), upper.end(),
-                      [](char a, char b) { return (a >= 'a' && a <= 'z' ? a - 32 : a) == b; });
-  };
   bool writes = false;
   for (size_t i = 2; i < args.size() && !writes;) {
     const size_t left = args.size() - i - 1;
-    if (is(args[i], "GET") && left >= 2) {
+    if (is_word(args[i], "GET") && left >= 2) {
       i += 3;
-    } else if (is(args[i], "OVERFLOW") && left >= 1) {
+    } else if (is_word(args[i], "OVERFLOW") && left >= 1) {
       i += 2;
     } else {
       writes = true;

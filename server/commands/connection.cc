@@ -138,6 +138,7 @@ void cmd_quit(Context& c) {
 }
 
 void cmd_reset(Context& c) {
+  c.turn().touched.add(c.turn().written);  // as for UNSUBSCRIBE
   c.session().reset(c.turn().outbox);
   // What was on its way to the client as it was comes before the answer.
   c.server().settle_tellers();

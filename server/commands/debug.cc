@@ -151,6 +151,8 @@ void debug_populate(Context& c) {
   constexpr int64_t kKeysInBatch = 1024;
   for (int64_t begin = 0; begin < *count; begin += kKeysInBatch) {
     const AllLocked locked(c);
+    const std::string_view refusal = c.scope().reserve(0, engine::Growth::kGrows);
+    if (!refusal.empty()) return c.error(refusal);
     for (int64_t i = begin; i < std::min(*count, begin + kKeysInBatch); ++i) {
       const std::string name = fmt::format("{}:{}", prefix, i);
       const KeyRef key = c.key_named(name, c.db());

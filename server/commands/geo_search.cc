@@ -127,9 +127,8 @@ bool find_stores(std::span<const std::string_view> args, size_t first_option,
                  std::vector<KeyPosition>& keys) {
   keys.push_back({1, kRO | kAccess});
   for (size_t i = first_option; i + 1 < args.size(); ++i) {
-    const bool stores =
-        equal_ignoring_case(args[i], "STORE") || equal_ignoring_case(args[i], "STOREDIST");
-    if (!stores && !equal_ignoring_case(args[i], "COUNT")) continue;
+    const bool stores = is_word(args[i], "STORE") || is_word(args[i], "STOREDIST");
+    if (!stores && !is_word(args[i], "COUNT")) continue;
     ++i;
     if (stores) keys.push_back({static_cast<int>(i), kOW | kUpdate});
   }

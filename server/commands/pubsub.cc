@@ -85,6 +85,8 @@ std::vector<std::string> own_channels(const Session& session, ChannelKind kind) 
 void unsubscribe_from(Context& c, ChannelKind kind) {
   std::vector<std::string> channels(c.args().begin() + 1, c.args().end());
   if (channels.empty()) channels = own_channels(c.session(), kind);
+  // What was published in this turn comes with the confirmation: no sooner than what it tells of.
+  c.turn().touched.add(c.turn().written);
   for (const std::string& channel : channels) {
     c.server().pubsub.unsubscribe(c.session(), kind, channel, &c.turn().outbox);
     confirm(c, kind, words(kind).unsubscribe, channel);

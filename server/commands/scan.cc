@@ -131,8 +131,7 @@ void cmd_scan(Context& c) {
     uint64_t seen = 0;
     c.with_shard(cursor.shard, [&](engine::Shard& home) {
       const auto wanted = [&](const engine::KeydirEntry& entry) {
-        return !options->type ||
-               equal_ignoring_case(*options->type, type_name(TypeTag{entry.type}.type()));
+        return !options->type || is_word(*options->type, type_name(TypeTag{entry.type}.type()));
       };
       due.clear();
       seen = slice.read(c, home, c.db(), options->count - looked_at, cursor.position, wanted, &due);

@@ -338,11 +338,11 @@ bool find_sort_keys(std::span<const std::string_view> args, std::vector<KeyPosit
   int target = 0;
   for (size_t i = 2; i < args.size(); ++i) {
     const size_t left = args.size() - i - 1;
-    if (equal_ignoring_case(args[i], "limit")) {
+    if (is_word(args[i], "limit")) {
       i += 2;
-    } else if (equal_ignoring_case(args[i], "get") || equal_ignoring_case(args[i], "by")) {
+    } else if (is_word(args[i], "get") || is_word(args[i], "by")) {
       ++i;
-    } else if (left >= 1 && equal_ignoring_case(args[i], "store")) {
+    } else if (left >= 1 && is_word(args[i], "store")) {
       target = static_cast<int>(++i);
     }
   }

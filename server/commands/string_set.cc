@@ -242,13 +242,9 @@ void cmd_msetnx(Context& c) {
   c.reply().integer(1);
 }
 
-bool is_get(std::string_view word) {
-  return word.size() == 3 && (word[0] | 0x20) == 'g' && (word[1] | 0x20) == 'e' &&
-         (word[2] | 0x20) == 't';
-}
-
 // SET reads the old value only with GET.
 bool find_set_keys(std::span<const std::string_view> args, std::vector<KeyPosition>& keys) {
+  const auto is_get = [](std::string_view word) { return is_word(word, "GET"); };
   const bool get = args.size() > 3 && std::any_of(args.begin() + 3, args.end(), is_get);
   const auto flags = get ? kRW | kAccess | kUpdate : kOW | kUpdate;
   keys.push_back({1, static_cast<uint16_t>(flags)});

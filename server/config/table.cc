@@ -296,7 +296,7 @@ constexpr Row kEncodingRows[] = {
     boolean("rdbcompression", &Config::rdb_compression, "yes",
             "whether DUMP compresses strings and collections"),
     integer("list-compress-depth", &Config::list_compress_depth, "0", 0, kIntMax,
-            "kept for CONFIG GET; lists are not compressed"),
+            "nodes at either end of a list that DUMP never compresses"),
     integer("set-max-intset-entries", &Config::set_max_intset_entries, "512", 0, kInt64Max,
             "members up to which a set of integers is an intset"),
     integer("zset-max-listpack-entries", &Config::zset_max_listpack_entries, "128", 0, kInt64Max,

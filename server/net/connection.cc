@@ -132,7 +132,7 @@ void Connection::take_input(ssize_t size) {
     end_input();
     return;
   }
-  last_active_ms_ = static_cast<int64_t>(uv_now(worker_.loop()));
+  note_activity();
   worker_.turn().stats.reads.add();
   worker_.turn().stats.bytes_in.add(static_cast<size_t>(size));
   input_.add(static_cast<size_t>(size));

@@ -100,8 +100,9 @@ constexpr uint64_t kSeed = 20240229;
 TEST_CASE("redis agrees with itself, across restarts too") {
   Duel duel(redis(false), redis(true));
   std::vector<std::string> skipped;
-  const auto rows = duel.common_rows({"strings", "bitmaps", "keys", "databases", "transactions",
-                                      "connection", "introspection", "sets", "sorted sets"},
+  // No bitmaps: a BITFIELD that fails and yet makes room is not in Redis's append-only file.
+  const auto rows = duel.common_rows({"strings", "keys", "databases", "transactions", "connection",
+                                      "introspection", "sets", "sorted sets"},
                                      &skipped);
   CHECK(skipped.empty());
   Generator generator(rows, duel.common_names(), kSeed);

@@ -193,7 +193,7 @@ TEST_CASE("messages reach subscribers on every loop in one order") {
 }
 
 TEST_CASE("a message that comes with the end of a wait is not lost") {
-  ServerProcess server({"--io-threads", "2"});
+  ServerProcess server({"--io-threads", "2", "--enable-debug-command", "yes"});
   server.start();
   Client waiting(server.port());
   REQUIRE(waiting.call({"HELLO", "3"}).starts_with("%7\r\n"));
@@ -205,7 +205,9 @@ TEST_CASE("a message that comes with the end of a wait is not lost") {
   // While its loop sleeps, both are left for it.
   same_loop.send(request({"DEBUG", "SLEEP", "0.2"}));
   std::this_thread::sleep_for(milliseconds(50));
-  other_loop.send(request({"PUBLISH", "c", "m"}) + request({"RPUSH", "list", "x"}));
+  CHECK(other_loop.call({"PUBLISH", "c", "m"}) == ":1\r\n");
+  CHECK(other_loop.call({"RPUSH", "list", "x"}) == ":1\r\n");
+  CHECK(same_loop.read_reply() == "+OK\r\n");
   CHECK(waiting.read_reply() == ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n");
   CHECK(waiting.read_reply() == "*2\r\n$4\r\nlist\r\n$1\r\nx\r\n");
 }

@@ -50,6 +50,11 @@ TEST_CASE("blocking: deadlines of those who were served do not pile up") {
     REQUIRE(waiter.resumed() == popped("q", "a"));
   }
   CHECK(h.server->deadlines.size() <= 1024);
+  // Nor do those of one who is woken in vain.
+  const size_t before = h.server->deadlines.size();
+  const auto waiting = std::make_shared<Waiter>();
+  for (int i = 0; i < 10; ++i) h.server->deadlines.add(INT64_MAX, waiting);
+  CHECK(h.server->deadlines.size() == before + 1);
 }
 
 TEST_CASE("blocking: first come, first served, one item each") {

@@ -135,6 +135,22 @@ TEST_CASE("connection: option words end at a NUL, as all strings did in Redis") 
   CHECK(h.run({"SET", "k", "v", std::string_view("n\0x", 3)}) == "-ERR syntax error\r\n");
 }
 
+TEST_CASE("connection: who looks for keys knows the words that the command knows") {
+  Harness h;
+  const std::string_view store("StorE\0x", 7), get("get\0", 4);
+  h.run("RPUSH a 2 1");
+  CHECK(h.run({"SORT", "a", store, "zz"}) == ":2\r\n");
+  CHECK(h.run({"GEORADIUS", "no", "1", "1", "1", "km", store, "zz"}) == ":0\r\n");
+  h.run("SET s v");
+  h.run("ACL SETUSER bob on >p +@all ~a %W~s");
+  h.run("AUTH bob p");
+  const std::string_view refused =
+      "-NOPERM this user has no permissions to access one of the keys used as arguments\r\n";
+  CHECK(h.run({"SORT", "a", store, "{a}secret"}) == refused);
+  CHECK(h.run({"SET", "s", "w", get}) == refused);
+  CHECK(h.run("SET s w") == "+OK\r\n");
+}
+
 TEST_CASE("connection: who monitors is kept from the keys, as a replica is") {
   Harness h;
   h.run("MONITOR");

@@ -64,6 +64,26 @@ TEST_CASE("disk: keys that expire and cannot be removed are counted once, and ti
   disk.clear_faults();
 }
 
+TEST_CASE("disk: on a disk without any room nobody is told that keys expire which stay") {
+  FaultyFileSystem disk;
+  Harness h({"notify-keyspace-events", "Ex"}, {}, &disk);
+  Client listener(h);
+  const std::string name(60'000, 'n');
+  for (int i = 0; i < 30; ++i) h.run(fmt::format("set {{k}}{}{} v px 1", name, i));
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  listener.run("psubscribe *");
+  disk.set_capacity(disk.used());
+  uint64_t told = 0;
+  for (int round = 0; round < 50; ++round) {
+    h.expire_now();
+    told = h.server->stats.sum().expired;
+  }
+  CHECK(told + std::stoul(h.run("dbsize").substr(1)) == 30);
+  CHECK(told < 30);
+  CHECK(h.run("exists {k}" + name + "29") == ":0\r\n");
+  CHECK(h.server->stats.sum().expired == told);
+}
+
 TEST_CASE("disk: after a failed write a shard serves reads and refuses writes") {
   FaultyFileSystem disk;
   ProbeHarness h({}, &disk);

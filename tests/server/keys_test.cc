@@ -82,7 +82,8 @@ TEST_CASE("a destination that has expired is removed, not expired, where nothing
   CHECK(events.take() == "0:expired to");
 }
 
-TEST_CASE("what is written over an expired key with a time that is past is there until it is asked for") {
+TEST_CASE(
+    "what is written over an expired key with a time that is past is there until it is asked for") {
   Harness h({"notify-keyspace-events", "Ex"});
   KeyspaceEvents events(h);
   h.run("SET k v PXAT 1");

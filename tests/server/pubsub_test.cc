@@ -248,6 +248,22 @@ TEST_CASE("pubsub: others' messages stand in front of what EXEC answers, not wit
   h.server->commit(listener.turn);
 }
 
+TEST_CASE("pubsub: CLIENT REPLY OFF keeps no messages back that a command would put in front") {
+  ProbeHarness h;
+  Client listener(h);
+  listener.use_protocol(3);
+  listener.run("subscribe c");
+  listener.run("client reply off");
+  listener.run("multi");
+  h.run("publish c 1");
+  listener.turn.begin();
+  CHECK(run_in(listener.turn, listener, {"exec"}).empty());
+  CHECK(run_in(listener.turn, listener, {"client", "tracking", "off"}).empty());
+  CHECK(run_in(listener.turn, listener, {"hello", "2"}).empty());
+  h.server->commit(listener.turn);
+  CHECK(listener.pushed() == ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n1\r\n");
+}
+
 TEST_CASE("pubsub: what was sent in the old protocol comes before HELLO and RESET are answered") {
   ProbeHarness h;
   Client listener(h);
