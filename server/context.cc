@@ -341,13 +341,12 @@ bool Context::remove(const KeyRef& key) {
   return true;
 }
 
-bool Context::remove_destination(const KeyRef& key) {
-  if (scope_.has_expired(key) || !scope_.shard(key.shard).find(key.db, key.name, key.hash)) {
-    return false;
-  }
+void Context::remove_destination(const KeyRef& key) {
+  if (scope_.has_expired(key)) return;
+  if (!scope_.shard(key.shard).find(key.db, key.name, key.hash)) return;
   scope_.shard_for_write(key.shard).remove(key.db, key.name, key.hash);
   scope_.modified(key);
-  return true;
+  notify(EventClass::kGeneric, "del", key);
 }
 
 bool Context::set_expiry(const KeyRef& key, int64_t expiry_ms) {
@@ -399,7 +398,8 @@ bool Context::reply_is_hidden() const {
 }
 
 void Context::take_pushes() {
-  if (reply_is_hidden()) return;  // they would go with the reply
+  // They would go with a reply that is dropped, and have no place within that of a transaction.
+  if (reply_is_hidden() || in_transaction()) return;
   std::string pushed;
   session_.carrier.take_pushes(pushed);
   reply_.raw(pushed);

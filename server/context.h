@@ -175,9 +175,9 @@ class Context {
   engine::KeydirEntry put_split(const KeyRef& key, TypeTag tag, int64_t expiry_ms,
                                 std::string_view header);
   bool remove(const KeyRef& key);
-  // The same of a key whose time has come too, which counts as removed and not as expired: what a
-  // command does to its destination that has nothing to store there, as in Redis.
-  bool remove_destination(const KeyRef& key);
+  // What a command does to its destination that has nothing to store there: removes what there is,
+  // and tells of it. As in Redis a key whose time has come counts as removed too, not as expired.
+  void remove_destination(const KeyRef& key);
   bool set_expiry(const KeyRef& key, int64_t expiry_ms);
 
   // For server/types/, which know split collections: the key's shard, with its batch open, and the
@@ -201,7 +201,8 @@ class Context {
   // Tells subscribers of keyspace events; "set", "del", ... Cheap when nobody listens.
   void notify(EventClass event_class, std::string_view event, const KeyRef& key);
 
-  // Puts the messages that the session has been sent so far in front of what is replied next.
+  // Puts the messages that the session has been sent so far in front of what is replied next; not
+  // inside EXEC, and not where the reply is hidden: then they follow.
   void take_pushes();
 
   // CLIENT REPLY OFF or SKIP: what the handler replies is dropped, and with it whatever else it

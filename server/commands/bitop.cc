@@ -100,8 +100,8 @@ void cmd_bitop(Context& c) {
     expire_before_overwriting(c, to);
     put_string(c, to, Encoding::kPlain, 0, result);
     c.notify(EventClass::kString, "set", to);
-  } else if (c.remove_destination(to)) {
-    c.notify(EventClass::kGeneric, "del", to);
+  } else {
+    c.remove_destination(to);
   }
   c.reply().integer(static_cast<int64_t>(result.size()));
 }

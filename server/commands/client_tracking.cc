@@ -89,7 +89,7 @@ void cmd_client_tracking(Context& c) {
   if (c.arg_is(2, "OFF")) {
     tracking.disable(session);
     c.server().settle_tellers();
-    if (!c.in_transaction()) c.take_pushes();
+    c.take_pushes();
     return c.ok();
   }
   if (!c.arg_is(2, "ON")) return c.syntax_error();

@@ -80,7 +80,7 @@ void set_protocol(Context& c, int protocol) {
   if (session.protocol == protocol) return;
   session.protocol = protocol;
   c.server().settle_tellers();
-  if (!c.in_transaction()) c.take_pushes();
+  c.take_pushes();
 }
 
 void cmd_hello(Context& c) {

@@ -109,7 +109,7 @@ void cmd_restore(Context& c) {
     expiry_ms = 1;
   }
   if (expiry_ms != 0 && expiry_ms <= c.now_ms()) {
-    if (options->replace && c.remove_destination(key)) c.notify(EventClass::kGeneric, "del", key);
+    if (options->replace) c.remove_destination(key);
     return c.ok();
   }
   if (!write_object(c, key, expiry_ms, *value)) return;

@@ -53,8 +53,8 @@ void confirm(Context& c, ChannelKind kind, std::string_view word,
   Session& session = c.session();
   const uint32_t subscriptions = subscription_count(session, kind);
   if (!c.reply_is_hidden()) {
-    // What was published before is read before; in a transaction's reply it has no place.
-    if (!c.in_transaction()) c.take_pushes();
+    // What was published before is read before.
+    c.take_pushes();
     return write_confirmation(c.reply(), word, channel, subscriptions);
   }
   // CLIENT REPLY OFF keeps replies from the client, but not what a subscription says of itself.

@@ -41,8 +41,9 @@ class Slice {
  public:
   // Visits keys of a shard from the cursor on, until `limit` were looked at or enough time has
   // passed, and moves the cursor. Returns how many were looked at; those that have expired are left
-  // out, which `due` is given if it is not null, and of the others those that `wanted` refuses. In a slice, and
-  // between one and those that follow it by its cursor, a key that stays is there once.
+  // out, which `due` is given if it is not null, and of the others those that `wanted` refuses. In
+  // a slice, and between one and those that follow it by its cursor, a key that stays is there
+  // once.
   template <class Wanted>
   uint64_t read(Context& c, engine::Shard& shard, uint32_t db, uint64_t limit, uint64_t& position,
                 Wanted wanted, std::vector<std::string>* due = nullptr) {

@@ -187,7 +187,7 @@ void reply_collected(Context& c, Result& result) {
 void store(Context& c, Result& result, std::string_view event) {
   const KeyRef key = c.key(1);
   if (result.members.empty()) {
-    if (c.remove_destination(key)) c.notify(EventClass::kGeneric, "del", key);
+    c.remove_destination(key);
     return c.reply().integer(0);
   }
   const auto count = static_cast<int64_t>(result.members.size());

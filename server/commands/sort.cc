@@ -270,7 +270,7 @@ std::vector<std::optional<std::string>> results_of(Context& c, const Options& op
 
 void store(Context& c, const KeyRef& key, std::vector<std::optional<std::string>>& results) {
   if (results.empty()) {
-    if (c.remove_destination(key)) c.notify(EventClass::kGeneric, "del", key);
+    c.remove_destination(key);
     return c.reply().integer(0);
   }
   rdb::List list;

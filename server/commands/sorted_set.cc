@@ -132,7 +132,7 @@ void reply_member(Context& c, const ScoredMember& m, WithScores with_scores) {
 void store_members(Context& c, const KeyRef& key, std::span<const ScoredMember> members,
                    std::string_view event) {
   if (members.empty()) {
-    if (c.remove_destination(key)) c.notify(EventClass::kGeneric, "del", key);
+    c.remove_destination(key);
   } else {
     expire_before_overwriting(c, key);
     const bool replaces = is_replaced(c, key);

@@ -112,9 +112,9 @@ void cmd_exec(Context& c) {
   unwatch(session, scope);
   const std::vector<QueuedCommand> queue = std::move(transaction.queue);
   drop_queue(session);
+  c.take_pushes();  // in front of what it answers, which may end a subscription
   scope.in_transaction = true;
   scope.cannot_repeat = true;
-  c.take_pushes();  // in front of what it answers, which may end a subscription
   resp::Writer& reply = c.reply();
   reply.array(queue.size());
   for (const QueuedCommand& queued : queue) {

@@ -315,7 +315,7 @@ void Connection::tick(int64_t now_ms) {
   const int64_t timeout_ms = int64_t{worker_.config().timeout_s} * 1000;
   // One that is waited for is not idle.
   const bool may_be_idle = state_ == State::kOpen || state_ == State::kFlushing;
-  const bool listens = session_ && (session_->subscribed() || session_->monitor);
+  const bool listens = session_->subscribed() || session_->monitor;
   if (timeout_ms > 0 && may_be_idle && !listens && now_ms - last_active_ms_ > timeout_ms) {
     log_verbose("Closing idle client");
     disconnect();
