@@ -6,8 +6,12 @@ namespace respcask::engine {
 
 void PendingLog::add_block(size_t at_least) {
   Block block;
-  const size_t ordinary =
-      blocks_.empty() ? kFirstBlock : std::min(2 * blocks_.back().capacity, kBlockSize);
+  size_t ordinary = kFirstBlock;
+  if (size_ >= kMuch) {
+    ordinary = kLargeBlock;
+  } else if (!blocks_.empty()) {
+    ordinary = std::min(2 * blocks_.back().capacity, kBlockSize);
+  }
   block.capacity = std::max(at_least, ordinary);
   block.bytes = std::make_unique_for_overwrite<char[]>(block.capacity);
   capacity_ += block.capacity;

@@ -48,11 +48,15 @@ class PendingLog {
   size_t memory_bytes() const { return capacity_; }
 
   // Each block is twice as large as the one before, up to some hundred small records, a cache's
-  // worth: a shard that takes little at a time does with little.
+  // worth: a shard that takes little at a time does with little. What one command writes may be
+  // gigabytes: that goes into blocks so large that the allocator gives them back to the system,
+  // where small ones would stay with it, whatever lies behind them still in use.
   static constexpr size_t kFirstBlock = 4 * 1024;
 
  private:
   static constexpr size_t kBlockSize = 64 * 1024;
+  static constexpr size_t kMuch = 16 * 1024 * 1024;
+  static constexpr size_t kLargeBlock = 8 * 1024 * 1024;
 
   struct Block {
     std::unique_ptr<char[]> bytes;

@@ -29,6 +29,12 @@ class ResidencyTrust {
   // Pages were found gone by a read, between sweeps.
   void add_gone(uint64_t pages) { gone_ += pages; }
 
+  // A reader has met page faults: until the next sweep ends less is taken at its word.
+  void met_faults() {
+    good_for_ms_ = trusts_bits_ ? 0 : good_for_ms_ / 2;
+    trusts_bits_ = false;
+  }
+
   // A sweep that has asked for all pages ends.
   void swept(const PageCounts& counts, Clock::time_point now) {
     const uint64_t gone = gone_ + counts.gone;

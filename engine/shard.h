@@ -225,6 +225,9 @@ class Shard {
   // Exchanges two databases in O(1).
   void swap(uint32_t db1, uint32_t db2);
 
+  // Whoever reads has met page faults: what is taken to be in memory is not.
+  void distrust_residency() { residency_trust_.met_faults(); }
+
   // --- counts ---------------------------------------------------------------------------------
   ShardStats stats();
   // Bytes that look-ups see already but that no commit has written yet.

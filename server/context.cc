@@ -221,6 +221,7 @@ std::string_view Context::read(const KeyRef& key, engine::Location where, uint32
     const FetchedValue* value = scope_.fetched->find(key.shard, where, shard.segment_of(where));
     if (value != nullptr) return bytes_of(*value, key);
   }
+  scope_.count_read(shard);
   const engine::ValueRead value = shard.read(where, value_size);
   switch (value.state) {
     case engine::ValueRead::State::kReady:
@@ -252,8 +253,13 @@ void Context::reply_part(std::string_view part) {
 
 std::string_view Context::read_cold(engine::Shard& shard, const KeyRef& key, engine::Location where,
                                     uint32_t value_size) {
+  if (scope_.too_much) return {};
   auto value = std::make_unique<FetchedValue>();
   value->read = shard.cold_read(where, value_size);
+  // They are all held until the command is answered, and most of the answer is made of them.
+  scope_.cold_bytes += sizeof(FetchedValue) + value->read.bytes();
+  scope_.too_much = !turn_.server.memory.has_room(2 * scope_.fetched_bytes + 3 * scope_.cold_bytes);
+  if (scope_.too_much) return {};
   value->read.past_cache = !shard.admits(value->read);
   value->shard = key.shard;
   if (!scope_.changed() && !scope_.cannot_repeat) {
@@ -283,6 +289,11 @@ bool Context::ready() const {
 // --- changing -----------------------------------------------------------------------------------
 
 bool Context::reserve(const KeyRef& key, uint64_t bytes, engine::Growth growth) {
+  // All of it is held until it is written.
+  if (growth == engine::Growth::kGrows && !turn_.server.memory.has_room(bytes + bytes / 3)) {
+    error(kTooMuch);
+    return false;
+  }
   const std::string_view refusal =
       scope_.reserve_more(key.shard, bytes + scope_.promised_bytes, growth);
   if (!refusal.empty()) error(refusal);

@@ -252,6 +252,10 @@ class Context {
   std::optional<engine::Location> last_read_;
 };
 
+// What is said to a command that would hold more at once than memory has room for.
+inline constexpr std::string_view kTooMuch =
+    "OOM command not allowed: what it has to hold at once does not fit in memory.";
+
 // What a client is told that waited in vain.
 void write_timeout(TimeoutReply reply, resp::Writer& out);
 

@@ -50,7 +50,9 @@ engine::ShardSet find_shards(Turn& turn, const Session& session, const TableEntr
 
 namespace {
 
-void reply_damaged(Context& context, const Scope& scope) {
+// Why the command could not read all that it needs.
+void reply_unreadable(Context& context, const Scope& scope) {
+  if (scope.too_much) return context.error(kTooMuch);
   constexpr size_t kShownBytes = 128;
   context.error(fmt::format(
       "ERR the value of key '{}' {}", std::string_view(scope.damaged_key).substr(0, kShownBytes),
@@ -123,15 +125,18 @@ Ran execute(Scope& scope, Turn& turn, Session& session, const TableEntry& comman
   turn.scratch.redacted.clear();
   scope.runner = &session;
 
+  // Nobody looks any more at what an earlier command of the transaction has read.
+  scope.read_in_place.clear();
+  scope.cold_bytes = 0;
   Context context(scope, turn, session, command, args, reply);
   command.row->handler(context);
 
   if (!scope.ready()) {
     reply.truncate(reply_begin);
-    if (!scope.damaged) return Ran::kCold;
+    if (!scope.damaged && !scope.too_much) return Ran::kCold;
     scope.cold.clear();
-    reply_damaged(context, scope);
-    scope.damaged = scope.failed_read = false;
+    reply_unreadable(context, scope);
+    scope.damaged = scope.failed_read = scope.too_much = false;
   } else if (scope.block != nullptr) {
     turn.lap();
     if (!scope.resumed) count_call(turn, command, turn.clock_ns() - begin_ns);
@@ -280,6 +285,7 @@ void serve_line(Scope& scope, Turn& turn, const OwnedKey& key, uint64_t after) {
 
 void serve_ready(Scope& scope, Turn& turn) {
   scope.fetched = nullptr;
+  scope.fetched_bytes = 0;
   scope.in_transaction = scope.cannot_repeat = false;
   scope.resumed = true;
   while (scope.has_ready()) {

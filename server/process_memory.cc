@@ -13,6 +13,7 @@
 #include <string>
 
 #include "server/cycle_clock.h"
+#include "server/memory_bound.h"
 
 // Present if jemalloc is linked or preloaded; the second under the address sanitizer.
 extern "C" int mallctl(const char* name, void* old_value, size_t* old_size, void* new_value,
@@ -65,8 +66,16 @@ uint64_t status_bytes(std::string_view status, std::string_view name) {
 
 }  // namespace
 
-ProcessMemory::ProcessMemory() {
+ProcessMemory::ProcessMemory() : bound_(memory_bound(system_total())) {
   at_start_ = refresh();
+}
+
+bool ProcessMemory::has_room(uint64_t bytes) {
+  constexpr uint64_t kAnyway = uint64_t{4} << 20;
+  constexpr uint64_t kMaxAgeNs = 10'000'000;
+  if (bytes <= kAnyway) return true;
+  const uint64_t bound = this->bound();
+  return bytes <= bound - std::min(bound, used(CycleClock::system_ns(), kMaxAgeNs));
 }
 
 uint64_t ProcessMemory::refresh() {

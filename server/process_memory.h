@@ -40,6 +40,12 @@ class ProcessMemory {
   void set_apart(std::function<uint64_t()> apart) { apart_now_ = std::move(apart); }
   // The most that used() has ever come to.
   uint64_t peak() const { return peak_.load(std::memory_order_relaxed); }
+  // Whether so many bytes more fit into what the system lets the process have, as far as is known;
+  // a few MiB always do.
+  bool has_room(uint64_t bytes);
+  // What that is: found out when this was made, and said by tests.
+  uint64_t bound() const { return bound_.load(std::memory_order_relaxed); }
+  void set_bound(uint64_t bytes) { bound_.store(bytes, std::memory_order_relaxed); }
   // What was in use when the server was made.
   uint64_t at_start() const { return at_start_; }
   MemoryUsage usage();
@@ -62,6 +68,7 @@ class ProcessMemory {
   uint64_t known() const;
 
   uint64_t at_start_ = 0;
+  std::atomic<uint64_t> bound_;
   std::function<uint64_t()> apart_now_ = [] { return uint64_t{0}; };
   std::mutex reading_;
   std::atomic<uint64_t> allocated_{0};

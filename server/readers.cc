@@ -18,6 +18,7 @@ std::pair<uint32_t, uint64_t> place(const FetchedValue& value) {
 }  // namespace
 
 Parked::Parked(std::vector<std::unique_ptr<FetchedValue>> wanted) : values(std::move(wanted)) {
+  for (const auto& value : values) bytes += sizeof(FetchedValue) + value->read.bytes();
   std::sort(values.begin(), values.end(),
             [](const auto& a, const auto& b) { return place(*a) < place(*b); });
 }

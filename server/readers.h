@@ -41,6 +41,7 @@ struct Parked {
                            const engine::Segment* segment) const;
 
   std::vector<std::unique_ptr<FetchedValue>> values;  // in the order of shards and places in them
+  uint64_t bytes = 0;                                 // that they take when all have been read
   std::atomic<size_t> missing{0};
   size_t look_ups = 0;  // that the command has been counted for in its runs so far
 };

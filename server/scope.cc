@@ -135,6 +135,14 @@ size_t Scope::end_command() {
   return removed;
 }
 
+// What was known of the pages may have become untrue since the last sweep, and while one command
+// reads a large collection, with its shard locked, no other ends: it would wait for the disk at
+// each value.
+void Scope::look_for_faults(engine::Shard& shard) {
+  const uint64_t before = std::exchange(faults_, turn_.major_faults());
+  if (reads_ > kReadsBetween && faults_ != before) shard.distrust_residency();
+}
+
 void Scope::modified(const KeyRef& key) {
   // What was written anew stays, though its time may be past again.
   if (const auto found = expired_.find(key); found != expired_.end()) expired_.erase(found);

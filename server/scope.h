@@ -108,9 +108,18 @@ class Scope {
   std::string damaged_key;
   bool damaged = false;
   bool failed_read = false;  // of the two: the system refused to read it
-  bool ready() const { return cold.empty() && !damaged; }
+  bool too_much = false;     // what is not in memory does not fit there together
+  bool ready() const { return cold.empty() && !damaged && !too_much; }
   // Values read in place because the command had changed something already; kept for its views.
   std::vector<std::unique_ptr<FetchedValue>> read_in_place;
+  // Of `fetched`, and of the values that the running command has met since; with what it takes to
+  // hold them.
+  uint64_t fetched_bytes = 0;
+  uint64_t cold_bytes = 0;
+  // The running command reads one more value from its segment.
+  void count_read(engine::Shard& shard) {
+    if (++reads_ % kReadsBetween == 0) look_for_faults(shard);
+  }
 
   // What block_on() asked for; dispatch carries it out.
   std::unique_ptr<Waiter> block;
@@ -127,7 +136,10 @@ class Scope {
   bool resumed = false;
 
  private:
+  static constexpr uint32_t kReadsBetween = 64;
+
   void changed(const KeyRef& key, bool by_self);
+  void look_for_faults(engine::Shard& shard);
 
   Turn& turn_;
   engine::ShardSet locked_;
@@ -136,6 +148,8 @@ class Scope {
   std::unordered_set<OwnedKey, KeyHash, KeyEqual> expired_;
   uint64_t removal_bytes_ = 0;  // that removing them takes, or more
   bool retelling_ = false;
+  uint32_t reads_ = 0;
+  uint64_t faults_ = 0;  // of the thread, when they were looked at last
 };
 
 }  // namespace respcask::server

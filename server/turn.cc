@@ -1,15 +1,28 @@
 #include "server/turn.h"
 
+#include <sys/resource.h>
+
 #include <ctime>
 
 #include "server/server.h"
 
 namespace respcask::server {
 
+namespace {
+
+uint64_t faults_of_thread() {
+  rusage usage{};
+  ::getrusage(RUSAGE_THREAD, &usage);
+  return static_cast<uint64_t>(usage.ru_majflt);
+}
+
+}  // namespace
+
 Turn::Turn(Server& owner)
     : server(owner),
       stats(owner.stats.add_worker()),
       reader(&owner.readers),
+      major_faults(faults_of_thread),
       config_(owner.config) {
   begin();
 }

@@ -72,6 +72,9 @@ class Turn {
   // Invalidations for the session whose command runs, as they leave behind its reply.
   std::string own_pushes;
 
+  // Page faults of the calling thread that waited for a disk, so far. Tests have their own.
+  uint64_t (*major_faults)();
+
   // Whether error replies were counted since the last call: what makes a command a failed one.
   // A transaction has not failed because one of its commands has, as that one has asked already.
   bool new_errors() {

@@ -105,8 +105,8 @@ void cmd_exec(Context& c) {
     return;
   }
   read_ahead(c, transaction.queue);
-  // What is damaged is for the command to say that needs it.
-  scope.damaged = scope.failed_read = false;
+  // What cannot be read is for the command to say that needs it.
+  scope.damaged = scope.failed_read = scope.too_much = false;
   if (!scope.cold.empty()) return;
 
   unwatch(session, scope);

@@ -49,6 +49,16 @@ TEST_CASE("a pending log that has grown gives back what it does not use any more
   CHECK(log.memory_bytes() == 4 * 1024);
 }
 
+TEST_CASE("a pending log that takes very much takes it in blocks that go back to the system") {
+  PendingLog log;
+  for (int i = 0; i < 64 * 1024; ++i) append(log, 1024);
+  CHECK(log.pieces().size() < 300);
+  CHECK(log.at(0, 1024).size() == 1024);
+  CHECK(log.memory_bytes() < size_t{73} << 20);
+  log.clear();
+  CHECK(log.memory_bytes() == 64 * 1024);
+}
+
 TEST_CASE("what is pending is found where it was put, in blocks of any size") {
   PendingLog log;
   std::string all;

@@ -26,7 +26,8 @@ TEST_CASE("residency bits are trusted until pages go faster than one in 200 betw
   CHECK(trust.trusts_bits());
 }
 
-TEST_CASE("what a thread knows of recent pages does not lie in the storage that each thread zeroes") {
+TEST_CASE(
+    "what a thread knows of recent pages does not lie in the storage that each thread zeroes") {
   CHECK(sizeof(RecentPages) <= 64);
 }
 
@@ -37,6 +38,20 @@ TEST_CASE("the faster pages go, the sooner the system is asked again") {
   CHECK(trust.good_for_ms() == 100);
   trust.swept({1000, 1000}, at(6s));
   CHECK(trust.good_for_ms() == 10);
+}
+
+TEST_CASE("whoever meets page faults has all asked about, until a sweep says how fast pages go") {
+  ResidencyTrust trust;
+  trust.swept({1000, 0}, at(2s));
+  trust.met_faults();
+  CHECK_FALSE(trust.trusts_bits());
+  CHECK(trust.good_for_ms() == 0);
+  trust.swept({1000, 100}, at(4s));
+  CHECK(trust.good_for_ms() == 100);
+  trust.met_faults();
+  CHECK(trust.good_for_ms() == 50);
+  trust.swept({1000, 0}, at(6s));
+  CHECK(trust.trusts_bits());
 }
 
 TEST_CASE("pages that reads found gone count with the sweep's") {

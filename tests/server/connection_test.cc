@@ -306,11 +306,7 @@ TEST_CASE("client: a pause that ends between the turn's clock and the command le
   client.turn.begin();
   h.server->pause(PauseKind::kAll, client.turn.now_ms() + 20);
   std::this_thread::sleep_for(std::chrono::milliseconds(40));
-  std::string out;
-  resp::Writer reply(out);
-  const std::string_view args[] = {"PING"};
-  CHECK(dispatch(*client.session, client.turn, args, reply) == Outcome::kDone);
-  CHECK(out == "+PONG\r\n");
+  CHECK(run_in(client.turn, client, {"PING"}) == "+PONG\r\n");
 }
 
 TEST_CASE("client: UNBLOCK of nobody is 0, of nonsense an error") {

@@ -152,12 +152,22 @@ TEST_CASE("disk: a value that cannot be read is an error that names its key") {
   CHECK(h.run("probeget k") == "$1\r\nv\r\n");
 }
 
+// Has the system drop all values of a shard.
+void drop_values(FaultyFileSystem& disk, uint32_t shard) {
+  const std::string dir = fmt::format("/store/shard-{:02}/", shard);
+  const auto names = disk.list(dir);
+  REQUIRE(names);
+  for (const std::string& name : *names) {
+    if (!name.ends_with(".seg")) continue;
+    REQUIRE((*disk.open_read_only(dir + name))->drop_cache(0, 0));
+  }
+}
+
 // Has the system drop all values, and waits until the store knows that this one is gone.
 void make_cold(Harness& h, FaultyFileSystem& disk, std::string_view name) {
   const KeyRef key = h.server->key(name, 0);
   REQUIRE(h.store->sync());
-  const std::string path = fmt::format("/store/shard-{:02}/00000001.seg", key.shard);
-  REQUIRE((*disk.open_read_only(path))->drop_cache(0, 0));
+  drop_values(disk, key.shard);
   engine::Shard& shard = h.store->shard(key.shard);
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   for (auto state = engine::ValueRead::State::kReady; state != engine::ValueRead::State::kCold;) {
@@ -223,6 +233,76 @@ TEST_CASE("disk: a blocked client that its own loop was to serve leaves its plac
   CHECK(popper.resumed() == "*2\r\n$1\r\nq\r\n$1\r\na\r\n");
   CHECK(other_key.resumed().empty());
   CHECK(h.server->blocked_clients() == 1);
+}
+
+// A hash that is split, 10 MB of it, and a key behind it in the same shard.
+void make_large_hash(Harness& h) {
+  for (int i = 0; i < 100; ++i) {
+    h.run({"HSET", "{h}", std::to_string(i), std::string(100'000, 'v')});
+  }
+  h.run("set {h}last v");
+}
+
+constexpr std::string_view kTooMuch =
+    "-OOM command not allowed: what it has to hold at once does not fit in memory.\r\n";
+
+TEST_CASE("disk: a command is refused whose values are not in memory and do not fit there") {
+  FaultyFileSystem disk;
+  Harness h({}, {}, &disk);
+  make_large_hash(h);
+  make_cold(h, disk, "{h}last");
+  const uint64_t bound = h.server->memory.bound();
+  h.server->memory.set_bound(1);
+  // Settling segments in the background may read them in again.
+  bool refused = false;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!refused && std::chrono::steady_clock::now() < deadline) {
+    refused = h.run("hgetall {h}") == kTooMuch;
+    if (!refused) make_cold(h, disk, "{h}last");
+  }
+  CHECK(refused);
+  CHECK(h.run("hget {h} 77").size() > 100'000);
+  h.run("multi");
+  h.run("set {h}x 1");
+  h.run("hgetall {h}");
+  h.run("hget {h} 78");
+  const std::string reply = h.run("exec");
+  CHECK(reply.substr(0, 200).starts_with("*3\r\n+OK\r\n" + std::string(kTooMuch) + "$100000\r\n"));
+  CHECK(reply.size() < 200'000);
+  h.server->memory.set_bound(bound);
+  CHECK(h.run("hgetall {h}").size() > 10'000'000);
+}
+
+TEST_CASE(
+    "disk: a command is refused that would hold more than there is memory until it is written") {
+  FaultyFileSystem disk;
+  Harness h({}, {}, &disk);
+  make_large_hash(h);
+  const uint64_t bound = h.server->memory.bound();
+  h.server->memory.set_bound(1);
+  CHECK(h.run("copy {h} {h}2") == kTooMuch);
+  CHECK(h.run("exists {h}2") == ":0\r\n");
+  CHECK(h.run("copy {h}last {h}2") == ":1\r\n");
+  h.server->memory.set_bound(bound);
+  CHECK(h.run("copy {h} {h}2 replace") == ":1\r\n");
+  CHECK(h.run("hlen {h}2") == ":100\r\n");
+}
+
+TEST_CASE(
+    "disk: a command that meets page faults again and again has the rest of its values fetched") {
+  FaultyFileSystem disk;
+  Harness h({}, {}, &disk);
+  for (int i = 0; i < 1000; ++i) {
+    h.run({"HSET", "{h}", std::to_string(i), std::string(1000, 'v')});
+  }
+  REQUIRE(h.store->sync());
+  drop_values(disk, h.server->key("{h}", 0).shard);
+  h.client().turn.major_faults = [] {
+    static uint64_t faults = 0;
+    return ++faults;
+  };
+  CHECK(h.run("hgetall {h}").size() > 1'000'000);
+  CHECK(h.client().turn.stats.parked.get() > 0);
 }
 
 // Sees what goes to the readers.

@@ -145,6 +145,14 @@ std::string Client::dispatch_now() {
   return out;
 }
 
+std::string run_in(Turn& turn, Client& client, std::initializer_list<std::string_view> args) {
+  std::string out;
+  resp::Writer reply(out);
+  const Outcome outcome = dispatch(*client.session, turn, std::vector(args), reply);
+  assert(outcome == Outcome::kDone);
+  return out;
+}
+
 std::string Client::pushed() {
   std::lock_guard guard(pushed_mutex_);
   return std::exchange(pushed_, {});

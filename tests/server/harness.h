@@ -149,4 +149,8 @@ class Client final : public Carrier {
   std::string pushed_;
 };
 
+// Runs a command of `client` that neither waits nor ends it in a turn that has begun, as one of a
+// pipeline: nothing is committed when it is answered. Its reply, without what was pushed before.
+std::string run_in(Turn& turn, Client& client, std::initializer_list<std::string_view> args);
+
 }  // namespace respcask::server::testing

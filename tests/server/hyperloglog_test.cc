@@ -325,14 +325,6 @@ TEST_CASE("damaged bytes are refused or taken, and nothing outside them is touch
   }
 }
 
-// As one of a pipeline: nothing is committed yet when it is answered.
-std::string run_uncommitted(Client& client, std::vector<std::string_view> args) {
-  std::string out;
-  resp::Writer reply(out);
-  dispatch(*client.session, client.turn, args, reply);
-  return out;
-}
-
 TEST_CASE("PFCOUNT in a pipeline counts, and keeps, what PFADD before it wrote last in a segment") {
   Harness h, one_by_one;
   add_elements(h, "k", 0, 4000);
@@ -343,8 +335,8 @@ TEST_CASE("PFCOUNT in a pipeline counts, and keeps, what PFADD before it wrote l
     // what comes then.
     for (int n = 0; n < 8; ++n) h.run("set {k}small v");
     h.client().turn.begin();
-    const std::string added = run_uncommitted(h.client(), {"pfadd", "k", name});
-    const std::string counted = run_uncommitted(h.client(), {"pfcount", "k"});
+    const std::string added = run_in(h.client().turn, h.client(), {"pfadd", "k", name});
+    const std::string counted = run_in(h.client().turn, h.client(), {"pfcount", "k"});
     h.server->commit(h.client().turn);
     CHECK(added == one_by_one.run({"pfadd", "k", name}));
     CHECK(counted == one_by_one.run("pfcount k"));

@@ -90,11 +90,8 @@ TEST_CASE_FIXTURE(FarFromBound, "memory gauge: what waits to be written does not
   const std::string value(3 << 20, 'v');
   const uint64_t before = reading();
   // A command of a turn that has not ended.
-  const std::string_view args[] = {"SET", "k", value};
-  std::string replies;
-  resp::Writer reply(replies);
   Client& client = h.client();
-  CHECK(dispatch(*client.session, client.turn, args, reply) == Outcome::kDone);
+  CHECK(run_in(client.turn, client, {"SET", "k", value}) == "+OK\r\n");
   reading();
   CHECK(reading() < before + (1 << 20));
   CHECK(gauge.not_counted() > 3 << 20);

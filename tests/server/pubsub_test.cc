@@ -108,9 +108,7 @@ class OpenTurns {
   void run(size_t i, std::initializer_list<std::string_view> args) {
     Client& client = clients_[i];
     client.turn.begin();
-    std::string out;
-    resp::Writer reply(out);
-    REQUIRE(dispatch(*client.session, client.turn, std::vector(args), reply) == Outcome::kDone);
+    run_in(client.turn, client, args);
   }
   void commit(size_t i) { h_.server->commit(clients_[i].turn); }
   // As when its writes have failed.
@@ -206,14 +204,6 @@ TEST_CASE("pubsub: who leaves a channel has what was told and waits for others")
         "*3\r\n$12\r\npunsubscribe\r\n$2\r\nc*\r\n:0\r\n");
   turns.commit(0);
   CHECK(listener.pushed().empty());
-}
-
-// Runs a request in a turn that has begun, without what was pushed before; its reply.
-std::string run_in(Turn& turn, Client& client, std::initializer_list<std::string_view> args) {
-  std::string out;
-  resp::Writer reply(out);
-  REQUIRE(dispatch(*client.session, turn, std::vector(args), reply) == Outcome::kDone);
-  return out;
 }
 
 TEST_CASE("pubsub: who leaves a channel has what was published in the same turn") {
