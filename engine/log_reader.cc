@@ -76,38 +76,61 @@ std::optional<BatchReader> LogReader::batch(uint64_t offset) {
   if (!header || header->size > end_ - offset) return std::nullopt;
   // A size that a client has put into a value is not read on its word.
   const bool trusted = header->size <= kChunk || in_buffer(offset, header->size);
-  if (!trusted && !names_match(offset, *header)) return std::nullopt;
+  if (trusted) {
+    looked_at_ += header->size;
+    looked_up_to_ = std::max(looked_up_to_, offset + header->size);
+  } else if (!names_match(offset, *header)) {
+    return std::nullopt;
+  }
   if (!bytes(offset, header->size)) return std::nullopt;
   return BatchReader::open_part({buffer_.get(), size_}, at_, offset, identity_);
 }
 
 // What of a batch's checksum can be known without its values: all of it.
 bool LogReader::names_match(uint64_t offset, const BatchHeader& header) {
+  // Of many that are small more and more are read at once.
   constexpr uint64_t kLeastRead = 512;
+  constexpr uint64_t kMostRead = 64 * 1024;
   const uint64_t trailer = header.has_transaction ? kTransactionTrailerSize : 0;
   if (header.size < kBatchHeaderSize + trailer) return false;
   const uint64_t records_end = offset + header.size - trailer;
   std::string piece;
+  uint64_t piece_at = 0;
   auto read = [&](uint64_t at, uint64_t size) {
     piece.resize(size);
+    piece_at = at;
+    looked_at_ += size;
     const auto got = file_->read_at(at, piece);
     if (!got) error_ = got.error().message;
     return got && *got == size;
   };
   uint32_t checksum = batch_seed(identity_, offset);
   uint64_t at = offset + kBatchHeaderSize;
+  uint64_t small_up_to = at;
+  uint64_t step = kLeastRead;
   for (uint32_t i = 0; i < header.records; ++i) {
-    if (!read(at, std::min(kLeastRead, records_end - at))) return false;
+    // The head is decoded from what is there already if that may be enough.
+    const bool near = at == small_up_to;
+    if (at < piece_at || at + kLeastRead > piece_at + piece.size()) {
+      step = near && i > 0 ? std::min(4 * step, kMostRead) : kLeastRead;
+      if (!read(at, std::min(step, records_end - at))) return false;
+    }
+    std::string_view rest = std::string_view(piece).substr(at - piece_at);
     size_t head = 0;
-    const auto record = decode_record_head(piece, head);
+    const auto record = decode_record_head(rest, head);
     if (!record || head > records_end - at) return false;
-    if (head > piece.size() && !read(at, head)) return false;
-    checksum = crc32c(std::string_view(piece).substr(0, head), checksum);
+    if (head > rest.size()) {
+      if (!read(at, head)) return false;
+      rest = piece;
+    }
+    checksum = crc32c(rest.substr(0, head), checksum);
     at += head;
-    if (!has_value(record->kind)) continue;
-    const uint64_t value = kValueChecksumSize + uint64_t{record->value_size};
+    const uint64_t value =
+        has_value(record->kind) ? kValueChecksumSize + uint64_t{record->value_size} : 0;
     if (value > records_end - at) return false;
     at += value;
+    if (near && value <= kMostRead) small_up_to = at;
+    if (near) looked_up_to_ = std::max(looked_up_to_, small_up_to);
   }
   if (at != records_end || !read(records_end, trailer)) return false;
   checksum = crc32c(piece, checksum);
@@ -121,6 +144,10 @@ std::optional<uint64_t> LogReader::find(uint64_t from) {
   const std::string_view wanted(marker, sizeof marker);
   constexpr uint64_t kMarkerOffset = 4;
   constexpr uint64_t kSector = 512;
+  constexpr uint64_t kLooks = 16;  // at each byte, some of them more often
+  constexpr uint64_t kLookedAtAnyway = uint64_t{16} << 20;
+  uint64_t began = from;
+  looked_at_ = looked_up_to_ = 0;
   for (uint64_t at = from; at < end_ && kBatchHeaderSize <= end_ - at;) {
     const uint64_t look = std::min(kChunk, end_ - at);
     auto here = bytes(at, look);
@@ -143,6 +170,10 @@ std::optional<uint64_t> LogReader::find(uint64_t from) {
     at += found - kMarkerOffset;
     if (batch(at)) return at;
     ++at;
+    if (looked_at_ > kLookedAtAnyway + kLooks * (at - began)) {
+      began = at = std::max(at, looked_up_to_);
+      looked_at_ = 0;
+    }
   }
   return std::nullopt;
 }

@@ -5,6 +5,9 @@
 // here, where a batch that cannot be read is one that is not valid, and the rest goes on. When a
 // large read fails, the batch asked for is tried alone.
 //
+// A value may look like batches, thousands of them, each said to be large: that costs a search no
+// more than some times the reading of those bytes (find).
+//
 // Memory: the largest batch and some hundred KiB. Owns its buffer, not the file. One thread.
 #pragma once
 
@@ -34,7 +37,10 @@ class LogReader {
   std::optional<BatchReader> batch(uint64_t offset);
   // True if batch(offset) leaves the buffer as it is.
   bool holds(uint64_t offset) const;
-  // The offset of the next valid batch at or after `from`.
+  // The offset of the next valid batch at or after `from`. Of bytes that pretend to be many
+  // batches, and were written to do so, it gives up what lies among them: a batch that is looked at
+  // in vain costs what it says it is long, and after so much of that the search goes on behind all
+  // of it.
   std::optional<uint64_t> find(uint64_t from);
 
   // The bytes [offset, offset + size), or nothing; good as long as a batch's views.
@@ -61,6 +67,10 @@ class LogReader {
   uint64_t at_ = 0;    // where in the segment the buffer begins
   uint64_t size_ = 0;  // bytes in it
   std::string error_;
+  // Of batches looked at since find() last began or jumped: how many bytes, and the end of those
+  // that were looked at one after the other.
+  uint64_t looked_at_ = 0;
+  uint64_t looked_up_to_ = 0;
 };
 
 }  // namespace respcask::engine

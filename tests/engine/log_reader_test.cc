@@ -162,3 +162,44 @@ TEST_CASE("sizes that a client wrote into a value are not read on their word") {
   // Each fake costs a small read and no more.
   CHECK(fixture.disk->bytes_read() - before < kRest + (value.size() / kBatchHeaderSize) * 2048);
 }
+
+TEST_CASE("a value that pretends to be batches of thousands of records does not hold up a search") {
+  StoreFixture fixture(FaultyFileSystem(), one_shard());
+  // Each is a batch header, and, to the one before it, the tombstone of a name of 36 bytes.
+  BatchHeader fake;
+  fake.checksum = 0x24000002;
+  fake.size = 40 << 20;
+  fake.records = 1 << 20;
+  std::string unit(kBatchHeaderSize, '\0');
+  encode_batch_header(fake, unit.data());
+  size_t size = 0;
+  const auto record = decode_record(unit, size);
+  REQUIRE(record);
+  REQUIRE(record->kind == RecordKind::kTombstone);
+  REQUIRE(size == kBatchHeaderSize);
+  std::string value;
+  while (value.size() < (400 << 10)) value += unit;
+  fixture.change(
+      "fakes",
+      [&](Shard& shard, uint64_t hash) {
+        const std::string_view piece = value;
+        return shard.put(0, "fakes", hash, 0, 0, {&piece, 1});
+      },
+      2 << 20);
+  fixture.change(
+      "rest",
+      [&](Shard& shard, uint64_t hash) {
+        const std::string rest(50 << 20, 'v');
+        const std::string_view piece = rest;
+        return shard.put(0, "rest", hash, 0, 0, {&piece, 1});
+      },
+      60 << 20);
+  const auto offsets = batches_of(fixture.disk->contents(kPath));
+  const Opened opened(*fixture.disk);
+  LogReader reader = opened.reader();
+  const uint64_t before = fixture.disk->bytes_read();
+  const uint64_t reads = fixture.disk->calls(Call::kRead);
+  CHECK(reader.find(offsets[0] + 1) == offsets[1]);
+  CHECK(fixture.disk->bytes_read() - before < 120'000'000);
+  CHECK(fixture.disk->calls(Call::kRead) - reads < 2'000);
+}
