@@ -16,6 +16,7 @@ namespace {
 ErrorCode public_code(engine::ErrorCode code) {
   switch (code) {
     case engine::ErrorCode::kIo:
+    case engine::ErrorCode::kNoFiles:
       return ErrorCode::kIo;
     case engine::ErrorCode::kNoSpace:
       return ErrorCode::kNoSpace;

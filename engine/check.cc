@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 
 #include "engine/file.h"
+#include "engine/hint.h"
+#include "engine/segment_name.h"
 #include "engine/store.h"
 
 namespace respcask::engine {
@@ -68,8 +70,18 @@ Result<void> StoreCheck::list(uint32_t index, std::vector<File>& files) {
   const std::string dir = fmt::format("{}/shard-{:02}", store_.options().dir, index);
   auto names = system.list(dir);
   if (!names) return names.error();
+  std::vector<std::string> orphans;
   for (const std::string& name : *names) {
+    if (name.ends_with(".hint") &&
+        !std::binary_search(names->begin(), names->end(), segment_of_hint(name))) {
+      orphans.push_back(name);
+    }
     if (!name.ends_with(".seg")) continue;
+    const auto named = parse_segment_name(name);
+    if (!named) {
+      find({false, dir + "/" + name, 0, {}, "not a segment's name"});
+      continue;
+    }
     File file;
     file.path = dir + "/" + name;
     std::string head(kSegmentHeaderSize, '\0');
@@ -90,6 +102,9 @@ Result<void> StoreCheck::list(uint32_t index, std::vector<File>& files) {
             header ? "the segment of another store or shard" : "no valid segment header"});
       continue;
     }
+    if (header->first_id != named->first_id || header->generation != named->generation) {
+      find({false, file.path, 0, {}, "not the segment of that name"});
+    }
     file.header = *header;
     files.push_back(std::move(file));
   }
@@ -104,7 +119,24 @@ Result<void> StoreCheck::list(uint32_t index, std::vector<File>& files) {
     return false;
   });
   if (!files.empty()) files.back().newest = true;
+  for (const std::string& name : orphans) check_orphan(index, dir + "/" + name, covered);
   return {};
+}
+
+// A hint without its segment. `covered`: the last id of the segments that are there; what a merge
+// has replaced is below, and so is what became of one that was not completed.
+void StoreCheck::check_orphan(uint32_t index, const std::string& path, uint64_t covered) {
+  const std::string segment = segment_of_hint(path);
+  const auto named = parse_segment_name(segment.substr(segment.rfind('/') + 1));
+  if (!named || named->first_id <= covered) return;
+  SegmentHeader header;
+  header.shard = index;
+  header.first_id = named->first_id;
+  header.generation = named->generation;
+  header.store_id = store_.id();
+  if (HintReader::open(*store_.options().files, segment, header)) {
+    find({true, path, 0, {}, "the segment that it speaks of is missing"});
+  }
 }
 
 void StoreCheck::check_segment(File& file, LogReader& log) {

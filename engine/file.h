@@ -8,7 +8,8 @@
 //  - Nothing is durable before it is synced: bytes and size by File::sync_data or sync_all, names
 //    (create, rename, link, unlink) by FileSystem::sync_directory on the directory that holds them.
 //  - Every error says in one sentence what was tried, on which file, and why it failed. No room
-//    (ENOSPC, EDQUOT) is ErrorCode::kNoSpace, another holder of a lock is kInUse, all else is kIo.
+//    (ENOSPC, EDQUOT) is ErrorCode::kNoSpace, no descriptor (EMFILE, ENFILE) is kNoFiles, another
+//    holder of a lock is kInUse, all else is kIo.
 //    Interrupted and short reads and writes are continued here and never seen by the caller.
 //
 // Ownership: a File, a Mapping and a FileLock own their descriptor, addresses and lock, and give
@@ -209,6 +210,10 @@ class FileSystem {
 
   // Blocks until what happened to names in this directory is on the disk.
   virtual Result<void> sync_directory(const std::string& path) = 0;
+  // From now on sync_directory() of `path` asks nothing of the system but to sync, until what this
+  // returns is gone: so that it cannot fail for want of a descriptor, which would look like a
+  // failed sync. Null: nothing is held.
+  virtual std::shared_ptr<const void> hold_directory(const std::string&) { return nullptr; }
 
   // Locks a file without waiting: kInUse when another holder, in this process or another, stands in
   // the way. kExclusive creates the file if it is missing; kShared needs only the right to read it.

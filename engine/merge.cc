@@ -360,7 +360,7 @@ Result<void> Merge::expect_no_rest() {
       const bool none = std::all_of(inputs_.begin(), inputs_.end(),
                                     [](const auto& input) { return input->live_bytes == 0; });
       if (none) return {};
-      if (shard_.garbage_.empty() && shard_.garbage_in_hand_ == 0) {
+      if (shard_.garbage_.empty() && shard_.garbage_in_hand_.empty()) {
         return Error{ErrorCode::kDamaged, "lacks some of what it was made of"};
       }
     }

@@ -38,10 +38,12 @@ double garbage_of_all(const MergeCandidate& sum) {
 
 std::optional<MergeRun> pick_from_oldest(std::span<const MergeCandidate> segments,
                                          double least_garbage) {
+  constexpr uint64_t kMostCopied = uint64_t{1} << 39;  // half of what one segment can hold
   std::optional<MergeRun> best;
   MergeCandidate all;
   for (size_t i = 0; i < segments.size() && segments[i].mergeable; ++i) {
     add(all, segments[i]);
+    if (live(all) > kMostCopied + all.mark_bytes) break;
     const double share = garbage_of_all(all);
     if (share < least_garbage) continue;
     best = MergeRun{0, i + 1};

@@ -39,7 +39,8 @@ std::optional<MergeRun> pick_run(std::span<const MergeCandidate> segments,
                                  const MergeLimits& limits);
 
 // For marks that have piled up behind older data: the run from the oldest segment on that gives
-// back the greatest share, whatever it has to copy; nothing if that is less than `least_garbage`.
+// back the greatest share, whatever it has to copy, up to half of what one segment can hold; nothing
+// if that is less than `least_garbage`.
 std::optional<MergeRun> pick_from_oldest(std::span<const MergeCandidate> segments,
                                          double least_garbage);
 

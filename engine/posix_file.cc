@@ -19,6 +19,7 @@
 #include <limits>
 #include <mutex>
 #include <system_error>
+#include <unordered_map>
 #include <utility>
 
 #include "engine/file.h"
@@ -32,9 +33,10 @@ std::string reason(int error) {
 }
 
 Error failure(std::string_view operation, const std::string& path, int error) {
-  const bool full = error == ENOSPC || error == EDQUOT;
-  return Error{full ? ErrorCode::kNoSpace : ErrorCode::kIo,
-               fmt::format("cannot {} {}: {}", operation, path, reason(error))};
+  ErrorCode code = ErrorCode::kIo;
+  if (error == ENOSPC || error == EDQUOT) code = ErrorCode::kNoSpace;
+  if (error == EMFILE || error == ENFILE) code = ErrorCode::kNoFiles;
+  return Error{code, fmt::format("cannot {} {}: {}", operation, path, reason(error))};
 }
 
 // Runs a system call again while a signal interrupts it. Not for syncs, which are never repeated.
@@ -326,10 +328,28 @@ class PosixFileSystem final : public FileSystem {
   }
 
   Result<void> sync_directory(const std::string& path) override {
-    auto fd = open_descriptor(path, O_RDONLY | O_DIRECTORY, "open directory");
-    if (!fd) return fd.error();
-    if (::fsync(fd->get()) != 0) return failure("sync directory", path, errno);
+    std::shared_ptr<const Descriptor> directory;
+    {
+      std::lock_guard guard(held_mutex_);
+      if (const auto held = held_.find(path); held != held_.end()) directory = held->second.lock();
+    }
+    if (directory == nullptr) {
+      auto fd = open_descriptor(path, O_RDONLY | O_DIRECTORY, "open directory");
+      if (!fd) return fd.error();
+      directory = std::make_shared<const Descriptor>(*std::move(fd));
+    }
+    if (::fsync(directory->get()) != 0) return failure("sync directory", path, errno);
     return {};
+  }
+
+  std::shared_ptr<const void> hold_directory(const std::string& path) override {
+    auto fd = open_descriptor(path, O_RDONLY | O_DIRECTORY, "open directory");
+    if (!fd) return nullptr;
+    auto directory = std::make_shared<const Descriptor>(*std::move(fd));
+    std::lock_guard guard(held_mutex_);
+    std::erase_if(held_, [](const auto& held) { return held.second.expired(); });
+    held_[path] = directory;
+    return directory;
   }
 
   Result<std::unique_ptr<FileLock>> lock(const std::string& path, LockKind kind) override {
@@ -360,6 +380,9 @@ class PosixFileSystem final : public FileSystem {
     if (!fd) return fd.error();
     return std::unique_ptr<File>(std::make_unique<PosixFile>(*std::move(fd), path));
   }
+
+  std::mutex held_mutex_;
+  std::unordered_map<std::string, std::weak_ptr<const Descriptor>> held_;
 };
 
 }  // namespace

@@ -99,6 +99,7 @@ class ShardRecovery {
   Result<bool> has_other_name(const Segment& segment) const;
   Result<void> replace_by_copy(uint64_t size);
   Result<void> reopen_newest(uint64_t map_bytes);
+  void give_back_reserved();
   Result<void> adopt_active();
 
   Shard& shard_;

@@ -2,7 +2,6 @@
 // far the log reaches.
 
 #include <algorithm>
-#include <charconv>
 #include <tuple>
 #include <utility>
 
@@ -11,35 +10,9 @@
 #include "engine/file.h"
 #include "engine/log_reader.h"
 #include "engine/recovery.h"
+#include "engine/segment_name.h"
 
 namespace respcask::engine {
-namespace {
-
-bool is_segment_name(std::string_view name) {
-  return name.ends_with(".seg");
-}
-
-std::string segment_of_hint(std::string_view name) {
-  return std::string(name.substr(0, name.rfind('.'))) + ".seg";
-}
-
-// The segment id that a file's name begins with.
-uint64_t id_in_name(std::string_view name) {
-  uint64_t id = 0;
-  std::from_chars(name.data(), name.data() + name.size(), id);
-  return id;
-}
-
-// The generation in a segment file's name: "00000007.2.seg" is of the second.
-uint32_t generation_in_name(std::string_view name) {
-  const size_t first = name.find('.');
-  const size_t last = name.rfind('.');
-  uint32_t generation = 0;
-  if (first < last) std::from_chars(name.data() + first + 1, name.data() + last, generation);
-  return generation;
-}
-
-}  // namespace
 
 Result<void> ShardRecovery::open() {
   if (auto opened = open_segments(); !opened) return opened;
@@ -68,14 +41,19 @@ Result<void> ShardRecovery::open_segments() {
         !std::binary_search(names->begin(), names->end(), segment_of_hint(name))) {
       orphans_.push_back(path);
     }
-    if (!is_segment_name(name)) continue;
-    const uint64_t id = id_in_name(name);
+    if (!name.ends_with(".seg")) continue;
+    const auto named = parse_segment_name(name);
+    if (!named) {
+      shard_.log(LogLevel::kWarning, fmt::format("{}: not a segment's name; left aside", path));
+      continue;
+    }
+    const uint64_t id = named->first_id;
     shard_.next_segment_id_ = std::max(shard_.next_segment_id_, id + 1);
     auto segment = Segment::open(files, path, !shard_.options_.read_only, kSegmentHeaderSize);
     if (!segment) {
       const ErrorCode why = segment.error().code;
       if (why != ErrorCode::kFormat && why != ErrorCode::kDamaged) return segment.error();
-      headless_.push_back({path, id, generation_in_name(name), false, why == ErrorCode::kDamaged});
+      headless_.push_back({path, id, named->generation, false, why == ErrorCode::kDamaged});
       continue;
     }
     if ((*segment)->header().shard != shard_.index_ ||
@@ -90,10 +68,17 @@ Result<void> ShardRecovery::open_segments() {
 }
 
 void ShardRecovery::sort_segments() {
-  std::sort(segments_.begin(), segments_.end(), [](const auto& a, const auto& b) {
+  const auto misnamed = [this](const Segment& segment) {
+    return segment.path() !=
+           shard_.segment_path(segment.header().first_id, segment.header().generation);
+  };
+  std::sort(segments_.begin(), segments_.end(), [&](const auto& a, const auto& b) {
     const SegmentHeader& x = a->header();
     const SegmentHeader& y = b->header();
-    return std::tie(x.first_id, y.generation) < std::tie(y.first_id, x.generation);
+    const bool x_misnamed = misnamed(*a);
+    const bool y_misnamed = misnamed(*b);
+    return std::tie(x.first_id, y.generation, x_misnamed) <
+           std::tie(y.first_id, x.generation, y_misnamed);
   });
 }
 
@@ -182,7 +167,17 @@ void ShardRecovery::drop_covered() {
   // the input of a merge that was completed but not cleaned up.
   std::vector<std::shared_ptr<Segment>> kept;
   uint64_t covered = 0;
+  const Segment* before = nullptr;
   for (auto& segment : segments_) {
+    const SegmentHeader* const other = before != nullptr ? &before->header() : nullptr;
+    before = segment.get();
+    // Somebody's copy, under the name of a segment.
+    if (other != nullptr && other->first_id == segment->header().first_id &&
+        other->generation == segment->header().generation) {
+      shard_.log(LogLevel::kWarning,
+                 fmt::format("{}: the same segment as another file; left aside", segment->path()));
+      continue;
+    }
     if (segment->header().last_id <= covered) {
       shard_.log(LogLevel::kNotice, fmt::format("{}: merged already, removed", segment->path()));
       if (!shard_.options_.read_only) segment->retire();
@@ -201,11 +196,12 @@ void ShardRecovery::drop_orphans() {
   FileSystem& files = *shard_.options_.files;
   const uint64_t covered = segments_.empty() ? 0 : segments_.back()->header().last_id;
   for (const std::string& path : orphans_) {
-    const std::string name = path.substr(path.rfind('/') + 1);
+    const auto named = parse_segment_name(segment_of_hint(path.substr(path.rfind('/') + 1)));
+    if (!named) continue;
     SegmentHeader header;
     header.shard = shard_.index_;
-    header.first_id = id_in_name(name);
-    header.generation = generation_in_name(name);
+    header.first_id = named->first_id;
+    header.generation = named->generation;
     header.store_id = shard_.store_id_;
     // The output of a merge that was not completed has its inputs still.
     if (header.first_id > covered && HintReader::open(files, segment_of_hint(path), header)) {
@@ -259,8 +255,10 @@ void ShardRecovery::judge_headless() {
   for (const Headless& file : headless_) {
     auto info = files.stat(file.path);
     const uint64_t size = info && *info ? (*info)->size : 0;
-    if (file.id > synced_id && !file.foreign && !file.unreadable) {
+    // What a merge has made was synced before it had its name.
+    if (file.id > synced_id && !file.foreign && !file.unreadable && file.generation == 0) {
       report_.torn_bytes += size;
+      shard_.log(LogLevel::kNotice, fmt::format("{}: begun and never written, removed", file.path));
       if (!shard_.options_.read_only) (void)files.unlink(file.path);
       continue;
     }

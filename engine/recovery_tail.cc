@@ -84,14 +84,27 @@ Result<void> ShardRecovery::reopen_newest(uint64_t map_bytes) {
   return {};
 }
 
+// What was reserved behind the end of a segment when its process died is of no use to anybody.
+void ShardRecovery::give_back_reserved() {
+  constexpr uint64_t kLeast = 64 * 1024;
+  for (const auto& segment : shard_.order_) {
+    const auto info = shard_.options_.files->stat(segment->path());
+    if (!info || !*info || (*info)->names > 1) continue;
+    if ((*info)->allocated > segment->size() + kLeast) (void)segment->cut(segment->size());
+  }
+}
+
 Result<void> ShardRecovery::adopt_active() {
+  give_back_reserved();
   if (shard_.order_.empty()) return shard_.roll();
   const Segment& newest = *shard_.order_.back();
   auto shared = has_other_name(newest);
   if (!shared) return shared.error();
-  if (*shared || newest.damaged || newest.header().generation > 0 ||
-      newest.size() >= shard_.options_.segment_bytes) {
-    return shard_.roll();
+  if (*shared || newest.damaged || newest.header().generation > 0) return shard_.roll();
+  if (newest.size() >= shard_.options_.segment_bytes) {
+    auto rolled = shard_.roll();
+    // One that had to grow past its size for want of room goes on growing.
+    if (rolled || !is_shortage(rolled.error().code)) return rolled;
   }
   // Once more, with room to grow.
   auto wide = reopen_newest(shard_.options_.segment_bytes + (uint64_t{4} << 30));

@@ -15,12 +15,18 @@ namespace respcask::engine {
 enum class ErrorCode {
   kIo,        // the system refused a read, write or sync
   kNoSpace,   // no room on the disk; nothing was changed
+  kNoFiles,   // no descriptor to be had; nothing was changed
   kDamaged,   // stored bytes do not match their checksum
   kInUse,     // another process holds the store
   kFormat,    // not a store, or one of another format version
   kReadOnly,  // opened read-only, or a shard that an earlier failed write closed to writing
   kInvalid,   // an option or argument out of its range
 };
+
+// Of something that may be there again a moment later.
+constexpr bool is_shortage(ErrorCode code) {
+  return code == ErrorCode::kNoSpace || code == ErrorCode::kNoFiles;
+}
 
 struct Error {
   ErrorCode code;

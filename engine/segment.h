@@ -70,6 +70,8 @@ class Segment {
   // at a time. kNoSpace: there is less than `size`.
   Result<void> reserve(uint64_t size, uint64_t step);
   uint64_t reserved() const { return reserved_; }
+  // How large it can become: what it is mapped for.
+  uint64_t capacity() const { return mapping_.size(); }
   // Cuts the file to `size` bytes and gives back what is reserved past it.
   Result<void> cut(uint64_t size);
   // A mapping of just what the segment holds, for when it is sealed. Empty if the one it has is no

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "engine/file.h"
+#include "engine/segment_name.h"
 
 namespace respcask::engine {
 
@@ -167,23 +168,21 @@ ShardStats Shard::stats() {
   }
   stats.pending_bytes = pending_.size();
   stats.pending_memory_bytes = pending_.memory_bytes();
-  stats.garbage = garbage_.size() + garbage_in_hand_;
+  stats.garbage = garbage_.size() + garbage_in_hand_.size();
   stats.garbage_freed = garbage_freed_;
   stats.damaged_records = damaged_records_.load(std::memory_order_relaxed);
   return stats;
 }
 
 std::string Shard::segment_path(uint64_t id, uint32_t generation) const {
-  if (generation == 0) return fmt::format("{}/shard-{:02}/{:08}.seg", options_.dir, index_, id);
-  return fmt::format("{}/shard-{:02}/{:08}.{}.seg", options_.dir, index_, id, generation);
+  return fmt::format("{}/shard-{:02}/{}", options_.dir, index_, segment_name({id, generation}));
 }
 
 uint32_t Shard::take_slot(std::shared_ptr<Segment> segment) {
   uint32_t slot = 0;
-  // A slot is given again only when nothing that was dropped still counts bytes against it.
-  if (!free_slots_.empty() && garbage_.empty() && garbage_in_hand_ == 0) {
-    slot = free_slots_.back();
-    free_slots_.pop_back();
+  if (!free_slots_.empty() && free_slots_.front().last_garbage < first_garbage()) {
+    slot = free_slots_.front().slot;
+    free_slots_.pop_front();
     segments_[slot] = segment;
   } else {
     slot = static_cast<uint32_t>(segments_.size());
@@ -195,7 +194,18 @@ uint32_t Shard::take_slot(std::shared_ptr<Segment> segment) {
 
 void Shard::drop_slot(uint32_t slot) {
   segments_[slot].reset();
-  free_slots_.push_back(slot);
+  free_slots_.push_back({slot, garbage_queued_});
+}
+
+void Shard::queue_garbage(Garbage item) {
+  item.number = ++garbage_queued_;
+  garbage_.push_back(std::move(item));
+}
+
+uint64_t Shard::first_garbage() const {
+  uint64_t first = garbage_.empty() ? garbage_queued_ + 1 : garbage_.front().number;
+  for (const uint64_t number : garbage_in_hand_) first = std::min(first, number);
+  return first;
 }
 
 uint64_t Shard::segment_limit() const {
@@ -285,8 +295,9 @@ bool Shard::collect_garbage() {
     }
     item = std::move(front);
     garbage_.pop_front();
-    ++garbage_in_hand_;
+    garbage_in_hand_.push_back(item.number);
   }
+  const uint64_t number = item.number;
   // Nobody else can reach it now; the freeing needs no lock.
   std::unordered_map<uint32_t, uint64_t> dead_bytes;
   if (item.collection) {
@@ -297,7 +308,7 @@ bool Shard::collect_garbage() {
   item = Garbage{};
   std::lock_guard guard(mutex_);
   for (auto [slot, bytes] : dead_bytes) drop_live(Location::at(slot, 0), bytes);
-  --garbage_in_hand_;
+  std::erase(garbage_in_hand_, number);
   ++garbage_freed_;
   return true;
 }

@@ -225,6 +225,9 @@ class Shard {
   // Exchanges two databases in O(1).
   void swap(uint32_t db1, uint32_t db2);
 
+  // While it is barred nothing that grows gets space that is not reserved yet: kNoSpace.
+  void bar_growth(bool barred) { growth_barred_ = barred; }
+
   // Whoever reads has met page faults: what is taken to be in memory is not.
   void distrust_residency() { residency_trust_.met_faults(); }
 
@@ -258,6 +261,7 @@ class Shard {
   };
   // Something large that nobody can reach any more, freed in slices (collect_garbage).
   struct Garbage {
+    uint64_t number = 0;  // of all that were put into the queue
     std::unique_ptr<Namespace> database;
     uint64_t cursor = 0;  // how far its entries have been taken out of the live counts
     bool counted = false;
@@ -282,6 +286,9 @@ class Shard {
   // Takes a slice of what was dropped out of the live counts and frees it. Called without the lock,
   // which it takes for some microseconds at a time. True if there is more.
   bool collect_garbage();
+  void queue_garbage(Garbage item);
+  // The number of the first item that has not been freed, or that the next one will have.
+  uint64_t first_garbage() const;
   // Takes a page of a dropped database out of the live counts.
   void drop_slice(Garbage& item);
   void write_namespace(uint32_t db, uint64_t id, uint64_t retired_plus_one);
@@ -308,11 +315,18 @@ class Shard {
   std::vector<std::unique_ptr<Namespace>> databases_;
   std::unordered_map<uint64_t, std::unique_ptr<ElementIndex>> collections_;
   std::deque<Garbage> garbage_;
+  uint64_t garbage_queued_ = 0;
   uint64_t garbage_freed_ = 0;
-  size_t garbage_in_hand_ = 0;  // taken out of garbage_, not finished: slots must not be reused
+  std::vector<uint64_t> garbage_in_hand_;  // taken out of garbage_, not finished; in no order
 
   std::vector<std::shared_ptr<Segment>> segments_;  // by slot; null: free
-  std::vector<uint32_t> free_slots_;
+  // A slot that no segment has, and the last garbage there was when it was given up: until that is
+  // freed something may count bytes against it.
+  struct FreeSlot {
+    uint32_t slot;
+    uint64_t last_garbage;
+  };
+  std::deque<FreeSlot> free_slots_;              // in the order in which they were given up
   std::vector<std::shared_ptr<Segment>> order_;  // oldest to newest, the active one last
   std::shared_ptr<Segment> active_;
   uint64_t next_segment_id_ = 1;
@@ -328,6 +342,7 @@ class Shard {
   uint64_t synced_ = 0;
   uint64_t completed_ = 0;  // the last transaction known to be on the device in all its shards
   std::vector<std::shared_ptr<Segment>> sealed_unsynced_;
+  bool growth_barred_ = false;
   bool directory_unsynced_ = false;
   uint64_t commit_point_ = 0;  // the store's sync point of the last commit here
   bool unpointed_ = false;     // something was written since: a roll does not commit

@@ -13,9 +13,9 @@ namespace respcask::engine {
 
 Result<void> Shard::reserve(uint64_t bytes, Growth growth) {
   if (!failed_ && !options_.read_only && may_roll() && append_offset() >= pace_.seal_bytes()) {
-    // A segment that cannot be made for want of room is no reason to refuse: the active one may
-    // grow past its usual size.
-    if (auto rolled = roll(); !rolled && rolled.error().code != ErrorCode::kNoSpace) return rolled;
+    // A segment that cannot be made for want of room, or of a descriptor, is no reason to refuse:
+    // the active one may grow past its usual size.
+    if (auto rolled = roll(); !rolled && !is_shortage(rolled.error().code)) return rolled;
   }
   return reserve_more(bytes, growth);
 }
@@ -32,7 +32,14 @@ Result<void> Shard::reserve_more(uint64_t bytes, Growth growth) {
   }
   const uint64_t keep = growth == Growth::kGrows ? kReserveBytes : 0;
   const uint64_t need = append_offset() + bytes + kFrame + keep;
+  // Where no new segment can be made this one may have grown as far as it can.
+  if (need > active_->capacity()) {
+    return Error{ErrorCode::kNoSpace, fmt::format("{}: is full", active_->path())};
+  }
   if (need <= active_->reserved()) return {};
+  if (growth_barred_ && growth == Growth::kGrows) {
+    return Error{ErrorCode::kNoSpace, "the disk is full, and being merged"};
+  }
   return active_->reserve(need, std::clamp(active_->size() / 4, kLeastStep, kMostStep));
 }
 
@@ -90,7 +97,7 @@ void Shard::drop_collection(uint64_t id) {
   assert(found != collections_.end());
   Garbage item;
   item.collection = std::move(found->second);
-  garbage_.push_back(std::move(item));
+  queue_garbage(std::move(item));
   collections_.erase(found);
 }
 
@@ -251,7 +258,7 @@ void Shard::flush(uint32_t db) {
   // A few keys are gone at once, and their memory with them.
   constexpr size_t kKeysAtOnce = 2000;  // some 50 µs
   if (item.database->keys.size() > kKeysAtOnce) {
-    garbage_.push_back(std::move(item));
+    queue_garbage(std::move(item));
     return;
   }
   while (!item.counted) drop_slice(item);

@@ -92,6 +92,10 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
   if (auto recovered = store->recover(); !recovered) return recovered.error();
   store->merge_states_.resize(store->shard_count());
   if (!store->options_.read_only) {
+    for (uint32_t i = 0; i < store->shard_count(); ++i) {
+      store->held_directories_.push_back(
+          store->options_.files->hold_directory(store->shard_directory(i)));
+    }
     constexpr uint32_t kMostSyncs = 8;  // at once
     store->sync_pool_ =
         std::make_unique<WorkerPool>(std::min(store->shard_count(), kMostSyncs) - 1);
@@ -100,6 +104,8 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
     const Options& opened = store->options_;
     if (auto removed = remove_journal(*opened.files, opened.dir); !removed) return removed.error();
     if (opened.sync == SyncMode::kAlways) store->prepare_journal();
+    store->merge_reserve_.emplace(*opened.files, opened.dir + "/RESERVE");
+    store->keep_merge_reserve();
     store->start_sync_threads(opened.sync);
     store->merge_thread_ = named_thread("merge", [raw = store.get()] { raw->merge_loop(); });
     store->scrub_thread_ = named_thread("scrub", [raw = store.get()] { raw->scrub_loop(); });
@@ -164,8 +170,30 @@ Result<void> Store::claim_backup() {
   return files.sync_directory(options_.dir);
 }
 
+// A directory whose record is lost must not become another, empty store: nothing would ever read
+// its segments again.
+Result<void> Store::expect_no_segments() {
+  FileSystem& files = *options_.files;
+  auto names = files.list(options_.dir);
+  if (!names) return names.error();
+  for (const std::string& name : *names) {
+    if (!name.starts_with("shard-")) continue;
+    auto inside = files.list(options_.dir + "/" + name);
+    if (!inside) return inside.error();
+    const auto segment = [](const std::string& file) { return file.ends_with(".seg"); };
+    if (std::any_of(inside->begin(), inside->end(), segment)) {
+      return Error{ErrorCode::kFormat,
+                   fmt::format("{}: segments are there, but the file STORE, which says what store "
+                               "they are of, is missing",
+                               options_.dir)};
+    }
+  }
+  return {};
+}
+
 Result<void> Store::create() {
   FileSystem& files = *options_.files;
+  if (auto none = expect_no_segments(); !none) return none;
   open_report_.created = true;
   for (uint32_t i = 0; i < options_.shards; ++i) {
     if (auto made = files.create_directory(shard_directory(i)); !made) return made;

@@ -11,9 +11,9 @@
 //   SyncMode::kAlways the journal (journal.h) stands in for the segments from one such sync to the
 //   next, of which batches say nothing.
 // - A failed write or sync is never retried; the shard turns read-only.
-// The store owns the shards, the sync threads and the maintenance thread. Methods may be called from
-// any thread unless they say otherwise; none may be called with a shard locked, except those that
-// say so.
+// The store owns the shards, the sync threads and the maintenance thread. Methods may be called
+// from any thread unless they say otherwise; none may be called with a shard locked, except those
+// that say so.
 #pragma once
 
 #include <atomic>
@@ -23,6 +23,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -32,6 +33,7 @@
 #include "engine/file.h"
 #include "engine/journal.h"
 #include "engine/merge_picker.h"
+#include "engine/merge_reserve.h"
 #include "engine/options.h"
 #include "engine/recovery_report.h"
 #include "engine/result.h"
@@ -201,10 +203,15 @@ class Store {
                                                     const std::vector<SegmentName>* among);
   MergeOutcome merge_run(Shard& shard, std::vector<std::shared_ptr<Segment>> inputs);
   bool pace_merge(uint64_t bytes);
+  void keep_merge_reserve();
+  void bar_growth(bool barred);
+  std::vector<std::shared_ptr<Segment>> fit_reserve(Shard& shard,
+                                                    std::vector<std::shared_ptr<Segment>> inputs);
   void scrub_loop();
   bool scrub_shard(Shard& shard);
   bool pace_scrub(uint64_t bytes);
   std::string shard_directory(uint32_t index) const;
+  Result<void> expect_no_segments();
 
   Options options_;
   uint64_t id_ = 0;
@@ -229,7 +236,7 @@ class Store {
   std::function<void()> on_sync_;  // under on_sync_mutex_
   std::unique_ptr<WorkerPool> sync_pool_;
 
-  std::mutex threads_mutex_;  // guards what follows
+  std::mutex threads_mutex_;                   // guards what follows
   std::condition_variable sync_wanted_;        // by the first lane
   std::condition_variable more_syncs_wanted_;  // by the others
   std::condition_variable maintenance_wanted_;
@@ -240,10 +247,13 @@ class Store {
   std::condition_variable merge_wanted_;
   std::condition_variable merge_done_;
   std::vector<MergeState> merge_states_;
+  std::vector<std::shared_ptr<const void>> held_directories_;  // so that syncing them can only fail
   uint64_t merge_debt_ = 0;   // bytes moved since the last pause; the merge thread's own,
   double merge_urgency_ = 1;  // as is what the limit on bytes per second is multiplied by
-  std::mutex merge_run_;      // held while one segment is made of others
-  std::mutex settle_run_;     // one settling at a time
+  std::optional<MergeReserve> merge_reserve_;  // used by the merge thread
+  bool growth_barred_ = false;                 // the same; as all shards were told
+  std::mutex merge_run_;                       // held while one segment is made of others
+  std::mutex settle_run_;                      // one settling at a time
   uint64_t scrub_rate_ = 0;
   ScrubStats scrub_stats_;
   std::condition_variable scrub_wanted_;

@@ -7,8 +7,10 @@
 // ends however busy the store is. Runs of the two kinds take turns.
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <ctime>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -84,6 +86,7 @@ void Store::merge_loop() {
       unasked = in_merge_window();
     }
     if (stopping_) return;
+    keep_merge_reserve();
     if (begins) begin_requested();
     worked = unasked && merge_worst_shard();
     if ((begins || under_way) && !merge_requested()) {
@@ -278,7 +281,15 @@ Store::MergeOutcome Store::merge_run(Shard& shard, std::vector<std::shared_ptr<S
   hooks.pace = [this](uint64_t bytes) { return pace_merge(bytes); };
   auto report = [&] {
     std::lock_guard one_at_a_time(merge_run_);
-    return Merge(shard, std::move(inputs), hooks).run();
+    auto merged = Merge(shard, inputs, hooks).run();
+    if (merged || merged.error().code != ErrorCode::kNoSpace) return merged;
+    // With what is kept back for that. Clients get none of it.
+    inputs = fit_reserve(shard, std::move(inputs));
+    bar_growth(true);
+    merge_reserve_->release();
+    merged = Merge(shard, std::move(inputs), hooks).run();
+    keep_merge_reserve();
+    return merged;
   }();
   MergeState& state = merge_states_[shard.index()];
   std::lock_guard guard(threads_mutex_);
@@ -301,6 +312,41 @@ Store::MergeOutcome Store::merge_run(Shard& shard, std::vector<std::shared_ptr<S
   shard.log(LogLevel::kVerbose, fmt::format("Merged shard {}: {} bytes became {}", shard.index(),
                                             report->bytes_before, report->bytes_after));
   return report->bytes_after < report->bytes_before ? MergeOutcome::kGained : MergeOutcome::kNoGain;
+}
+
+// As much as a run of the largest shard has to copy at most, or nearly so.
+void Store::keep_merge_reserve() {
+  uint64_t wanted = 0;
+  for (auto& shard : shards_) {
+    std::lock_guard guard(*shard);
+    wanted = std::max(wanted, shard->segment_limit());
+  }
+  // In steps, as stores grow.
+  const bool kept = merge_reserve_->keep(std::bit_ceil(wanted));
+  bar_growth(!kept && merge_reserve_->bytes() == 0);
+}
+
+void Store::bar_growth(bool barred) {
+  if (std::exchange(growth_barred_, barred) == barred) return;
+  for (auto& shard : shards_) {
+    std::lock_guard guard(*shard);
+    shard->bar_growth(barred);
+  }
+}
+
+// Of a run that the disk was too full for, what can be merged with what is kept back: all of it, or
+// the segment that asks for least.
+std::vector<std::shared_ptr<Segment>> Store::fit_reserve(
+    Shard& shard, std::vector<std::shared_ptr<Segment>> inputs) {
+  std::lock_guard guard(shard);
+  const auto needed = [&](const std::shared_ptr<Segment>& input) {
+    return input->needed_bytes(input == shard.order_.front());
+  };
+  uint64_t all = 0;
+  for (const auto& input : inputs) all += needed(input);
+  if (all <= merge_reserve_->bytes() / 2) return inputs;
+  return {*std::min_element(inputs.begin(), inputs.end(),
+                            [&](const auto& a, const auto& b) { return needed(a) < needed(b); })};
 }
 
 // Spreads the merge's bytes over time. False once the store is closing.

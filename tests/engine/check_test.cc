@@ -135,6 +135,23 @@ TEST_CASE("a check finds that the end of a segment is missing, with hints and wi
   CHECK(cut > 6);
 }
 
+TEST_CASE("a check finds that the newest segment is missing, by the hint that is left of it") {
+  StoreFixture fixture(FaultyFileSystem(), single_shard());
+  fill(fixture);
+  REQUIRE(fixture.store->close());
+  std::string newest;
+  for (const std::string& name : *fixture.disk->list("/store/shard-00")) {
+    if (name.ends_with(".seg")) newest = name;
+  }
+  const std::string hint = newest.substr(0, newest.rfind('.')) + ".hint";
+  REQUIRE(*fixture.disk->stat("/store/shard-00/" + hint));
+  REQUIRE(fixture.disk->unlink("/store/shard-00/" + newest));
+  const auto checked = check(*fixture.disk, fixture.options);
+  CHECK(checked.report.damage == 1);
+  REQUIRE(checked.findings.size() == 1);
+  CHECK(checked.findings[0].file == "/store/shard-00/" + hint);
+}
+
 TEST_CASE("a repair of a sound store is the same store") {
   StoreFixture fixture(FaultyFileSystem(), single_shard());
   const Contents before = fill(fixture);

@@ -344,6 +344,49 @@ std::unique_ptr<StoreFixture> mix_lines(bool tail) {
 
 }  // namespace
 
+TEST_CASE("a full disk is merged with what is kept back for that, and takes what grows again") {
+  Options options = small_segments();
+  options.shards = 1;
+  options.segment_bytes = 1 << 18;
+  options.merge.least_bytes = 0;
+  StoreFixture fixture(FaultyFileSystem(), options);
+  constexpr int kKeys = 40'000;
+  const auto key = [](int i) { return fmt::format("key{}", i); };
+  for (int i = 0; i < kKeys; ++i) fixture.put(key(i), std::string(200, 'v'));
+  // What is reserved behind sealed segments is given back, and somebody else takes the last block.
+  REQUIRE(fixture.store->sync());
+  fixture.disk->set_capacity(fixture.disk->used());
+  const auto can_grow = [&] {
+    Shard& shard = fixture.store->shard(0);
+    std::lock_guard guard(shard);
+    return bool(shard.reserve(3 << 20, Growth::kGrows));
+  };
+  REQUIRE_FALSE(can_grow());
+  std::map<std::string, std::string> kept;
+  SUBCASE("when all of it is dropped") {
+    fixture.flush(0);
+  }
+  SUBCASE("when most of it is removed") {
+    for (int i = 0; i < kKeys; ++i) {
+      if (i % 4 != 0) {
+        fixture.remove_shrinking(key(i));
+      } else {
+        kept[key(i)] = std::string(200, 'v');
+      }
+    }
+  }
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!can_grow() && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  CHECK(can_grow());
+  CHECK(fixture.contents() == kept);
+  fixture.put("new", "value");
+  kept["new"] = "value";
+  fixture.reopen();
+  CHECK(fixture.contents() == kept);
+}
+
 TEST_CASE("a segment that is not the one its hint speaks of is not merged, and nothing breaks") {
   for (const bool tail : {false, true}) {
     CAPTURE(tail);
@@ -362,6 +405,16 @@ TEST_CASE("a segment that is not the one its hint speaks of is not merged, and n
     CHECK(mixed->get("new") == "2");
     CHECK(mixed->get("shared") == "1");
   }
+}
+
+TEST_CASE("a run that marks call for is no larger than a segment can be") {
+  constexpr uint64_t kLarge = uint64_t{300} << 30;
+  const MergeCandidate of_marks{kLarge, 0, true, kLarge / 2};
+  const MergeCandidate segments[] = {{kLarge, 0, true, 0}, of_marks, of_marks, of_marks};
+  const auto run = pick_from_oldest(segments, 0.2);
+  REQUIRE(run);
+  CHECK(run->first == 0);
+  CHECK(run->count == 2);
 }
 
 TEST_CASE("the picker prefers the most garbage and leaves what is not worth copying") {

@@ -52,6 +52,18 @@ bool put_together(Store& store, const Pairs& pairs) {
   return reserved && store.commit(shards, shards);
 }
 
+// The segment that was written last in the shard of a key.
+std::string segment_of(const StoreFixture& fixture, std::string_view key) {
+  const std::string dir = fmt::format("/store/shard-{:02}/", fixture.store->shard_of(key));
+  const auto names = fixture.disk->list(dir);
+  REQUIRE(names);
+  std::string last;
+  for (const std::string& name : *names) {
+    if (name.ends_with(".seg")) last = dir + name;
+  }
+  return last;
+}
+
 }  // namespace
 
 TEST_CASE("a tail torn at any byte is cut, and all before it stands") {
@@ -386,6 +398,73 @@ TEST_CASE("once a shard could not be synced, no other acknowledges what a power 
     CHECK_FALSE(fixture.store->shard(i).writable());
   }
   CHECK(fixture.get("b") == "1");
+}
+
+TEST_CASE("a copy that somebody has made beside a segment is not taken for it") {
+  StoreFixture fixture;
+  fixture.put("key", "old");
+  const std::string path = segment_of(fixture, "key");
+  const std::string copy = fixture.disk->contents(path);
+  const std::string dir = path.substr(0, path.rfind('/'));
+  fixture.disk->set_contents(dir + "/00000001.old.seg", copy);
+  fixture.disk->set_contents(dir + "/00000099.seg", copy);
+  fixture.put("key", "new");
+  fixture.crash_process();
+  CHECK(fixture.get("key") == "new");
+  CHECK(fixture.disk->contents(dir + "/00000001.old.seg") == copy);
+  CHECK(fixture.disk->contents(dir + "/00000099.seg") == copy);
+  fixture.reopen();
+  CHECK(fixture.get("key") == "new");
+}
+
+TEST_CASE("what was reserved behind a segment is given back when its process has died") {
+  StoreFixture fixture;
+  fixture.put("key", "value");
+  const std::string path = segment_of(fixture, "key");
+  const uint64_t reserved = (*fixture.disk->stat(path))->allocated;
+  fixture.crash_process();
+  CHECK((*fixture.disk->stat(path))->allocated < reserved / 4);
+  CHECK(fixture.get("key") == "value");
+}
+
+TEST_CASE("a directory whose STORE is lost is not made another, empty store") {
+  StoreFixture fixture;
+  fixture.put("key", "value");
+  REQUIRE(fixture.store->close());
+  fixture.store.reset();
+  const std::string record = fixture.disk->contents("/store/STORE");
+  REQUIRE(fixture.disk->unlink("/store/STORE"));
+  const auto refused = Store::open(fixture.options);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::kFormat);
+  CHECK(refused.error().message.find("STORE") != std::string::npos);
+  fixture.disk->set_contents("/store/STORE", record);
+  fixture.reopen();
+  CHECK(fixture.get("key") == "value");
+}
+
+TEST_CASE("what a merge has made is not removed when nothing of its header or hint is left") {
+  StoreFixture fixture;
+  for (int i = 0; i < 100; ++i) fixture.put("key", std::to_string(i));
+  REQUIRE(fixture.store->merge_now());
+  const std::string dir = fmt::format("/store/shard-{:02}/", fixture.store->shard_of("key"));
+  REQUIRE(fixture.store->close());
+  fixture.store.reset();
+  std::string path;
+  const auto names = fixture.disk->list(dir);
+  REQUIRE(names);
+  for (const std::string& name : *names) {
+    if (name.ends_with(".1.seg")) {
+      path = dir + name;
+    } else {
+      REQUIRE(fixture.disk->unlink(dir + name));
+    }
+  }
+  REQUIRE_FALSE(path.empty());
+  fixture.disk->flip_bit(path, 8 * 20);
+  fixture.reopen();
+  CHECK(fixture.store->open_report().found.damaged_ranges > 0);
+  CHECK(fixture.disk->stat(path)->has_value());
 }
 
 TEST_CASE("a failed sync is final") {

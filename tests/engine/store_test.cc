@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <chrono>
 #include <map>
@@ -9,6 +10,7 @@
 #include <string>
 #include <thread>
 
+#include "tests/engine/directory.h"
 #include "tests/engine/store_fixture.h"
 
 using namespace respcask::engine;
@@ -271,4 +273,66 @@ TEST_CASE("who holds a shard may ask about merges, whatever the sync thread is a
     (void)fixture.store->merge_stats();
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
+}
+
+TEST_CASE(
+    "slots of segments that are gone are given again, though something is always being freed") {
+  StoreFixture fixture;
+  fixture.options.shards = 1;
+  fixture.options.dir = "/one";
+  fixture.reopen();
+  const std::string large(1 << 20, 'v');
+  uint32_t last_slot = 0;
+  for (int round = 0; round < 30; ++round) {
+    // So many keys that they are freed little by little, by another thread.
+    for (int i = 0; i < 2500; ++i) fixture.put(std::to_string(i), "v", 1);
+    fixture.flush(1);
+    for (int i = 0; i < 3; ++i) fixture.put("large", large);
+    Shard& shard = fixture.store->shard(0);
+    {
+      std::lock_guard guard(shard);
+      last_slot = shard.find(0, "large", shard.hash("large"))->where.slot();
+    }
+    REQUIRE(fixture.store->merge_now());
+  }
+  CHECK(last_slot < 20);
+}
+
+TEST_CASE("a store goes on where no descriptor is to be had for a moment") {
+  const Directory directory;
+  Options options;
+  options.dir = (directory.path / "store").string();
+  options.shards = 1;
+  options.segment_bytes = 1 << 20;
+  auto store = Store::open(options);
+  REQUIRE(store);
+  const auto put = [&](const std::string& value) {
+    ShardSet all = ShardSet::first(1);
+    Shard& shard = (*store)->shard(0);
+    {
+      std::lock_guard guard(shard);
+      if (!shard.reserve(2 << 20, Growth::kGrows)) return false;
+      const std::string_view piece = value;
+      shard.begin_batch();
+      shard.put(0, "key", shard.hash("key"), 0, 0, {&piece, 1});
+      shard.end_batch(nullptr);
+    }
+    return bool((*store)->commit(all, all));
+  };
+  const std::string large(1 << 20, 'v');
+  for (int i = 0; i < 3; ++i) REQUIRE(put(large));  // names that are to be synced
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const rlimit none{0, before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  const bool synced = bool((*store)->sync());
+  bool written = true;
+  for (int i = 0; i < 3; ++i) written = written && put(large);
+  const bool synced_again = bool((*store)->sync());
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(synced);
+  CHECK(written);
+  CHECK(synced_again);
+  CHECK(put("last"));
+  CHECK((*store)->close());
 }
