@@ -10,6 +10,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "resp/split_args.h"
@@ -47,12 +48,27 @@ std::vector<Line> split_lines(std::string_view text) {
   return lines;
 }
 
-// What the lines say. A line that is wrong says nothing.
+bool is_absolute_dir(const Line& line) {
+  return row_at(*line.row).name == "dir" && line.words.size() == 2 &&
+         line.words[1].starts_with('/');
+}
+
+// What the lines say. A line that is wrong says nothing. What `dir` comes to depends on where the
+// server is started, unless one of these lines says it absolutely: then it is "", which is no
+// server's.
 Config read_lines(const std::vector<Line>& lines, const std::string& directory) {
   Config config;
+  config.dir.clear();
   Reader reader(config);
   for (const Line& line : lines) {
-    if (line.row) static_cast<void>(reader.apply(line.words, directory));
+    if (!line.row) continue;
+    std::string before = std::exchange(config.dir, "");
+    static_cast<void>(reader.apply(line.words, directory));
+    if (config.dir.empty()) {
+      config.dir = std::move(before);
+    } else if (!is_absolute_dir(line)) {
+      config.dir.clear();
+    }
   }
   return config;
 }

@@ -67,9 +67,10 @@ class ConfigStore {
 
   // CONFIG REWRITE: brings the file in line with the current values: comments, order and unknown
   // lines stay, changed values are replaced in place, and what is new and not a default is appended
-  // under one comment line. `user_lines` replace the file's `user` lines (without the word "user");
-  // without them those stay as they are. Blocks on the disk: the new text is synced under a
-  // temporary name and renamed. kInvalid without a file, kIo otherwise; then the file is as it was.
+  // under one comment line, as is `dir`, which then is the same wherever the server is started.
+  // `user_lines` replace the file's `user` lines (without the word "user"); without them those stay
+  // as they are. Blocks on the disk: the new text is synced under a temporary name and renamed.
+  // kInvalid without a file, kIo otherwise; then the file is as it was.
   engine::Result<void> rewrite(
       std::optional<std::span<const std::string>> user_lines = std::nullopt);
 

@@ -199,7 +199,8 @@ void run(Input input) {
   if (is_read) {
     check_rewrite(one, config);
     check_rewrite(one, Config());
-    require(rewrite_text(one, std::string(kDirectory), config, std::nullopt) == one,
+    const std::string said = one + "dir " + render_words(*find_row("dir"), config) + "\n";
+    require(rewrite_text(said, std::string(kDirectory), config, std::nullopt) == said,
             "a file that says what is wanted was changed");
   }
   Config other_config;

@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
+#include <span>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -53,8 +55,18 @@ Config with(std::initializer_list<std::pair<std::string_view, std::string>> valu
   return config;
 }
 
+// Where `dir` is said, at the head of the file.
+std::string rewrite_text_with_dir(std::string_view text, const std::string& directory,
+                                  const Config& config,
+                                  std::optional<std::span<const std::string>> user_lines) {
+  const std::string head = "dir " + config.dir + "\n";
+  const std::string after = rewrite_text(head + std::string(text), directory, config, user_lines);
+  CHECK(after.starts_with(head));
+  return after.substr(head.size());
+}
+
 std::string rewrite(std::string_view text, const Config& config) {
-  return rewrite_text(text, "/nonexistent", config, std::nullopt);
+  return rewrite_text_with_dir(text, "/nonexistent", config, std::nullopt);
 }
 
 TEST_CASE("nothing to change leaves every byte") {
@@ -115,7 +127,7 @@ TEST_CASE("what an include says later is overruled at the end of the file") {
   directory.write("inner.conf", "hz 20\nsave 10 1\ntimeout 3\n");
   const std::string text = "hz 15\ninclude inner.conf\n";
   const auto after = [&](const Config& config) {
-    return rewrite_text(text, directory.path(), config, std::nullopt);
+    return rewrite_text_with_dir(text, directory.path(), config, std::nullopt);
   };
   CHECK(after(with({{"hz", "20"}, {"save", "10 1"}, {"timeout", "3"}})) == text);
   const std::string changed = after(with({{"hz", "30"}, {"save", "20 2"}, {"timeout", "3"}}));
@@ -135,10 +147,29 @@ TEST_CASE("user lines are replaced where they stood, or appended, or left alone"
   const std::string text = "user bob on\nport 6379\nuser eve off\nrename-command ping pong\n";
   CHECK(rewrite(text, Config()) == text);
   const std::vector<std::string> users = {"bob on ~* +@all", "tom off"};
-  CHECK(rewrite_text(text, "", Config(), users) ==
+  CHECK(rewrite_text_with_dir(text, "", Config(), users) ==
         "user bob on ~* +@all\nuser tom off\nport 6379\nrename-command ping pong\n");
-  CHECK(rewrite_text("port 6379\n", "", Config(), users) ==
+  CHECK(rewrite_text_with_dir("port 6379\n", "", Config(), users) ==
         "port 6379\n" + std::string(kComment) + "user bob on ~* +@all\nuser tom off\n");
+}
+
+TEST_CASE("dir is written absolutely, so that the next start elsewhere serves the same data") {
+  const Directory directory;
+  Config config;
+  const std::string here = "dir " + config.dir + "\n";
+  const auto after = [&](const std::string& text) {
+    return rewrite_text(text, directory.path(), config, std::nullopt);
+  };
+  CHECK(after("hz 10\n") == "hz 10\n" + std::string(kComment) + here);
+  CHECK(after("dir .\nhz 10\n") == here + "hz 10\n");
+  CHECK(after(here + "dir .\n") == here);
+  CHECK(after("dir \"" + config.dir + "\"\n") == "dir \"" + config.dir + "\"\n");
+  CHECK(after("dir /elsewhere\n") == here);
+  // What an include says of it may be relative.
+  directory.write("inner.conf", "dir .\n");
+  const std::string overruled = "include inner.conf\n" + std::string(kComment) + here;
+  CHECK(after("include inner.conf\n") == overruled);
+  CHECK(after(overruled) == overruled);
 }
 
 TEST_CASE("the values of every parameter survive a rewrite of an empty file") {
@@ -162,7 +193,8 @@ TEST_CASE("the values of every parameter survive a rewrite of an empty file") {
     }
   }
   const Directory directory;
-  const std::string file = directory.write("all.conf", rewrite("", config));
+  const std::string file =
+      directory.write("all.conf", rewrite_text("", directory.path(), config, std::nullopt));
   std::istringstream none;
   const auto startup = parse_command_line(std::vector<std::string_view>{file}, none);
   REQUIRE(startup);
@@ -178,13 +210,14 @@ TEST_CASE("the values of every parameter survive a rewrite of an empty file") {
 
 TEST_CASE("CONFIG REWRITE replaces the file in one step and keeps its mode") {
   const Directory directory;
-  const std::string file = directory.write("respcask.conf", "# mine\nhz 10\n");
+  const std::string head = "# mine\ndir " + Config().dir + "\n";
+  const std::string file = directory.write("respcask.conf", head + "hz 10\n");
   REQUIRE(::chmod(file.c_str(), 0640) == 0);
   std::filesystem::create_symlink(file, directory.path() + "/link.conf");
   ConfigStore store(Config(), directory.path() + "/link.conf");
   CHECK(store.set(std::vector<std::string_view>{"hz", "20"}) == std::nullopt);
   CHECK(store.rewrite());
-  CHECK(Directory::read(file) == "# mine\nhz 20\n");
+  CHECK(Directory::read(file) == head + "hz 20\n");
   CHECK(std::filesystem::is_symlink(directory.path() + "/link.conf"));
   struct stat info {};
   REQUIRE(::stat(file.c_str(), &info) == 0);
@@ -198,7 +231,8 @@ TEST_CASE("CONFIG REWRITE of a file that is gone writes it anew") {
   const Directory directory;
   ConfigStore store(with({{"hz", "20"}}), directory.path() + "/new.conf");
   CHECK(store.rewrite());
-  CHECK(Directory::read(directory.path() + "/new.conf") == std::string(kComment) + "hz 20\n");
+  CHECK(Directory::read(directory.path() + "/new.conf") ==
+        std::string(kComment) + "hz 20\ndir " + Config().dir + "\n");
 }
 
 TEST_CASE("CONFIG REWRITE without a file, or where it cannot write, says so") {
