@@ -3,11 +3,6 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <mutex>
 #include <set>
 #include <utility>
@@ -16,6 +11,7 @@
 #include "server/acl/listing.h"
 #include "server/acl/permission.h"
 #include "server/log.h"
+#include "server/read_file.h"
 #include "server/replace_file.h"
 #include "server/server.h"
 
@@ -85,21 +81,15 @@ RuleContext rule_context(Server& server) {
   return {server.vocabulary, server.config.snapshot()->acl_pubsub_default};
 }
 
-std::filesystem::path file_path(const Config& config) {
-  return std::filesystem::path(config.dir) / config.aclfile;
-}
-
 // The users of the file, or the errors as ACL LOAD replies them.
 ParsedFile read_users(Server& server) {
   const auto config = server.config.snapshot();
-  errno = 0;
-  std::ifstream in(file_path(*config), std::ios::binary);
-  if (!in) {
-    return {{},
-            fmt::format("Error loading ACLs, opening file '{}': {}", config->aclfile,
-                        std::strerror(errno))};
+  std::string text;
+  if (const auto error = read_file(config->in_dir(config->aclfile), text)) {
+    return {
+        {},
+        fmt::format("Error loading ACLs, opening file '{}': {}", config->aclfile, error.message())};
   }
-  const std::string text((std::istreambuf_iterator<char>(in)), {});
   ParsedFile parsed = parse_file(text, config->aclfile, rule_context(server));
   if (!parsed.errors.empty()) {
     parsed.errors +=
@@ -201,7 +191,8 @@ std::optional<std::string> load_file(Server& server, Session& self) {
 engine::Result<void> save_file(Server& server) {
   static std::mutex one_at_a_time;  // they would share a temporary name
   std::lock_guard guard(one_at_a_time);
-  const std::string path = file_path(*server.config.snapshot()).string();
+  const auto config = server.config.snapshot();
+  const std::string path = config->in_dir(config->aclfile);
   mode_t mode = 0600;  // digests of passwords are secrets
   struct stat info {};
   if (::stat(path.c_str(), &info) == 0) mode = info.st_mode & 07777;

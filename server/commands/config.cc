@@ -41,7 +41,10 @@ void cmd_config_rewrite(Context& c) {
   if (const auto written = config.rewrite(acl::user_lines(c.server())); !written) {
     if (config.file().empty()) return c.error("ERR " + written.error().message);
     log_warning("CONFIG REWRITE failed: {}", written.error().message);
-    return c.error(fmt::format("ERR Rewriting config file: {}", written.error().message));
+    // The log says what could not be done to which file; the reply, as Redis's, only why not.
+    const std::string_view sentence = written.error().message;
+    return c.error(
+        fmt::format("ERR Rewriting config file: {}", sentence.substr(sentence.rfind(": ") + 2)));
   }
   log_notice("CONFIG REWRITE executed with success.");
   c.ok();

@@ -211,6 +211,9 @@ struct Config {
   struct Blank {};
   explicit Config(Blank) {}
 
+  // The file that a parameter names: a relative path begins in `dir`. "" stays "".
+  std::string in_dir(const std::string& path) const;
+
   const OutputLimit& output_limit(ClientClass c) const {
     return client_output_buffer_limit[static_cast<std::size_t>(c)];
   }

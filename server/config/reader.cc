@@ -5,14 +5,12 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
+#include <vector>
 
 #include "resp/split_args.h"
 #include "server/config/table.h"
+#include "server/read_file.h"
 
 namespace respcask::server {
 namespace {
@@ -29,14 +27,10 @@ std::string lower(std::string_view text) {
 }  // namespace
 
 std::string Reader::read_file(const std::string& path) {
-  errno = 0;
-  std::ifstream in(path, std::ios::binary);
-  std::error_code error;
-  if (in && std::filesystem::is_directory(path, error)) errno = EISDIR;
-  if (!in || errno == EISDIR) {
-    return fmt::format("{}: cannot open the configuration file: {}", path, std::strerror(errno));
+  std::string text;
+  if (const auto error = server::read_file(path, text)) {
+    return fmt::format("{}: cannot open the configuration file: {}", path, error.message());
   }
-  const std::string text((std::istreambuf_iterator<char>(in)), {});
   return read_text(text, path, std::filesystem::path(path).parent_path().string());
 }
 

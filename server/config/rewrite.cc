@@ -4,10 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <map>
 #include <utility>
@@ -16,6 +13,7 @@
 #include "resp/split_args.h"
 #include "server/config/reader.h"
 #include "server/config/table.h"
+#include "server/read_file.h"
 #include "server/replace_file.h"
 
 namespace respcask::server {
@@ -138,10 +136,6 @@ std::vector<Line> missing_lines(const std::vector<Line>& lines, const std::strin
   return missing;
 }
 
-engine::Error io_error(std::string_view what, const std::string& path) {
-  return {engine::ErrorCode::kIo, fmt::format("{} {}: {}", what, path, std::strerror(errno))};
-}
-
 }  // namespace
 
 std::string rewrite_text(std::string_view text, const std::string& directory, const Config& current,
@@ -171,14 +165,11 @@ engine::Result<void> rewrite_file(const std::string& path, const Config& current
   std::string text;
   mode_t mode = 0644;
   struct stat info {};
-  if (::stat(target.c_str(), &info) == 0) {
-    mode = info.st_mode & 07777;
-    std::ifstream in(target, std::ios::binary);
-    if (!in) return io_error("cannot read", target.string());
-    text.assign((std::istreambuf_iterator<char>(in)), {});
-    if (in.bad()) return io_error("cannot read", target.string());
-  } else if (errno != ENOENT) {
-    return io_error("cannot read", target.string());
+  if (::stat(target.c_str(), &info) == 0) mode = info.st_mode & 07777;
+  error = read_file(target.string(), text);
+  if (error && error != std::errc::no_such_file_or_directory) {
+    return engine::Error{engine::ErrorCode::kIo,
+                         fmt::format("cannot read {}: {}", target.string(), error.message())};
   }
   // Includes are relative to the directory of the name that the server was started with.
   const std::string directory = std::filesystem::path(path).parent_path().string();

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <iterator>
 #include <optional>
 
 #include "resp/split_args.h"
@@ -79,7 +78,12 @@ engine::Result<Startup> parse_command_line(std::span<const std::string_view> arg
       return invalid(std::move(wrong));
   }
   if (sorted->reads_input) {
-    const std::string text((std::istreambuf_iterator<char>(input)), {});
+    // Not by iterators, through which a read that fails would end the process.
+    std::string text;
+    for (char part[4096]; input.read(part, sizeof part) || input.gcount() > 0;) {
+      text.append(part, static_cast<std::size_t>(input.gcount()));
+    }
+    if (input.bad()) return invalid("standard input: cannot be read");
     if (std::string wrong = reader.read_text(text, "standard input", ""); !wrong.empty()) {
       return invalid(std::move(wrong));
     }

@@ -373,6 +373,10 @@ const Config& default_config() {
 
 Config::Config() : Config(default_config()) {}
 
+std::string Config::in_dir(const std::string& path) const {
+  return path.empty() ? path : (std::filesystem::path(dir) / path).string();
+}
+
 std::span<const RowGroup> row_groups() {
   static const RowGroup kGroups[] = {
       {"Network", kNetworkRows},

@@ -191,6 +191,32 @@ TEST_CASE("a configuration file is read, the command line wins, a wrong line is 
   CHECK(ended.output.find("respcask.conf:5") != std::string::npos);
 }
 
+TEST_CASE("CONFIG REWRITE of a file that is a directory now fails, and the server goes on") {
+  ServerProcess server;
+  const std::string file = server.directory() + "/respcask.conf";
+  std::ofstream(file) << "hz 20\n";
+  server.set_configuration(file);
+  server.start();
+  std::filesystem::remove(file);
+  std::filesystem::create_directory(file);
+  Client client(server.port());
+  // The system's reason alone, as in Redis; the log has the path.
+  CHECK(client.call({"CONFIG", "REWRITE"}) == "-ERR Rewriting config file: Is a directory\r\n");
+  CHECK(server.log().find("cannot read " + file) != std::string::npos);
+  std::filesystem::remove(file);
+  CHECK(client.call({"CONFIG", "REWRITE"}) == "+OK\r\n");
+  CHECK(contents(file).find("dir " + server.data_directory() + "\n") != std::string::npos);
+}
+
+TEST_CASE("users' files that cannot be read refuse the start in one sentence") {
+  ServerProcess server;
+  const Ended ended = run_to_end({"--port", std::to_string(free_port()), "--dir",
+                                  server.data_directory(), "--aclfile", server.directory()});
+  CHECK(ended.exit_code == 1);
+  CHECK(lines(warnings(ended.output)) == 1);
+  CHECK(last_line(ended.output).find("Is a directory") != std::string::npos);
+}
+
 TEST_CASE("the log tells the process, the port and why the server does not start") {
   ServerProcess server;
   server.start({"--always-show-logo", "yes"});

@@ -435,6 +435,20 @@ TEST_CASE("acl: user lines that are wrong") {
         "aclfile and user lines exclude one another: define the users in one place");
   CHECK(load_error({}, "/nowhere/users.acl") ==
         "Error loading ACLs, opening file '/nowhere/users.acl': No such file or directory");
+  CHECK(load_error({}, "/") == "Error loading ACLs, opening file '/': Is a directory");
+}
+
+TEST_CASE("ACL LOAD of a file that cannot be read is refused and changes nothing") {
+  TemporaryDirectory directory;
+  Harness h([&](Config& config) {
+    config.dir = directory.path();
+    config.aclfile = "users.acl";
+  });
+  h.run("acl setuser bob");
+  std::filesystem::create_directory(directory.path() + "/users.acl");
+  CHECK(h.run("acl load") ==
+        "-ERR Error loading ACLs, opening file 'users.acl': Is a directory\r\n");
+  CHECK(h.run("acl users") == "*2\r\n" + bulk("bob") + bulk("default"));
 }
 
 TEST_CASE("ACL LOAD and SAVE: all of the file or nothing") {

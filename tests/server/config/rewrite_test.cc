@@ -246,6 +246,13 @@ TEST_CASE("CONFIG REWRITE without a file, or where it cannot write, says so") {
   const auto failed = lost.rewrite();
   REQUIRE(!failed);
   CHECK(failed.error().code == engine::ErrorCode::kIo);
+
+  const Directory directory;
+  ConfigStore replaced(with({{"hz", "20"}}), directory.path());
+  const auto unread = replaced.rewrite();
+  REQUIRE(!unread);
+  CHECK(unread.error().message == "cannot read " + directory.path() + ": Is a directory");
+  CHECK(std::filesystem::is_directory(directory.path()));
 }
 
 }  // namespace

@@ -153,6 +153,18 @@ TEST_CASE("an error names file, line, parameter and reason") {
         directory.path() + ": cannot open the configuration file: Is a directory");
 }
 
+// What a read error of the C++ library looks like.
+class BrokenInput final : public std::streambuf {
+  int_type underflow() override { throw std::ios_base::failure("read"); }
+};
+
+TEST_CASE("standard input that cannot be read is refused") {
+  BrokenInput broken;
+  std::istream in(&broken);
+  const std::vector<std::string_view> arguments = {"-"};
+  CHECK(error_of(parse_command_line(arguments, in)) == "standard input: cannot be read");
+}
+
 TEST_CASE("include: relative to the including file, with patterns, errors name the inner file") {
   const Directory directory;
   const std::string file =
