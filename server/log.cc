@@ -102,15 +102,16 @@ int syslog_level(LogLevel level) {
 }  // namespace
 
 std::string log_open(const Config& config) {
-  if (!config.logfile.empty()) {
-    const int fd = open_file(config.logfile);
+  const std::string file = config.in_dir(config.logfile);
+  if (!file.empty()) {
+    const int fd = open_file(file);
     if (fd < 0) {
-      return fmt::format("cannot open the log file '{}': {}", config.logfile, std::strerror(errno));
+      return fmt::format("cannot open the log file '{}': {}", file, std::strerror(errno));
     }
     ::close(fd);
   }
-  auto target = std::make_shared<const Target>(
-      Target{config.logfile, config.syslog_enabled, config.syslog_ident});
+  auto target =
+      std::make_shared<const Target>(Target{file, config.syslog_enabled, config.syslog_ident});
   const std::lock_guard lock(sink().mutex);
   if (target->uses_syslog) {
     // syslog keeps the pointer: the name must outlive every later call.

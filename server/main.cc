@@ -121,8 +121,9 @@ int serve(engine::Store& store, ConfigStore& config) {
   }
   follow_config(config, store);
   follow_process_settings(config);
-  if (!initial->pidfile.empty()) {
-    if (auto written = write_pid_file(initial->pidfile); !written) {
+  const std::string pid_file = initial->in_dir(initial->pidfile);
+  if (!pid_file.empty()) {
+    if (auto written = write_pid_file(pid_file); !written) {
       log_warning("{}", written.error().message);
     }
   }
@@ -139,7 +140,7 @@ int serve(engine::Store& store, ConfigStore& config) {
   announce_stop(*initial);
   network.stop();
   server.stop();
-  if (!initial->pidfile.empty()) remove_pid_file(initial->pidfile);
+  if (!pid_file.empty()) remove_pid_file(pid_file);
   return 0;
 }
 
@@ -158,6 +159,8 @@ int run(const std::vector<std::string_view>& arguments) {
     return 0;
   }
   const Config& config = startup->config;
+  // The log may lie in a directory that is made with the store.
+  if (!config.logfile.empty()) (void)engine::posix_file_system().create_directory(config.dir);
   if (const std::string refused = log_open(config); !refused.empty()) {
     fmt::print(stderr, "{}\n", refused);
     return 1;
@@ -170,7 +173,7 @@ int run(const std::vector<std::string_view>& arguments) {
   }
   prepare_signals();
   const CrashStack crash_stack;
-  if (config.crash_log_enabled) install_crash_log(config.logfile);
+  if (config.crash_log_enabled) install_crash_log(config.in_dir(config.logfile));
   // Huge pages make a keydir of many small pages take more memory than it uses.
   if (config.disable_thp) ::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
   log_start(*startup);

@@ -92,7 +92,8 @@ constexpr Row kNetworkRows[] = {
         "bind", &Config::bind, "* -::*",
         "addresses to listen on; one after '-' may be missing, * is all of IPv4, ::* all of IPv6")
         .checked(check_bind),
-    string("unixsocket", &Config::unixsocket, "", "path of a Unix socket to listen on as well")
+    string("unixsocket", &Config::unixsocket, "",
+           "path of a Unix socket to listen on as well, relative to dir")
         .fixed(),
     octal("unixsocketperm", &Config::unixsocketperm, "0", 0777,
           "mode of the Unix socket, in octal; 0 leaves it to umask")
@@ -117,13 +118,15 @@ constexpr Row kProcessRows[] = {
     choice("supervised", kEnumMember<&Config::supervised>, kSupervisedWords, "no",
            "tell the service manager when the server is ready")
         .fixed(),
-    string("pidfile", &Config::pidfile, "", "file for the process id").fixed(),
+    string("pidfile", &Config::pidfile, "", "file for the process id, relative to dir").fixed(),
     shutdown("shutdown-on-sigint", &Config::shutdown_on_sigint,
              "words of SHUTDOWN; save makes a backup first"),
     shutdown("shutdown-on-sigterm", &Config::shutdown_on_sigterm, "the same for SIGTERM"),
     choice("loglevel", kEnumMember<&Config::loglevel>, kLogLevelWords, "notice",
            "the least important lines that are still logged"),
-    string("logfile", &Config::logfile, "", "file for the log; empty for standard output").fixed(),
+    string("logfile", &Config::logfile, "",
+           "file for the log, relative to dir; empty for standard output")
+        .fixed(),
     boolean("syslog-enabled", &Config::syslog_enabled, "no", "log to syslog as well").fixed(),
     string("syslog-ident", &Config::syslog_ident, "respcask", "name in syslog").fixed(),
     choice("syslog-facility", kEnumMember<&Config::syslog_facility>, kFacilityWords, "local0",

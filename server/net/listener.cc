@@ -106,24 +106,24 @@ engine::Result<std::vector<ListeningSocket>> open_tcp_sockets(const Config& conf
 }
 
 engine::Result<ListeningSocket> open_unix_socket(const Config& config) {
-  const auto what = fmt::format("Could not create server Unix socket {}", config.unixsocket);
+  const std::string path = config.in_dir(config.unixsocket);
+  const auto what = fmt::format("Could not create server Unix socket {}", path);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (config.unixsocket.size() >= sizeof address.sun_path) return failed(what, ENAMETOOLONG);
-  std::memcpy(address.sun_path, config.unixsocket.data(), config.unixsocket.size());
+  if (path.size() >= sizeof address.sun_path) return failed(what, ENAMETOOLONG);
+  std::memcpy(address.sun_path, path.data(), path.size());
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return failed(what, errno);
-  ::unlink(config.unixsocket.c_str());  // what an earlier run has left
-  const bool open =
-      ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
-      (config.unixsocketperm == 0 ||
-       ::chmod(config.unixsocket.c_str(), static_cast<mode_t>(config.unixsocketperm)) == 0) &&
-      ::listen(fd, config.tcp_backlog) == 0;
+  ::unlink(path.c_str());  // what an earlier run has left
+  const bool open = ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
+                    (config.unixsocketperm == 0 ||
+                     ::chmod(path.c_str(), static_cast<mode_t>(config.unixsocketperm)) == 0) &&
+                    ::listen(fd, config.tcp_backlog) == 0;
   if (!open) {
     fail_with_errno(fd);
     return failed(what, errno);
   }
-  return ListeningSocket{fd, config.unixsocket};
+  return ListeningSocket{fd, path};
 }
 
 void close_socket(const ListeningSocket& socket) {

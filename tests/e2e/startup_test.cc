@@ -217,6 +217,21 @@ TEST_CASE("users' files that cannot be read refuse the start in one sentence") {
   CHECK(last_line(ended.output).find("Is a directory") != std::string::npos);
 }
 
+TEST_CASE("relative names of the log, the pid file and the Unix socket begin in dir") {
+  ServerProcess server(
+      {"--logfile", "server.log", "--pidfile", "server.pid", "--unixsocket", "server.sock"});
+  server.start();
+  const std::string data = server.data_directory();
+  CHECK(contents(data + "/server.log").find("Ready to accept connections") != std::string::npos);
+  CHECK(contents(data + "/server.pid") == std::to_string(server.pid()) + "\n");
+  Client client(data + "/server.sock");
+  CHECK(client.call({"CONFIG", "GET", "unixsocket"}).ends_with("$11\r\nserver.sock\r\n"));
+  CHECK(client.call({"CONFIG", "SET", "loglevel", "debug"}) == "+OK\r\n");
+  client.close();
+  CHECK(server.stop() == 0);
+  CHECK_FALSE(std::filesystem::exists(data + "/server.pid"));
+}
+
 TEST_CASE("the log tells the process, the port and why the server does not start") {
   ServerProcess server;
   server.start({"--always-show-logo", "yes"});
