@@ -92,10 +92,14 @@ std::string Reader::apply_words(std::span<const std::string> words, const std::s
   if (rest.empty()) return wrong_count();
   const std::string before = row.kind == Kind::kSavePoints && has_save_ ? config_.inert[*id] : "";
   // Scripts that quote once too often mean it too, and Redis takes it from them.
-  const std::string none;
   const bool quoted_none = row.kind == Kind::kSavePoints && rest.size() == 1 && rest[0] == "\"\"";
-  if (const std::string wrong = parse_value(*id, quoted_none ? std::span(&none, 1) : rest, config_);
-      !wrong.empty()) {
+  std::vector<std::string> values(rest.begin(), rest.end());
+  if (quoted_none) {
+    values = {""};
+  } else if (row.takes_many() && rest.size() == 1 && !rest[0].empty()) {
+    values = split_on_spaces(rest[0]);  // as CONFIG SET does: --save "900 1"
+  }
+  if (const std::string wrong = parse_value(*id, values, config_); !wrong.empty()) {
     return fmt::format("{}: {}", name, wrong);
   }
   if (row.kind == Kind::kSavePoints) {

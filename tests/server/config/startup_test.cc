@@ -54,6 +54,31 @@ TEST_CASE("save with a quoted nothing in quotes is none, at the start only") {
   CHECK_FALSE(start({"--save", "\"900 1\""}));
 }
 
+TEST_CASE("one quoted word may hold all the words of a value") {
+  const auto value = [](const engine::Result<Startup>& startup, std::string_view name) {
+    REQUIRE(error_of(startup) == "no error");
+    return render_value(*find_row(name), startup->config);
+  };
+  CHECK(value(start({"--save", "900 1"}), "save") == "900 1");
+  CHECK(value(start({"--save", "900 1 300 10"}), "save") == "900 1 300 10");
+  CHECK(value(start({"--save", "900 1", "--save", "300 10"}), "save") == "900 1 300 10");
+  CHECK(value(start({"--oom-score-adj-values", "1 2 3"}), "oom-score-adj-values") == "1 2 3");
+  CHECK(value(start({"--shutdown-on-sigterm", "save force"}), "shutdown-on-sigterm") ==
+        "save force");
+  CHECK(value(start({"--latency-tracking-info-percentiles", "50 99"}),
+              "latency-tracking-info-percentiles") == "50 99");
+  CHECK(value(start({"--client-output-buffer-limit", "normal 1 2 3"}),
+              "client-output-buffer-limit") ==
+        "normal 1 2 3 slave 268435456 67108864 60 pubsub "
+        "33554432 8388608 60");
+  const auto bound = start({"-"}, "bind \"127.0.0.1 ::1\"\n");
+  REQUIRE(error_of(bound) == "no error");
+  CHECK(bound->config.bind == std::vector<std::string>{"127.0.0.1", "::1"});
+  CHECK(value(start({"--bind", ""}), "bind") == "");
+  CHECK_FALSE(start({"--save", "900"}));
+  CHECK_FALSE(start({"--save", "900  1"}));
+}
+
 TEST_CASE("what is wrong is told in one line, whatever was written") {
   CHECK(error_of(start({"--\"pr\\not\"", "1"})) == "command line: unknown parameter 'pr?ot'");
   CHECK(error_of(start({"-"}, "\"pr\\r\\not\" 1\n")) ==
