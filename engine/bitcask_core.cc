@@ -67,7 +67,11 @@ Result<std::shared_ptr<BitcaskCore>> BitcaskCore::open(Options options) {
       { std::lock_guard guard(raw->mutex_); }  // who waits has looked, or looks again
       raw->synced_.notify_all();
     });
-    core->sweeper_ = named_thread("sweep", [raw = core.get()] { raw->sweep_loop(); });
+    if (auto started =
+            start_thread(core->sweeper_, "sweep", [raw = core.get()] { raw->sweep_loop(); });
+        !started) {
+      return started.error();
+    }
   }
   return core;
 }

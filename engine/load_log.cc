@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "engine/named_thread.h"
+
 namespace respcask::engine {
 namespace {
 
@@ -25,7 +27,7 @@ std::string load_line(uint64_t records, uint64_t bytes, uint64_t total_bytes, do
 
 LoadLog::LoadLog(const RecoveryProgress& progress, Sink sink, std::chrono::milliseconds interval)
     : progress_(progress), sink_(std::move(sink)) {
-  if (sink_) thread_ = std::thread([this, interval] { run(interval); });
+  if (sink_) (void)start_thread(thread_, "load-log", [this, interval] { run(interval); });
 }
 
 LoadLog::~LoadLog() {

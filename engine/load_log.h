@@ -2,7 +2,8 @@
 //
 // Every `interval` from its making to its destruction it reports keys, bytes, rate and the time
 // that is left, and at the end, if it has reported before, the sum. A start that is over sooner is
-// not worth a line. Owns a thread, on which the reports are made; all it reads is RecoveryProgress.
+// not worth a line. Owns a thread, on which the reports are made (if there is none to be had, there
+// are no reports); all it reads is RecoveryProgress.
 #pragma once
 
 #include <chrono>

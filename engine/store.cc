@@ -106,14 +106,41 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
     if (opened.sync == SyncMode::kAlways) store->prepare_journal();
     store->merge_reserve_.emplace(*opened.files, opened.dir + "/RESERVE");
     store->keep_merge_reserve();
-    store->start_sync_threads(opened.sync);
-    store->merge_thread_ = named_thread("merge", [raw = store.get()] { raw->merge_loop(); });
-    store->scrub_thread_ = named_thread("scrub", [raw = store.get()] { raw->scrub_loop(); });
   }
-  store->maintenance_thread_ =
-      named_thread("upkeep", [raw = store.get()] { raw->maintenance_loop(); });
+  if (auto started = store->start_threads(); !started) {
+    store->stop_threads();
+    return started.error();
+  }
   store->open_ = true;
   return store;
+}
+
+Result<void> Store::start_threads() {
+  if (!options_.read_only) {
+    if (auto started = start_sync_threads(sync_mode_); !started) return started;
+    if (auto started = start_thread(merge_thread_, "merge", [this] { merge_loop(); }); !started) {
+      return started;
+    }
+    if (auto started = start_thread(scrub_thread_, "scrub", [this] { scrub_loop(); }); !started) {
+      return started;
+    }
+  }
+  return start_thread(maintenance_thread_, "upkeep", [this] { maintenance_loop(); });
+}
+
+void Store::stop_threads() {
+  {
+    std::lock_guard guard(threads_mutex_);
+    stopping_ = true;
+  }
+  for (auto* waited_for : {&sync_wanted_, &more_syncs_wanted_, &maintenance_wanted_, &merge_wanted_,
+                           &merge_done_, &scrub_wanted_}) {
+    waited_for->notify_all();
+  }
+  for (std::thread* thread : {&maintenance_thread_, &scrub_thread_, &merge_thread_}) {
+    if (thread->joinable()) thread->join();
+  }
+  for (std::thread& thread : sync_threads_) thread.join();
 }
 
 std::string Store::shard_directory(uint32_t index) const {
@@ -278,7 +305,11 @@ Result<void> Store::recover() {
     const size_t helpers =
         std::min<size_t>(std::max(1u, std::thread::hardware_concurrency()), recoveries.size()) - 1;
     std::vector<std::thread> threads;
-    for (size_t i = 0; i < helpers; ++i) threads.emplace_back(work);
+    for (size_t i = 0; i < helpers; ++i) {
+      auto thread = named_thread("recovery", work);
+      if (!thread) break;  // the others do its part
+      threads.push_back(std::move(*thread));
+    }
     work();
     for (auto& thread : threads) thread.join();
     for (auto& result : results) {
@@ -313,21 +344,8 @@ Result<void> Store::close() {
   if (!open_) return {};
   open_ = false;
   Result<void> result;
-  {
-    std::lock_guard guard(threads_mutex_);
-    stopping_ = true;
-  }
-  sync_wanted_.notify_all();
-  more_syncs_wanted_.notify_all();
-  maintenance_wanted_.notify_all();
-  merge_wanted_.notify_all();
-  merge_done_.notify_all();
-  scrub_wanted_.notify_all();
-  maintenance_thread_.join();
+  stop_threads();
   if (!options_.read_only) {
-    scrub_thread_.join();
-    merge_thread_.join();
-    for (std::thread& thread : sync_threads_) thread.join();
     result = sync();
     for (auto& shard : shards_) {
       std::lock_guard guard(*shard);

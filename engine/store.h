@@ -105,7 +105,8 @@ class Store {
   // Commits and syncs everything now, on the calling thread.
   Result<void> sync();
 
-  void set_sync_mode(SyncMode mode);
+  // kAlways wants more threads: kIo if there are none to be had, and the mode is what it was.
+  Result<void> set_sync_mode(SyncMode mode);
 
   // Merges everything that holds garbage now, in the background, whatever the triggers say. Ends
   // however much is written meanwhile: that is not part of it.
@@ -181,7 +182,9 @@ class Store {
   void sync_group(size_t lane);
   void tell_synced(SyncPoint point);
   bool syncs_are_slow() const;
-  void start_sync_threads(SyncMode mode);
+  Result<void> start_sync_threads(SyncMode mode);
+  Result<void> start_threads();
+  void stop_threads();
   void sync_loop(size_t lane);
   void maintenance_loop();
   void refresh_residency(Shard& shard);

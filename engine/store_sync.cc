@@ -16,14 +16,17 @@ void Store::on_sync(std::function<void()> wake) {
   on_sync_ = std::move(wake);
 }
 
-void Store::set_sync_mode(SyncMode mode) {
+Result<void> Store::set_sync_mode(SyncMode mode) {
   {
     std::lock_guard guard(threads_mutex_);
+    if (!options_.read_only) {
+      if (auto started = start_sync_threads(mode); !started) return started;
+    }
     sync_mode_ = mode;
-    if (!options_.read_only) start_sync_threads(mode);
   }
   sync_wanted_.notify_all();
   more_syncs_wanted_.notify_all();
+  return {};
 }
 
 Result<void> Store::sync() {
@@ -268,12 +271,14 @@ bool Store::syncs_are_slow() const {
 
 // One thread, and one for every lane once the mode is kAlways. With threads_mutex_ held, or before
 // the threads.
-void Store::start_sync_threads(SyncMode mode) {
+Result<void> Store::start_sync_threads(SyncMode mode) {
   const size_t wanted = mode == SyncMode::kAlways ? kSyncLanes : 1;
   while (sync_threads_.size() < wanted) {
-    sync_threads_.push_back(
-        named_thread("sync", [this, lane = sync_threads_.size()] { sync_loop(lane); }));
+    auto thread = named_thread("sync", [this, lane = sync_threads_.size()] { sync_loop(lane); });
+    if (!thread) return thread.error();
+    sync_threads_.push_back(std::move(*thread));
   }
+  return {};
 }
 
 void Store::sync_loop(size_t lane) {

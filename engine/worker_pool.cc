@@ -5,8 +5,11 @@
 namespace respcask::engine {
 
 WorkerPool::WorkerPool(size_t threads) {
-  for (size_t i = 0; i < threads; ++i)
-    threads_.push_back(named_thread("sync-file", [this] { work(); }));
+  for (size_t i = 0; i < threads; ++i) {
+    auto thread = named_thread("sync-file", [this] { work(); });
+    if (!thread) return;
+    threads_.push_back(std::move(*thread));
+  }
 }
 
 WorkerPool::~WorkerPool() {

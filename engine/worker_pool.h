@@ -19,7 +19,7 @@ namespace respcask::engine {
 
 class WorkerPool {
  public:
-  // `threads` beside the caller's; none will do.
+  // `threads` beside the caller's, or as many of them as there are to be had; none will do.
   explicit WorkerPool(size_t threads);
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;

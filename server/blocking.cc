@@ -39,10 +39,10 @@ bool refuse_wait(Waiter& waiter, std::string_view error) {
   return end(waiter, Waiter::State::kRefused, error);
 }
 
-void Deadlines::start() {
+engine::Result<void> Deadlines::start() {
   std::lock_guard guard(mutex_);
   stopping_ = false;
-  thread_ = engine::named_thread("deadlines", [this] { run(); });
+  return engine::start_thread(thread_, "deadlines", [this] { run(); });
 }
 
 void Deadlines::stop() {

@@ -126,7 +126,7 @@ struct KeyTables {
 class Deadlines {
  public:
   ~Deadlines() { stop(); }
-  void start();
+  engine::Result<void> start();
   void stop();
   // Wakes the waiter at `deadline_ms`, unless it has been served by then; nothing if that is so
   // already.

@@ -128,8 +128,14 @@ int serve(engine::Store& store, ConfigStore& config) {
     }
   }
   show_banner(*initial);
-  server.start();
-  network.start();
+  auto started = server.start();
+  if (started) started = network.start();
+  if (!started) {
+    network.stop();
+    server.stop();
+    if (!pid_file.empty()) remove_pid_file(pid_file);
+    return refuse_to_start(*initial, started.error().message);
+  }
   log_notice("Server initialized: {} loops, {} shards, data in {}", initial->io_threads,
              store.shard_count(), initial->dir);
   log_notice("Ready to accept connections on port {}{}", initial->port,

@@ -50,12 +50,15 @@ void settle(FetchedValue& value, engine::Result<std::string> bytes) {
   }
 }
 
-void ReaderPool::start(int threads) {
+engine::Result<void> ReaderPool::start(int threads) {
   std::lock_guard guard(mutex_);
   running_ = true;
   for (int i = 0; i < threads; ++i) {
-    threads_.push_back(engine::named_thread("reader", [this] { run(); }));
+    auto thread = engine::named_thread("reader", [this] { run(); });
+    if (!thread) return thread.error();
+    threads_.push_back(std::move(*thread));
   }
+  return {};
 }
 
 void ReaderPool::stop() {

@@ -70,7 +70,7 @@ class ValueReader {
 class ReaderPool final : public ValueReader {
  public:
   ~ReaderPool() override { stop(); }
-  void start(int threads);
+  engine::Result<void> start(int threads);
   void stop();
 
   // Puts all values that are still wanted into `batch`; when they are read the session is resumed.

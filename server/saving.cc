@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/backup.h"
+#include "engine/named_thread.h"
 #include "server/log.h"
 
 namespace respcask::server {
@@ -78,7 +79,7 @@ engine::Result<void> Saving::make_backup() {
   const auto made = engine::make_backup(store_, directory, unix_ms());
   {
     std::lock_guard guard(mutex_);
-    save_failed_ = !made;
+    save_job_.failed = !made;
     if (made) {
       ++saves_;
       changes_at_save_ = changes;
@@ -112,32 +113,38 @@ void Saving::rewrite_everything() {
   }
   std::lock_guard guard(mutex_);
   if (now.requests_done == before.requests_done) return;
-  rewrite_failed_ = now.failed != before.failed;
-  if (!rewrite_failed_) ++rewrites_;
+  rewrite_job_.failed = now.failed != before.failed;
+  if (!rewrite_job_.failed) ++rewrites_;
 }
 
 template <class Work>
-bool Saving::start(Job& job, Work work) {
+Saving::Start Saving::start(Job& job, std::string name, Work work) {
   std::lock_guard guard(mutex_);
-  if (job.running) return false;
+  if (job.running) return Start::kRunning;
   if (job.thread.joinable()) job.thread.join();  // it has nothing left to do
-  job.running = true;
-  job.started_s = unix_s();
-  job.thread = std::thread([this, &job, work] {
+  const int64_t started_s = unix_s();
+  const auto started = engine::start_thread(job.thread, name, [this, &job, work] {
     work();
     std::lock_guard done(mutex_);
     job.running = false;
     job.duration_s = unix_s() - job.started_s;
   });
-  return true;
+  if (!started) {
+    job.failed = true;
+    log_warning("Can't {} in background: {}", name, started.error().message);
+    return Start::kFailed;
+  }
+  job.running = true;
+  job.started_s = started_s;
+  return Start::kStarted;
 }
 
-bool Saving::start_save() {
-  return start(save_job_, [this] { (void)make_backup(); });
+Saving::Start Saving::start_save() {
+  return start(save_job_, "save", [this] { (void)make_backup(); });
 }
 
-bool Saving::start_rewrite() {
-  return start(rewrite_job_, [this] { rewrite_everything(); });
+Saving::Start Saving::start_rewrite() {
+  return start(rewrite_job_, "rewrite", [this] { rewrite_everything(); });
 }
 
 Saving::Report Saving::report() const {
@@ -147,12 +154,12 @@ Saving::Report Saving::report() const {
   report.last_save_s = last_save_s_;
   report.saves = saves_;
   report.changes_since_save = changes - changes_at_save_;
-  report.save_failed = save_failed_;
+  report.save_failed = save_job_.failed;
   report.last_backup = last_backup_;
   report.save_duration_s = save_job_.duration_s;
   if (save_job_.running) report.save_running_s = unix_s() - save_job_.started_s;
   report.rewrites = rewrites_;
-  report.rewrite_failed = rewrite_failed_;
+  report.rewrite_failed = rewrite_job_.failed;
   report.rewrite_duration_s = rewrite_job_.duration_s;
   if (rewrite_job_.running) report.rewrite_running_s = unix_s() - rewrite_job_.started_s;
   return report;

@@ -40,9 +40,11 @@ class Saving {
 
   // SAVE: returns when the backup is whole. Nothing if a save is running.
   std::optional<engine::Result<void>> save();
-  // BGSAVE and BGREWRITEAOF: the same in the background. False if one is running.
-  bool start_save();
-  bool start_rewrite();
+  // BGSAVE and BGREWRITEAOF: the same in the background, unless one is running or there is no
+  // thread to be had for it, which is logged and counts as a failed one.
+  enum class Start : uint8_t { kStarted, kRunning, kFailed };
+  Start start_save();
+  Start start_rewrite();
 
   struct Report {
     int64_t last_save_s = 0;  // Unix time; at first that of the start
@@ -64,13 +66,14 @@ class Saving {
   struct Job {
     std::thread thread;
     bool running = false;
+    bool failed = false;  // the last one
     int64_t started_s = 0;
     std::optional<int64_t> duration_s;
   };
   engine::Result<void> make_backup();
   void rewrite_everything();
   template <class Work>
-  bool start(Job& job, Work work);
+  Start start(Job& job, std::string name, Work work);
   void join();
 
   engine::Store& store_;
@@ -85,8 +88,6 @@ class Saving {
   uint64_t saves_ = 0;
   std::string last_backup_;
   uint64_t rewrites_ = 0;
-  bool save_failed_ = false;
-  bool rewrite_failed_ = false;
 };
 
 }  // namespace respcask::server

@@ -45,7 +45,7 @@ Server::~Server() {
   stop();
 }
 
-void Server::start() {
+engine::Result<void> Server::start() {
   // Whoever sets the bound finds it kept.
   WorkerStats& setter_stats = stats.add_worker();
   const auto evict = [this, &setter_stats](const Config&, const Config& to) {
@@ -55,10 +55,12 @@ void Server::start() {
   };
   config.on_change({"maxmemory-clients", "maxmemory"}, evict);
   saving.clean_up();
-  deadlines.start();
-  readers.start(std::max(1, config.snapshot()->readers));
+  if (auto started = deadlines.start(); !started) return started;
+  if (auto started = readers.start(std::max(1, config.snapshot()->readers)); !started) {
+    return started;
+  }
   stopping_ = false;
-  maintenance_ = engine::named_thread("maintenance", [this] { maintain(); });
+  return engine::start_thread(maintenance_, "maintenance", [this] { maintain(); });
 }
 
 void Server::stop() {

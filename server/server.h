@@ -59,8 +59,8 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   // Starts the threads: deadlines, readers, maintenance (expiry). Without them everything works but
-  // what waits for time: for tests.
-  void start();
+  // what waits for time: for tests. kIo if there are not as many to be had.
+  engine::Result<void> start();
   void stop();
 
   engine::Store& store;

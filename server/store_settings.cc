@@ -69,10 +69,12 @@ engine::Options store_options(const Config& config) {
 }
 
 void follow_config(ConfigStore& config, engine::Store& store) {
-  config.on_change({"appendfsync"}, [&store](const Config&, const Config& to) {
-    store.set_sync_mode(sync_mode(to));
-    return std::nullopt;
-  });
+  config.on_change({"appendfsync"},
+                   [&store](const Config&, const Config& to) -> std::optional<std::string> {
+                     auto set = store.set_sync_mode(sync_mode(to));
+                     if (set) return std::nullopt;
+                     return set.error().message;
+                   });
   config.on_change(
       {"merge-trigger-garbage", "merge-stop-garbage", "auto-aof-rewrite-min-size",
        "merge-bytes-per-second", "merge-window", "maxdisk"},

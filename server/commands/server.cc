@@ -24,15 +24,27 @@ void cmd_save(Context& c) {
 // SCHEDULE is for a server that has to wait for a rewrite to end; here the two do not meet.
 void cmd_bgsave(Context& c) {
   if (c.argc() > 1 && (c.argc() != 2 || !c.arg_is(1, "SCHEDULE"))) return c.syntax_error();
-  if (!c.server().saving.start_save()) return c.error(kSaveRunning);
-  c.reply().simple_string("Background saving started");
+  switch (c.server().saving.start_save()) {
+    case Saving::Start::kStarted:
+      return c.reply().simple_string("Background saving started");
+    case Saving::Start::kRunning:
+      return c.error(kSaveRunning);
+    case Saving::Start::kFailed:
+      return c.error("ERR");  // Redis says no more where it cannot fork; the log does
+  }
 }
 
 void cmd_bgrewriteaof(Context& c) {
-  if (!c.server().saving.start_rewrite()) {
-    return c.error("ERR Background append only file rewriting already in progress");
+  switch (c.server().saving.start_rewrite()) {
+    case Saving::Start::kStarted:
+      return c.reply().simple_string("Background append only file rewriting started");
+    case Saving::Start::kRunning:
+      return c.error("ERR Background append only file rewriting already in progress");
+    case Saving::Start::kFailed:
+      return c.error(
+          "ERR Can't execute an AOF background rewriting. Please check the server logs for more "
+          "information.");
   }
-  c.reply().simple_string("Background append only file rewriting started");
 }
 
 void cmd_lastsave(Context& c) {

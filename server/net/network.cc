@@ -153,9 +153,11 @@ engine::Result<void> Network::open() {
   return {};
 }
 
-void Network::start() {
+engine::Result<void> Network::start() {
   started_ = true;
-  for (const auto& worker : workers_) worker->start();
+  for (const auto& worker : workers_) {
+    if (auto started = worker->start(); !started) return started;
+  }
   std::lock_guard guard(listening_mutex_);
   listening_ = opened_;
   workers_.front()->post([this, sockets = std::exchange(opened_, {})] {
@@ -163,6 +165,7 @@ void Network::start() {
         workers_.front()->loop(), [this](int fd, bool unix_socket) { accepted(fd, unix_socket); });
     listener_->watch(sockets);
   });
+  return {};
 }
 
 void Network::stop() {

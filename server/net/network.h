@@ -32,8 +32,9 @@ class Network {
   // Raises the limit of open files for maxclients, or lowers maxclients to what the limit allows;
   // binds and listens. The error is one sentence.
   engine::Result<void> open();
-  // Starts the loops and begins to accept.
-  void start();
+  // Starts the loops and begins to accept. kIo if there are no threads for them; then it is to be
+  // stopped.
+  engine::Result<void> start();
   // Closes the listening sockets and all connections, ends the loops. Replies whose commit is done
   // have been handed to the kernel.
   void stop();

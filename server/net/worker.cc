@@ -65,8 +65,8 @@ Worker::~Worker() {
   for (const Accepted& accepted : accepted_) ::close(accepted.fd);
 }
 
-void Worker::start() {
-  thread_ = engine::named_thread("loop-" + std::to_string(index_), [this] { run(); });
+engine::Result<void> Worker::start() {
+  return engine::start_thread(thread_, "loop-" + std::to_string(index_), [this] { run(); });
 }
 
 void Worker::run() {

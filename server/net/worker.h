@@ -44,7 +44,7 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  void start();
+  engine::Result<void> start();
 
   // --- any thread ------------------------------------------------------------------------------
   // Takes over an accepted socket.

@@ -1,5 +1,5 @@
-// How a server is run: by systemd, from the file that comes with it; and what it leaves behind when
-// it crashes.
+// How a server is run: by systemd, from the file that comes with it, short of threads; and what it
+// leaves behind when it crashes.
 #include <doctest/doctest.h>
 #include <poll.h>
 #include <sys/resource.h>
@@ -15,6 +15,7 @@
 #include <fstream>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "tests/e2e/client.h"
 #include "tests/e2e/server_process.h"
@@ -159,6 +160,41 @@ TEST_CASE("without crash-log-enabled a crash says nothing") {
   server.start();
   CHECK(server.end_by(SIGSEGV) == SIGSEGV);
   CHECK(server.log().find("crashed by") == std::string::npos);
+}
+
+TEST_CASE("without threads to be had what needs one fails, and the server goes on") {
+  ServerProcess server;
+  const std::vector<std::string> launcher = unprivileged(server.directory());
+  server.set_launcher(launcher);
+  server.start();
+  const auto allow_threads = [&](const std::string& most) {
+    std::vector<std::string> words = launcher;
+    words.insert(words.end(),
+                 {"prlimit", "--pid", std::to_string(server.pid()), "--nproc=" + most + ":"});
+    REQUIRE(run_program_to_end(words).exit_code == 0);
+  };
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NPROC, &before) == 0);
+  Client client(server.port());
+  allow_threads("1");
+  CHECK(client.call({"BGSAVE"}) == "-ERR\r\n");
+  CHECK(client.call({"BGREWRITEAOF"}) ==
+        "-ERR Can't execute an AOF background rewriting. Please check the server logs for more "
+        "information.\r\n");
+  CHECK(client.call({"INFO", "persistence"}).find("rdb_last_bgsave_status:err") !=
+        std::string::npos);
+  CHECK(client.call({"CONFIG", "SET", "appendfsync", "always"}) ==
+        "-ERR CONFIG SET failed (possibly related to argument 'appendfsync') - Unable to start a "
+        "thread: Resource temporarily unavailable\r\n");
+  CHECK(client.call({"CONFIG", "GET", "appendfsync"}).ends_with("everysec\r\n"));
+  CHECK(client.call({"SET", "a", "b"}) == "+OK\r\n");
+  allow_threads(before.rlim_cur == RLIM_INFINITY ? "unlimited" : std::to_string(before.rlim_cur));
+  CHECK(client.call({"CONFIG", "SET", "appendfsync", "always"}) == "+OK\r\n");
+  CHECK(client.call({"SET", "a", "c"}) == "+OK\r\n");
+  CHECK(client.call({"BGSAVE"}) == "+Background saving started\r\n");
+  CHECK(client.call({"BGREWRITEAOF"}) == "+Background append only file rewriting started\r\n");
+  client.close();
+  CHECK(server.stop() == 0);
 }
 
 }  // namespace

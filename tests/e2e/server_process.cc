@@ -10,12 +10,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <thread>
 
@@ -55,6 +57,14 @@ std::vector<std::string> server_words(const std::vector<std::string>& arguments)
 std::string server_binary() {
   const char* const path = std::getenv("RESPCASK_SERVER");
   return std::filesystem::absolute(path != nullptr ? path : "build/server/respcask-server");
+}
+
+std::vector<std::string> unprivileged(const std::string& directory) {
+  if (::geteuid() != 0) return {};
+  const auto user = static_cast<uid_t>(60000 + ::getpid() % 5000);
+  REQUIRE(::chown(directory.c_str(), user, user) == 0);
+  const std::string name = std::to_string(user);
+  return {"setpriv", "--reuid", name, "--regid", name, "--clear-groups"};
 }
 
 int free_port() {
@@ -126,7 +136,9 @@ void ServerProcess::launch() {
   const std::string log_path = directory_ + "/log";
   const int log_fd = ::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   REQUIRE(log_fd >= 0);
-  pid_ = spawn(server_words(arguments), log_fd);
+  std::vector<std::string> words = launcher_;
+  std::ranges::move(server_words(arguments), std::back_inserter(words));
+  pid_ = spawn(std::move(words), log_fd);
   ::close(log_fd);
 }
 

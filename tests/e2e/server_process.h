@@ -24,6 +24,9 @@ struct Ended {
 Ended run_to_end(const std::vector<std::string>& arguments, int timeout_ms = 20000);
 // The same for any program, which is looked for in PATH.
 Ended run_program_to_end(const std::vector<std::string>& words, int timeout_ms = 20000);
+// Words before a program's own, so that limits which do not hold for root hold for it: nothing, or
+// where the test is root's what runs it as another user, to whom `directory` is given.
+std::vector<std::string> unprivileged(const std::string& directory);
 // The server that is tested: what RESPCASK_SERVER names, as an absolute path.
 std::string server_binary();
 
@@ -56,6 +59,8 @@ class ServerProcess {
   const std::string& directory() const { return directory_; }
   std::string data_directory() const { return data_; }
   void set_data_directory(std::string path) { data_ = std::move(path); }
+  // A program that runs it, with its arguments: {"setpriv", ...}. It has to become the server.
+  void set_launcher(std::vector<std::string> words) { launcher_ = std::move(words); }
   // A configuration file to start it with.
   void set_configuration(std::string path) { configuration_ = std::move(path); }
   std::string unix_socket() const { return directory_ + "/server.sock"; }
@@ -64,6 +69,7 @@ class ServerProcess {
   size_t resident_bytes() const;
 
  private:
+  std::vector<std::string> launcher_;
   std::vector<std::string> options_;
   std::string directory_;
   std::string data_;

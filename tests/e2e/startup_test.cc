@@ -129,6 +129,22 @@ TEST_CASE("a directory that may not be read is refused in one sentence") {
   CHECK(last_line(ended.output).find("Not a directory") != std::string::npos);
 }
 
+TEST_CASE("a start without the threads that it needs is refused in one sentence") {
+  ServerProcess server;  // for its directory
+  const std::vector<std::string> words = unprivileged(server.directory());
+  for (int threads = 1; threads <= 13; ++threads) {
+    CAPTURE(threads);
+    std::vector<std::string> limited = words;
+    const std::string limit = "--nproc=" + std::to_string(threads) + ":";
+    limited.insert(limited.end(), {"prlimit", limit, server_binary(), "--port",
+                                   std::to_string(free_port()), "--dir", server.data_directory()});
+    const Ended ended = run_program_to_end(limited);
+    CHECK(ended.exit_code == 1);
+    CHECK(ended.output.find("Unable to start a thread: Resource temporarily unavailable") !=
+          std::string::npos);
+  }
+}
+
 TEST_CASE("on a full disk no store is made, and one that is there serves reads") {
   ServerProcess server;
   SmallDisk disk(server.directory() + "/disk", 8 << 20);

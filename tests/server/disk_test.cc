@@ -325,7 +325,7 @@ TEST_CASE("disk: where memory is full, commands have values read past the page c
   Client& client = h.client();
   WatchedReader reader(h.server->readers);
   client.turn.reader = &reader;
-  h.server->readers.start(1);
+  REQUIRE(h.server->readers.start(1));
   const auto read_all = [&] {
     make_cold(h, disk, name(0));
     for (int i = 0; i < kKeys; ++i) {

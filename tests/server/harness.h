@@ -81,7 +81,9 @@ class Harness {
   // be gone.
   void restart();
   void set(std::initializer_list<std::string_view> name_and_value);
-  void start_threads() { server->start(); }
+  void start_threads() {
+    if (!server->start()) std::abort();
+  }
   // What the server's threads would do by now.
   void wake_due();
   void expire_now();

@@ -37,7 +37,7 @@ class CountingCarrier final : public Carrier {
 // A store on a disk, its reader pool, and a ring. `ring` is null where the system has none.
 struct Rig {
   explicit Rig(engine::FileSystem* files = nullptr) : h({}, {}, files) {
-    pool.start(1);
+    REQUIRE(pool.start(1));
     ring = ReadRing::open(pool);
     if (!ring) MESSAGE("no io_uring here: nothing is tested");
   }
