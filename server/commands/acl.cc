@@ -46,11 +46,13 @@ void cmd_acl_setuser(Context& c) {
 }
 
 void cmd_acl_deluser(Context& c) {
-  int64_t deleted = 0;
   for (size_t i = 2; i < c.argc(); ++i) {
     if (c.quoted_arg(i) == acl::kDefaultUser) {
       return c.error("ERR The 'default' user cannot be removed");
     }
+  }
+  int64_t deleted = 0;
+  for (size_t i = 2; i < c.argc(); ++i) {
     deleted += acl::delete_user(c.server(), c.session(), c.arg(i));
   }
   c.reply().integer(deleted);

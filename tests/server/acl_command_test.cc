@@ -61,8 +61,9 @@ TEST_CASE("ACL SETUSER, LIST, USERS, WHOAMI, DELUSER") {
         "-ERR Error in ACL SETUSER modifier 'nonsense': Syntax error\r\n");
   CHECK(h.run("acl setuser 'a b'") == "-ERR Usernames can't contain spaces or null characters\r\n");
   CHECK(h.run("acl deluser amy nobody") == ":1\r\n");
+  CHECK(h.run("acl setuser bob") == kOk);
   CHECK(h.run("acl deluser bob default") == "-ERR The 'default' user cannot be removed\r\n");
-  CHECK(h.run("acl users") == "*1\r\n" + bulk("default"));
+  CHECK(h.run("acl users") == "*2\r\n" + bulk("bob") + bulk("default"));
 }
 
 TEST_CASE("ACL GETUSER in both protocols") {
