@@ -85,6 +85,10 @@ std::string Reader::apply_words(std::span<const std::string> words, const std::s
       if (rest.size() != 2) return wrong_count();
       config_.renamed_commands.emplace_back(lower(rest[0]), rest[1]);
       return {};
+    case Kind::kForgotten:
+      if (rest.size() != 1) return wrong_count();
+      note_ineffective(name);
+      return {};
     default:
       break;
   }

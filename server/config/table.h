@@ -44,6 +44,7 @@ enum class Kind : uint8_t {
   kRenameCommand,
   kLoadModule,
   kInclude,
+  kForgotten,  // of older versions of Redis: one word, whatever it is
 };
 
 // What a line says, on its way from words to the member. Booleans, enumerations, integers, octals

@@ -1,6 +1,8 @@
 // The rows of Redis's parameters that have no meaning here. They are accepted, so that its
 // configuration files start this server, and kept, so that CONFIG GET answers with them. What would
 // be dangerous to accept in silence is refused with one sentence.
+#include <strings.h>
+
 #include "server/config/rows.h"
 #include "server/config/table.h"
 
@@ -18,8 +20,13 @@ std::string_view always_on(Value& value) {
 }
 
 std::string_view refuse_replication(Value& value) {
-  return std::get<std::vector<std::string>>(value).empty() ||
-                 std::get<std::vector<std::string>>(value) == std::vector<std::string>{""}
+  auto& words = std::get<std::vector<std::string>>(value);
+  const auto is = [&](size_t i, std::string_view word) {
+    return words[i].size() == word.size() &&
+           strncasecmp(words[i].data(), word.data(), word.size()) == 0;
+  };
+  if (words.size() == 2 && is(0, "no") && is(1, "one")) words.clear();
+  return words.empty() || words == std::vector<std::string>{""}
              ? ""
              : "replication is not supported, this server cannot be a replica";
 }
@@ -197,6 +204,9 @@ constexpr Row kRows[] = {
     string("tls-ca-cert-dir", kInert, "", "directory with certificates of authorities"),
 
     // The rest.
+    statement("list-max-ziplist-entries", Kind::kForgotten, "form of lists in Redis 3.0"),
+    statement("list-max-ziplist-value", Kind::kForgotten, "form of lists in Redis 3.0"),
+    statement("lua-replicate-commands", Kind::kForgotten, "replication of scripts in Redis 6.2"),
     statement("loadmodule", Kind::kLoadModule, "refused: modules are not supported"),
     boolean("activedefrag", kInert, "no", "refused if yes: there is no defragmentation")
         .checked(refuse_defrag),

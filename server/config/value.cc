@@ -337,6 +337,7 @@ Parsed parse(const Row& row, Words words, const Config& config) {
     case Kind::kRenameCommand:
     case Kind::kLoadModule:
     case Kind::kInclude:
+    case Kind::kForgotten:
       break;
   }
   assert(false);  // a statement has no value

@@ -109,7 +109,9 @@ TEST_CASE(
     const std::string line = "\n" + std::string(row.name) + " ";
     const std::string commented = "\n# " + std::string(row.name) + " ";
     const bool is_there = text.find(line) != text.npos || text.find(commented) != text.npos;
-    CHECK(is_there == (!row.is_inert() && row.kind != Kind::kLoadModule));
+    const bool has_effect =
+        !row.is_inert() && row.kind != Kind::kLoadModule && row.kind != Kind::kForgotten;
+    CHECK(is_there == has_effect);
     if (row.name == "bind") {
       CHECK(render_value(id, startup->config) == "127.0.0.1 -::1");
     } else if (!row.is_statement()) {
@@ -273,6 +275,23 @@ TEST_CASE("lines that add up: save, users, renamed commands, output limits") {
 
   const std::string emptied = directory.write("empty.conf", "save 10 1\nsave \"\"\nsave 5 5\n");
   CHECK(render_value(*find_row("save"), start({emptied})->config) == "5 5");
+}
+
+TEST_CASE("files that name no master, or what older versions had, start the server") {
+  for (const char* line : {"replicaof no one", "slaveof NO ONE", "replicaof \"no one\""}) {
+    const auto startup = start({"-"}, line);
+    CHECK(error_of(startup) == "no error");
+    CHECK(render_value(*find_row("replicaof"), startup->config) == "");
+  }
+  CHECK_FALSE(start({"-"}, "replicaof no two"));
+  const auto old = start({"-"},
+                         "list-max-ziplist-entries 512\nlist-max-ziplist-value 64\n"
+                         "lua-replicate-commands yes\n");
+  REQUIRE(error_of(old) == "no error");
+  CHECK(old->ineffective == std::vector<std::string>{"list-max-ziplist-entries",
+                                                     "list-max-ziplist-value",
+                                                     "lua-replicate-commands"});
+  CHECK_FALSE(start({"-"}, "lua-replicate-commands"));
 }
 
 TEST_CASE("parameters without effect are named once, in order") {
