@@ -90,6 +90,9 @@ struct HourWindow {
 };
 
 struct Config {
+  // A command's own name, in lower case, and what it is called instead; "": not at all.
+  using Rename = std::pair<std::string, std::string>;
+
   // All defaults.
   Config();
 
@@ -177,7 +180,7 @@ struct Config {
   uint64_t acllog_max_len{};
   AclPubsubDefault acl_pubsub_default{};
   std::vector<std::vector<std::string>> users;  // the words of each `user` line, "user" left out
-  std::vector<std::pair<std::string, std::string>> renamed_commands;  // from (lower case), to
+  std::vector<Rename> renamed_commands;         // each command once
   Permission enable_debug_command{};
   Permission enable_module_command{};
   Permission enable_protected_configs{};

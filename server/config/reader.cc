@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "resp/split_args.h"
+#include "server/acl/vocabulary.h"
+#include "server/command_table.h"
 #include "server/config/table.h"
 #include "server/read_file.h"
 
@@ -22,6 +24,13 @@ std::string lower(std::string_view text) {
   std::string out(text);
   for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return out;
+}
+
+// Redis's own, those that this server has not among them: what calls EVAL otherwise is no mistake.
+bool is_command_of_redis(std::string_view name) {
+  static const CommandTable table;
+  static const acl::Vocabulary vocabulary(table);
+  return name.find('|') == name.npos && vocabulary.find(name) != nullptr;
 }
 
 }  // namespace
@@ -83,8 +92,7 @@ std::string Reader::apply_words(std::span<const std::string> words, const std::s
       return {};
     case Kind::kRenameCommand:
       if (rest.size() != 2) return wrong_count();
-      config_.renamed_commands.emplace_back(lower(rest[0]), rest[1]);
-      return {};
+      return rename_command(rest[0], rest[1]);
     case Kind::kForgotten:
       if (rest.size() != 1) return wrong_count();
       note_ineffective(name);
@@ -112,6 +120,33 @@ std::string Reader::apply_words(std::span<const std::string> words, const std::s
     if (!before.empty() && !all.empty()) all = before + " " + all;
   }
   if (row.is_inert()) note_ineffective(name);
+  return {};
+}
+
+// As Redis does, line by line: each knows commands by the names that earlier ones have given them.
+std::string Reader::rename_command(std::string_view from, const std::string& to) {
+  auto& renamed = config_.renamed_commands;
+  const auto called = [&](std::string_view name) {
+    return std::ranges::find_if(
+        renamed, [&](const auto& names) { return equal_ignoring_case(names.second, name); });
+  };
+  const auto has_own_name = [&](std::string_view name) {
+    return is_command_of_redis(name) &&
+           std::ranges::find(renamed, lower(name), &Config::Rename::first) == renamed.end();
+  };
+  const auto before = called(from);
+  if (from.empty() || (before == renamed.end() && !has_own_name(from))) {
+    return "No such command in rename-command";
+  }
+  const bool is_taken = called(to) != renamed.end() || has_own_name(to);
+  if (!to.empty() && is_taken && !equal_ignoring_case(from, to)) {
+    return "Target command name already exists";
+  }
+  if (before != renamed.end()) {
+    before->second = to;
+  } else {
+    renamed.emplace_back(lower(from), to);
+  }
   return {};
 }
 

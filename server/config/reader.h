@@ -35,6 +35,7 @@ class Reader {
 
  private:
   std::string apply_words(std::span<const std::string> words, const std::string& directory);
+  std::string rename_command(std::string_view from, const std::string& to);
   std::string include(const std::string& pattern, const std::string& directory);
   void note_ineffective(std::string_view name);
 

@@ -277,6 +277,36 @@ TEST_CASE("lines that add up: save, users, renamed commands, output limits") {
   CHECK(render_value(*find_row("save"), start({emptied})->config) == "5 5");
 }
 
+TEST_CASE("rename-command: what is no command, or a name that is taken, is refused") {
+  const auto renamed = [](const std::string& lines) {
+    const auto startup = start({"-"}, lines);
+    return startup ? "" : startup.error().message;
+  };
+  const std::string unknown = "No such command in rename-command";
+  const std::string taken = "Target command name already exists";
+  CHECK(renamed("rename-command FLUSHALL_TYPO \"\"\n") == "standard input:1: " + unknown);
+  CHECK(renamed("rename-command \"\" x\n") == "standard input:1: " + unknown);
+  CHECK(renamed("rename-command config|get x\n") == "standard input:1: " + unknown);
+  CHECK(renamed("rename-command GET a\nrename-command get b\n") == "standard input:2: " + unknown);
+  CHECK(renamed("rename-command GET \"\"\nrename-command get b\n") ==
+        "standard input:2: " + unknown);
+  CHECK(renamed("rename-command GET Set\n") == "standard input:1: " + taken);
+  CHECK(renamed("rename-command GET eval\n") == "standard input:1: " + taken);
+  CHECK(renamed("rename-command GET a\nrename-command SET A\n") == "standard input:2: " + taken);
+  // Commands of Redis that are not here may be renamed all the same.
+  CHECK(renamed("rename-command EVAL \"\"\nrename-command xadd xadd2\n") == "");
+  CHECK(renamed("rename-command GET \"\"\nrename-command SET \"\"\n") == "");
+  CHECK(renamed("rename-command GET get\n") == "");
+}
+
+TEST_CASE("rename-command: each line knows the names that earlier ones have given") {
+  using Renames = std::vector<Config::Rename>;
+  const auto startup =
+      start({"-"}, "rename-command get a\nrename-command SET get\nrename-command A b\n");
+  REQUIRE(error_of(startup) == "no error");
+  CHECK(startup->config.renamed_commands == Renames{{"get", "b"}, {"set", "get"}});
+}
+
 TEST_CASE("files that name no master, or what older versions had, start the server") {
   for (const char* line : {"replicaof no one", "slaveof NO ONE", "replicaof \"no one\""}) {
     const auto startup = start({"-"}, line);
