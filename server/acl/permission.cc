@@ -23,12 +23,26 @@ class Keys {
     if (!known_ && has_keys(*command_.row)) {
       // Arguments that make no sense have no keys: the command will say what is wrong with them.
       if (!find_keys(command_, args_, keys_)) keys_.clear();
+      add_own();
     }
     known_ = true;
     return keys_;
   }
 
  private:
+  // Key specifications know the first STORE of GEORADIUS, its handler writes to the last: what a
+  // command's own finder finds is what it does.
+  void add_own() {
+    std::vector<KeyPosition> own;
+    if (command_.row->find_keys == nullptr || !command_.row->find_keys(args_, own)) return;
+    for (const KeyPosition& key : own) {
+      const auto is_there = [&](const KeyPosition& other) {
+        return other.index == key.index && other.flags == key.flags;
+      };
+      if (std::none_of(keys_.begin(), keys_.end(), is_there)) keys_.push_back(key);
+    }
+  }
+
   const TableEntry& command_;
   const std::span<const std::string_view> args_;
   std::vector<KeyPosition> keys_;

@@ -159,6 +159,17 @@ TEST_CASE("acl: commands, keys and channels are checked, in Redis's order") {
   CHECK(u.run("get") == "-ERR wrong number of arguments for 'get' command\r\n");
 }
 
+TEST_CASE("acl: GEORADIUS with several destinations needs leave for the one that it writes") {
+  Harness h;
+  h.run("geoadd g 0 0 m");
+  As u(h, "u", "on nopass +@all ~g ~mine*");
+  CHECK(u.run("georadius g 0 0 1 km store mine storedist mine2") == ":1\r\n");
+  CHECK(u.run("georadius g 0 0 1 km store mine storedist mine2 store other") == kNoKey);
+  CHECK(u.run("georadiusbymember g m 1 km store mine storedist mine2 storedist other") == kNoKey);
+  CHECK(u.run("georadius g 0 0 1 km store other storedist mine") == kNoKey);
+  CHECK(h.run("exists other") == ":0\r\n");
+}
+
 TEST_CASE("acl: one selector has to allow all of a command") {
   Harness h;
   As u(h, "u", "on nopass (%R~r +@all) (%W~w +@all)");
