@@ -121,8 +121,12 @@ std::string log_open(const Config& config) {
               syslog_facility(config.syslog_facility));
   }
   sink().target = std::move(target);
-  log_detail::threshold.store(config.loglevel, std::memory_order_relaxed);
+  log_set_level(config.loglevel);
   return {};
+}
+
+void log_set_level(LogLevel level) {
+  log_detail::threshold.store(level, std::memory_order_relaxed);
 }
 
 void log_line(LogLevel level, std::string_view message) {

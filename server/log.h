@@ -28,6 +28,8 @@ extern std::atomic<LogLevel> threshold;
 // Where the log goes, from loglevel, logfile and syslog-*. An error sentence if the file cannot be
 // opened for appending (the log then stays as it was), else "".
 std::string log_open(const Config& config);
+// The least important lines that are written from now on.
+void log_set_level(LogLevel level);
 
 inline bool log_enabled(LogLevel level) {
   return level >= log_detail::threshold.load(std::memory_order_relaxed);

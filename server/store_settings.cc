@@ -86,10 +86,9 @@ void follow_config(ConfigStore& config, engine::Store& store) {
     store.set_scrub_rate(to.scrub_bytes_per_second);
     return std::nullopt;
   });
-  config.on_change({"loglevel"}, [](const Config&, const Config& to) -> std::optional<std::string> {
-    std::string refused = log_open(to);
-    if (refused.empty()) return std::nullopt;
-    return refused;
+  config.on_change({"loglevel"}, [](const Config&, const Config& to) {
+    log_set_level(to.loglevel);
+    return std::nullopt;
   });
 }
 

@@ -91,6 +91,14 @@ TEST_CASE("config: what is the store's and the log's follows a SET") {
   CHECK(h.store->synced(*point));
 }
 
+TEST_CASE("config: the log level can be set while the log file cannot be opened") {
+  Harness h([](Config& config) { config.logfile = "/nonexistent/server.log"; });
+  follow_config(*h.config, *h.store);
+  CHECK(h.run("config set loglevel debug") == "+OK\r\n");
+  CHECK(log_enabled(LogLevel::kDebug));
+  log_set_level(LogLevel::kNotice);
+}
+
 TEST_CASE("config: the defaults of merging are the engine's") {
   const engine::MergeOptions defaults;
   const engine::MergeOptions merge = store_options(Config()).merge;
