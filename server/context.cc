@@ -101,7 +101,7 @@ void Context::syntax_error() {
 }
 
 void Context::help(std::span<const std::string_view> lines) {
-  std::string title(command_.parent != nullptr ? command_.parent->row->name : command_.row->name);
+  std::string title(quoted_arg(0));  // by which name it was called, if it was renamed
   for (char& c : title) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
   title += " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:";
   reply_.array(lines.size() + 3);

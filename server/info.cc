@@ -417,7 +417,8 @@ void Info::write_latencystats() {
     std::string values;
     for (const double percent : percentiles) {
       if (!values.empty()) values += ',';
-      values += fmt::format("p{}={:.3f}", percent, percentile_us(totals.latency, percent));
+      values += fmt::format("p{}={:.3f}", render_percentile(percent),
+                            percentile_us(totals.latency, percent));
     }
     line("latency_percentiles_usec_{}:{}", command.full_name, values);
   });

@@ -40,10 +40,8 @@ std::vector<LatencyEvent> LatencyMonitor::events() const {
 
 LatencyEvent LatencyMonitor::event(std::string_view wanted) const {
   std::lock_guard guard(mutex_);
-  for (const auto& [name, event] : events_) {
-    if (equal_ignoring_case(name, wanted)) return event;
-  }
-  return {};
+  const auto found = events_.find(wanted);
+  return found == events_.end() ? LatencyEvent{} : found->second;
 }
 
 size_t LatencyMonitor::reset(std::span<const std::string_view> names) {

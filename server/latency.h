@@ -32,7 +32,7 @@ class LatencyMonitor {
   void add(std::string_view event, int64_t time_s, int64_t ms);
   // All events, in the order of their names.
   std::vector<LatencyEvent> events() const;
-  // The samples of one event, oldest first; empty if there is none of that name (in any case).
+  // The samples of one event, oldest first; empty if there is none of that name.
   LatencyEvent event(std::string_view name) const;
   // Forgets the events of these names, or all if there are none; how many there were.
   size_t reset(std::span<const std::string_view> names);

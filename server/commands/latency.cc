@@ -13,7 +13,7 @@ namespace respcask::server {
 namespace {
 
 void cmd_latency_history(Context& c) {
-  const LatencyEvent event = c.server().latency.event(c.arg(2));
+  const LatencyEvent event = c.server().latency.event(c.quoted_arg(2));
   c.reply().array(event.samples.size());
   for (const LatencySample& sample : event.samples) {
     c.reply().array(2);
@@ -39,7 +39,7 @@ void cmd_latency_reset(Context& c) {
 }
 
 void cmd_latency_graph(Context& c) {
-  const LatencyEvent event = c.server().latency.event(c.arg(2));
+  const LatencyEvent event = c.server().latency.event(c.quoted_arg(2));
   if (event.samples.empty()) {
     return c.error(fmt::format("ERR No samples available for event '{}'", c.quoted_arg(2)));
   }

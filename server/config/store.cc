@@ -96,11 +96,12 @@ std::optional<std::string> ConfigStore::look_up(std::span<const std::string_view
     std::string name(words[i]);
     for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     if (row.accepts_itself && words[i + 1] == render_value(*id, *current_)) continue;
-    if (row.is_protected && !may_protected) return failed(name, "can't set protected config");
-    if (row.is_fixed) return failed(name, "can't set immutable config");
+    // These name it as it was typed, later complaints as it is written in the table.
+    if (row.is_protected && !may_protected) return failed(words[i], "can't set protected config");
+    if (row.is_fixed) return failed(words[i], "can't set immutable config");
     // Redis counts a name and its alias as two parameters here; the later one wins.
     const bool is_twice = std::ranges::find(pairs, name, &Pair::name) != pairs.end();
-    if (is_twice) return failed(name, "duplicate parameter");
+    if (is_twice) return failed(words[i], "duplicate parameter");
     pairs.push_back({std::move(name), *id, words[i + 1]});
   }
   return std::nullopt;

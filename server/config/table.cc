@@ -34,6 +34,15 @@ std::string_view keep_hz_in_range(Value& value) {
   return {};
 }
 
+// Of two words for one thing Redis tells the first.
+std::string_view prefer_first_name(Value& value) {
+  int64_t& adjust = std::get<int64_t>(value);
+  if (adjust == static_cast<int64_t>(OomScoreAdj::kRelative)) {
+    adjust = static_cast<int64_t>(OomScoreAdj::kYes);
+  }
+  return {};
+}
+
 std::string_view check_bind(Value& value) {
   constexpr std::size_t kMaxAddresses = 16;
   auto& words = std::get<std::vector<std::string>>(value);
@@ -146,7 +155,8 @@ constexpr Row kProcessRows[] = {
             "keep transparent huge pages away from this process")
         .fixed(),
     choice("oom-score-adj", kEnumMember<&Config::oom_score_adj>, kOomWords, "no",
-           "adjust how likely the kernel is to kill the server when memory runs out"),
+           "adjust how likely the kernel is to kill the server when memory runs out")
+        .checked(prefer_first_name),
     special("oom-score-adj-values", Kind::kOomValues, &Config::oom_score_adj_values, "0 200 800",
             "that adjustment; only the first number counts"),
     integer("hz", &Config::hz, "10", 0, kIntMax, "rounds of background work a second, 1 to 500")

@@ -174,6 +174,8 @@ std::vector<std::string> split_on_spaces(std::string_view text);
 // unchanged. Not for statements.
 std::string parse_value(RowId id, std::span<const std::string> words, Config& config);
 
+// A percentile as Redis writes it: six digits behind the point, without the zeros at the end.
+std::string render_percentile(double percent);
 // The value as CONFIG GET shows it.
 std::string render_value(RowId id, const Config& config);
 // The value as one line's words in a file, quoted where needed: parse_value of the split text gives

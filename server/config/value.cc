@@ -379,7 +379,7 @@ std::string render(const Row& row, const Value& value) {
           [](const std::array<int, 3>& v) { return fmt::format("{} {} {}", v[0], v[1], v[2]); },
           [](const std::vector<double>& numbers) {
             std::vector<std::string> words;
-            for (const double number : numbers) words.push_back(fmt::format("{}", number));
+            for (const double number : numbers) words.push_back(render_percentile(number));
             return join(words, " ");
           }},
       value);
@@ -461,6 +461,13 @@ std::string quote(std::string_view word) {
 }
 
 }  // namespace
+
+std::string render_percentile(double percent) {
+  std::string text = fmt::format("{:.6f}", percent);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.back() == '.') text.pop_back();
+  return text;
+}
 
 std::string list_choices(const Row& row) {
   return row.kind == Kind::kBool ? "yes, no" : join(row.words, ", ");

@@ -119,10 +119,13 @@ engine::Result<void> Network::open() {
     config = server_.config.snapshot();
   }
   server_.config.on_change({"maxclients"}, [this](const Config&, const Config& to) {
-    const uint64_t needed = to.maxclients + reserved_files(to, server_.store.shard_count());
+    const uint64_t others = reserved_files(to, server_.store.shard_count());
+    const uint64_t possible = raise_open_files(to.maxclients + others);
     std::optional<std::string> refused;
-    if (raise_open_files(needed) < needed) {
-      refused = "The operating system is not able to handle the specified number of clients";
+    if (possible < to.maxclients + others) {
+      refused = fmt::format(
+          "The operating system is not able to handle the specified number of clients, try with {}",
+          possible - std::min(possible, others));
     }
     return refused;
   });

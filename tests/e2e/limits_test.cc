@@ -91,6 +91,23 @@ TEST_CASE("clients above maxclients are told, and may come when others have gone
   CHECK(next.call({"PING"}) == "+PONG\r\n");
 }
 
+TEST_CASE("more clients than the system allows are refused with the number that it allows") {
+  ServerProcess server;
+  server.start();
+  const rlimit files{2000, 2000};
+  REQUIRE(::prlimit(server.pid(), RLIMIT_NOFILE, &files, nullptr) == 0);
+  Client client(server.port());
+  // Root may raise the limit, but no further than the system's own.
+  const std::string refused = client.call({"CONFIG", "SET", "maxclients", "4000000000"});
+  const std::string reason =
+      "The operating system is not able to handle the specified number of clients, try with ";
+  const size_t at = refused.find(reason);
+  REQUIRE(at != std::string::npos);
+  const std::string possible =
+      refused.substr(at + reason.size(), refused.find('\r') - at - reason.size());
+  CHECK(client.call({"CONFIG", "SET", "maxclients", possible}) == "+OK\r\n");
+}
+
 TEST_CASE("idle clients are closed after the time-out, busy and subscribed ones are not") {
   ServerProcess server({"--timeout", "1"});
   server.start();

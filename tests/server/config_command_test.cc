@@ -99,6 +99,11 @@ TEST_CASE("config: the log level can be set while the log file cannot be opened"
   log_set_level(LogLevel::kNotice);
 }
 
+TEST_CASE("config: HELP goes by the name that the command was given") {
+  Harness h([](Config& config) { config.renamed_commands = {{"config", "cfg"}}; });
+  CHECK(contains(h.run("cfg help"), "+CFG <subcommand> [<arg> [value] [opt] ...]."));
+}
+
 TEST_CASE("config: the defaults of merging are the engine's") {
   const engine::MergeOptions defaults;
   const engine::MergeOptions merge = store_options(Config()).merge;

@@ -103,8 +103,9 @@ TEST_CASE("info: commands, errors and their times are counted") {
   const std::string times = h.run("info latencystats");
   CHECK(contains(times, "latency_percentiles_usec_get:p50="));
   CHECK(contains(times, ",p99.9="));
-  h.run("config set latency-tracking-info-percentiles \"0 100\"");
+  h.run("config set latency-tracking-info-percentiles \"0 33.3333333\"");
   CHECK(contains(h.run("info latencystats"), "latency_percentiles_usec_get:p0="));
+  CHECK(contains(h.run("info latencystats"), ",p33.333333="));
   CHECK(value(h, "keyspace_hits") == "2");
 }
 

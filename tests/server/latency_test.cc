@@ -15,7 +15,7 @@ TEST_CASE("latency: samples are one a second, its worst, and the latest 160") {
   monitor.add("command", 100, 9);
   monitor.add("command", 100, 7);
   monitor.add("command", 101, 3);
-  const LatencyEvent event = monitor.event("COMMAND");
+  const LatencyEvent event = monitor.event("command");
   REQUIRE(event.samples.size() == 2);
   CHECK(event.samples[0].ms == 9);
   CHECK(event.samples[1].ms == 3);
@@ -40,6 +40,15 @@ TEST_CASE("latency: RESET forgets what it names") {
   CHECK(h.run("latency history command") == "*0\r\n");
   CHECK(h.run("latency reset") == ":2\r\n");
   CHECK(h.run("latency latest") == "*0\r\n");
+}
+
+TEST_CASE("latency: HISTORY and GRAPH take an event's name by the letter, RESET in any case") {
+  Harness h;
+  h.server->latency.add("command", 10, 50);
+  CHECK(h.run("latency history Command") == "*0\r\n");
+  CHECK(h.run("latency graph Command") == "-ERR No samples available for event 'Command'\r\n");
+  CHECK(h.run("latency history command") == "*1\r\n*2\r\n:10\r\n:50\r\n");
+  CHECK(h.run("latency reset Command") == ":1\r\n");
 }
 
 TEST_CASE("latency: the graph is Redis's") {

@@ -118,6 +118,10 @@ TEST_CASE("CONFIG SET that fails changes nothing and says why in Redis's words")
     fails({path, "/tmp/x"}, failed(path, "can't set immutable config"));
   }
   fails({"hz", "10", "timeout", "1", "hz", "11"}, failed("hz", "duplicate parameter"));
+  // These three name it as it was typed.
+  fails({"hz", "10", "timeout", "1", "Hz", "11"}, failed("Hz", "duplicate parameter"));
+  fails({"Databases", "4"}, failed("Databases", "can't set immutable config"));
+  fails({"dbFilename", "x"}, failed("dbFilename", "can't set protected config"));
   fails({"timeout", "1", "hz"}, "ERR syntax error");
   fails({"timeout", "1", "slaveof", "a b"}, failed("slaveof", "can't set immutable config"));
   fails({"timeout", "1", "oom-score-adj-values", "1  2 3"},

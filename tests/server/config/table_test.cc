@@ -354,6 +354,7 @@ TEST_CASE("booleans and enumerations") {
   CHECK(config.maxmemory_policy == MaxmemoryPolicy::kVolatileTtl);
   CHECK(parse_value(*find_row("oom-score-adj"), Words{"absolute"}, config) == "");
   CHECK(config.oom_score_adj == OomScoreAdj::kAbsolute);
+  CHECK(value_after("oom-score-adj", {"relative"}) == "yes");
 }
 
 TEST_CASE("words of a shutdown") {
@@ -413,6 +414,9 @@ TEST_CASE("percentiles, save points, oom values, bind") {
   CHECK(value_after("latency-tracking-info-percentiles",
                     {"99", "0.001", "50.5", "100", "99.99999", "1e1"}) ==
         "99 0.001 50.5 100 99.99999 10");
+  // Redis keeps six digits behind the point.
+  CHECK(value_after("latency-tracking-info-percentiles",
+                    {"33.333333333", "99.99999999", "0.0000001", "0"}) == "33.333333 100 0 0");
   CHECK(value_after("latency-tracking-info-percentiles", {""}) == "");
   CHECK(value_after("latency-tracking-info-percentiles", {"abc"}) ==
         "wrong: Invalid latency-tracking-info-percentiles parameters");
