@@ -108,16 +108,7 @@ void Server::remove_session(Session& session) {
     sessions_.erase(session.id);
     session_count_.store(sessions_.size(), std::memory_order_relaxed);
   }
-  if (const std::shared_ptr<Waiter> waiter = session.waiter) {
-    Waiter::State was;
-    {
-      // Whoever runs its command right now holds this.
-      std::lock_guard guard(waiter->mutex);
-      was = std::exchange(waiter->state, Waiter::State::kGone);
-    }
-    if (was != Waiter::State::kServed) leave_lines(*waiter);
-    if (was == Waiter::State::kWoken) wake_next(*waiter);
-  }
+  if (const std::shared_ptr<Waiter> waiter = session.waiter) drop_waiter(*waiter);
   unwatch(session);
   pubsub.unsubscribe_all(session, nullptr);
   tracking.disable(session);
@@ -156,6 +147,17 @@ void Server::leave_lines(Waiter& waiter) {
     if (line->second.empty()) keyed.lines.erase(line);
   }
   count_blocked(-1);
+}
+
+void Server::drop_waiter(Waiter& waiter) {
+  Waiter::State was;
+  {
+    // Whoever runs its command right now holds this.
+    std::lock_guard guard(waiter.mutex);
+    was = std::exchange(waiter.state, Waiter::State::kGone);
+  }
+  if (was != Waiter::State::kServed) leave_lines(waiter);
+  if (was == Waiter::State::kWoken) wake_next(waiter);
 }
 
 // Who was to take what the keys hold has gone without it.

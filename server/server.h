@@ -106,6 +106,8 @@ class Server {
   void count_blocked(int by) { blocked_clients_.fetch_add(static_cast<size_t>(by)); }
   // Takes a session out of the lines that it stands in. On its loop, no shard locked.
   void leave_lines(Waiter& waiter);
+  // The command is given up: its client is gone. On its loop, no shard locked.
+  void drop_waiter(Waiter& waiter);
 
   // CLIENT PAUSE and UNPAUSE. As in Redis a pause is never shortened nor weakened by another.
   void pause(PauseKind kind, int64_t until_ms);

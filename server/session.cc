@@ -73,6 +73,12 @@ void Session::mark_stale() {
   }
 }
 
+void Session::stop_waiting() {
+  if (waiter == nullptr) return;
+  server.drop_waiter(*waiter);
+  set_waiter(nullptr);
+}
+
 void Session::set_waiter(std::shared_ptr<Waiter> new_waiter) {
   std::lock_guard guard(mutex);
   waiter = std::move(new_waiter);

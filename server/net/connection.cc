@@ -160,7 +160,7 @@ void Connection::end_input() {
   input_ended_ = true;
   reading_ = false;
   input_.release_if_empty(false);
-  if (state_ == State::kLingering || (state_ == State::kWaiting && !parked_)) {
+  if (state_ == State::kLingering || waits_for_nobody()) {
     disconnect();
   } else if (state_ == State::kOpen && !fresh && !ready && !stalled_) {
     state_ = State::kFlushing;
@@ -217,6 +217,11 @@ void Connection::run() {
   touched_.add(turn.touched);
   turn.touched.add(others);
 
+  if (waits_for_nobody()) {
+    // At once, or it would be served at others' expense; what ran before it is still answered.
+    session_->stop_waiting();
+    state_ = State::kFlushing;
+  }
   if (state_ == State::kOpen && !stalled_ && !ready && input_ended_) state_ = State::kFlushing;
   input_.release_if_empty(false);
   update_reading();
@@ -313,6 +318,11 @@ void Connection::wait_for_resume(bool parked) {
   parked_ = parked;
   again_ = true;
   input_.pin();
+}
+
+// A command is blocked, and its client has sent all that it will: as in Redis that counts as gone.
+bool Connection::waits_for_nobody() const {
+  return state_ == State::kWaiting && !parked_ && input_ended_;
 }
 
 void Connection::report_attack() {

@@ -129,6 +129,7 @@ class Connection final : public Carrier {
   bool run_command();
   void consume_request();
   void wait_for_resume(bool parked);
+  bool waits_for_nobody() const;
   void report_attack();
   void update_parser_limits();
   void update_reading();

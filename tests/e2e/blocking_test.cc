@@ -168,6 +168,44 @@ TEST_CASE("blocking: who has gone is passed over, and nothing is lost with them"
   CHECK(server.control().call({"LRANGE", "q", "0", "-1"}) == "*1\r\n" + bulk("c"));
 }
 
+TEST_CASE("blocking: who has gone before the command came to wait takes nothing") {
+  ServerProcess server({"--io-threads", "1", "--enable-debug-command", "yes"});
+  server.start();
+  Client control(server.port());
+  // While the loop sleeps a request and the end behind it arrive, to be seen together.
+  const auto arrive_together = [&](const std::string& requests) {
+    std::vector<Client> leaving;
+    for (int i = 0; i < 5; ++i) leaving.emplace_back(server.unix_socket());
+    Client half_closed(server.unix_socket());
+    control.send(request({"DEBUG", "SLEEP", "0.2"}));
+    std::this_thread::sleep_for(milliseconds(50));
+    half_closed.send(request({"SET", "before", "1"}) + requests);
+    half_closed.end_input();
+    for (Client& client : leaving) {
+      client.send(requests);
+      client.close();
+    }
+    CHECK(control.read_reply() == "+OK\r\n");
+    CHECK(half_closed.read_all() == "+OK\r\n");
+  };
+  arrive_together(request({"BLPOP", "q", "0"}));
+  CHECK(control.call({"INFO", "clients"}).find("blocked_clients:0\r\n") != std::string::npos);
+  CHECK(control.call({"CLIENT", "LIST"}).find("cmd=blpop") == std::string::npos);
+  CHECK(control.call({"RPUSH", "q", "a", "b"}) == ":2\r\n");
+  CHECK(control.call({"LLEN", "q"}) == ":2\r\n");
+  // A command that CLIENT PAUSE holds back goes with its client.
+  CHECK(control.call({"CLIENT", "PAUSE", "500", "WRITE"}) == "+OK\r\n");
+  {
+    Client leaving(server.unix_socket());
+    control.send(request({"DEBUG", "SLEEP", "0.2"}));
+    std::this_thread::sleep_for(milliseconds(50));
+    leaving.send(request({"INCR", "held"}));
+  }
+  CHECK(control.read_reply() == "+OK\r\n");
+  CHECK(control.call({"SET", "after", "1"}) == "+OK\r\n");
+  CHECK(control.call({"EXISTS", "held"}) == ":0\r\n");
+}
+
 TEST_CASE("blocking: a transaction serves waiters when it is over, and waits for nothing itself") {
   BlockingServer server;
   Client first = server.connect();

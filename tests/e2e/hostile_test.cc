@@ -346,5 +346,38 @@ TEST_CASE("CLIENT KILL ends clients whose values are being fetched, and the othe
   CHECK(killer.client().call({"PING"}) == "+PONG\r\n");
 }
 
+TEST_CASE("who leaves while a value is fetched does not wait for what comes behind it") {
+  constexpr int kKeys = 500;
+  const std::string value(8000, 'v');
+  ServerProcess server({"--io-threads", "2", "--readers", "1"});
+  server.start();
+  {
+    Client loader(server.port());
+    for (int i = 0; i < kKeys; ++i) {
+      REQUIRE(loader.call({"SET", "key" + std::to_string(i), value}) == "+OK\r\n");
+    }
+  }
+  REQUIRE(server.stop() == 0);
+  drop_from_memory(server.data_directory());
+  server.start();
+  for (int i = 0; i < 20; ++i) {
+    Client leaving(server.port());
+    std::string requests = request({"CLIENT", "REPLY", "OFF"});
+    for (int n = 0; n < 20; ++n) {
+      requests += request({"GET", "key" + std::to_string(20 * i + n)});
+    }
+    leaving.send(requests + request({"BLPOP", "q", "0"}));
+  }
+  Client client(server.port());
+  for (int i = 0; i < 500 && info_value(client, "connected_clients") != "1"; ++i) {
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  CHECK(info_value(client, "connected_clients") == "1");
+  CHECK(info_value(client, "blocked_clients") == "0");
+  CHECK(client.call({"RPUSH", "q", "a"}) == ":1\r\n");
+  CHECK(client.call({"LLEN", "q"}) == ":1\r\n");
+  WARN(info_value(client, "parked_commands") != "0");  // as above
+}
+
 }  // namespace
 }  // namespace respcask::e2e
