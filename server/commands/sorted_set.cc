@@ -136,7 +136,7 @@ void store_members(Context& c, const KeyRef& key, std::span<const ScoredMember> 
   } else {
     expire_before_overwriting(c, key);
     const bool replaces = is_replaced(c, key);
-    if (!write_sorted_set(c, key, TypeTag::of(Type::kSortedSet), 0, members)) return;
+    if (!write_sorted_set(c, key, tag_of_new(c.config(), members), 0, members)) return;
     c.notify(EventClass::kSortedSet, event, key);
     if (!replaces) c.signal_ready(key);  // as in overwrite_object()
   }

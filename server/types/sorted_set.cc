@@ -336,6 +336,13 @@ void score_as_entered_one_by_one(const Config& config, std::span<ScoredMember> m
   }
 }
 
+TypeTag tag_of_new(const Config& config, std::span<const ScoredMember> members) {
+  const bool passes = std::any_of(members.begin(), members.end(), [&](const ScoredMember& m) {
+    return passes_limits(config, members.size(), m.member);
+  });
+  return passes ? skiplist_tag() : TypeTag::of(Type::kSortedSet);
+}
+
 bool write_sorted_set(Context& c, const KeyRef& key, TypeTag tag, int64_t expiry_ms,
                       std::span<const ScoredMember> members) {
   assert(!members.empty());
@@ -344,7 +351,6 @@ bool write_sorted_set(Context& c, const KeyRef& key, TypeTag tag, int64_t expiry
   for (const ScoredMember& m : members) {
     packed_bytes += packed_element_bytes(m.member);
     member_bytes += m.member.size();
-    if (passes_limits(c.config(), members.size(), m.member)) tag = skiplist_tag();
   }
   if (packed_bytes <= c.config().collection_split_bytes) {
     if (!c.reserve(key, engine::record_size_bound(key.name.size(), packed_bytes + 16))) {

@@ -115,9 +115,12 @@ class SortedSetEdit : public SortedSet {
 void score_as_entered_one_by_one(const Config& config, std::span<ScoredMember> members,
                                  Order order);
 
+// The tag of a new set of these members, by today's limits.
+TypeTag tag_of_new(const Config& config, std::span<const ScoredMember> members);
+
 // Makes these, which ascend and are not none, what the key holds, whatever it held. `tag` says the
-// encoding, which becomes a skiplist if they are past its limits. Reserves the space: false, with
-// nothing changed and the error replied, if there is none.
+// encoding: a copy keeps that of the original, whatever today's limits are. Reserves the space:
+// false, with nothing changed and the error replied, if there is none.
 bool write_sorted_set(Context& c, const KeyRef& key, TypeTag tag, int64_t expiry_ms,
                       std::span<const ScoredMember> members);
 

@@ -33,7 +33,7 @@ bool write_whole(Context& c, const KeyRef& key, int64_t expiry_ms, const rdb::Va
   for (const auto& [member, score] : std::get<rdb::SortedSet>(value).members) {
     members.push_back({member, score});
   }
-  return write_sorted_set(c, key, TypeTag::of(Type::kSortedSet), expiry_ms, members);
+  return write_sorted_set(c, key, tag_of_new(c.config(), members), expiry_ms, members);
 }
 
 bool copy_split(Context& c, const KeyRef& from, const engine::KeydirEntry& entry, const KeyRef& to,

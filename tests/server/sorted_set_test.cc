@@ -279,6 +279,33 @@ TEST_CASE("the encoding follows Redis's limits and does not go back") {
   CHECK(h.run("OBJECT ENCODING y") == "$8\r\nskiplist\r\n");
 }
 
+TEST_CASE("a copy keeps its encoding, whatever today's limits are, and a new set goes by them") {
+  for (const int count : {20, 200}) {
+    CAPTURE(count);
+    Harness h({"zset-max-listpack-entries", "512"});
+    fill(h, "z", count);
+    CHECK(is_split(h, "z") == (count == 200));
+    h.set({"zset-max-listpack-entries", "10"});
+    CHECK(h.run("COPY z copy") == ":1\r\n");
+    CHECK(h.run("OBJECT ENCODING copy") == "$8\r\nlistpack\r\n");
+    std::string name = "z";
+    for (int i = 0; i < 10; ++i) {  // some of them into other shards
+      const std::string next = "z" + std::to_string(i);
+      CHECK(h.run("RENAME " + name + " " + next) == "+OK\r\n");
+      CHECK(h.run("OBJECT ENCODING " + next) == "$8\r\nlistpack\r\n");
+      name = next;
+    }
+    CHECK(h.run("ZCARD " + name) == ":" + std::to_string(count) + "\r\n");
+    h.run("ZUNIONSTORE made 1 " + name);
+    CHECK(h.run("OBJECT ENCODING made") == "$8\r\nskiplist\r\n");
+    h.run("ZADD " + name + " 1 another");
+    CHECK(h.run("OBJECT ENCODING " + name) == "$8\r\nskiplist\r\n");
+    h.set({"zset-max-listpack-entries", "512"});
+    CHECK(h.run("COPY " + name + " copy REPLACE") == ":1\r\n");
+    CHECK(h.run("OBJECT ENCODING copy") == "$8\r\nskiplist\r\n");
+  }
+}
+
 TEST_CASE("pops take from an end, and the key with the last") {
   for (const int count : {5, 500}) {
     CAPTURE(count);
