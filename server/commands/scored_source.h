@@ -29,6 +29,10 @@ class ScoredSource {
 
   uint64_t size() const { return set_ ? set_->size() : sorted_set_->size(); }
   void for_each(engine::FunctionRef<void(const ScoredMember&)> visit) const;
+  // Visits some, in any order, from a position on that is 0 at first; returns the one to go on
+  // from, or 0 at the end. The source must not change in between.
+  uint64_t visit_some(uint64_t position,
+                      engine::FunctionRef<void(const ScoredMember&)> visit) const;
   // Prepares for many look-ups.
   void index();
   // After index().

@@ -36,6 +36,17 @@ void ScoredSource::for_each(engine::FunctionRef<void(const ScoredMember&)> visit
   }
 }
 
+uint64_t ScoredSource::visit_some(uint64_t position,
+                                  engine::FunctionRef<void(const ScoredMember&)> visit) const {
+  constexpr uint64_t kStep = 64;
+  if (set_) {
+    return set_->scan(position, kStep, [&](const Members::Member& m) { visit({m.name, 1}); });
+  }
+  const uint64_t end = std::min(position + kStep, size());
+  sorted_set_->visit(position, end, Order::kAscending, visit);
+  return end == size() ? 0 : end;
+}
+
 void ScoredSource::index() {
   if (is_split()) return;
   by_name_.reserve(size());
@@ -206,7 +217,7 @@ std::vector<ScoredMember> intersect(Request& request) {
   std::vector<ScoredMember> members;
   if (smallest.source->size() == 0) return members;
   for (Input& input : request.inputs) input.source->index();
-  smallest.source->for_each([&](const ScoredMember& m) {
+  const auto take = [&](const ScoredMember& m) {
     if (request.limit != 0 && members.size() == request.limit) return;
     double score = weighted(smallest.weight, m.score);
     for (size_t i = 1; i < request.inputs.size(); ++i) {
@@ -215,7 +226,11 @@ std::vector<ScoredMember> intersect(Request& request) {
       score = aggregated(request.aggregate, score, *other * request.inputs[i].weight);
     }
     members.push_back({m.member, score});
-  });
+  };
+  uint64_t position = 0;
+  do {
+    position = smallest.source->visit_some(position, take);
+  } while (position != 0 && (request.limit == 0 || members.size() < request.limit));
   return members;
 }
 

@@ -1,11 +1,13 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <random>
 #include <set>
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tests/server/harness.h"
 
@@ -366,6 +368,34 @@ TEST_CASE("union, intersection and difference, packed and split") {
   CHECK(h.run("ZINTERCARD 1 a LIMIT -1") == "-ERR LIMIT can't be negative\r\n");
   h.run("SET s 1");
   CHECK(h.run("ZUNION 2 a s") == kWrongType);
+}
+
+TEST_CASE("ZINTERCARD looks at no more members than its limit takes") {
+  Harness h;
+  constexpr int kMembers = 50'000;
+  for (int begin = 0; begin < kMembers; begin += 1000) {
+    std::vector<std::string> zadd = {"ZADD", "z"};
+    std::vector<std::string> sadd = {"SADD", "s"};
+    for (int i = begin; i < begin + 1000; ++i) {
+      zadd.insert(zadd.end(), {std::to_string(i), "m" + std::to_string(i)});
+      sadd.push_back("m" + std::to_string(i));
+    }
+    h.client().run(zadd);
+    h.client().run(sadd);
+  }
+  for (const std::string_view keys : {"z z", "s s", "z s"}) {
+    CAPTURE(keys);
+    const auto card = [&](std::string_view limit) {
+      return said(h, "ZINTERCARD 2 " + std::string(keys) + " LIMIT " + std::string(limit));
+    };
+    CHECK(card("0") == ":50000");
+    CHECK(card("49999") == ":49999");
+    CHECK(card("1000000") == ":50000");
+    // To walk over all of them ten thousand times takes several seconds.
+    const auto begin = std::chrono::steady_clock::now();
+    for (int i = 0; i < 10'000; ++i) REQUIRE(card("1") == ":1");
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(2));
+  }
 }
 
 TEST_CASE("ZSCAN shows all members, and those that a pattern wants") {
