@@ -22,8 +22,10 @@
 #include "server/command_table.h"
 #include "server/commands/sort_part.h"
 #include "server/context.h"
+#include "server/types/list.h"
 #include "server/types/members.h"
 #include "server/types/object.h"
+#include "server/types/sorted_set.h"
 #include "server/types/string.h"
 
 namespace respcask::server {
@@ -89,17 +91,6 @@ std::optional<Options> parse_options(Context& c, Variant variant) {
   return options;
 }
 
-// The elements in the order in which the object has them.
-std::vector<std::string> elements_of(rdb::Value value) {
-  if (auto* list = std::get_if<rdb::List>(&value)) return std::move(list->elements);
-  if (auto* set = std::get_if<rdb::Set>(&value)) return std::move(set->members);
-  std::vector<std::string> elements;
-  for (auto& [member, score] : std::get<rdb::SortedSet>(value).members) {
-    elements.push_back(std::move(member));
-  }
-  return elements;
-}
-
 // What `pattern` says of `element`: the element itself for "#", else what the key holds that comes
 // of putting the element in the place of the first '*', or the field of that hash that follows
 // "->". Nothing if that is not there, or not ready.
@@ -161,9 +152,9 @@ int collate(std::string_view a, std::string_view b) {
 }
 
 // Of texts.
-class Order {
+class TextOrder {
  public:
-  explicit Order(const Options& options) : options_(options) {}
+  explicit TextOrder(const Options& options) : options_(options) {}
   // Negative: `a` comes first; 0: they are equal.
   int operator()(const Item& a, const Item& b) const {
     return options_.descending ? compare(b, a) : compare(a, b);
@@ -246,12 +237,59 @@ void order_by_number(const Options& options, std::vector<Item>& items, size_t be
 // Only [begin, end) has to be right, and what is outside is lost.
 void put_in_order(const Options& options, std::vector<Item>& items, size_t begin, size_t end) {
   if (!options.alphabetic) return order_by_number(options, items, begin, end);
-  const Order order(options);
+  const TextOrder order(options);
   if (options.by && begin < end && end - begin < items.size()) {
     return sort_part(std::span(items), begin, end - 1, order);
   }
   std::stable_sort(items.begin(), items.end(),
                    [&](const Item& a, const Item& b) { return order(a, b) < 0; });
+}
+
+// The whole object, in the order in which it has them; meaningless if not ready.
+std::vector<Item> all_items(Context& c, const KeyRef& key, const engine::KeydirEntry& entry) {
+  rdb::Value value = object_type(entry).read(c, key, entry);
+  std::vector<Item> items;
+  const auto take = [&](std::string& element) { items.push_back({std::move(element), 0, {}}); };
+  if (auto* list = std::get_if<rdb::List>(&value)) {
+    for (std::string& element : list->elements) take(element);
+  } else if (auto* set = std::get_if<rdb::Set>(&value)) {
+    for (std::string& member : set->members) take(member);
+  } else {
+    for (auto& [member, score] : std::get<rdb::SortedSet>(value).members) take(member);
+  }
+  return items;
+}
+
+// What LIMIT leaves of a list or sorted set that is not sorted; no more is read. Meaningless if not
+// ready.
+std::vector<Item> items_as_they_are(Context& c, const KeyRef& key, const engine::KeydirEntry& entry,
+                                    const Options& options) {
+  std::vector<Item> items;
+  const auto take = [&](std::string_view element) {
+    items.push_back({std::string(element), 0, {}});
+    return true;
+  };
+  if (TypeTag{entry.type}.type() == Type::kSortedSet) {
+    const SortedSet set(c, key, entry);
+    const uint64_t size = set.size();
+    const auto [begin, end] = limit(options, size);
+    const auto take_member = [&](const ScoredMember& m) { take(m.member); };
+    if (options.descending) {
+      set.visit(size - end, size - begin, Order::kDescending, take_member);
+    } else {
+      set.visit(begin, end, Order::kAscending, take_member);
+    }
+    return items;
+  }
+  ListReader list(c, key, entry);
+  const uint64_t length = list.length();
+  const auto [begin, end] = limit(options, length);
+  if (options.descending) {
+    list.visit_backward(length - end, length - begin, ListReader::Extent::kAll, take);
+  } else {
+    list.visit_forward(begin, end, ListReader::Extent::kAll, take);
+  }
+  return items;
 }
 
 // What is asked for of the items, in order; nothing stands for what is not there.
@@ -288,12 +326,11 @@ void sort(Context& c, Variant variant) {
   const auto entry = c.find(key);
   const Type type = entry ? TypeTag{entry->type}.type() : Type::kList;
   if (type != Type::kList && type != Type::kSet && type != Type::kSortedSet) return c.wrong_type();
+  const bool as_they_are = options->unsorted && type != Type::kSet;
   std::vector<Item> items;
   if (entry) {
-    std::vector<std::string> elements = elements_of(object_type(*entry).read(c, key, *entry));
+    items = as_they_are ? items_as_they_are(c, key, *entry, *options) : all_items(c, key, *entry);
     if (!c.ready()) return;
-    items.reserve(elements.size());
-    for (std::string& element : elements) items.push_back({std::move(element), 0, std::nullopt});
   }
   // A set has no order to be kept: what is stored of it is sorted all the same, so that it is
   // always stored alike.
@@ -302,14 +339,13 @@ void sort(Context& c, Variant variant) {
     options->alphabetic = true;
     options->by.reset();
   }
-  const auto [begin, end] = limit(*options, items.size());
+  const auto [begin, end] =
+      as_they_are ? std::pair(size_t{0}, items.size()) : limit(*options, items.size());
   if (!options->unsorted) {
     const bool good = weigh(c, *options, items);
     if (!c.ready()) return;
     if (!good) return c.error("ERR One or more scores can't be converted into double");
     put_in_order(*options, items, begin, end);
-  } else if (type != Type::kSet && options->descending) {
-    std::reverse(items.begin(), items.end());
   }
   auto results = results_of(c, *options, std::span(items).subspan(begin, end - begin));
   if (!c.ready()) return;

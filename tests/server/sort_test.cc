@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -69,6 +71,65 @@ TEST_CASE("sort: by and with the values of other keys") {
   CHECK(h.run("sort l by v_* alpha") == array({"b", "a", "c"}));
   h.run("set w_b x");
   CHECK(h.run("sort l by w_*") == "-ERR One or more scores can't be converted into double\r\n");
+}
+
+TEST_CASE("sort: LIMIT leaves the same of what is not sorted, packed and split") {
+  Harness h;
+  for (const int count : {1, 7, 500}) {
+    std::vector<std::string> in_order;
+    h.run("del l z d");
+    for (int i = 0; i < count; ++i) {
+      in_order.push_back("element:" + std::to_string(1000 + i));
+      h.run("rpush l " + in_order.back());
+      h.run("zadd z " + std::to_string(i) + " " + in_order.back());
+    }
+    std::vector<std::string> reversed(in_order.rbegin(), in_order.rend());
+    for (const int start : {-3, 0, 1, count - 1, count, count + 2}) {
+      for (const int size : {-1, 0, 1, 3, count - 1, count, count + 5}) {
+        for (const std::string key : {"l", "z"}) {
+          for (const bool descending : {false, true}) {
+            const int begin = std::clamp(start, 0, count);
+            const int end = size < 0 ? count : std::min(count, begin + size);
+            const auto& all = descending ? reversed : in_order;
+            const std::vector<std::string> left(all.begin() + begin, all.begin() + end);
+            const std::string command = "sort " + key + " by nosort limit " +
+                                        std::to_string(start) + " " + std::to_string(size) +
+                                        (descending ? " desc" : "");
+            CAPTURE(command);
+            CHECK(h.run(command) == array(left));
+            CHECK(h.run(command + " store d") == ":" + std::to_string(left.size()) + "\r\n");
+            CHECK(h.run("lrange d 0 -1") == array(left));
+          }
+        }
+      }
+    }
+  }
+  h.restart();
+  CHECK(h.run("sort l by nosort limit 1 2 desc get #") == array({"element:1498", "element:1497"}));
+}
+
+TEST_CASE("sort: of what is not sorted no more is read than LIMIT leaves") {
+  Harness h;
+  constexpr int kElements = 50'000;
+  for (int begin = 0; begin < kElements; begin += 1000) {
+    std::vector<std::string> rpush = {"rpush", "l"};
+    std::vector<std::string> zadd = {"zadd", "z"};
+    for (int i = begin; i < begin + 1000; ++i) {
+      rpush.push_back(std::to_string(i));
+      zadd.insert(zadd.end(), {std::to_string(i), std::to_string(i)});
+    }
+    h.client().run(rpush);
+    h.client().run(zadd);
+  }
+  // All of them four thousand times take ten seconds.
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < 1000; ++i) {
+    for (const std::string key : {"l", "z"}) {
+      REQUIRE(h.run("sort " + key + " by nosort limit 40000 1") == array({"40000"}));
+      REQUIRE(h.run("sort " + key + " by nosort limit 40000 1 desc") == array({"9999"}));
+    }
+  }
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(2));
 }
 
 TEST_CASE("sort: ties under LIMIT are as Redis's quicksort leaves them") {
