@@ -39,8 +39,7 @@ struct Limits {
   static constexpr int64_t kMaxUnauthenticatedArgs = 10;
   static constexpr int64_t kMaxUnauthenticatedBulkBytes = 16384;
 
-  // Redis counts arguments in an int. The real bound is the limit on the query buffer, since each
-  // argument takes at least six bytes there.
+  // Redis counts arguments in an int. The real bound is what a client may make the server hold.
   int64_t max_args = INT_MAX;
   // Less only where a test wants to meet the bound often.
   size_t max_line_bytes = kMaxLineBytes;

@@ -140,11 +140,6 @@ void Connection::take_input(ssize_t size) {
     input_.consume(input_.unread().size());
     return;
   }
-  if (input_.unread().size() > worker_.config().client_query_buffer_limit) {
-    log_warning("Closing client that reached max query buffer length: {}", description());
-    disconnect();
-    return;
-  }
   if (evict_if_over()) return;
   if (state_ == State::kOpen) {
     worker_.mark_fresh(*this);
@@ -256,11 +251,16 @@ void Connection::run_buffer() {
     switch (parser_.parse(input_.unread())) {
       case resp::Parser::Status::kNeedMore:
         whole_at_ = parser_.wanted() == 0 ? 0 : input_.unread().size() + parser_.wanted();
+        if (is_query_too_long()) close_for_query();
         return;
       case resp::Parser::Status::kEmpty:
         consume_request();
         break;
       case resp::Parser::Status::kCommand:
+        if (is_query_too_long()) {
+          close_for_query();
+          return;
+        }
         if (is_http(parser_.args()[0])) {
           report_attack();
           return;
@@ -277,6 +277,22 @@ void Connection::run_buffer() {
         return;
     }
   }
+}
+
+// Whether an argument, with its line end, is or has become more than client-query-buffer-limit. As
+// in Redis, which moves what is complete out of that buffer, those before it do not count.
+bool Connection::is_query_too_long() {
+  const uint64_t limit = worker_.config().client_query_buffer_limit;
+  if (parser_.taken() != 0) return input_.unread().size() - parser_.taken() > limit;
+  if (parser_.consumed() <= limit) return false;
+  const auto args = parser_.args();
+  return std::any_of(args.begin(), args.end(),
+                     [&](std::string_view arg) { return arg.size() + 2 > limit; });
+}
+
+void Connection::close_for_query() {
+  log_warning("Closing client that reached max query buffer length: {}", description());
+  disconnect();
 }
 
 // Runs the command at the front; false: nothing more of this client runs for now.

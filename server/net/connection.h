@@ -126,6 +126,8 @@ class Connection final : public Carrier {
   void end_input();
   void take_room();
   void run_buffer();
+  bool is_query_too_long();
+  void close_for_query();
   bool run_command();
   void consume_request();
   void wait_for_resume(bool parked);

@@ -85,7 +85,6 @@ std::span<char> InputBuffer::room(size_t wanted) {
   if (end_ == capacity_) {
     const size_t unread = end_ - begin_;
     const size_t doubled = std::max(2 * unread, 2 * BlockPool::kBlockBytes);
-    // Both are bounded by the query buffer limit, so their sum does not overflow.
     const size_t generous = std::max(doubled, unread + kWantedAtOnce);
     const size_t needed = wanted == 0 ? doubled : std::min(generous, unread + wanted);
     replace((needed + kSmallRoom) / kSmallRoom * kSmallRoom);

@@ -150,6 +150,27 @@ TEST_CASE("a query beyond its limit ends the connection and not the server") {
   CHECK(other.call({"PING"}) == "+PONG\r\n");
 }
 
+TEST_CASE("the limit of a query is one of each argument, as complete ones are moved out of it") {
+  ServerProcess server({"--client-query-buffer-limit", "1mb"});
+  server.start();
+  Client client(server.port());
+  const std::string part(300'000, 'x');
+  CHECK(client.call({"MSET", "a", part, "b", part, "c", part, "d", part, "e", part, "f", part}) ==
+        "+OK\r\n");
+  CHECK(client.call({"SET", "a", std::string(1'048'574, 'x')}) == "+OK\r\n");
+  for (const size_t size : {1'048'575, 1'200'000}) {
+    Client over(server.port());
+    over.send(request({"SET", "over", std::string(size, 'x')}));
+    CHECK(over.read_all() == "");
+  }
+  CHECK(client.call({"EXISTS", "over"}) == ":0\r\n");
+  // Many commands in one go are none that is too long.
+  std::string pipeline;
+  for (int i = 0; i < 10; ++i) pipeline += request({"SET", "a", part});
+  client.send(pipeline);
+  for (int i = 0; i < 10; ++i) CHECK(client.read_reply() == "+OK\r\n");
+}
+
 TEST_CASE("before the password a client may ask little") {
   ServerProcess server({"--requirepass", "secret"});
   server.start();
