@@ -405,7 +405,7 @@ size_t Context::publish(ChannelKind kind, std::string_view channel, std::string_
 }
 
 bool Context::reply_is_hidden() const {
-  return session_.reply_mode == ReplyMode::kOff || session_.reply_mode == ReplyMode::kSkipping;
+  return session_.replies_are_hidden();
 }
 
 void Context::take_pushes() {

@@ -287,8 +287,10 @@ void append_quoted(std::string& line, std::string_view text) {
 
 void Server::feed_monitors(const Session& session, const Turn& turn,
                            std::span<const std::string_view> args) {
-  std::string line = fmt::format("+{}.{:06} [{} {}]", turn.now_us() / 1'000'000,
-                                 turn.now_us() % 1'000'000, session.db.get(), session.peer.address);
+  const Peer& peer = session.peer;
+  std::string line = fmt::format(
+      "+{}.{:06} [{} {}]", turn.now_us() / 1'000'000, turn.now_us() % 1'000'000, session.db.get(),
+      peer.unix_socket ? "unix:" + turn.config().unixsocket : peer.address);
   for (size_t i = 0; i < args.size(); ++i) {
     const std::vector<size_t>& redacted = turn.scratch.redacted;
     const bool hidden = std::find(redacted.begin(), redacted.end(), i) != redacted.end();
@@ -297,7 +299,10 @@ void Server::feed_monitors(const Session& session, const Turn& turn,
   }
   line += "\r\n";
   std::lock_guard guard(monitors_mutex_);
-  for (Session* monitor : monitors_) monitor->link->push(line);
+  for (Session* monitor : monitors_) {
+    // To Redis these are replies.
+    if (!monitor->replies_are_hidden()) monitor->link->push(line);
+  }
 }
 
 // --- keys ---------------------------------------------------------------------------------------

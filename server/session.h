@@ -210,6 +210,11 @@ class Session {
   std::shared_ptr<Parked> parked;                 // null unless a cold value is being fetched
   uint64_t random_state;                          // of commands that draw lots (commands/draws.h)
 
+  // CLIENT REPLY OFF, or SKIP for what comes next.
+  bool replies_are_hidden() const {
+    const ReplyMode mode = reply_mode;
+    return mode == ReplyMode::kOff || mode == ReplyMode::kSkipping;
+  }
   bool subscribed() const { return channel_count + pattern_count + shard_channel_count > 0; }
 };
 

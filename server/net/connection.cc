@@ -269,7 +269,9 @@ void Connection::run_buffer() {
         break;
       case resp::Parser::Status::kError:
         log_verbose("Protocol error ({}) from client: {}", parser_.error(), description());
-        resp::Writer(replies_, session_->protocol).error(parser_.error());
+        if (!session_->replies_are_hidden()) {
+          resp::Writer(replies_, session_->protocol).error(parser_.error());
+        }
         worker_.turn().stats.error_replies.add();
         worker_.turn().new_errors();
         worker_.turn().server.stats.count_error("ERR");

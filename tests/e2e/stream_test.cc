@@ -296,5 +296,26 @@ TEST_CASE("a Unix socket serves with the permissions asked for") {
   CHECK(client.call({"CLIENT", "LIST"}).find(server.unix_socket() + ":0") != std::string::npos);
 }
 
+TEST_CASE("CLIENT REPLY OFF and SKIP hold a protocol error back") {
+  ServerProcess server;
+  server.start();
+  for (const char* mode : {"OFF", "SKIP"}) {
+    Client client(server.port());
+    client.send(request({"CLIENT", "REPLY", mode}) + "*1\r\nnone\r\n");
+    CHECK(client.read_all() == "");
+  }
+}
+
+TEST_CASE("MONITOR names who comes by the Unix socket by its path") {
+  ServerProcess server;
+  server.start();
+  Client watcher(server.port());
+  CHECK(watcher.call({"MONITOR"}) == "+OK\r\n");
+  Client client(server.unix_socket());
+  CHECK(client.call({"GET", "key"}) == "$-1\r\n");
+  const std::string line = watcher.read_line();
+  CHECK(line.substr(line.find(' ')) == " [0 unix:" + server.unix_socket() + "] \"GET\" \"key\"");
+}
+
 }  // namespace
 }  // namespace respcask::e2e

@@ -136,6 +136,24 @@ TEST_CASE("server: MONITOR shows what every client does, but not passwords or ad
   CHECK(watcher.run("monitor") == "+OK\r\n");
 }
 
+TEST_CASE("server: CLIENT REPLY holds what MONITOR shows back") {
+  Harness h;
+  Client watcher(h);
+  CHECK(watcher.run("monitor") == "+OK\r\n");
+  CHECK(watcher.run("client reply off") == "");
+  h.run("set hidden 1");
+  CHECK(watcher.pushed().find("hidden") == std::string::npos);
+  CHECK(watcher.run("client reply on").ends_with("+OK\r\n"));
+  h.run("set seen 1");
+  CHECK(watcher.pushed().find("seen") != std::string::npos);
+  CHECK(watcher.run("client reply skip").find("OK") == std::string::npos);
+  h.run("set hidden 1");
+  CHECK(watcher.pushed().find("hidden") == std::string::npos);
+  watcher.run("ping");
+  h.run("set seen 1");
+  CHECK(watcher.pushed().find("seen") != std::string::npos);
+}
+
 TEST_CASE("server: TIME, LOLWUT and ROLE") {
   Harness h;
   CHECK(h.run("time").starts_with("*2\r\n$10\r\n"));
