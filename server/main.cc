@@ -92,8 +92,8 @@ void follow_process_settings(ConfigStore& config) {
                    });
 }
 
-// Returns when somebody wants the server to stop and nothing speaks against it. Whoever asks once
-// more from then on means it.
+// Returns when somebody wants the server to stop and nothing speaks against it. Whoever interrupts
+// it once more from then on means it; other signals ask for what is under way, as in Redis.
 void wait_for_the_end(Server& server) {
   for (;;) {
     const std::string_view signal = wait_for_shutdown();
@@ -104,7 +104,7 @@ void wait_for_the_end(Server& server) {
       wish = shutdown_wish(signal == "SIGINT" ? config->shutdown_on_sigint
                                               : config->shutdown_on_sigterm);
     }
-    if (server.shutdown.prepare(wish)) return end_by_next_signal();
+    if (server.shutdown.prepare(wish)) return end_by_next_interrupt();
   }
 }
 

@@ -159,13 +159,13 @@ void request_shutdown() {
   ::kill(::getpid(), kRequest);
 }
 
-void end_by_next_signal() {
+void end_by_next_interrupt() {
   struct sigaction force {};
   force.sa_handler = [](int) { ::_exit(1); };
-  sigaction(SIGTERM, &force, nullptr);
   sigaction(SIGINT, &force, nullptr);
-  sigset_t set = stop_signals();
-  sigdelset(&set, kRequest);
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 

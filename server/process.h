@@ -42,7 +42,7 @@ void prepare_signals();
 std::string_view wait_for_shutdown();
 // Makes wait_for_shutdown() return.
 void request_shutdown();
-// From now on SIGTERM and SIGINT, those that wait as well, end the process at once.
-void end_by_next_signal();
+// From now on SIGINT, one that waits as well, ends the process at once, and SIGTERM does nothing.
+void end_by_next_interrupt();
 
 }  // namespace respcask::server

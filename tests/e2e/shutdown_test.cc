@@ -70,6 +70,24 @@ TEST_CASE("a backup that is wanted at the end and cannot be made keeps the serve
   CHECK(std::filesystem::exists(backups));
 }
 
+TEST_CASE("a second SIGTERM changes nothing, and a SIGINT ends the server at once") {
+  const auto insist = [](int signal) {
+    ServerProcess server({"--enable-debug-command", "yes"});
+    server.start();
+    Client client(server.port());
+    client.send(request({"DEBUG", "SLEEP", "1"}));  // the end waits for it
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    REQUIRE(::kill(server.pid(), SIGTERM) == 0);
+    REQUIRE(logs(server, "Received SIGTERM scheduling shutdown..."));
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    REQUIRE(::kill(server.pid(), signal) == 0);
+    CHECK(server.wait_for_end() == 0);
+    return server.log().find("ready to exit, bye bye") != std::string::npos;
+  };
+  CHECK(insist(SIGTERM));
+  CHECK_FALSE(insist(SIGINT));
+}
+
 TEST_CASE("clients that ask for the end at the same time do not insist on it") {
   ServerProcess server;
   server.start();
