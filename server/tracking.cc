@@ -239,10 +239,12 @@ void Tracking::deliver(const Invalidations& what) {
   server_.with_sessions([&](const Sessions& sessions) {
     for (const Invalidations::Entry& entry : what.entries_) {
       if (entry.all_keys) {
-        const auto write = [](resp::Writer& out) { write_key(out, std::nullopt); };
         for (const auto& [id, session] : sessions) {
           if (id == entry.told || (session->tracking & kTracks) == 0) continue;
-          send(sessions, *session, write);
+          // As in Redis the null is of the protocol of who tracks, whoever reads it.
+          std::string null;
+          resp::Writer(null, session->protocol).bulk_null();
+          send(sessions, *session, [&](resp::Writer& out) { out.raw(null); });
         }
         continue;
       }

@@ -285,7 +285,14 @@ TEST_CASE("tracking: messages go to another client, in RESP2 as messages of a ch
         "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*1\r\n$1\r\nk\r\n");
   h.run("flushall");
   CHECK(listener->pushed() == "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n$-1\r\n");
+  // The null is of the protocol of who tracks.
+  reader.use_protocol(3);
+  h.run("flushall");
+  CHECK(listener->pushed() == "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n_\r\n");
+  reader.use_protocol(2);
   listener->use_protocol(3);
+  h.run("flushall");
+  CHECK(listener->pushed() == ">2\r\n$10\r\ninvalidate\r\n$-1\r\n");
   reader.run("get k");
   CHECK(reader.run("set k 1") == "+OK\r\n");
   CHECK(listener->pushed() == invalidate({"k"}));
