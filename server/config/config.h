@@ -147,7 +147,7 @@ struct Config {
   std::string backup_dir;             // "": `backups` in dir
   int backups_kept{};                 // 0: all
   uint64_t string_chunk_threshold{};  // bytes; a longer string is kept in chunks
-  uint64_t collection_split_bytes{};  // a larger collection is kept as one record an element
+  uint64_t collection_split_bytes{};  // a larger sorted set is kept as one record an element
 
   // Memory and expiry.
   uint64_t maxmemory{};  // bytes; 0: no limit

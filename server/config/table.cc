@@ -205,8 +205,10 @@ constexpr Row kStorageRows[] = {
             "newest backups that are kept when one has been made; 0 for all"),
     memory("string-chunk-threshold", &Config::string_chunk_threshold, "64kb", 1 << 10, 1 << 30,
            "a longer string is stored in chunks, so that changing a part of it writes that part"),
-    memory("collection-split-bytes", &Config::collection_split_bytes, "2kb", 64, 1 << 20,
-           "a larger collection is stored as one record an element"),
+    memory(
+        "collection-split-bytes", &Config::collection_split_bytes, "2kb", 64, 1 << 20,
+        "a larger sorted set is stored as one record an element; lists, hashes and sets are from "
+        "2kb on"),
 };
 
 constexpr Row kMemoryRows[] = {
