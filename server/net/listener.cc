@@ -193,7 +193,8 @@ void Listener::accept_some(Watched& watched) {
     if (errno == EINTR || errno == ECONNABORTED) continue;
     if (errno == EAGAIN) return;
     if (errno == EINVAL) {  // shut down by a CONFIG SET that is about to replace or revive it
-      pause();
+      uv_poll_stop(&watched.poll);
+      retry_soon();
       return;
     }
     // Out of descriptors or memory: the client stays in the queue, and the loop must not spin.
@@ -202,13 +203,15 @@ void Listener::accept_some(Watched& watched) {
       last_complaint_ms_ = now_ms;
       log_warning("Accepting client connection: {}", std::strerror(errno));
     }
-    pause();
+    for (Watched* each : watched_) uv_poll_stop(&each->poll);
+    retry_soon();
     return;
   }
 }
 
-void Listener::pause() {
-  for (Watched* watched : watched_) uv_poll_stop(&watched->poll);
+// Whoever waits already does not wait longer for another.
+void Listener::retry_soon() {
+  if (uv_is_active(reinterpret_cast<uv_handle_t*>(retry_)) != 0) return;
   uv_timer_start(
       retry_,
       [](uv_timer_t* timer) {

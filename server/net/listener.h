@@ -49,7 +49,7 @@ class Listener {
  private:
   struct Watched;
   void accept_some(Watched& watched);
-  void pause();
+  void retry_soon();
 
   uv_loop_t* loop_;
   Accepted accepted_;

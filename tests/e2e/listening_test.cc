@@ -4,9 +4,11 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 
+#include <chrono>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <vector>
 
 #include "tests/e2e/client.h"
 #include "tests/e2e/server_process.h"
@@ -76,6 +78,25 @@ TEST_CASE("CONFIG SET port moves the server, and a taken port leaves it where it
   Client gone;
   CHECK_FALSE(gone.try_connect(server.port()));
   CHECK(client.call({"PING"}) == "+PONG\r\n");
+}
+
+TEST_CASE("CONFIG SET port keeps nobody out who comes by the Unix socket") {
+  ServerProcess server({"--io-threads", "3"});
+  server.start();
+  ServerProcess other;
+  other.start();
+  std::vector<Client> setters;  // on all loops, of which one listens
+  for (int i = 0; i < 3; ++i) setters.emplace_back(server.port());
+  std::chrono::steady_clock::duration waited{};
+  for (int i = 0; i < 60; ++i) {
+    Client& setter = setters[static_cast<size_t>(i % 3)];
+    setter.call({"CONFIG", "SET", "port", std::to_string(other.port())});
+    const auto begin = std::chrono::steady_clock::now();
+    CHECK(Client(server.unix_socket()).call({"PING"}) == "+PONG\r\n");
+    waited += std::chrono::steady_clock::now() - begin;
+  }
+  // Each could take 100 ms.
+  CHECK(waited < std::chrono::milliseconds(1500));
 }
 
 TEST_CASE("with bind \"\" nobody new gets in by TCP, and what is connected stays") {
