@@ -191,20 +191,20 @@ const TableEntry* Server::unblock(uint64_t id, bool with_error) {
 
 void Server::pause(PauseKind kind, int64_t until_ms) {
   std::lock_guard guard(pause_mutex_);
-  if (paused(now_ms()) == PauseKind::kNone) {
-    pause_until_ms_.store(until_ms);
-    pause_kind_.store(kind);
-  } else {
-    pause_until_ms_.store(std::max(until_ms, pause_until_ms_.load()));
-    pause_kind_.store(std::max(kind, pause_kind_.load()));
+  until_ms = std::min(until_ms, kLatestPauseMs);
+  if (paused(now_ms()) != PauseKind::kNone) {
+    const Pause current = pause_.load();
+    until_ms = std::max<int64_t>(until_ms, current.until_ms);
+    kind = std::max<PauseKind>(kind, current.kind);
   }
+  pause_.store({until_ms & kLatestPauseMs, kind});  // which only tells the compiler that it fits
 }
 
 void Server::unpause() {
   std::vector<std::weak_ptr<Waiter>> waiting;
   {
     std::lock_guard guard(pause_mutex_);
-    pause_kind_.store(PauseKind::kNone);
+    pause_.store({0, PauseKind::kNone});
     waiting.swap(postponed_);
   }
   for (const auto& weak : waiting) {
@@ -217,7 +217,7 @@ bool Server::add_postponed(const std::shared_ptr<Waiter>& waiter) {
   if (paused(now_ms()) == PauseKind::kNone) return false;
   std::erase_if(postponed_, [](const auto& weak) { return weak.expired(); });
   postponed_.push_back(waiter);
-  deadlines.add(pause_until_ms_.load(), waiter);
+  deadlines.add(pause_.load().until_ms, waiter);
   return true;
 }
 

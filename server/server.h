@@ -113,9 +113,8 @@ class Server {
   void pause(PauseKind kind, int64_t until_ms);
   void unpause();
   PauseKind paused(int64_t now_ms) const {
-    const PauseKind kind = pause_kind_.load(std::memory_order_acquire);
-    if (kind == PauseKind::kNone) return kind;
-    return now_ms < pause_until_ms_.load(std::memory_order_relaxed) ? kind : PauseKind::kNone;
+    const Pause pause = pause_.load(std::memory_order_acquire);
+    return now_ms < pause.until_ms ? pause.kind : PauseKind::kNone;
   }
   // Wakes the client when the pause ends. False if there is none any more.
   bool add_postponed(const std::shared_ptr<Waiter>& waiter);
@@ -180,8 +179,13 @@ class Server {
   std::atomic<size_t> blocked_clients_{0};
 
   mutable std::mutex pause_mutex_;
-  std::atomic<PauseKind> pause_kind_{PauseKind::kNone};
-  std::atomic<int64_t> pause_until_ms_{0};
+  // One word, so that nobody sees the kind of one pause with the end of another.
+  struct Pause {
+    int64_t until_ms : 56;
+    PauseKind kind : 8;
+  };
+  static constexpr int64_t kLatestPauseMs = (int64_t{1} << 55) - 1;
+  std::atomic<Pause> pause_{Pause{0, PauseKind::kNone}};
   std::vector<std::weak_ptr<Waiter>> postponed_;
 
   std::mutex monitors_mutex_;
