@@ -51,6 +51,7 @@ class Turn {
   void lap() { set_clock(clock_.now()); }
 
   const Config& config() const { return config_.current(); }
+  uint64_t config_version() const { return config_.version(); }
   // Picks up a change of the configuration within a turn; references to the former one end.
   void refresh_config() { config_.refresh(); }
   int64_t now_ms() const { return wall_ms_; }  // Unix time, as of the running command

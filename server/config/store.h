@@ -115,6 +115,8 @@ class ConfigView {
     config_ = store_->snapshot();
   }
   const Config& current() const { return *config_; }
+  // Another one with every other current().
+  uint64_t version() const { return version_; }
 
  private:
   const ConfigStore* store_;

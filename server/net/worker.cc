@@ -177,10 +177,6 @@ void Worker::synced() {
 void Worker::begin_turn() {
   in_turn_ = true;
   turn_->begin();
-  if (&turn_->config() != known_config_) {
-    known_config_ = &turn_->config();
-    ++config_version_;
-  }
 }
 
 void Worker::end_turn() {

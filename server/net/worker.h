@@ -83,8 +83,8 @@ class Worker {
   engine::Store& store() { return store_; }
   Turn& turn() { return *turn_; }
   const Config& config() const { return turn_->config(); }
-  // Rises when config() has changed.
-  uint64_t config_version() const { return config_version_; }
+  // Another one whenever config() has changed.
+  uint64_t config_version() const { return turn_->config_version(); }
   uint64_t turn_number() const { return turn_number_; }
   // Whether what depends on this point may leave. What was held in another mode of appendfsync is
   // not held for ever where nothing is synced.
@@ -173,8 +173,6 @@ class Worker {
   bool in_turn_ = false;
   bool delivering_ = false;
   uint64_t turn_number_ = 1;
-  const Config* known_config_ = nullptr;
-  uint64_t config_version_ = 0;
 
   BlockPool blocks_;
   size_t taken_bytes_ = 0;            // of strings taken in this turn
