@@ -73,10 +73,14 @@ void Session::mark_stale() {
   }
 }
 
-void Session::stop_waiting() {
-  if (waiter == nullptr) return;
+bool Session::stop_waiting() {
+  {
+    std::lock_guard guard(waiter->mutex);
+    if (waiter->state != Waiter::State::kWaiting) return false;
+  }
   server.drop_waiter(*waiter);
   set_waiter(nullptr);
+  return true;
 }
 
 void Session::set_waiter(std::shared_ptr<Waiter> new_waiter) {

@@ -146,8 +146,9 @@ class Session {
   void set_user(std::shared_ptr<const acl::User> user);
   std::string user_name() const;
   void set_waiter(std::shared_ptr<Waiter> waiter);
-  // On its loop: the command that waits, if there is one, is given up and answers nothing.
-  void stop_waiting();
+  // On its loop: gives the command up that waits. False if its wait is over, so that it will be
+  // resumed.
+  bool stop_waiting();
 
   // From any thread, while a lock (the session registry's, Pubsub's) keeps the session: users have
   // changed.

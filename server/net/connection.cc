@@ -155,8 +155,10 @@ void Connection::end_input() {
   input_ended_ = true;
   reading_ = false;
   input_.release_if_empty(false);
-  if (state_ == State::kLingering || waits_for_nobody()) {
+  if (state_ == State::kLingering) {
     disconnect();
+  } else if (waits_for_nobody()) {
+    give_up_waiting();
   } else if (state_ == State::kOpen && !fresh && !ready && !stalled_) {
     state_ = State::kFlushing;
     worker_.mark_dirty(*this);
@@ -212,11 +214,7 @@ void Connection::run() {
   touched_.add(turn.touched);
   turn.touched.add(others);
 
-  if (waits_for_nobody()) {
-    // At once, or it would be served at others' expense; what ran before it is still answered.
-    session_->stop_waiting();
-    state_ = State::kFlushing;
-  }
+  if (waits_for_nobody()) give_up_waiting();
   if (state_ == State::kOpen && !stalled_ && !ready && input_ended_) state_ = State::kFlushing;
   input_.release_if_empty(false);
   update_reading();
@@ -341,6 +339,14 @@ void Connection::wait_for_resume(bool parked) {
 // A command is blocked, and its client has sent all that it will: as in Redis that counts as gone.
 bool Connection::waits_for_nobody() const {
   return state_ == State::kWaiting && !parked_ && input_ended_;
+}
+
+// At once, or it would be served at others' expense. What ran before is still answered, and so is
+// what waits no more but has not been resumed yet.
+void Connection::give_up_waiting() {
+  if (!session_->stop_waiting()) return;
+  state_ = State::kFlushing;
+  worker_.mark_dirty(*this);
 }
 
 void Connection::report_attack() {

@@ -132,6 +132,7 @@ class Connection final : public Carrier {
   void consume_request();
   void wait_for_resume(bool parked);
   bool waits_for_nobody() const;
+  void give_up_waiting();
   void report_attack();
   void update_parser_limits();
   void update_reading();

@@ -264,5 +264,16 @@ TEST_CASE("nobody waits for a sync that does not come once appendfsync is switch
   for (std::thread& thread : threads) thread.join();
 }
 
+TEST_CASE("what waits for its sync is answered though a command behind it would wait for ever") {
+  ServerProcess server({"--appendfsync", "always", "--io-threads", "2"});
+  server.start();
+  for (int i = 0; i < 50; ++i) {
+    Client client(server.port());
+    client.send(request({"SET", "key", std::to_string(i)}) + request({"BLPOP", "none", "0"}));
+    client.end_input();
+    CHECK(client.read_all() == "+OK\r\n");
+  }
+}
+
 }  // namespace
 }  // namespace respcask::e2e
