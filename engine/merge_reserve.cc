@@ -1,26 +1,47 @@
 #include "engine/merge_reserve.h"
 
+#include <limits>
+
 namespace respcask::engine {
 
-bool MergeReserve::keep(uint64_t bytes) {
+Result<void> MergeReserve::open(bool create) {
+  if (file_) return {};
+  auto there = files_.stat(path_);
+  if (!there) return there.error();
+  if (!*there && !create) return {};
+  auto file = *there ? files_.open(path_) : files_.create(path_);
+  if (!file) return file.error();
+  file_ = std::move(*file);
+  return {};
+}
+
+bool MergeReserve::keep(uint64_t wanted) {
+  constexpr uint64_t kLeast = 512 * 1024;
+  constexpr uint64_t kTooMuch = 4;  // times
+  if (bytes_ / kTooMuch >= wanted) release();
+  if (bytes_ >= wanted) return true;
+  const auto space = files_.space(directory_);
+  const uint64_t free = space ? space->available : std::numeric_limits<uint64_t>::max() / 2;
+  uint64_t bytes = wanted;
+  while (bytes > bytes_ + free / 2 && bytes > kLeast) bytes /= 2;
   if (bytes <= bytes_) return true;
-  if (!file_) {
-    auto there = files_.stat(path_);
-    if (!there) return true;
-    auto file = *there ? files_.open(path_) : files_.create(path_);
-    if (!file) return file.error().code != ErrorCode::kNoSpace;
-    file_ = std::move(*file);
-  }
+  // Not tried in vain: some file systems keep what they had when there was not enough.
+  if (bytes > bytes_ + free) return bytes_ > 0;
+  if (auto opened = open(true); !opened) return !is_shortage(opened.error().code);
   if (auto reserved = file_->reserve(0, bytes); !reserved) {
-    if (reserved.error().code == ErrorCode::kNoSpace) return false;
-    return true;
+    if (reserved.error().code != ErrorCode::kNoSpace) return true;
+    const uint64_t before = bytes_;
+    release();
+    if (before > 0 && file_->reserve(0, before)) bytes_ = before;
+    return bytes_ > 0;
   }
   bytes_ = bytes;
   return true;
 }
 
 void MergeReserve::release() {
-  if (file_ && file_->truncate(0)) bytes_ = 0;
+  if (!open(false) || !file_) return;
+  if (file_->truncate(0)) bytes_ = 0;
 }
 
 }  // namespace respcask::engine

@@ -1,10 +1,11 @@
 // MergeReserve: disk space that is kept back, so that a full disk can still be merged.
 //
 // A merge gives space back only when its output is whole, so it needs some first. DIR/RESERVE is an
-// empty file with as many bytes reserved behind its end as one run may have to copy. Where a merge
-// meets a full disk that is given up for it, and taken back from what the merge has won; meanwhile
-// nobody else may grow (Shard::bar_growth). Owned by its store, and used by its merge thread, or
-// before there is one.
+// empty file with as many bytes reserved behind its end as one run may have to copy, or as many as
+// the disk has to spare. Where a merge meets a full disk they are given up for it, and taken back
+// from what the merge has won; meanwhile nobody else may grow (Shard::bar_growth). A start gives
+// them up too, as it may need some. Owned by its store, and used by its merge thread, or before
+// there is one.
 #pragma once
 
 #include <cstdint>
@@ -17,17 +18,22 @@ namespace respcask::engine {
 
 class MergeReserve {
  public:
-  MergeReserve(FileSystem& files, std::string path) : files_(files), path_(std::move(path)) {}
+  MergeReserve(FileSystem& files, const std::string& directory)
+      : files_(files), directory_(directory), path_(directory + "/RESERVE") {}
 
-  // Sees to it that at least so many bytes are reserved. False: the disk has no room for them; then
-  // there is what there was. Where nothing can be reserved for another reason, it does without.
-  bool keep(uint64_t bytes);
+  // Keeps `wanted` bytes; where that is more than half of what is free, a half of it, a quarter,
+  // and so on down to some hundred KiB. What there is stays where no more is to be had, and goes
+  // where it is many times too much. False: there is nothing, for want of space.
+  bool keep(uint64_t wanted);
   // Gives all of it back to the file system.
   void release();
   uint64_t bytes() const { return bytes_; }
 
  private:
+  Result<void> open(bool create);
+
   FileSystem& files_;
+  const std::string directory_;
   const std::string path_;
   std::unique_ptr<File> file_;
   uint64_t bytes_ = 0;

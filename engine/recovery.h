@@ -68,6 +68,7 @@ class ShardRecovery {
   };
 
   Result<void> open_segments();
+  bool is_misnamed(const Segment& segment) const;
   void sort_segments();
   Result<void> mend_headers();
   Result<void> write_header(const std::string& path, const SegmentHeader& header);

@@ -67,16 +67,18 @@ Result<void> ShardRecovery::open_segments() {
   return {};
 }
 
+// Whether somebody else has given it its name.
+bool ShardRecovery::is_misnamed(const Segment& segment) const {
+  return segment.path() !=
+         shard_.segment_path(segment.header().first_id, segment.header().generation);
+}
+
 void ShardRecovery::sort_segments() {
-  const auto misnamed = [this](const Segment& segment) {
-    return segment.path() !=
-           shard_.segment_path(segment.header().first_id, segment.header().generation);
-  };
   std::sort(segments_.begin(), segments_.end(), [&](const auto& a, const auto& b) {
     const SegmentHeader& x = a->header();
     const SegmentHeader& y = b->header();
-    const bool x_misnamed = misnamed(*a);
-    const bool y_misnamed = misnamed(*b);
+    const bool x_misnamed = is_misnamed(*a);
+    const bool y_misnamed = is_misnamed(*b);
     return std::tie(x.first_id, y.generation, x_misnamed) <
            std::tie(y.first_id, x.generation, y_misnamed);
   });
@@ -178,6 +180,7 @@ void ShardRecovery::drop_covered() {
                  fmt::format("{}: the same segment as another file; left aside", segment->path()));
       continue;
     }
+    if (segment->header().last_id <= covered && is_misnamed(*segment)) continue;
     if (segment->header().last_id <= covered) {
       shard_.log(LogLevel::kNotice, fmt::format("{}: merged already, removed", segment->path()));
       if (!shard_.options_.read_only) segment->retire();

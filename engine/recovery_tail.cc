@@ -84,10 +84,12 @@ Result<void> ShardRecovery::reopen_newest(uint64_t map_bytes) {
   return {};
 }
 
-// What was reserved behind the end of a segment when its process died is of no use to anybody.
+// What was reserved behind the end of a segment when its process died is of no use to anybody, but
+// behind the newest: that goes on.
 void ShardRecovery::give_back_reserved() {
   constexpr uint64_t kLeast = 64 * 1024;
   for (const auto& segment : shard_.order_) {
+    if (segment == shard_.order_.back()) break;
     const auto info = shard_.options_.files->stat(segment->path());
     if (!info || !*info || (*info)->names > 1) continue;
     if ((*info)->allocated > segment->size() + kLeast) (void)segment->cut(segment->size());

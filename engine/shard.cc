@@ -235,6 +235,11 @@ Result<void> Shard::roll() {
                               options_.segment_bytes + (uint64_t{4} << 30));
   if (!made) return made.error();
   if (active_) {
+    // What is kept back for what makes room has to be there in the new one, too.
+    if (auto kept = (*made)->reserve(kSegmentHeaderSize + kReserveBytes, 0); !kept) {
+      (*made)->retire();
+      return kept;
+    }
     active_->sealed = true;
     sealed_unsynced_.push_back(active_);
     synced_ = 0;
@@ -244,6 +249,7 @@ Result<void> Shard::roll() {
   pace_.begin(segment_limit(), options_.segment_bytes, active_ ? active_->size() : 0,
               std::chrono::steady_clock::now());
   active_ = std::move(*made);
+  roll_from_ = 0;
   take_slot(active_);
   order_.push_back(active_);
   directory_unsynced_ = true;

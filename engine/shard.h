@@ -331,6 +331,7 @@ class Shard {
   std::shared_ptr<Segment> active_;
   uint64_t next_segment_id_ = 1;
   SegmentPace pace_;
+  uint64_t roll_from_ = 0;  // how far the active segment is to grow before it is tried again
   uint64_t sequence_ = kFirstSequence;  // the last one given out
 
   PendingLog pending_;

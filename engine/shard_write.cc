@@ -1,5 +1,6 @@
 // The writing half of Shard: how a change enters the keydir and the log.
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 
@@ -12,10 +13,14 @@
 namespace respcask::engine {
 
 Result<void> Shard::reserve(uint64_t bytes, Growth growth) {
-  if (!failed_ && !options_.read_only && may_roll() && append_offset() >= pace_.seal_bytes()) {
+  constexpr uint64_t kBeforeNextTry = 64 * 1024;
+  if (!failed_ && !options_.read_only && may_roll() &&
+      append_offset() >= std::max(pace_.seal_bytes(), roll_from_)) {
     // A segment that cannot be made for want of room, or of a descriptor, is no reason to refuse:
     // the active one may grow past its usual size.
-    if (auto rolled = roll(); !rolled && !is_shortage(rolled.error().code)) return rolled;
+    auto rolled = roll();
+    if (!rolled && !is_shortage(rolled.error().code)) return rolled;
+    if (!rolled) roll_from_ = append_offset() + kBeforeNextTry;
   }
   return reserve_more(bytes, growth);
 }

@@ -89,6 +89,11 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
   }
   std::unique_ptr<Store> store(new Store(std::move(options)));
   if (auto ready = store->prepare_directory(); !ready) return ready.error();
+  if (!store->options_.read_only) {
+    // A start on a full disk may need some of it.
+    store->merge_reserve_.emplace(*store->options_.files, store->options_.dir);
+    store->merge_reserve_->release();
+  }
   if (auto recovered = store->recover(); !recovered) return recovered.error();
   store->merge_states_.resize(store->shard_count());
   if (!store->options_.read_only) {
@@ -104,7 +109,6 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
     const Options& opened = store->options_;
     if (auto removed = remove_journal(*opened.files, opened.dir); !removed) return removed.error();
     if (opened.sync == SyncMode::kAlways) store->prepare_journal();
-    store->merge_reserve_.emplace(*opened.files, opened.dir + "/RESERVE");
     store->keep_merge_reserve();
   }
   if (auto started = store->start_threads(); !started) {
@@ -205,6 +209,8 @@ Result<void> Store::expect_no_segments() {
   if (!names) return names.error();
   for (const std::string& name : *names) {
     if (!name.starts_with("shard-")) continue;
+    auto there = files.stat(options_.dir + "/" + name);
+    if (!there || !*there || !(*there)->is_directory) continue;
     auto inside = files.list(options_.dir + "/" + name);
     if (!inside) return inside.error();
     const auto segment = [](const std::string& file) { return file.ends_with(".seg"); };
@@ -358,6 +364,7 @@ Result<void> Store::close() {
     if (result) write_all_hints();
   }
   shards_.clear();
+  held_directories_.clear();
   lock_.reset();
   return result;
 }

@@ -282,13 +282,18 @@ Store::MergeOutcome Store::merge_run(Shard& shard, std::vector<std::shared_ptr<S
   auto report = [&] {
     std::lock_guard one_at_a_time(merge_run_);
     auto merged = Merge(shard, inputs, hooks).run();
-    if (merged || merged.error().code != ErrorCode::kNoSpace) return merged;
-    // With what is kept back for that. Clients get none of it.
-    inputs = fit_reserve(shard, std::move(inputs));
-    bar_growth(true);
-    merge_reserve_->release();
-    merged = Merge(shard, std::move(inputs), hooks).run();
-    keep_merge_reserve();
+    if (!merged && merged.error().code == ErrorCode::kNoSpace) {
+      inputs = fit_reserve(shard, std::move(inputs));
+      if (!inputs.empty()) {
+        // Clients get nothing of what is kept back, and wait: so it is done at once.
+        hooks.pace = [this](uint64_t) { return !stopping_; };
+        bar_growth(true);
+        merge_reserve_->release();
+        merged = Merge(shard, inputs, hooks).run();
+        keep_merge_reserve();
+      }
+    }
+    inputs.clear();  // files go with their last owner, and while nobody else looks at them
     return merged;
   }();
   MergeState& state = merge_states_[shard.index()];
@@ -335,18 +340,25 @@ void Store::bar_growth(bool barred) {
 }
 
 // Of a run that the disk was too full for, what can be merged with what is kept back: all of it, or
-// the segment that asks for least.
+// the segment that gives back most of those that fit. Empty: none does.
 std::vector<std::shared_ptr<Segment>> Store::fit_reserve(
     Shard& shard, std::vector<std::shared_ptr<Segment>> inputs) {
   std::lock_guard guard(shard);
-  const auto needed = [&](const std::shared_ptr<Segment>& input) {
-    return input->needed_bytes(input == shard.order_.front());
-  };
+  const uint64_t room = merge_reserve_->bytes() / 8 * 7;  // the hint takes some
   uint64_t all = 0;
-  for (const auto& input : inputs) all += needed(input);
-  if (all <= merge_reserve_->bytes() / 2) return inputs;
-  return {*std::min_element(inputs.begin(), inputs.end(),
-                            [&](const auto& a, const auto& b) { return needed(a) < needed(b); })};
+  uint64_t most = 0;
+  std::shared_ptr<Segment> best;
+  for (const auto& input : inputs) {
+    const uint64_t needed = input->needed_bytes(input == shard.order_.front());
+    const uint64_t won = input->size() - std::min(input->size(), needed + kSegmentHeaderSize);
+    all += needed;
+    if (needed > room || won <= most) continue;
+    most = won;
+    best = input;
+  }
+  if (all <= room) return inputs;
+  if (best == nullptr) return {};
+  return {best};
 }
 
 // Spreads the merge's bytes over time. False once the store is closing.

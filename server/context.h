@@ -144,6 +144,8 @@ class Context {
   std::string_view read(const KeyRef& key, const engine::KeydirEntry& entry);
   // The bytes of one element of the split collection under `key`.
   std::string_view read(const KeyRef& key, engine::Location where, uint32_t value_size);
+  // For who reads from the shard itself, without read(): called for each value.
+  void count_read(engine::Shard& shard);
   // False once a read found a value cold or damaged: return without changing anything.
   bool ready() const;
   // Replies with a bulk of what a read gave. A large one is not copied but sent from where it lies

@@ -75,6 +75,7 @@ bool ProcessMemory::has_room(uint64_t bytes) {
   constexpr uint64_t kMaxAgeNs = 10'000'000;
   if (bytes <= kAnyway) return true;
   const uint64_t bound = this->bound();
+  if (bound == 0) return true;  // the system did not say
   return bytes <= bound - std::min(bound, used(CycleClock::system_ns(), kMaxAgeNs));
 }
 

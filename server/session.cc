@@ -77,9 +77,12 @@ bool Session::stop_waiting() {
   {
     std::lock_guard guard(waiter->mutex);
     if (waiter->state != Waiter::State::kWaiting) return false;
+    waiter->state = Waiter::State::kGone;
   }
-  server.drop_waiter(*waiter);
-  set_waiter(nullptr);
+  server.leave_lines(*waiter);
+  std::lock_guard guard(mutex);
+  waiter = nullptr;
+  gave_up = true;
   return true;
 }
 

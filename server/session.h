@@ -204,6 +204,7 @@ class Session {
   std::string name;                       // CLIENT SETNAME
   std::shared_ptr<const acl::User> user;  // never null; as of when it was last looked up
   std::shared_ptr<Waiter> waiter;         // null unless blocked
+  bool gave_up = false;                   // it was blocked, and never will be again
 
   // The loop's own.
   std::unique_ptr<TransactionState> transaction;  // null outside MULTI and WATCH

@@ -106,11 +106,13 @@ bool Shutdown::save() {
 void Shutdown::tell(const std::vector<uint64_t>& clients) {
   for (const uint64_t client : clients) {
     std::shared_ptr<Waiter> waiter;
+    bool gave_up = false;
     const auto find = [&](Session& session) {
       std::lock_guard guard(session.mutex);
       waiter = session.waiter;
+      gave_up = session.gave_up;
     };
-    while (server_.with_session(client, find) && waiter == nullptr)
+    while (server_.with_session(client, find) && waiter == nullptr && !gave_up)
       std::this_thread::sleep_for(1ms);
     if (waiter != nullptr) refuse_wait(*waiter, kRefusal);
   }

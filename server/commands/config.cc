@@ -42,9 +42,9 @@ void cmd_config_rewrite(Context& c) {
     if (config.file().empty()) return c.error("ERR " + written.error().message);
     log_warning("CONFIG REWRITE failed: {}", written.error().message);
     // The log says what could not be done to which file; the reply, as Redis's, only why not.
-    const std::string_view sentence = written.error().message;
-    return c.error(
-        fmt::format("ERR Rewriting config file: {}", sentence.substr(sentence.rfind(": ") + 2)));
+    std::string_view reason = written.error().message;
+    if (const size_t at = reason.rfind(": "); at != reason.npos) reason.remove_prefix(at + 2);
+    return c.error(fmt::format("ERR Rewriting config file: {}", reason));
   }
   log_notice("CONFIG REWRITE executed with success.");
   c.ok();

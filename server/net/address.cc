@@ -65,8 +65,7 @@ Peer peer_of(int fd, bool unix_socket) {
   peer.fd = fd;
   peer.unix_socket = unix_socket;
   peer.local_address = name_of(local);
-  // The far end of a Unix socket has no name of its own; it goes by the server's.
-  peer.address = unix_socket ? peer.local_address : name_of(remote);
+  peer.address = name_of(remote);
   peer.local = unix_socket || is_loopback(remote);
   return peer;
 }

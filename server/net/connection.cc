@@ -39,6 +39,8 @@ Connection::Connection(Worker& worker, int fd, bool unix_socket)
     : worker_(worker), fd_(fd), unix_socket_(unix_socket), input_(worker.blocks()) {
   Peer peer = peer_of(fd, unix_socket);
   peer.worker = worker.index();
+  // The far end of a Unix socket has no name of its own; both go by the one that was configured.
+  if (unix_socket) peer.address = peer.local_address = worker.config().unixsocket + ":0";
   session_.emplace(worker.turn().server, *this, std::move(peer));
   last_active_ms_ = static_cast<int64_t>(uv_now(worker.loop()));
 }

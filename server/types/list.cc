@@ -43,6 +43,7 @@ ListReader::ListReader(Context& c, const KeyRef& key, const engine::KeydirEntry&
 }
 
 std::string_view ListReader::read(engine::Shard& shard, const ListIndex::Element& element) {
+  c_.count_read(shard);
   const engine::ValueRead value = shard.read(element.where, element.size);
   if (value.state == engine::ValueRead::State::kReady) return value.bytes;
   return c_.read(key_, element.where, element.size);
@@ -284,7 +285,8 @@ bool ListEdit::insert_spread(uint64_t rank, std::string_view value) {
                            values.push_back(element);
                            return true;
                          });
-  assert(c_.ready() && values.size() == spread.count + 1);
+  if (!c_.ready()) return false;  // read before, and gone from memory since
+  assert(values.size() == spread.count + 1);
   if (!c_.reserve(key_, bound(values))) return false;
   Position position = spread.start;
   if (spread.count == length_) {
@@ -381,7 +383,8 @@ bool ListEdit::erase_ranks(std::span<const uint64_t> ranks) {
     writer.append_run(from, packed.end());
     write_packed(writer);
   } else {
-    if (!c_.reserve(key_, ranks.size() * kElementOverhead)) return false;
+    const uint64_t bytes = ranks.size() * kElementOverhead;
+    if (!c_.reserve(key_, bytes, engine::Growth::kShrinks)) return false;
     // From the tail on, so that the ranks before stay true; neighbours go together.
     for (size_t last = ranks.size(); last > 0;) {
       size_t first = last - 1;

@@ -184,7 +184,7 @@ SortedSetIndex& SortedSetEdit::index() {
   return index_of(c_.shard(key_), *entry_);
 }
 
-bool SortedSetEdit::reserve(uint64_t records, uint64_t member_bytes) {
+bool SortedSetEdit::reserve(uint64_t records, uint64_t member_bytes, engine::Growth growth) {
   uint64_t bytes = engine::record_size_bound(key_.name.size(), kHeader.size()) +
                    records_bound(records, member_bytes);
   // The whole of it may be written, and that as elements.
@@ -192,24 +192,25 @@ bool SortedSetEdit::reserve(uint64_t records, uint64_t member_bytes) {
     bytes += engine::record_size_bound(key_.name.size(), packed_bytes_) +
              records_bound(packed_.size(), packed_bytes_);
   }
-  return bytes <= kReserved || c_.reserve(key_, bytes);
+  return bytes <= kReserved || c_.reserve(key_, bytes, growth);
 }
 
 bool SortedSetEdit::reserve_put(uint64_t count, uint64_t member_bytes) {
-  return reserve(count, member_bytes);
+  return reserve(count, member_bytes, engine::Growth::kGrows);
 }
 
 bool SortedSetEdit::reserve_erase(uint64_t count, uint64_t member_bytes) {
-  if (tree_ != nullptr) return reserve(count, member_bytes);
+  constexpr engine::Growth kShrinks = engine::Growth::kShrinks;
+  if (tree_ != nullptr) return reserve(count, member_bytes, kShrinks);
   const uint64_t bytes = engine::record_size_bound(key_.name.size(), packed_bytes_);
-  return bytes <= kReserved || c_.reserve(key_, bytes);
+  return bytes <= kReserved || c_.reserve(key_, bytes, kShrinks);
 }
 
 bool SortedSetEdit::reserve_erase_ranks(uint64_t begin, uint64_t end) {
   if (tree_ == nullptr || end - begin == size()) return reserve_erase(0, 0);
   uint64_t bytes = 0;
   visit(begin, end, Order::kAscending, [&](const ScoredMember& m) { bytes += m.member.size(); });
-  return reserve(end - begin, bytes);
+  return reserve(end - begin, bytes, engine::Growth::kShrinks);
 }
 
 void SortedSetEdit::put(std::string_view member, double score) {

@@ -93,7 +93,7 @@ class SortedSetEdit : public SortedSet {
   void finish();
 
  private:
-  bool reserve(uint64_t records, uint64_t member_bytes);
+  bool reserve(uint64_t records, uint64_t member_bytes, engine::Growth growth);
   void put_packed(std::string_view member, double score);
   void put_split(std::string_view member, double score);
   void erase_split(SortedSetTree::Place place);

@@ -211,6 +211,9 @@ class FaultyFileSystem::OpenFile final : public File {
       error = EINVAL;
     } else if (offset + length > disk().limit_of(*handle_.node())) {
       error = ENOSPC;
+      // As ext4 does.
+      if (const auto limit = disk().limit_of(*handle_.node()); limit > offset)
+        file().reserve(limit);
     }
     if (error != 0) return failure("reserve space for", path(), error);
     file().reserve(offset + length);

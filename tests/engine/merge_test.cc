@@ -381,6 +381,7 @@ TEST_CASE("a full disk is merged with what is kept back for that, and takes what
   }
   CHECK(can_grow());
   CHECK(fixture.contents() == kept);
+  fixture.disk->set_capacity(uint64_t{1} << 40);
   fixture.put("new", "value");
   kept["new"] = "value";
   fixture.reopen();
