@@ -27,7 +27,7 @@ bool MergeReserve::keep(uint64_t wanted) {
   if (bytes <= bytes_) return true;
   // Not tried in vain: some file systems keep what they had when there was not enough.
   if (bytes > bytes_ + free) return bytes_ > 0;
-  if (auto opened = open(true); !opened) return !is_shortage(opened.error().code);
+  if (auto opened = open(true); !opened) return opened.error().code != ErrorCode::kNoSpace;
   if (auto reserved = file_->reserve(0, bytes); !reserved) {
     if (reserved.error().code != ErrorCode::kNoSpace) return true;
     const uint64_t before = bytes_;

@@ -3,9 +3,9 @@
 // A merge gives space back only when its output is whole, so it needs some first. DIR/RESERVE is an
 // empty file with as many bytes reserved behind its end as one run may have to copy, or as many as
 // the disk has to spare. Where a merge meets a full disk they are given up for it, and taken back
-// from what the merge has won; meanwhile nobody else may grow (Shard::bar_growth). A start gives
-// them up too, as it may need some. Owned by its store, and used by its merge thread, or before
-// there is one.
+// from what the merge has won; meanwhile nobody else gets space (Shard::bar). A start gives them up
+// too, as it may need some. Owned by its store, and used by its merge thread, or before there is
+// one.
 #pragma once
 
 #include <cstdint>

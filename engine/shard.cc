@@ -218,6 +218,9 @@ uint64_t Shard::segment_limit() const {
 
 Result<void> Shard::roll() {
   assert(may_roll());
+  if (barred_ == Barred::kAll) {
+    return Error{ErrorCode::kNoSpace, "the disk is full, and being merged"};
+  }
   if (auto written = write_pending(); !written) return written;
   SegmentHeader header;
   header.shard = index_;

@@ -225,8 +225,10 @@ class Shard {
   // Exchanges two databases in O(1).
   void swap(uint32_t db1, uint32_t db2);
 
-  // While it is barred nothing that grows gets space that is not reserved yet: kNoSpace.
-  void bar_growth(bool barred) { growth_barred_ = barred; }
+  // Who gets no space that is not reserved yet (kNoSpace): nobody is barred, or all that grows, or
+  // what makes room as well, and no segment is begun.
+  enum class Barred : uint8_t { kNone, kGrowth, kAll };
+  void bar(Barred barred) { barred_ = barred; }
 
   // Whoever reads has met page faults: what is taken to be in memory is not.
   void distrust_residency() { residency_trust_.met_faults(); }
@@ -343,7 +345,7 @@ class Shard {
   uint64_t synced_ = 0;
   uint64_t completed_ = 0;  // the last transaction known to be on the device in all its shards
   std::vector<std::shared_ptr<Segment>> sealed_unsynced_;
-  bool growth_barred_ = false;
+  Barred barred_ = Barred::kNone;
   bool directory_unsynced_ = false;
   uint64_t commit_point_ = 0;  // the store's sync point of the last commit here
   bool unpointed_ = false;     // something was written since: a roll does not commit

@@ -42,7 +42,7 @@ Result<void> Shard::reserve_more(uint64_t bytes, Growth growth) {
     return Error{ErrorCode::kNoSpace, fmt::format("{}: is full", active_->path())};
   }
   if (need <= active_->reserved()) return {};
-  if (growth_barred_ && growth == Growth::kGrows) {
+  if (barred_ == Barred::kAll || (barred_ == Barred::kGrowth && growth == Growth::kGrows)) {
     return Error{ErrorCode::kNoSpace, "the disk is full, and being merged"};
   }
   return active_->reserve(need, std::clamp(active_->size() / 4, kLeastStep, kMostStep));

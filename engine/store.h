@@ -207,7 +207,7 @@ class Store {
   MergeOutcome merge_run(Shard& shard, std::vector<std::shared_ptr<Segment>> inputs);
   bool pace_merge(uint64_t bytes);
   void keep_merge_reserve();
-  void bar_growth(bool barred);
+  void bar(Shard::Barred barred);
   std::vector<std::shared_ptr<Segment>> fit_reserve(Shard& shard,
                                                     std::vector<std::shared_ptr<Segment>> inputs);
   void scrub_loop();
@@ -253,10 +253,10 @@ class Store {
   std::vector<std::shared_ptr<const void>> held_directories_;  // so that syncing them can only fail
   uint64_t merge_debt_ = 0;   // bytes moved since the last pause; the merge thread's own,
   double merge_urgency_ = 1;  // as is what the limit on bytes per second is multiplied by
-  std::optional<MergeReserve> merge_reserve_;  // used by the merge thread
-  bool growth_barred_ = false;                 // the same; as all shards were told
-  std::mutex merge_run_;                       // held while one segment is made of others
-  std::mutex settle_run_;                      // one settling at a time
+  std::optional<MergeReserve> merge_reserve_;    // used by the merge thread
+  Shard::Barred barred_ = Shard::Barred::kNone;  // the same; as all shards were told
+  std::mutex merge_run_;                         // held while one segment is made of others
+  std::mutex settle_run_;                        // one settling at a time
   uint64_t scrub_rate_ = 0;
   ScrubStats scrub_stats_;
   std::condition_variable scrub_wanted_;

@@ -285,9 +285,10 @@ Store::MergeOutcome Store::merge_run(Shard& shard, std::vector<std::shared_ptr<S
     if (!merged && merged.error().code == ErrorCode::kNoSpace) {
       inputs = fit_reserve(shard, std::move(inputs));
       if (!inputs.empty()) {
-        // Clients get nothing of what is kept back, and wait: so it is done at once.
+        // Clients get nothing of what is kept back, not even to remove what they have, or there
+        // would be nothing to merge with any more. They wait: so it is done at once.
         hooks.pace = [this](uint64_t) { return !stopping_; };
-        bar_growth(true);
+        bar(Shard::Barred::kAll);
         merge_reserve_->release();
         merged = Merge(shard, inputs, hooks).run();
         keep_merge_reserve();
@@ -328,14 +329,14 @@ void Store::keep_merge_reserve() {
   }
   // In steps, as stores grow.
   const bool kept = merge_reserve_->keep(std::bit_ceil(wanted));
-  bar_growth(!kept && merge_reserve_->bytes() == 0);
+  bar(kept ? Shard::Barred::kNone : std::max(barred_, Shard::Barred::kGrowth));
 }
 
-void Store::bar_growth(bool barred) {
-  if (std::exchange(growth_barred_, barred) == barred) return;
+void Store::bar(Shard::Barred barred) {
+  if (std::exchange(barred_, barred) == barred) return;
   for (auto& shard : shards_) {
     std::lock_guard guard(*shard);
-    shard->bar_growth(barred);
+    shard->bar(barred);
   }
 }
 

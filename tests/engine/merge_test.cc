@@ -356,10 +356,17 @@ TEST_CASE("a full disk is merged with what is kept back for that, and takes what
   // What is reserved behind sealed segments is given back, and somebody else takes the last block.
   REQUIRE(fixture.store->sync());
   fixture.disk->set_capacity(fixture.disk->used());
-  const auto can_grow = [&] {
+  const auto can = [&](uint64_t bytes, Growth growth) {
     Shard& shard = fixture.store->shard(0);
     std::lock_guard guard(shard);
-    return bool(shard.reserve(3 << 20, Growth::kGrows));
+    return bool(shard.reserve(bytes, growth));
+  };
+  const auto can_grow = [&] { return can(3 << 20, Growth::kGrows); };
+  const auto wait_for = [](const auto& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!condition() && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
   };
   REQUIRE_FALSE(can_grow());
   std::map<std::string, std::string> kept;
@@ -369,19 +376,19 @@ TEST_CASE("a full disk is merged with what is kept back for that, and takes what
   SUBCASE("when most of it is removed") {
     for (int i = 0; i < kKeys; ++i) {
       if (i % 4 != 0) {
+        // While a merge has all the space there is, this waits too.
+        wait_for([&] { return can(1024, Growth::kShrinks); });
         fixture.remove_shrinking(key(i));
       } else {
         kept[key(i)] = std::string(200, 'v');
       }
     }
   }
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (!can_grow() && std::chrono::steady_clock::now() < deadline) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
+  wait_for(can_grow);
   CHECK(can_grow());
   CHECK(fixture.contents() == kept);
   fixture.disk->set_capacity(uint64_t{1} << 40);
+  wait_for(can_grow);
   fixture.put("new", "value");
   kept["new"] = "value";
   fixture.reopen();
