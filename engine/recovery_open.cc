@@ -180,8 +180,8 @@ void ShardRecovery::drop_covered() {
                  fmt::format("{}: the same segment as another file; left aside", segment->path()));
       continue;
     }
-    if (segment->header().last_id <= covered && is_misnamed(*segment)) continue;
     if (segment->header().last_id <= covered) {
+      if (is_misnamed(*segment)) continue;
       shard_.log(LogLevel::kNotice, fmt::format("{}: merged already, removed", segment->path()));
       if (!shard_.options_.read_only) segment->retire();
       continue;

@@ -408,7 +408,6 @@ Outcome Request::run_command() {
     load_keys(server_, keys, (command_->flags & kReadonly) != 0);
   }
   scope.fetched = session_.parked.get();
-  scope.fetched_bytes = scope.fetched != nullptr ? scope.fetched->bytes : 0;
   scope.resumed = session_.waiter != nullptr;
 
   // A write that the disk has no room for is refused before anything changes. Handlers that lock

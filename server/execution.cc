@@ -285,7 +285,6 @@ void serve_line(Scope& scope, Turn& turn, const OwnedKey& key, uint64_t after) {
 
 void serve_ready(Scope& scope, Turn& turn) {
   scope.fetched = nullptr;
-  scope.fetched_bytes = 0;
   scope.in_transaction = scope.cannot_repeat = false;
   scope.resumed = true;
   while (scope.has_ready()) {

@@ -112,9 +112,9 @@ class Scope {
   bool ready() const { return cold.empty() && !damaged && !too_much; }
   // Values read in place because the command had changed something already; kept for its views.
   std::vector<std::unique_ptr<FetchedValue>> read_in_place;
-  // Of `fetched`, and of the values that the running command has met since; with what it takes to
-  // hold them.
-  uint64_t fetched_bytes = 0;
+  // What it takes to hold the values of `fetched`, and those that the running command has met
+  // since.
+  uint64_t fetched_bytes() const { return fetched != nullptr ? fetched->bytes : 0; }
   uint64_t cold_bytes = 0;
   // The running command reads one more value from its segment.
   void count_read(engine::Shard& shard) {

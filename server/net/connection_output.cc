@@ -308,7 +308,6 @@ void Connection::tick(int64_t now_ms) {
   input_.release_if_empty(true);
   update_counts();
   if (enforce_output_limits(now_ms) || evict_if_over()) return;
-  if (waits_for_nobody()) give_up_waiting();
   if (!reading_ && !input_ended_ && peer_is_gone()) {
     disconnect();
     return;

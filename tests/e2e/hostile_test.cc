@@ -303,21 +303,26 @@ void drop_from_memory(const std::string& directory) {
   }
 }
 
-TEST_CASE("CLIENT KILL ends clients whose values are being fetched, and the others get theirs") {
-  constexpr int kKeys = 2000;
-  const std::string value(8000, 'v');
-  const std::string expected = "$8000\r\n" + value + "\r\n";
-  ServerProcess server({"--io-threads", "2", "--readers", "1"});
+// Starts it with key0, key1 and so on, none of whose values are in memory.
+void start_with_cold_keys(ServerProcess& server, int keys, const std::string& value) {
   server.start();
   {
     Client loader(server.port());
-    for (int i = 0; i < kKeys; ++i) {
+    for (int i = 0; i < keys; ++i) {
       REQUIRE(loader.call({"SET", "key" + std::to_string(i), value}) == "+OK\r\n");
     }
   }
   REQUIRE(server.stop() == 0);
   drop_from_memory(server.data_directory());
   server.start();
+}
+
+TEST_CASE("CLIENT KILL ends clients whose values are being fetched, and the others get theirs") {
+  constexpr int kKeys = 2000;
+  const std::string value(8000, 'v');
+  const std::string expected = "$8000\r\n" + value + "\r\n";
+  ServerProcess server({"--io-threads", "2", "--readers", "1"});
+  start_with_cold_keys(server, kKeys, value);
 
   Killer killer(server.port());
   Client bystander(server.port());
@@ -350,16 +355,7 @@ TEST_CASE("who leaves while a value is fetched does not wait for what comes behi
   constexpr int kKeys = 500;
   const std::string value(8000, 'v');
   ServerProcess server({"--io-threads", "2", "--readers", "1"});
-  server.start();
-  {
-    Client loader(server.port());
-    for (int i = 0; i < kKeys; ++i) {
-      REQUIRE(loader.call({"SET", "key" + std::to_string(i), value}) == "+OK\r\n");
-    }
-  }
-  REQUIRE(server.stop() == 0);
-  drop_from_memory(server.data_directory());
-  server.start();
+  start_with_cold_keys(server, kKeys, value);
   for (int i = 0; i < 20; ++i) {
     Client leaving(server.port());
     std::string requests = request({"CLIENT", "REPLY", "OFF"});

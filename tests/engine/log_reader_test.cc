@@ -49,6 +49,16 @@ struct Opened {
   uint32_t identity = 0;
 };
 
+// With as much reserved as the value takes, which may be megabytes.
+void put_large(StoreFixture& fixture, std::string_view key, std::string_view value) {
+  fixture.change(
+      key,
+      [&](Shard& shard, uint64_t hash) {
+        return shard.put(0, key, hash, 0, 0, {&value, 1});
+      },
+      value.size() + (1 << 20));
+}
+
 }  // namespace
 
 TEST_CASE("batches are read one after the other, also those larger than the buffer") {
@@ -56,14 +66,7 @@ TEST_CASE("batches are read one after the other, also those larger than the buff
   for (int i = 0; i < 2000; ++i) {
     fixture.put(fmt::format("key{}", i), std::string(static_cast<size_t>(i), 'v'));
   }
-  fixture.change(
-      "large",
-      [](Shard& shard, uint64_t hash) {
-        const std::string value(5 << 20, 'l');
-        const std::string_view piece = value;
-        return shard.put(0, "large", hash, 0, 0, {&piece, 1});
-      },
-      6 << 20);
+  put_large(fixture, "large", std::string(5 << 20, 'l'));
   fixture.put("last", "1");
   const std::string bytes = fixture.disk->contents(kPath);
   const Opened opened(*fixture.disk);
@@ -138,22 +141,9 @@ TEST_CASE("sizes that a client wrote into a value are not read on their word") {
   encode_batch_header(fake, header.data());
   std::string value;
   while (value.size() < (400 << 10)) value += header;
-  fixture.change(
-      "fakes",
-      [&](Shard& shard, uint64_t hash) {
-        const std::string_view piece = value;
-        return shard.put(0, "fakes", hash, 0, 0, {&piece, 1});
-      },
-      2 << 20);
+  put_large(fixture, "fakes", value);
   constexpr uint64_t kRest = 50 << 20;
-  fixture.change(
-      "rest",
-      [&](Shard& shard, uint64_t hash) {
-        const std::string rest(kRest, 'v');
-        const std::string_view piece = rest;
-        return shard.put(0, "rest", hash, 0, 0, {&piece, 1});
-      },
-      60 << 20);
+  put_large(fixture, "rest", std::string(kRest, 'v'));
   const auto offsets = batches_of(fixture.disk->contents(kPath));
   const Opened opened(*fixture.disk);
   LogReader reader = opened.reader();
@@ -179,21 +169,8 @@ TEST_CASE("a value that pretends to be batches of thousands of records does not 
   REQUIRE(size == kBatchHeaderSize);
   std::string value;
   while (value.size() < (400 << 10)) value += unit;
-  fixture.change(
-      "fakes",
-      [&](Shard& shard, uint64_t hash) {
-        const std::string_view piece = value;
-        return shard.put(0, "fakes", hash, 0, 0, {&piece, 1});
-      },
-      2 << 20);
-  fixture.change(
-      "rest",
-      [&](Shard& shard, uint64_t hash) {
-        const std::string rest(50 << 20, 'v');
-        const std::string_view piece = rest;
-        return shard.put(0, "rest", hash, 0, 0, {&piece, 1});
-      },
-      60 << 20);
+  put_large(fixture, "fakes", value);
+  put_large(fixture, "rest", std::string(50 << 20, 'v'));
   const auto offsets = batches_of(fixture.disk->contents(kPath));
   const Opened opened(*fixture.disk);
   LogReader reader = opened.reader();
