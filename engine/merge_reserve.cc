@@ -25,8 +25,9 @@ bool MergeReserve::keep(uint64_t wanted) {
   uint64_t bytes = wanted;
   while (bytes > bytes_ + free / 2 && bytes > kLeast) bytes /= 2;
   if (bytes <= bytes_) return true;
-  // Not tried in vain: some file systems keep what they had when there was not enough.
-  if (bytes > bytes_ + free) return bytes_ > 0;
+  // More is not tried in vain: some file systems keep what they had when there was not enough. Some
+  // is tried for, whatever is said to be free: what others may not have may still be had by root.
+  if (bytes_ > 0 && bytes > bytes_ + free) return true;
   if (auto opened = open(true); !opened) return opened.error().code != ErrorCode::kNoSpace;
   if (auto reserved = file_->reserve(0, bytes); !reserved) {
     if (reserved.error().code != ErrorCode::kNoSpace) return true;

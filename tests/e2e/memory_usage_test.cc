@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "tests/e2e/redis_client.h"
 #include "tests/e2e/server_process.h"
@@ -45,6 +46,9 @@ void call_all(RedisClient& client, int count, const std::function<Words(int)>& c
 
 TEST_CASE("what MEMORY USAGE says of all keys is what used_memory has grown by, within 5 %") {
   constexpr int64_t kForSegments = 128 << 10;  // which belong to no key
+  // So do a loop's notes on pages, which it makes once, when it has reason to doubt that some are
+  // in memory: nobody knows when.
+  int64_t for_page_notes = 256 << 10;
   struct Filling {
     const char* what;
     int keys;
@@ -98,7 +102,10 @@ TEST_CASE("what MEMORY USAGE says of all keys is what used_memory has grown by, 
     for (int i = 0; i < filling.keys; ++i) told += client.read()->integer;
     CAPTURE(told);
     CAPTURE(grown);
-    CHECK(std::abs(told - grown) < grown / 20 + kForSegments);
+    const int64_t allowed = grown / 20 + kForSegments;
+    int64_t missing = grown - told;
+    if (missing >= allowed) missing -= std::exchange(for_page_notes, 0);
+    CHECK(std::abs(missing) < allowed);
   }
 }
 

@@ -37,6 +37,7 @@ class FaultyFileSystem::Disk {
   SimulatedTree tree;
   std::vector<std::weak_ptr<Node>> files;
   std::uint64_t capacity = kForever;
+  bool hides_space = false;
   std::chrono::microseconds sync_time{0};
   int most_syncs = 0;  // asleep at once
   std::array<std::uint64_t, kCalls> calls{};
@@ -340,6 +341,11 @@ void FaultyFileSystem::set_capacity(std::uint64_t bytes) {
   disk_->capacity = bytes;
 }
 
+void FaultyFileSystem::hide_space() {
+  const std::lock_guard guard(disk_->mutex);
+  disk_->hides_space = true;
+}
+
 std::uint64_t FaultyFileSystem::used() const {
   const std::lock_guard guard(disk_->mutex);
   return disk_->used();
@@ -609,7 +615,7 @@ Result<Space> FaultyFileSystem::space(const std::string& path) const {
   if (const auto fault = disk_->enter(Call::kSpace, path)) error = error_of(*fault);
   if (error != 0) return failure("look up the free space of", path, error);
   const std::uint64_t total = std::min(disk_->capacity, kUnlimited);
-  return Space{total, total - std::min(total, disk_->used())};
+  return Space{total, disk_->hides_space ? 0 : total - std::min(total, disk_->used())};
 }
 
 void raise_descriptor_limit() {

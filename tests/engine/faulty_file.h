@@ -96,6 +96,9 @@ class FaultyFileSystem final : public FileSystem {
   // a reserve fails whole. A file takes blocks of 4096 up to its end or the end of its reservation,
   // holes included. At first there is no limit.
   void set_capacity(std::uint64_t bytes);
+  // From now on space() tells of none, and all that there is can be had: as for root where the rest
+  // is kept for root.
+  void hide_space();
   std::uint64_t used() const;
 
   // From now on a sync of a file sleeps so long before it does anything. Calls of other threads,

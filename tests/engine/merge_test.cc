@@ -395,6 +395,20 @@ TEST_CASE("a full disk is merged with what is kept back for that, and takes what
   CHECK(fixture.contents() == kept);
 }
 
+TEST_CASE("a disk that has room for this process alone is not full") {
+  Options options = small_segments();
+  options.shards = 1;
+  FaultyFileSystem disk;
+  disk.hide_space();
+  StoreFixture fixture(std::move(disk), options);
+  const std::string value(100'000, 'v');
+  for (int round = 0; round < 20; ++round) {
+    fixture.put(fmt::format("key{}", round % 2), value);
+    REQUIRE(fixture.store->merge_now());
+  }
+  CHECK(fixture.get("key0") == value);
+}
+
 TEST_CASE("a segment that is not the one its hint speaks of is not merged, and nothing breaks") {
   for (const bool tail : {false, true}) {
     CAPTURE(tail);
