@@ -143,7 +143,7 @@ void StoreCheck::check_segment(File& file, LogReader& log) {
   uint64_t at = kSegmentHeaderSize;
   while (at < file.size) {
     if (auto batch = log.batch(at)) {
-      check_batch(file, *batch);
+      check_batch(file, log, *batch);
       at = batch->end();
       continue;
     }
@@ -166,14 +166,24 @@ void StoreCheck::check_segment(File& file, LogReader& log) {
   }
 }
 
-void StoreCheck::check_batch(const File& file, BatchReader& batch) {
-  while (auto placed = batch.next()) {
+void StoreCheck::check_batch(const File& file, LogReader& log, LogBatch& batch) {
+  while (const auto placed = batch.next()) {
     ++report_.records;
     if (placed->value_offset == 0) continue;
     ++report_.values;
-    if (checked_value(batch.value_of(*placed), 0, placed->record.value_size)) continue;
-    find({true, file.path, placed->value_offset, std::string(placed->record.name),
-          "a value that does not match its checksum"});
+    std::string name(placed->record.name);
+    const auto intact = batch.is_intact(*placed);
+    if (intact && *intact) continue;
+    find({true, file.path, placed->value_offset, std::move(name),
+          intact ? "a value that does not match its checksum"
+                 : fmt::format("a value that cannot be read: {}", log.take_error())});
+  }
+  if (batch.has_failed()) {
+    find({true,
+          file.path,
+          batch.offset(),
+          {},
+          fmt::format("cannot be read again: {}", log.take_error())});
   }
 }
 

@@ -64,7 +64,7 @@ class StoreCheck {
   Result<void> list(uint32_t index, std::vector<File>& files);
   void check_orphan(uint32_t index, const std::string& path, uint64_t covered);
   void check_segment(File& file, LogReader& log);
-  void check_batch(const File& file, BatchReader& batch);
+  void check_batch(const File& file, LogReader& log, LogBatch& batch);
   void check_hint(const File& file, LogReader& log);
   void check_chain(const File* previous, const File& file);
   void find(CheckFinding finding);

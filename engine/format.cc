@@ -239,29 +239,4 @@ std::optional<std::string_view> checked_value(std::string_view segment, uint64_t
   return value;
 }
 
-bool BatchReader::values_intact() const {
-  BatchReader reader = *this;
-  reader.at_ = offset_ + kBatchHeaderSize;
-  while (auto placed = reader.next()) {
-    if (placed->value_offset != 0 &&
-        !checked_value(bytes_, placed->value_offset - base_, placed->record.value_size)) {
-      return false;
-    }
-  }
-  return true;
-}
-
-std::optional<uint64_t> find_batch(std::string_view segment, uint64_t from,
-                                   std::optional<uint32_t> identity) {
-  std::array<char, 4> marker{};
-  store(marker.data(), kBatchMarker);
-  const std::string_view wanted(marker.data(), marker.size());
-  size_t at = static_cast<size_t>(from) + 4;
-  while ((at = segment.find(wanted, at)) != std::string_view::npos) {
-    if (BatchReader::open(segment, at - 4, identity)) return at - 4;
-    ++at;
-  }
-  return std::nullopt;
-}
-
 }  // namespace respcask::engine

@@ -209,15 +209,6 @@ class BatchReader {
   // The next record, or nothing after the last.
   std::optional<PlacedRecord> next();
 
-  // The value of a record of this batch, its checksum before it, unchecked.
-  std::string_view value_of(const PlacedRecord& placed) const {
-    return bytes_.substr(placed.value_offset - base_,
-                         kValueChecksumSize + uint64_t{placed.record.value_size});
-  }
-
-  // True if every value in the batch matches its checksum; reads all of it.
-  bool values_intact() const;
-
  private:
   std::string_view bytes_;  // of the segment, from
   uint64_t base_ = 0;       // on
@@ -232,9 +223,5 @@ class BatchReader {
 // does not match its checksum.
 std::optional<std::string_view> checked_value(std::string_view segment, uint64_t offset,
                                               uint32_t value_size);
-
-// The offset of the next valid batch at or after `from`, by searching for the marker.
-std::optional<uint64_t> find_batch(std::string_view segment, uint64_t from,
-                                   std::optional<uint32_t> identity = std::nullopt);
 
 }  // namespace respcask::engine

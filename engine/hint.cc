@@ -206,6 +206,7 @@ Result<void> write_hint(FileSystem& files, Segment& segment, const std::string& 
     while (auto placed = batch->next()) {
       if (auto added = writer.add(*placed); !added) return added;
     }
+    if (batch->has_failed()) return Error{ErrorCode::kIo, log.take_error()};
     at = batch->end();
   }
   return writer.finish(summary);

@@ -14,6 +14,13 @@ namespace {
 // Read at once: what the processor's nearer caches still hold when it is looked at.
 constexpr uint64_t kChunk = uint64_t{256} << 10;
 
+// Where the record ends whose head, of `head` bytes, begins at `at`.
+uint64_t end_of(const Record& record, uint64_t at, size_t head) {
+  const uint64_t value =
+      has_value(record.kind) ? kValueChecksumSize + uint64_t{record.value_size} : 0;
+  return at + head + value;
+}
+
 }  // namespace
 
 void LogReader::go_on_with(const File& file, uint32_t identity, uint64_t end) {
@@ -62,7 +69,7 @@ bool LogReader::load(uint64_t offset, uint64_t size) {
 
 bool LogReader::holds(uint64_t offset) const {
   if (!in_buffer(offset, kBatchHeaderSize)) return false;
-  const auto header = decode_batch_header({buffer_.get() + (offset - at_), size_ - (offset - at_)});
+  const auto header = decode_batch_header(buffered(offset));
   return header && in_buffer(offset, header->size);
 }
 
@@ -71,29 +78,33 @@ std::optional<BatchHeader> LogReader::header(uint64_t offset) {
   return head ? decode_batch_header(*head) : std::nullopt;
 }
 
-std::optional<BatchReader> LogReader::batch(uint64_t offset) {
+std::optional<LogBatch> LogReader::batch(uint64_t offset) {
   const auto header = this->header(offset);
   if (!header || header->size > end_ - offset) return std::nullopt;
-  // A size that a client has put into a value is not read on its word.
-  const bool trusted = header->size <= kChunk || in_buffer(offset, header->size);
-  if (trusted) {
-    looked_at_ += header->size;
-    looked_up_to_ = std::max(looked_up_to_, offset + header->size);
-  } else if (!names_match(offset, *header)) {
-    return std::nullopt;
+  LogBatch batch(*this, offset, *header);
+  if (header->size > kChunk && !in_buffer(offset, header->size)) {
+    if (!names_match(batch)) return std::nullopt;
+    return batch;
   }
+  looked_at_ += header->size;
+  looked_up_to_ = std::max(looked_up_to_, offset + header->size);
   if (!bytes(offset, header->size)) return std::nullopt;
-  return BatchReader::open_part({buffer_.get(), size_}, at_, offset, identity_);
+  const auto reader = BatchReader::open_part({buffer_.get(), size_}, at_, offset, identity_);
+  if (!reader) return std::nullopt;
+  batch.transaction_ = reader->transaction();
+  return batch;
 }
 
-// What of a batch's checksum can be known without its values: all of it.
-bool LogReader::names_match(uint64_t offset, const BatchHeader& header) {
+// What of a batch's checksum can be known without its values: all of it. Completes the batch.
+bool LogReader::names_match(LogBatch& batch) {
+  const BatchHeader& header = batch.header();
+  const uint64_t offset = batch.offset();
   // Of many that are small more and more are read at once.
   constexpr uint64_t kLeastRead = 512;
   constexpr uint64_t kMostRead = 64 * 1024;
   const uint64_t trailer = header.has_transaction ? kTransactionTrailerSize : 0;
   if (header.size < kBatchHeaderSize + trailer) return false;
-  const uint64_t records_end = offset + header.size - trailer;
+  const uint64_t records_end = batch.records_end_;
   std::string piece;
   uint64_t piece_at = 0;
   auto read = [&](uint64_t at, uint64_t size) {
@@ -124,15 +135,14 @@ bool LogReader::names_match(uint64_t offset, const BatchHeader& header) {
       rest = piece;
     }
     checksum = crc32c(rest.substr(0, head), checksum);
-    at += head;
-    const uint64_t value =
-        has_value(record->kind) ? kValueChecksumSize + uint64_t{record->value_size} : 0;
-    if (value > records_end - at) return false;
-    at += value;
-    if (near && value <= kMostRead) small_up_to = at;
+    const uint64_t end = end_of(*record, at, head);
+    if (end > records_end) return false;
+    if (near && end - at - head <= kMostRead) small_up_to = end;
+    at = end;
     if (near) looked_up_to_ = std::max(looked_up_to_, small_up_to);
   }
   if (at != records_end || !read(records_end, trailer)) return false;
+  if (header.has_transaction) batch.transaction_ = decode_transaction(piece);
   checksum = crc32c(piece, checksum);
   if (!read(offset + 4, kBatchHeaderSize - 4)) return false;
   return crc32c(piece, checksum) == header.checksum;
@@ -176,6 +186,83 @@ std::optional<uint64_t> LogReader::find(uint64_t from) {
     }
   }
   return std::nullopt;
+}
+
+std::optional<LogBatch::Whole> LogBatch::read_next(bool whole) {
+  constexpr uint64_t kLeastRead = 512;
+  if (at_ == records_end_ || failed_) return std::nullopt;
+  failed_ = true;  // until all of it is there
+  if (!is_next_at_hand() && !log_->bytes(at_, std::min(kLeastRead, records_end_ - at_))) {
+    return std::nullopt;
+  }
+  std::string_view bytes = log_->buffered(at_);
+  size_t head = 0;
+  auto record = decode_record_head(bytes, head);
+  if (!record || head > records_end_ - at_) return std::nullopt;
+  const uint64_t end = end_of(*record, at_, head);
+  if (end > records_end_) return std::nullopt;
+  const uint64_t size = whole ? end - at_ : head;
+  if (size > bytes.size()) {
+    if (!log_->bytes(at_, size)) return std::nullopt;
+    bytes = log_->buffered(at_);
+    record = decode_record(bytes, head);
+    if (!record || end_of(*record, at_, head) != end) return std::nullopt;
+  }
+  Whole next{{*record, 0}, {}};
+  if (has_value(record->kind)) {
+    next.placed.value_offset = at_ + head;
+    if (whole) next.value = bytes.substr(head, end - at_ - head);
+  }
+  at_ = end;
+  failed_ = false;
+  return next;
+}
+
+std::optional<PlacedRecord> LogBatch::next() {
+  const auto read = read_next(false);
+  if (!read) return std::nullopt;
+  return read->placed;
+}
+
+std::optional<LogBatch::Whole> LogBatch::next_whole() {
+  return read_next(true);
+}
+
+bool LogBatch::is_next_at_hand() const {
+  if (log_->in_buffer(at_, records_end_ - at_)) return true;
+  if (!log_->in_buffer(at_, 0)) return false;
+  size_t head = 0;
+  const auto record = decode_record_head(log_->buffered(at_), head);
+  return record && log_->in_buffer(at_, end_of(*record, at_, head) - at_);
+}
+
+std::optional<bool> LogBatch::is_intact(const PlacedRecord& placed) {
+  if (placed.value_offset == 0) return true;
+  uint64_t at = placed.value_offset;
+  uint64_t left = placed.record.value_size;
+  const auto stored = log_->bytes(at, kValueChecksumSize);
+  if (!stored) return std::nullopt;
+  uint32_t expected = 0;
+  std::memcpy(&expected, stored->data(), sizeof expected);
+  uint32_t found = 0;
+  at += kValueChecksumSize;
+  while (left > 0) {
+    const auto piece = log_->bytes(at, std::min(left, kChunk));
+    if (!piece) return std::nullopt;
+    found = crc32c(*piece, found);
+    at += piece->size();
+    left -= piece->size();
+  }
+  return found == expected;
+}
+
+bool LogBatch::values_intact() {
+  at_ = offset_ + kBatchHeaderSize;
+  while (const auto placed = next()) {
+    if (!is_intact(*placed).value_or(false)) return false;
+  }
+  at_ = offset_ + kBatchHeaderSize;
+  return !failed_;
 }
 
 }  // namespace respcask::engine

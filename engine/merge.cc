@@ -125,13 +125,14 @@ Result<void> Merge::copy_from(Segment& input, LogReader& log) {
     if (!log.holds(at) && !take_slice()) return copied;
     auto batch = log.batch(at);
     if (!batch) return mark_damaged(input, "it is damaged");
-    while (auto placed = batch->next()) {
-      if (told && *told == *placed) told = hint->next();
-      const std::string_view value =
-          has_value(placed->record.kind) ? batch->value_of(*placed) : std::string_view();
-      slice.push_back({*placed, value, hash_of(placed->record), false});
-      if (slice.size() == kSlice && !take_slice()) return copied;
+    while (const auto next = batch->next_whole()) {
+      const auto& [placed, value] = *next;
+      if (told && *told == placed) told = hint->next();
+      slice.push_back({placed, value, hash_of(placed.record), false});
+      const bool full = slice.size() == kSlice || !batch->is_next_at_hand();
+      if (full && !take_slice()) return copied;
     }
+    if (batch->has_failed()) return mark_damaged(input, "it cannot be read again");
     at = batch->end();
   }
   if (told) return mark_damaged(input, "its hint is of another segment");
@@ -334,14 +335,16 @@ Result<void> Merge::switch_over() {
     auto batch = log.batch(at);
     if (!batch) return Error{ErrorCode::kDamaged, "could not be read again"};
     while (auto placed = batch->next()) {
-      if (!has_value(placed->record.kind)) continue;
-      const auto from = origins_.next();
-      assert(from);
-      slice.push_back({*placed, *from, hash_of(placed->record)});
-      if (slice.size() < kSlice) continue;
+      if (has_value(placed->record.kind)) {
+        const auto from = origins_.next();
+        assert(from);
+        slice.push_back({*placed, *from, hash_of(placed->record)});
+      }
+      if (slice.size() < kSlice && batch->is_next_at_hand()) continue;
       switch_slice(slice);
       slice.clear();
     }
+    if (batch->has_failed()) return Error{ErrorCode::kDamaged, "could not be read again"};
     // Its names are views of what the next batch may be read over.
     switch_slice(slice);
     slice.clear();

@@ -21,7 +21,7 @@
 // What is read goes through a buffer, so that a bad sector is an error (log_reader.h): before the
 // rename it costs the merge, after it the inputs are kept beside the output.
 //
-// Memory: a byte or two for each value that is copied, and the largest batch. Runs on a background
+// Memory: a byte or two for each value that is copied, and the largest record. Runs on a background
 // thread, one merge at a time in a store (the caller sees to it); takes the shard's lock for some
 // microseconds at a time.
 #pragma once

@@ -86,7 +86,8 @@ Result<void> ShardRecovery::apply() {
   for (size_t i = 0; i < segments_.size() && i <= cut_.segment; ++i) {
     shard_.take_slot(segments_[i]);
     shard_.order_.push_back(segments_[i]);
-    replay_segment(i, i == cut_.segment ? cut_.offset : segments_[i]->size());
+    const uint64_t end = i == cut_.segment ? cut_.offset : segments_[i]->size();
+    if (auto replayed = replay_segment(i, end); !replayed) return replayed;
   }
   if (collections_refused_) {
     return Error{ErrorCode::kFormat,
@@ -101,7 +102,7 @@ Result<void> ShardRecovery::apply() {
   return all ? Result<void>() : cut_tail();
 }
 
-void ShardRecovery::replay_segment(size_t index, uint64_t end) {
+Result<void> ShardRecovery::replay_segment(size_t index, uint64_t end) {
   Segment& segment = *segments_[index];
   shard_.sequence_ = std::max(shard_.sequence_, segment.header().first_sequence);
   accounted_ = 0;
@@ -133,6 +134,8 @@ void ShardRecovery::replay_segment(size_t index, uint64_t end) {
     }
     shard_.sequence_ = std::max(shard_.sequence_, batch->header().sequence);
     while (auto placed = batch->next()) replay(*placed, shard_.hash(placed->record.name), segment);
+    // A half of it has been replayed, and nobody may see that.
+    if (batch->has_failed()) return Error{ErrorCode::kIo, log.take_error()};
     if (progress_ != nullptr) {
       progress_->records += batch->header().records;
       progress_->bytes += batch->header().size;
@@ -140,6 +143,7 @@ void ShardRecovery::replay_segment(size_t index, uint64_t end) {
     at = batch->end();
   }
   if (segment.header().generation > 0) segment.framing_bytes = framing_of(segment, accounted_);
+  return {};
 }
 
 // Looks some records ahead, so that the waits for their places in the keydir run side by side.

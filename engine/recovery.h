@@ -85,7 +85,8 @@ class ShardRecovery {
   void scan_tail(LogPosition from);
   void weigh();
   void make_room(const Record& first);
-  void replay_segment(size_t index, uint64_t end);
+  // kIo: part of a batch was replayed, and the rest cannot be read again.
+  Result<void> replay_segment(size_t index, uint64_t end);
   void replay_hint(HintReader& hint, Segment& segment);
   void replay(const PlacedRecord& placed, uint64_t hash, Segment& segment);
   void replay_put(const PlacedRecord& placed, uint64_t hash, Segment& segment);

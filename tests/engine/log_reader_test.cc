@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -77,16 +78,166 @@ TEST_CASE("batches are read one after the other, also those larger than the buff
     auto batch = reader.batch(at);
     REQUIRE(batch);
     auto expected = BatchReader::open(bytes, at);
-    const auto placed = batch->next();
+    REQUIRE(batch->values_intact());
+    const auto read = batch->next_whole();
     const auto same = expected->next();
-    REQUIRE(placed->record.name == same->record.name);
-    REQUIRE(placed->value_offset == same->value_offset);
-    CHECK(batch->value_of(*placed) == expected->value_of(*same));
-    CHECK(batch->values_intact());
+    REQUIRE(read);
+    const auto& [placed, value] = *read;
+    REQUIRE(placed.record.name == same->record.name);
+    REQUIRE(placed.value_offset == same->value_offset);
+    const bool same_value =
+        value == std::string_view(bytes).substr(same->value_offset, value.size());
+    CHECK(same_value);
+    CHECK(value.size() == kValueChecksumSize + same->record.value_size);
+    CHECK_FALSE(batch->next());
+    CHECK_FALSE(batch->has_failed());
     at = batch->end();
   }
   CHECK_FALSE(reader.batch(at));
   CHECK_FALSE(reader.find(at));
+}
+
+namespace {
+
+// One batch: small values, and among them three that are large.
+std::map<std::string, std::string> put_batch(StoreFixture& fixture) {
+  std::map<std::string, std::string> values;
+  for (int i = 0; i < 20'000; ++i) {
+    const size_t size = i % 5'000 == 4'999 ? 700'000 : static_cast<size_t>(i % 300);
+    values[fmt::format("key{}", i)] = std::string(size, static_cast<char>('a' + i % 26));
+  }
+  fixture.change(
+      "",
+      [&](Shard& shard, uint64_t) {
+        for (const auto& [key, value] : values) {
+          const std::string_view bytes = value;
+          shard.put(0, key, shard.hash(key), 0, 0, {&bytes, 1});
+        }
+        return true;
+      },
+      10 << 20);
+  return values;
+}
+
+}  // namespace
+
+TEST_CASE("a batch of any size is read in little memory, and of what is large just the names") {
+  StoreFixture fixture(FaultyFileSystem(), one_shard());
+  const auto values = put_batch(fixture);
+  const Opened opened(*fixture.disk);
+  REQUIRE(opened.size > (5 << 20));
+  const uint64_t before = WorkingMemory::total();
+  LogReader reader = opened.reader();
+  auto batch = reader.batch(kSegmentHeaderSize);
+  REQUIRE(batch);
+  CHECK(batch->end() == opened.size);
+  const uint64_t read = fixture.disk->bytes_read();
+  std::map<std::string, uint64_t> names;
+  while (const auto placed = batch->next()) {
+    names[std::string(placed->record.name)] = placed->record.value_size;
+  }
+  CHECK_FALSE(batch->has_failed());
+  CHECK(names.size() == values.size());
+  for (const auto& [key, value] : values) REQUIRE(names[key] == value.size());
+  CHECK(fixture.disk->bytes_read() - read < opened.size - 1'500'000);
+  CHECK(WorkingMemory::total() - before < (1 << 20));
+
+  CHECK(batch->values_intact());
+  CHECK(WorkingMemory::total() - before < (1 << 20));
+  size_t whole = 0;
+  size_t at_hand = 0;
+  std::vector<LogBatch::Whole> seen;  // views that stay good
+  while (const auto next = batch->next_whole()) {
+    seen.push_back(*next);
+    const bool stays = batch->is_next_at_hand();
+    at_hand += stays ? 1 : 0;
+    if (stays) continue;
+    for (const auto& [placed, value] : seen) {
+      const bool same =
+          value.substr(kValueChecksumSize) == values.at(std::string(placed.record.name));
+      REQUIRE(same);
+      ++whole;
+    }
+    seen.clear();
+  }
+  CHECK(whole + seen.size() == values.size());
+  CHECK(at_hand > values.size() - 100);
+  CHECK(WorkingMemory::total() - before < (3 << 20));
+}
+
+TEST_CASE("what cannot be read of a large batch is one value, or a batch that has failed") {
+  StoreFixture fixture(FaultyFileSystem(), one_shard());
+  const auto values = put_batch(fixture);
+  const Opened sound(*fixture.disk);
+  LogReader first = sound.reader();
+  auto batch = first.batch(kSegmentHeaderSize);
+  uint64_t in_large = 0;
+  uint64_t in_small = 0;
+  while (const auto placed = batch->next()) {
+    if (placed->record.value_size == 700'000) in_large = placed->value_offset + 300'000;
+    if (in_large == 0) in_small = placed->value_offset;
+  }
+  fixture.disk->make_unreadable(kPath, in_large / 4096 * 4096, 4096);
+  const Opened opened(*fixture.disk);
+  LogReader reader = opened.reader();
+  batch = reader.batch(kSegmentHeaderSize);
+  REQUIRE(batch);
+  int bad = 0;
+  size_t records = 0;
+  while (const auto placed = batch->next()) {
+    ++records;
+    if (!batch->is_intact(*placed)) ++bad;
+  }
+  CHECK(records == values.size());
+  CHECK(bad == 1);
+  CHECK_FALSE(batch->has_failed());
+  CHECK(reader.take_error().find(kPath) != std::string::npos);
+  CHECK_FALSE(batch->values_intact());
+  batch = reader.batch(kSegmentHeaderSize);
+  while (batch->next_whole()) {
+  }
+  CHECK(batch->has_failed());
+
+  fixture.disk->make_unreadable(kPath, in_small / 4096 * 4096, 4096);
+  const Opened again(*fixture.disk);
+  CHECK_FALSE(again.reader().batch(kSegmentHeaderSize));
+}
+
+TEST_CASE("a store with a batch larger than what is read at once starts, merges and starts again") {
+  Options options = one_shard();
+  options.segment_bytes = 1 << 20;
+  options.merge.least_bytes = 0;
+  StoreFixture fixture(FaultyFileSystem(), options);
+  auto values = put_batch(fixture);
+  fixture.crash_process();
+  CHECK(fixture.contents() == values);
+  for (int i = 0; i < 20'000; i += 2) {
+    fixture.remove(fmt::format("key{}", i));
+    values.erase(fmt::format("key{}", i));
+  }
+  fixture.put("new", std::string(2 << 20, 'n'));
+  values["new"] = std::string(2 << 20, 'n');
+  REQUIRE(fixture.store->merge_now());
+  CHECK(fixture.store->merge_stats().failed == 0);
+  CHECK(fixture.store->merge_stats().merges > 0);
+  CHECK(fixture.contents() == values);
+  fixture.crash_process();
+  CHECK(fixture.contents() == values);
+  fixture.reopen();
+  CHECK(fixture.contents() == values);
+}
+
+TEST_CASE("a search for the next batch finds none inside a value") {
+  StoreFixture fixture(FaultyFileSystem(), one_shard());
+  fixture.put("inner", "planted");
+  const std::string inner = fixture.disk->contents(kPath).substr(kSegmentHeaderSize);
+  put_large(fixture, "outer", inner + inner);
+  fixture.put("next", "1");
+  const auto offsets = batches_of(fixture.disk->contents(kPath));
+  REQUIRE(offsets.size() == 3);
+  const Opened opened(*fixture.disk);
+  LogReader reader = opened.reader();
+  CHECK(reader.find(offsets[1] + 1) == offsets[2]);
 }
 
 TEST_CASE("a reader's buffer counts as working memory until the reader goes") {
