@@ -1,5 +1,6 @@
 #include "engine/merge_reserve.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace respcask::engine {
@@ -15,28 +16,34 @@ Result<void> MergeReserve::open(bool create) {
   return {};
 }
 
-bool MergeReserve::keep(uint64_t wanted) {
+bool MergeReserve::keep(uint64_t wanted, bool all) {
   constexpr uint64_t kLeast = 512 * 1024;
+  constexpr uint64_t kStep = 64 * 1024;
   constexpr uint64_t kTooMuch = 4;  // times
   if (bytes_ / kTooMuch >= wanted) release();
   if (bytes_ >= wanted) return true;
   const auto space = files_.space(directory_);
   const uint64_t free = space ? space->available : std::numeric_limits<uint64_t>::max() / 2;
   uint64_t bytes = wanted;
-  while (bytes > bytes_ + free / 2 && bytes > kLeast) bytes /= 2;
+  if (all) {
+    bytes = std::max(std::min(wanted, (bytes_ + free) / kStep * kStep), std::min(wanted, kLeast));
+  }
+  while (!all && bytes > bytes_ + free / 2 && bytes > kLeast) bytes /= 2;
   if (bytes <= bytes_) return true;
   // More is not tried in vain: some file systems keep what they had when there was not enough. Some
   // is tried for, whatever is said to be free: what others may not have may still be had by root.
   if (bytes_ > 0 && bytes > bytes_ + free) return true;
   if (auto opened = open(true); !opened) return opened.error().code != ErrorCode::kNoSpace;
-  if (auto reserved = file_->reserve(0, bytes); !reserved) {
+  const auto reserved = file_->reserve(0, bytes);
+  if (!reserved) {
     if (reserved.error().code != ErrorCode::kNoSpace) return true;
     const uint64_t before = bytes_;
     release();
     if (before > 0 && file_->reserve(0, before)) bytes_ = before;
     return bytes_ > 0;
   }
-  bytes_ = bytes;
+  supported_ = *reserved == Reservation::kReserved;
+  if (supported_) bytes_ = bytes;
   return true;
 }
 

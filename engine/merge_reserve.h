@@ -4,8 +4,8 @@
 // empty file with as many bytes reserved behind its end as one run may have to copy, or as many as
 // the disk has to spare. Where a merge meets a full disk they are given up for it, and taken back
 // from what the merge has won; meanwhile nobody else gets space (Shard::bar). A start gives them up
-// too, as it may need some. Owned by its store, and used by its merge thread, or before there is
-// one.
+// too, as it may need some, and takes them again; a stop leaves them, for the next start on a disk
+// that has become full. Owned by its store, and used by its merge thread, or before there is one.
 #pragma once
 
 #include <cstdint>
@@ -21,13 +21,16 @@ class MergeReserve {
   MergeReserve(FileSystem& files, const std::string& directory)
       : files_(files), directory_(directory), path_(directory + "/RESERVE") {}
 
-  // Keeps `wanted` bytes; where that is more than half of what is free, a half of it, a quarter,
-  // and so on down to some hundred KiB. What there is stays where no more is to be had, and goes
-  // where it is many times too much. False: there is nothing, for want of space.
-  bool keep(uint64_t wanted);
+  // Keeps `wanted` bytes; where that is more than half of what is free (`all`: than all of it), a
+  // half of it, a quarter, and so on down to some hundred KiB (`all`: what there is). What there is
+  // stays where no more is to be had, and goes where it is many times too much. False: there is
+  // nothing, for want of space.
+  bool keep(uint64_t wanted, bool all);
   // Gives all of it back to the file system.
   void release();
   uint64_t bytes() const { return bytes_; }
+  // False: the file system cannot reserve space, and so keeps nothing.
+  bool supported() const { return supported_; }
 
  private:
   Result<void> open(bool create);
@@ -37,6 +40,7 @@ class MergeReserve {
   const std::string path_;
   std::unique_ptr<File> file_;
   uint64_t bytes_ = 0;
+  bool supported_ = true;
 };
 
 }  // namespace respcask::engine

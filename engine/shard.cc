@@ -216,11 +216,8 @@ uint64_t Shard::segment_limit() const {
   return std::min(std::max(total / kParts, kLeast), options_.segment_bytes);
 }
 
-Result<void> Shard::roll() {
+Result<void> Shard::roll(uint64_t kept_back) {
   assert(may_roll());
-  if (barred_ == Barred::kAll) {
-    return Error{ErrorCode::kNoSpace, "the disk is full, and being merged"};
-  }
   if (auto written = write_pending(); !written) return written;
   SegmentHeader header;
   header.shard = index_;
@@ -239,7 +236,7 @@ Result<void> Shard::roll() {
   if (!made) return made.error();
   if (active_) {
     // What is kept back for what makes room has to be there in the new one, too.
-    if (auto kept = (*made)->reserve(kSegmentHeaderSize + kReserveBytes, 0); !kept) {
+    if (auto kept = (*made)->reserve(kSegmentHeaderSize + kept_back, 0); !kept) {
       (*made)->retire();
       return kept;
     }
@@ -249,7 +246,7 @@ Result<void> Shard::roll() {
   } else {
     synced_ = kSegmentHeaderSize;
   }
-  pace_.begin(segment_limit(), options_.segment_bytes, active_ ? active_->size() : 0,
+  pace_.begin(segment_limit(), std::min(most_paced_bytes_, options_.segment_bytes), active_ ? active_->size() : 0,
               std::chrono::steady_clock::now());
   active_ = std::move(*made);
   roll_from_ = 0;

@@ -229,6 +229,15 @@ class Shard {
   // what makes room as well, and no segment is begun.
   enum class Barred : uint8_t { kNone, kGrowth, kAll };
   void bar(Barred barred) { barred_ = barred; }
+  // What is written fast goes to larger segments, up to this size: what can still be merged when the
+  // disk is full.
+  void limit_pace(uint64_t most_bytes) { most_paced_bytes_ = most_bytes; }
+  // Whether the disk had no room for somebody since this was asked before.
+  bool take_refusal() { return std::exchange(refused_, false); }
+  // Keeps `bytes` back for what makes room, if they are to be had.
+  void keep_room(uint64_t bytes);
+  // True if more was appended than was reserved, which a full disk would have ended badly.
+  bool overdrawn() const { return append_offset() > active_->reserved(); }
 
   // Whoever reads has met page faults: what is taken to be in memory is not.
   void distrust_residency() { residency_trust_.met_faults(); }
@@ -279,7 +288,7 @@ class Shard {
   // The size at which a segment is sealed if it is not written fast: segment_bytes, or less in a
   // small shard, where merging a part at a time would not be possible otherwise.
   uint64_t segment_limit() const;
-  Result<void> roll();
+  Result<void> roll(uint64_t kept_back = kReserveBytes);
   Result<void> write_pending();
   uint32_t take_slot(std::shared_ptr<Segment> segment);
   void drop_slot(uint32_t slot);
@@ -333,6 +342,7 @@ class Shard {
   std::shared_ptr<Segment> active_;
   uint64_t next_segment_id_ = 1;
   SegmentPace pace_;
+  uint64_t most_paced_bytes_ = 0;
   uint64_t roll_from_ = 0;  // how far the active segment is to grow before it is tried again
   uint64_t sequence_ = kFirstSequence;  // the last one given out
 
@@ -346,6 +356,7 @@ class Shard {
   uint64_t completed_ = 0;  // the last transaction known to be on the device in all its shards
   std::vector<std::shared_ptr<Segment>> sealed_unsynced_;
   Barred barred_ = Barred::kNone;
+  bool refused_ = false;
   bool directory_unsynced_ = false;
   uint64_t commit_point_ = 0;  // the store's sync point of the last commit here
   bool unpointed_ = false;     // something was written since: a roll does not commit

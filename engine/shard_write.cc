@@ -14,7 +14,7 @@ namespace respcask::engine {
 
 Result<void> Shard::reserve(uint64_t bytes, Growth growth) {
   constexpr uint64_t kBeforeNextTry = 64 * 1024;
-  if (!failed_ && !options_.read_only && may_roll() &&
+  if (!failed_ && !options_.read_only && barred_ != Barred::kAll && may_roll() &&
       append_offset() >= std::max(pace_.seal_bytes(), roll_from_)) {
     // A segment that cannot be made for want of room, or of a descriptor, is no reason to refuse:
     // the active one may grow past its usual size.
@@ -43,9 +43,16 @@ Result<void> Shard::reserve_more(uint64_t bytes, Growth growth) {
   }
   if (need <= active_->reserved()) return {};
   if (barred_ == Barred::kAll || (barred_ == Barred::kGrowth && growth == Growth::kGrows)) {
+    refused_ = true;
     return Error{ErrorCode::kNoSpace, "the disk is full, and being merged"};
   }
-  return active_->reserve(need, std::clamp(active_->size() / 4, kLeastStep, kMostStep));
+  auto reserved = active_->reserve(need, std::clamp(active_->size() / 4, kLeastStep, kMostStep));
+  refused_ |= !reserved && reserved.error().code == ErrorCode::kNoSpace;
+  return reserved;
+}
+
+void Shard::keep_room(uint64_t bytes) {
+  (void)active_->reserve(append_offset() + bytes, 0);
 }
 
 // Rolling writes what is pending. Half a transaction must not go alone: whoever commits here next

@@ -109,7 +109,14 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
     const Options& opened = store->options_;
     if (auto removed = remove_journal(*opened.files, opened.dir); !removed) return removed.error();
     if (opened.sync == SyncMode::kAlways) store->prepare_journal();
+    store->keep_room();
     store->keep_merge_reserve();
+    if (!store->merge_reserve_->supported() && opened.log) {
+      opened.log(LogLevel::kWarning,
+                 fmt::format("{}: its file system cannot reserve space: where it becomes full, "
+                             "writes fail half way, and none is taken any more until a restart",
+                             opened.dir));
+    }
   }
   if (auto started = store->start_threads(); !started) {
     store->stop_threads();

@@ -115,6 +115,8 @@ class Store {
   bool merge_now();
   void set_merge_options(const MergeOptions& merge);
   MergeStats merge_stats();
+  // True from when the disk has had no room for somebody until there is some again.
+  bool disk_full() const { return disk_full_.load(std::memory_order_relaxed); }
   // Waits for the merge under way; none begins while it is held.
   [[nodiscard]] std::unique_lock<std::mutex> hold_merges() { return std::unique_lock(merge_run_); }
 
@@ -151,6 +153,9 @@ class Store {
   // What a segment is known by while others of its ids come and go: its first id and generation.
   using SegmentName = std::pair<uint64_t, uint32_t>;
   enum class MergeOutcome { kGained, kNoGain, kFailed };
+  // The output of a merge stands beside the inputs until it is synced: little of the store at a
+  // time, but enough of it to be worth the syncs.
+  static constexpr uint64_t kRunsInStore = 28;
 
   // The merging of one shard; the merge thread's own.
   struct MergeState {
@@ -196,8 +201,9 @@ class Store {
   static SegmentName name_of(const Segment& segment) {
     return {segment.header().first_id, segment.header().generation};
   }
-  bool seal_garbage(Shard& shard, double least);
-  bool settle_for_merge(Shard& shard);
+  Result<bool> seal_garbage(Shard& shard, double least, uint64_t kept_back);
+  Result<bool> seal_for_merge(Shard& shard, double least);
+  Result<void> settle_for_merge(Shard& shard);
   void begin_requested();
   bool merge_requested();
   bool merge_worst_shard();
@@ -206,7 +212,13 @@ class Store {
                                                     const std::vector<SegmentName>* among);
   MergeOutcome merge_run(Shard& shard, std::vector<std::shared_ptr<Segment>> inputs);
   bool pace_merge(uint64_t bytes);
+  void look_for_shortage();
+  void end_shortage(bool has_room);
+  uint64_t wanted_reserve(uint64_t store_bytes, uint64_t free);
   void keep_merge_reserve();
+  // Bytes that a merge can copy into what is kept back; its hint takes some.
+  uint64_t room_in_reserve() const { return merge_reserve_->bytes() / 8 * 7; }
+  void keep_room();
   void bar(Shard::Barred barred);
   std::vector<std::shared_ptr<Segment>> fit_reserve(Shard& shard,
                                                     std::vector<std::shared_ptr<Segment>> inputs);
@@ -255,6 +267,11 @@ class Store {
   double merge_urgency_ = 1;  // as is what the limit on bytes per second is multiplied by
   std::optional<MergeReserve> merge_reserve_;    // used by the merge thread
   Shard::Barred barred_ = Shard::Barred::kNone;  // the same; as all shards were told
+  uint64_t paced_bytes_ = 0;                     // the same
+  bool short_ = false;                           // of space, so that any garbage is merged; and
+  std::chrono::steady_clock::time_point next_shortage_;  // not before; the merge thread's own
+  std::chrono::steady_clock::time_point next_shortage_told_;
+  std::atomic<bool> disk_full_{false};
   std::mutex merge_run_;                         // held while one segment is made of others
   std::mutex settle_run_;                        // one settling at a time
   uint64_t scrub_rate_ = 0;

@@ -7,7 +7,6 @@
 // ends however busy the store is. Runs of the two kinds take turns.
 
 #include <algorithm>
-#include <bit>
 #include <chrono>
 #include <ctime>
 #include <utility>
@@ -86,9 +85,11 @@ void Store::merge_loop() {
       unasked = in_merge_window();
     }
     if (stopping_) return;
+    look_for_shortage();
     keep_merge_reserve();
     if (begins) begin_requested();
-    worked = unasked && merge_worst_shard();
+    worked = (unasked || short_) && merge_worst_shard();
+    if (short_ && !worked) end_shortage(false);
     if ((begins || under_way) && !merge_requested()) {
       std::lock_guard guard(threads_mutex_);
       merge_stats_.requests_done = request;
@@ -123,9 +124,9 @@ std::vector<MergeCandidate> Store::merge_candidates(Shard& shard) {
   return candidates;
 }
 
-// Seals the active segment if at least this share of it is garbage. False: it is not, or a segment
-// cannot be made now.
-bool Store::seal_garbage(Shard& shard, double least) {
+// Seals the active segment if at least this share of it is garbage: true. In the next one `kept_back`
+// bytes are kept for what makes room. An error: that cannot be had now.
+Result<bool> Store::seal_garbage(Shard& shard, double least, uint64_t kept_back) {
   ShardSet just_this;
   just_this.add(shard.index());
   // Part of a transaction may be pending at each look; nobody has to wait for us to win that race.
@@ -136,18 +137,21 @@ bool Store::seal_garbage(Shard& shard, double least) {
       if (shard.failed_) return false;
       const MergeCandidate active = merge_candidates(shard).back();
       if (active.total_bytes == 0 || garbage(active) < least) return false;
-      if (shard.may_roll()) return bool(shard.roll());
+      if (shard.may_roll()) {
+        if (auto rolled = shard.roll(kept_back); !rolled) return rolled.error();
+        return true;
+      }
     }
-    if (!commit(just_this, just_this)) return false;
+    if (auto committed = commit(just_this, just_this); !committed) return committed.error();
   }
   return false;
 }
 
 // Makes what was just sealed ready to be merged.
-bool Store::settle_for_merge(Shard& shard) {
-  if (!run_sync()) return false;
+Result<void> Store::settle_for_merge(Shard& shard) {
+  if (auto synced = run_sync(); !synced) return synced;
   settle_sealed(shard);
-  return true;
+  return {};
 }
 
 void Store::begin_requested() {
@@ -155,7 +159,9 @@ void Store::begin_requested() {
     // What was dropped a moment ago still counts as live until it has been taken apart.
     while (!stopping_ && shard->collect_garbage()) {
     }
-    (void)seal_garbage(*shard, kRequestedGarbage);
+    if (seal_for_merge(*shard, kRequestedGarbage)) continue;
+    std::lock_guard guard(threads_mutex_);
+    ++merge_stats_.failed;
   }
   if (sync_failed() || !run_sync()) {
     std::lock_guard guard(threads_mutex_);
@@ -199,6 +205,10 @@ bool Store::merge_worst_shard() {
     std::lock_guard guard(threads_mutex_);
     options = merge_;
   }
+  if (short_) {
+    options.trigger_garbage = options.stop_garbage = kRequestedGarbage;
+    options.least_bytes = 0;
+  }
   std::vector<MergeCandidate> sums(shards_.size());
   uint64_t store_bytes = 0;
   for (size_t i = 0; i < shards_.size(); ++i) {
@@ -228,14 +238,11 @@ bool Store::merge_worst_shard() {
   constexpr double kFasterEvery = 0.01;
   merge_urgency_ = 1 + std::max(worst_share - options.trigger_garbage, 0.0) / kFasterEvery;
   MergeState& state = merge_states_[worst->index()];
-  // The output stands beside the inputs until it is synced: little of the store at a time, but
-  // enough of it to be worth the syncs.
-  constexpr uint64_t kRunsInStore = 28;
   auto inputs = pick_inputs(*worst, options.stop_garbage, store_bytes / kRunsInStore, nullptr);
   if (inputs.empty()) {
     // What is left of the garbage lies in the active segment.
-    const bool sealed = seal_garbage(*worst, options.stop_garbage) && settle_for_merge(*worst);
-    if (!sealed) state.paused_until = now + 1s;
+    const auto sealed = seal_for_merge(*worst, options.stop_garbage);
+    if (!sealed || !*sealed) state.paused_until = now + 1s;
   } else if (merge_run(*worst, std::move(inputs)) == MergeOutcome::kNoGain) {
     // It would be picked again at once.
     state.paused_until = now + 1s;
@@ -251,7 +258,12 @@ std::vector<std::shared_ptr<Segment>> Store::pick_inputs(Shard& shard, double le
                                                          const std::vector<SegmentName>* among) {
   std::lock_guard guard(shard);
   if (shard.failed_) return {};
-  const std::vector<MergeCandidate> all = merge_candidates(shard);
+  std::vector<MergeCandidate> all = merge_candidates(shard);
+  for (size_t i = 0; short_ && i < all.size(); ++i) {
+    // What a backup holds too gives nothing back.
+    const auto info = options_.files->stat(shard.order_[i]->path());
+    if (info && *info && (*info)->names > 1) all[i].mergeable = false;
+  }
   std::vector<MergeCandidate> candidates = all;
   if (among != nullptr) {
     for (size_t i = 0; i < candidates.size(); ++i) {
@@ -321,47 +333,6 @@ Store::MergeOutcome Store::merge_run(Shard& shard, std::vector<std::shared_ptr<S
 }
 
 // As much as a run of the largest shard has to copy at most, or nearly so.
-void Store::keep_merge_reserve() {
-  uint64_t wanted = 0;
-  for (auto& shard : shards_) {
-    std::lock_guard guard(*shard);
-    wanted = std::max(wanted, shard->segment_limit());
-  }
-  // In steps, as stores grow.
-  const bool kept = merge_reserve_->keep(std::bit_ceil(wanted));
-  bar(kept ? Shard::Barred::kNone : std::max(barred_, Shard::Barred::kGrowth));
-}
-
-void Store::bar(Shard::Barred barred) {
-  if (std::exchange(barred_, barred) == barred) return;
-  for (auto& shard : shards_) {
-    std::lock_guard guard(*shard);
-    shard->bar(barred);
-  }
-}
-
-// Of a run that the disk was too full for, what can be merged with what is kept back: all of it, or
-// the segment that gives back most of those that fit. Empty: none does.
-std::vector<std::shared_ptr<Segment>> Store::fit_reserve(
-    Shard& shard, std::vector<std::shared_ptr<Segment>> inputs) {
-  std::lock_guard guard(shard);
-  const uint64_t room = merge_reserve_->bytes() / 8 * 7;  // the hint takes some
-  uint64_t all = 0;
-  uint64_t most = 0;
-  std::shared_ptr<Segment> best;
-  for (const auto& input : inputs) {
-    const uint64_t needed = input->needed_bytes(input == shard.order_.front());
-    const uint64_t won = input->size() - std::min(input->size(), needed + kSegmentHeaderSize);
-    all += needed;
-    if (needed > room || won <= most) continue;
-    most = won;
-    best = input;
-  }
-  if (all <= room) return inputs;
-  if (best == nullptr) return {};
-  return {best};
-}
-
 // Spreads the merge's bytes over time. False once the store is closing.
 bool Store::pace_merge(uint64_t bytes) {
   uint64_t rate = 0;
@@ -369,6 +340,7 @@ bool Store::pace_merge(uint64_t bytes) {
     std::lock_guard guard(threads_mutex_);
     rate = static_cast<uint64_t>(static_cast<double>(merge_.bytes_per_second) * merge_urgency_);
   }
+  if (short_) rate = 0;  // somebody waits for it
   if (rate > 0) {
     merge_debt_ += bytes;
     const uint64_t due = rate / 100;  // sleep once it makes 10 ms

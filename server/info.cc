@@ -269,7 +269,9 @@ void Info::write_persistence() {
   field("aof_last_bgrewrite_status", status(saving.rewrite_failed));
   field("aof_rewrites", saving.rewrites);
   field("aof_rewrites_consecutive_failures", saving.rewrite_failed ? 1 : 0);
-  field("aof_last_write_status", status(!store().all_writable() || server_.store.sync_failed()));
+  const engine::Store& files = server_.store;
+  field("aof_last_write_status",
+        status(!store().all_writable() || files.sync_failed() || files.disk_full()));
   field("aof_last_cow_size", 0);
   field("module_fork_in_progress", 0);
   field("module_fork_last_cow_size", 0);

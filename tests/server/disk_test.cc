@@ -8,6 +8,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "engine/store.h"
 #include "tests/engine/faulty_file.h"
@@ -46,6 +47,40 @@ TEST_CASE("disk: a full disk refuses what grows, before it changes anything; the
   CHECK(h.run("probeget k") == "$-1\r\n");
   disk.set_capacity(uint64_t{1} << 40);
   CHECK(h.run({"probeset", "k", big}) == "+OK\r\n");
+}
+
+// The harness looks after each command whether it has kept to what it reserved.
+TEST_CASE("disk: commands of very many small arguments reserve what they write") {
+  FaultyFileSystem disk;
+  Harness h({}, {}, &disk);
+  constexpr int kCount = 200'000;
+  constexpr int kShort = 36 * 36 * 36;
+  const auto name = [](int i) {  // of three characters at most, or a record is larger than its name
+    std::string text;
+    for (; text.empty() || i > 0; i /= 36) text += "0123456789abcdefghijklmnopqrstuvwxyz"[i % 36];
+    return text;
+  };
+  const auto many = [&](std::vector<std::string> args, int count, bool same, bool pairs) {
+    for (int i = 0; i < count; ++i) {
+      args.push_back(same ? "a" : name(i));
+      if (pairs) args.push_back("1");
+    }
+    return h.client().run(std::move(args));
+  };
+  CHECK(many({"mset"}, kCount, true, true) == "+OK\r\n");
+  CHECK(many({"del"}, kCount, true, false) == ":1\r\n");
+  CHECK(many({"msetnx"}, kCount, true, true) == ":1\r\n");
+  CHECK(many({"hset", "h"}, kShort, false, true) == ":46656\r\n");
+  CHECK(many({"hdel", "h"}, kShort, false, false) == ":46656\r\n");
+  CHECK(many({"sadd", "s"}, kShort, false, false) == ":46656\r\n");
+  CHECK(many({"srem", "s"}, kShort, false, false) == ":46656\r\n");
+  CHECK(many({"rpush", "l"}, kCount, true, false) == ":200000\r\n");
+  CHECK(h.run("ltrim l 100000 -1") == "+OK\r\n");
+  CHECK(h.run("spop l").front() == '-');
+  h.run("multi");
+  many({"mset"}, kCount, true, true);
+  many({"rpush", "m"}, kCount, true, false);
+  CHECK(h.run("exec") == "*2\r\n+OK\r\n:200000\r\n");
 }
 
 TEST_CASE("disk: keys that expire and cannot be removed are counted once, and time goes on") {

@@ -94,6 +94,14 @@ uint64_t Harness::log_bytes() {
   return bytes;
 }
 
+void Harness::expect_within_reserve() {
+  for (uint32_t shard = 0; shard < store->shard_count(); ++shard) {
+    const std::lock_guard guard(store->shard(shard));
+    const bool overdrawn = store->shard(shard).overdrawn();
+    assert(!overdrawn);
+  }
+}
+
 std::string Harness::run(std::string_view line) {
   return client_->run(line);
 }
@@ -141,6 +149,7 @@ std::string Client::dispatch_now() {
     if (outcome == Outcome::kClose || outcome == Outcome::kCutOff) closed_ = true;
     if (!waiting_ || !resume_due_.exchange(false)) break;
   }
+  harness_.expect_within_reserve();
   harness_.server->commit(turn);
   return out;
 }

@@ -88,6 +88,8 @@ class Harness {
   void wake_due();
   void expire_now();
   // What the log has grown to, in bytes: a shard's, or all of it.
+  // No command may append more than it has reserved: on a full disk that ends all writing.
+  void expect_within_reserve();
   uint64_t log_bytes(uint32_t shard);
   uint64_t log_bytes();
 

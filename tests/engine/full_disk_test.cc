@@ -1,0 +1,210 @@
+// What a full disk does to a store, and how it gets room again.
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "engine/store.h"
+#include "tests/engine/store_fixture.h"
+
+using namespace respcask::engine;
+
+namespace {
+
+Options options_of(uint32_t shards) {
+  Options options;
+  options.dir = "/store";
+  options.shards = shards;
+  options.segment_bytes = 1 << 20;
+  options.merge.bytes_per_second = 0;
+  return options;
+}
+
+std::string key_of(int i) {
+  return fmt::format("key{}", i);
+}
+
+// A store whose disk can be full.
+struct FullDisk : StoreFixture {
+  explicit FullDisk(const Options& like, FaultyFileSystem files = FaultyFileSystem())
+      : StoreFixture(std::move(files), like) {}
+
+  bool can(uint64_t bytes, Growth growth) {
+    for (uint32_t i = 0; i < store->shard_count(); ++i) {
+      Shard& shard = store->shard(i);
+      std::lock_guard guard(shard);
+      if (!shard.reserve(bytes, growth)) return false;
+    }
+    return true;
+  }
+
+  // False: there is no room.
+  bool try_put(const std::string& key, std::string_view value) {
+    Shard& shard = store->shard(store->shard_of(key));
+    ShardSet set;
+    set.add(shard.index());
+    {
+      std::lock_guard guard(shard);
+      if (!shard.reserve(4096 + value.size(), Growth::kGrows)) return false;
+      shard.begin_batch();
+      shard.put(0, key, shard.hash(key), 0, 0, {&value, 1});
+      shard.end_batch(nullptr);
+    }
+    REQUIRE(store->commit(set, set));
+    return true;
+  }
+  // The same, as soon as there is; false if that takes very long.
+  bool put_at_last(const std::string& key, std::string_view value) {
+    return wait_for([&] { return try_put(key, value); });
+  }
+  void remove_at_last(const std::string& key) {
+    // While a merge has all the space there is, this waits too.
+    wait_for([&] { return can(1024, Growth::kShrinks); });
+    remove_shrinking(key);
+  }
+
+  template <class Condition>
+  static bool wait_for(const Condition& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return true;
+  }
+
+  // Puts key after key until there is no room; how many.
+  int fill(std::string_view value) {
+    int count = 0;
+    while (try_put(key_of(count), value)) ++count;
+    return count;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a full disk is merged with what is kept back for that, and takes what grows again") {
+  Options options = options_of(1);
+  options.segment_bytes = 1 << 18;
+  options.merge.least_bytes = 0;
+  FullDisk fixture(options);
+  constexpr int kKeys = 40'000;
+  for (int i = 0; i < kKeys; ++i) fixture.put(key_of(i), std::string(200, 'v'));
+  // What is reserved behind sealed segments is given back, and somebody else takes the last block.
+  REQUIRE(fixture.store->sync());
+  fixture.disk->set_capacity(fixture.disk->used());
+  const auto can_grow = [&] { return fixture.can(3 << 20, Growth::kGrows); };
+  REQUIRE_FALSE(can_grow());
+  std::map<std::string, std::string> kept;
+  SUBCASE("when all of it is dropped") {
+    fixture.flush(0);
+  }
+  SUBCASE("when most of it is removed") {
+    for (int i = 0; i < kKeys; ++i) {
+      if (i % 4 != 0) {
+        fixture.remove_at_last(key_of(i));
+      } else {
+        kept[key_of(i)] = std::string(200, 'v');
+      }
+    }
+  }
+  CHECK(FullDisk::wait_for(can_grow));
+  CHECK(fixture.contents() == kept);
+  fixture.disk->set_capacity(uint64_t{1} << 40);
+  fixture.wait_for(can_grow);
+  fixture.put("new", "value");
+  kept["new"] = "value";
+  fixture.reopen();
+  CHECK(fixture.contents() == kept);
+}
+
+TEST_CASE("a disk that has room for this process alone is not full") {
+  Options options = options_of(1);
+  options.segment_bytes = 8 * 1024;
+  FaultyFileSystem disk;
+  disk.hide_space();
+  FullDisk fixture(options, std::move(disk));
+  const std::string value(100'000, 'v');
+  for (int round = 0; round < 20; ++round) {
+    fixture.put(fmt::format("key{}", round % 2), value);
+    REQUIRE(fixture.store->merge_now());
+  }
+  CHECK(fixture.get("key0") == value);
+}
+
+TEST_CASE("overwriting goes on where little is live, however small the disk") {
+  FullDisk fixture(options_of(2));
+  fixture.disk->set_capacity(12 << 20);
+  const std::string value(4000, 'v');
+  constexpr int kKeys = 600;
+  for (int i = 0; i < 10'000; ++i) {
+    REQUIRE(fixture.put_at_last(key_of(i % kKeys), value + std::to_string(i)));
+  }
+  CHECK(fixture.store->merge_stats().merges > 0);
+  CHECK(fixture.get(key_of(7)) == value + std::to_string(9607));
+}
+
+TEST_CASE("what is removed from a full disk can be written again, however little it is") {
+  FullDisk fixture(options_of(2));
+  fixture.disk->set_capacity(24 << 20);
+  const std::string value(4000, 'v');
+  const int count = fixture.fill(value);
+  REQUIRE(count > 3000);
+  // Somebody else takes what is left.
+  REQUIRE(fixture.store->sync());
+  fixture.disk->set_capacity(fixture.disk->used());
+  for (int i = 0; i < count; i += 10) fixture.remove_at_last(key_of(i));
+  for (int i = 0; i < count; i += 20) REQUIRE(fixture.put_at_last(key_of(i), value));
+  CHECK(fixture.get(key_of(0)) == value);
+  CHECK(fixture.get(key_of(1)) == value);
+  CHECK_FALSE(fixture.get(key_of(10)));
+}
+
+TEST_CASE("dropping all makes room, also in segments that nothing could be begun behind") {
+  FullDisk fixture(options_of(2));
+  fixture.disk->set_capacity(4 << 20);
+  const std::string value(4000, 'v');
+  REQUIRE(fixture.fill(value) > 100);
+  for (int round = 0; round < 3; ++round) {
+    fixture.wait_for([&] { return fixture.can(1024, Growth::kShrinks); });
+    fixture.flush(0);
+    for (int i = 0; i < 100; ++i) REQUIRE(fixture.put_at_last(key_of(i), value));
+    fixture.fill(value);
+  }
+}
+
+TEST_CASE("a store that is opened on a full disk can still remove what it has") {
+  FullDisk fixture(options_of(4));
+  const std::string value(4000, 'v');
+  for (int i = 0; i < 500; ++i) fixture.put(key_of(i), value);
+  REQUIRE(fixture.store->close());
+  fixture.store.reset();
+  // Somebody else takes the rest.
+  fixture.disk->set_capacity(fixture.disk->used());
+  fixture.reopen();
+  CHECK_FALSE(fixture.can(1 << 20, Growth::kGrows));
+  for (int i = 0; i < 500; i += 2) {
+    REQUIRE(fixture.can(1024, Growth::kShrinks));
+    fixture.remove_shrinking(key_of(i));
+  }
+  CHECK(fixture.put_at_last("new", value));
+  CHECK(fixture.get(key_of(1)) == value);
+  CHECK_FALSE(fixture.get(key_of(2)));
+}
+
+TEST_CASE("as much is kept back for merging as the largest segment takes") {
+  FullDisk fixture(options_of(2));
+  fixture.disk->set_capacity(64 << 20);
+  const std::string value(6 << 20, 'v');
+  REQUIRE(fixture.put_at_last("large", value));
+  const auto kept = [&] {
+    const auto info = fixture.disk->stat("/store/RESERVE");
+    return info && *info && (*info)->allocated >= value.size();
+  };
+  CHECK(FullDisk::wait_for(kept));
+}
