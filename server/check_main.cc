@@ -9,6 +9,7 @@
 #include "engine/check.h"
 #include "engine/repair.h"
 #include "engine/store.h"
+#include "server/standard_streams.h"
 #include "server/types/element_index.h"
 
 namespace respcask::server {
@@ -120,6 +121,7 @@ int run(const Arguments& arguments) {
 }  // namespace respcask::server
 
 int main(int argc, char** argv) {
+  if (!respcask::server::open_standard_streams()) return respcask::server::kUnreadable;
   const auto arguments = respcask::server::parse(argc, argv);
   if (!arguments) {
     fmt::print(stderr, "{}", respcask::server::kUsage);

@@ -25,6 +25,7 @@
 #include "server/process_memory.h"
 #include "server/process_title.h"
 #include "server/server.h"
+#include "server/standard_streams.h"
 #include "server/store_settings.h"
 
 namespace respcask::server {
@@ -200,6 +201,7 @@ int run(const std::vector<std::string_view>& arguments) {
 }  // namespace respcask::server
 
 int main(int argc, char** argv) {
+  if (!respcask::server::open_standard_streams()) return 1;
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   respcask::server::ProcessMemory::keep_some_free();
   respcask::server::prepare_process_title(argc, argv);

@@ -322,5 +322,26 @@ TEST_CASE("the process has the title and the rank that the configuration gives i
   CHECK(std::stoi(proc_file(server.pid(), "oom_score_adj")) == before + 29);
 }
 
+TEST_CASE("a server that is started without standard descriptors writes its log over no file") {
+  ServerProcess server({"--shards", "2"});
+  server.set_launcher({"sh", "-c", "exec \"$0\" \"$@\" <&- >&- 2>&-"});
+  server.start();
+  for (const char* const fd : {"0", "1", "2"}) {
+    const std::string name = "/proc/" + std::to_string(server.pid()) + "/fd/" + fd;
+    CHECK(std::filesystem::read_symlink(name) == "/dev/null");
+  }
+  {
+    Client client(server.port());
+    for (int i = 0; i < 8; ++i) {  // in both shards
+      REQUIRE(client.call({"SET", std::to_string(i), "value"}) == "+OK\r\n");
+    }
+  }
+  CHECK(server.stop() == 0);
+  server.set_launcher({});
+  server.start();
+  CHECK(Client(server.port()).call({"DBSIZE"}) == ":8\r\n");
+  CHECK(warnings(server.log()).find("damaged") == std::string::npos);
+}
+
 }  // namespace
 }  // namespace respcask::e2e
