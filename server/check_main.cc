@@ -9,6 +9,7 @@
 #include "engine/check.h"
 #include "engine/repair.h"
 #include "engine/store.h"
+#include "server/open_files.h"
 #include "server/standard_streams.h"
 #include "server/types/element_index.h"
 
@@ -86,6 +87,7 @@ int run(const Arguments& arguments) {
   options.create_if_missing = false;
   options.databases = kDatabases;
   options.element_index = make_element_index;
+  raise_open_files();
   auto store = engine::Store::open(options);
   if (!store) return fail(store.error());
 

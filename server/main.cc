@@ -21,6 +21,7 @@
 #include "server/crash_log.h"
 #include "server/log.h"
 #include "server/net/network.h"
+#include "server/open_files.h"
 #include "server/process.h"
 #include "server/process_memory.h"
 #include "server/process_title.h"
@@ -185,6 +186,7 @@ int run(const std::vector<std::string_view>& arguments) {
   if (config.disable_thp) ::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
   log_start(*startup);
 
+  raise_open_files();
   auto store = engine::Store::open(store_options(config));
   if (!store) return refuse_to_start(config, store.error().message);
   ConfigStore config_store(config, startup->file);

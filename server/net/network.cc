@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,11 +19,6 @@
 
 namespace respcask::server {
 namespace {
-
-// Descriptors that are not clients: logs, listening sockets, segments being read or merged.
-constexpr uint64_t kReservedFiles = 128;
-constexpr uint64_t kFilesPerLoop = 8;
-constexpr uint64_t kFilesPerShard = 8;
 
 constexpr std::string_view kTooManyClients = "-ERR max number of clients reached\r\n";
 constexpr std::string_view kProtectedMode =
@@ -64,20 +58,14 @@ void set_tcp_options(int fd, const Config& config) {
   ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
-// Raises the soft limit of open files as far as needed and allowed. Returns what it is then.
-uint64_t raise_open_files(uint64_t needed) {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
-  if (limit.rlim_cur >= needed) return limit.rlim_cur;
-  rlimit wanted{needed, std::max<rlim_t>(limit.rlim_max, needed)};
-  if (::setrlimit(RLIMIT_NOFILE, &wanted) == 0) return needed;
-  wanted = {std::min<rlim_t>(needed, limit.rlim_max), limit.rlim_max};
-  return ::setrlimit(RLIMIT_NOFILE, &wanted) == 0 ? wanted.rlim_cur : limit.rlim_cur;
-}
-
-uint64_t reserved_files(const Config& config, uint32_t shards) {
-  return kReservedFiles + kFilesPerLoop * static_cast<uint64_t>(config.io_threads) +
-         kFilesPerShard * shards;
+// No shard may be locked.
+uint64_t count_segments(engine::Store& store) {
+  uint64_t segments = 0;
+  for (uint32_t i = 0; i < store.shard_count(); ++i) {
+    std::lock_guard guard(store.shard(i));
+    segments += store.shard(i).stats().segments;
+  }
+  return segments;
 }
 
 }  // namespace
@@ -97,35 +85,48 @@ Network::~Network() {
   for (const ListeningSocket& socket : opened_) close_socket(socket);
 }
 
-engine::Result<void> Network::open() {
-  auto config = server_.config.snapshot();
-  const uint64_t reserved = reserved_files(*config, server_.store.shard_count());
-  const uint64_t files = raise_open_files(config->maxclients + reserved);
-  if (files < config->maxclients + reserved) {
-    if (files <= reserved) {
-      return engine::Error{
-          engine::ErrorCode::kInvalid,
-          fmt::format("The limit of open files is {}, of which {} are needed for other things than "
-                      "clients: raise it (ulimit -n).",
-                      files, reserved)};
-    }
-    const std::string lowered = std::to_string(files - reserved);
-    log_warning("maxclients {} needs {} open files, but the limit is {}: maxclients is now {}.",
-                config->maxclients, config->maxclients + reserved, files, lowered);
-    const std::string_view words[] = {"maxclients", lowered};
-    if (const auto refused = server_.config.set(words)) {
-      return engine::Error{engine::ErrorCode::kInvalid, *refused};
-    }
-    config = server_.config.snapshot();
+// Raises the limit of open files for maxclients, or lowers maxclients to what the limit allows.
+engine::Result<void> Network::fit_maxclients() {
+  const auto config = server_.config.snapshot();
+  const OtherFiles others = other_files(*config);
+  const uint64_t wanted = config->maxclients + others.needed + others.growth;
+  const uint64_t files = raise_open_files_to(wanted);
+  const uint64_t possible = clients_within(files, others);
+  if (possible == 0) {
+    return engine::Error{
+        engine::ErrorCode::kInvalid,
+        fmt::format("The limit of open files is {}, of which {} are needed for other things than "
+                    "clients: raise it (ulimit -n).",
+                    files, others.needed)};
   }
+  if (possible >= config->maxclients) return {};
+  const std::string lowered = std::to_string(possible);
+  log_warning("maxclients {} needs {} open files, but the limit is {}: maxclients is now {}.",
+              config->maxclients, wanted, files, lowered);
+  const std::string_view words[] = {"maxclients", lowered};
+  if (const auto refused = server_.config.set(words)) {
+    return engine::Error{engine::ErrorCode::kInvalid, *refused};
+  }
+  return {};
+}
+
+OtherFiles Network::other_files(const Config& config) const {
+  return server::other_files(config.io_threads, server_.store.shard_count(), segments_);
+}
+
+engine::Result<void> Network::open() {
+  segments_ = count_segments(server_.store);
+  if (auto fitted = fit_maxclients(); !fitted) return fitted;
+  const auto config = server_.config.snapshot();
   server_.config.on_change({"maxclients"}, [this](const Config&, const Config& to) {
-    const uint64_t others = reserved_files(to, server_.store.shard_count());
-    const uint64_t possible = raise_open_files(to.maxclients + others);
+    const OtherFiles others = other_files(to);
+    const uint64_t files = raise_open_files_to(to.maxclients + others.needed + others.growth);
+    const uint64_t possible = clients_within(files, others);
     std::optional<std::string> refused;
-    if (possible < to.maxclients + others) {
+    if (possible < to.maxclients) {
       refused = fmt::format(
           "The operating system is not able to handle the specified number of clients, try with {}",
-          possible - std::min(possible, others));
+          possible);
     }
     return refused;
   });

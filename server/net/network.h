@@ -17,6 +17,7 @@
 #include "engine/result.h"
 #include "server/net/listener.h"
 #include "server/net/worker.h"
+#include "server/open_files.h"
 
 namespace respcask::server {
 
@@ -47,6 +48,8 @@ class Network {
   void loop_ends(Worker& worker);
 
  private:
+  engine::Result<void> fit_maxclients();
+  OtherFiles other_files(const Config& config) const;
   void accepted(int fd, bool unix_socket);
   // Returns `complaint` when it cannot.
   std::optional<std::string> rebind(const Config& to, std::string_view complaint);
@@ -57,6 +60,7 @@ class Network {
   std::vector<ListeningSocket> opened_;  // between open() and start()
   size_t next_worker_ = 0;
   bool started_ = false;
+  uint64_t segments_ = 0;  // of the store, when it was opened
   std::atomic<uint32_t> connections_{0};
   std::mutex listening_mutex_;
   std::vector<ListeningSocket> listening_;  // what the listener watches, or is about to

@@ -343,5 +343,24 @@ TEST_CASE("a server that is started without standard descriptors writes its log 
   CHECK(warnings(server.log()).find("damaged") == std::string::npos);
 }
 
+TEST_CASE("a store of more files than the soft limit of descriptors is opened and checked") {
+  ServerProcess server({"--shards", "100"});
+  const std::vector<std::string> limited = {"prlimit", "--nofile=100:"};
+  server.set_launcher(limited);
+  server.start();
+  {
+    Client client(server.port());
+    REQUIRE(client.call({"SET", "key", "value"}) == "+OK\r\n");
+  }
+  REQUIRE(server.stop() == 0);
+  std::vector<std::string> words = limited;
+  const std::filesystem::path binary = server_binary();
+  words.insert(words.end(),
+               {binary.parent_path() / "respcask-check", "--quiet", server.data_directory()});
+  const Ended checked = run_program_to_end(words);
+  CHECK(checked.exit_code == 0);
+  CHECK(last_line(checked.output).find("100 segments") == 0);
+}
+
 }  // namespace
 }  // namespace respcask::e2e

@@ -1,0 +1,49 @@
+#include "server/open_files.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+
+namespace respcask::server {
+namespace {
+
+// Logs, listening sockets, what merging, backups and hints open for a while.
+constexpr uint64_t kReserved = 128;
+constexpr uint64_t kPerLoop = 8;
+constexpr uint64_t kPerShard = 8;
+// What a shard that has been written to for long has at least.
+constexpr uint64_t kSegmentsPerShard = 24;
+
+}  // namespace
+
+void raise_open_files() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+uint64_t raise_open_files_to(uint64_t needed) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+  if (limit.rlim_cur >= needed) return limit.rlim_cur;
+  rlimit wanted{needed, std::max<rlim_t>(limit.rlim_max, needed)};
+  if (::setrlimit(RLIMIT_NOFILE, &wanted) == 0) return needed;
+  wanted = {std::min<rlim_t>(needed, limit.rlim_max), limit.rlim_max};
+  return ::setrlimit(RLIMIT_NOFILE, &wanted) == 0 ? wanted.rlim_cur : limit.rlim_cur;
+}
+
+OtherFiles other_files(int io_threads, uint32_t shards, uint64_t segments) {
+  OtherFiles others;
+  others.needed =
+      kReserved + kPerLoop * static_cast<uint64_t>(io_threads) + kPerShard * shards + segments;
+  others.growth = kSegmentsPerShard * shards - std::min(segments, kSegmentsPerShard * shards);
+  return others;
+}
+
+uint64_t clients_within(uint64_t files, const OtherFiles& others) {
+  const uint64_t left = files - std::min(files, others.needed);
+  return left - std::min(others.growth, left / 2);
+}
+
+}  // namespace respcask::server
