@@ -152,6 +152,13 @@ int serve(engine::Store& store, ConfigStore& config) {
   return 0;
 }
 
+// The error is why the server does not start.
+engine::Result<std::unique_ptr<engine::Store>> open_store(const Config& config) {
+  raise_open_files();
+  const StopWhileLoading stop;
+  return engine::Store::open(store_options(config));
+}
+
 int run(const std::vector<std::string_view>& arguments) {
   auto startup = parse_command_line(arguments, std::cin);
   if (!startup) {
@@ -186,8 +193,7 @@ int run(const std::vector<std::string_view>& arguments) {
   if (config.disable_thp) ::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
   log_start(*startup);
 
-  raise_open_files();
-  auto store = engine::Store::open(store_options(config));
+  auto store = open_store(config);
   if (!store) return refuse_to_start(config, store.error().message);
   ConfigStore config_store(config, startup->file);
   const int code = serve(**store, config_store);

@@ -16,6 +16,9 @@
 #include <fstream>
 #include <optional>
 
+#include "engine/named_thread.h"
+#include "server/log.h"
+
 namespace respcask::server {
 namespace {
 
@@ -145,6 +148,31 @@ void prepare_signals() {
   std::signal(SIGHUP, SIG_IGN);
   const sigset_t set = stop_signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+StopWhileLoading::StopWhileLoading() {
+  (void)engine::start_thread(thread_, "loading", [this] { wait_for_signal(); });
+}
+
+StopWhileLoading::~StopWhileLoading() {
+  if (!thread_.joinable()) return;
+  loaded_ = true;
+  ::pthread_kill(thread_.native_handle(), kRequest);
+  thread_.join();
+}
+
+void StopWhileLoading::wait_for_signal() const {
+  const sigset_t set = stop_signals();
+  for (;;) {
+    int signal = 0;
+    if (sigwait(&set, &signal) != 0) continue;
+    if (signal != kRequest) break;
+    if (loaded_) return;
+  }
+  log_warning("Received shutdown signal during loading, scheduling shutdown.");
+  log_notice("respcask is now ready to exit, bye bye...");
+  // Other threads are at work, so nothing is to be destroyed.
+  ::_exit(0);
 }
 
 std::string_view wait_for_shutdown() {

@@ -4,8 +4,10 @@
 // Called by main's thread; request_shutdown() and supervision() by any.
 #pragma once
 
+#include <atomic>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "engine/result.h"
 #include "server/config/config.h"
@@ -38,6 +40,22 @@ void announce_stop(const Config& config);
 // From now on, in this thread and those that it starts, SIGTERM and SIGINT wait for
 // wait_for_shutdown(), as does what request_shutdown() uses; SIGPIPE and SIGHUP are ignored.
 void prepare_signals();
+// While there is one, SIGTERM and SIGINT end the process at once, and well: for while the store is
+// being opened, which may take long and may be cut short at any moment. After prepare_signals(), on
+// its thread. Where no thread is to be had for it these signals wait, as they do at other times.
+class StopWhileLoading {
+ public:
+  StopWhileLoading();
+  ~StopWhileLoading();
+  StopWhileLoading(const StopWhileLoading&) = delete;
+  StopWhileLoading& operator=(const StopWhileLoading&) = delete;
+
+ private:
+  void wait_for_signal() const;
+
+  std::atomic<bool> loaded_{false};
+  std::thread thread_;
+};
 // Returns the name of the signal that asks to stop, "" for request_shutdown().
 std::string_view wait_for_shutdown();
 // Makes wait_for_shutdown() return.

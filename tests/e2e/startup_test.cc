@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -32,6 +33,15 @@ std::string last_line(std::string text) {
 std::string contents(const std::string& path) {
   std::ifstream file(path);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+// Waits until the log says so behind its first `from` bytes.
+bool logs_after(const ServerProcess& server, size_t from, const std::string& text) {
+  for (int i = 0; i < 1000; ++i) {
+    if (server.log().find(text, from) != std::string::npos) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return false;
 }
 
 TEST_CASE("a second server on the same directory is refused in one sentence") {
@@ -360,6 +370,28 @@ TEST_CASE("a store of more files than the soft limit of descriptors is opened an
   const Ended checked = run_program_to_end(words);
   CHECK(checked.exit_code == 0);
   CHECK(last_line(checked.output).find("100 segments") == 0);
+}
+
+TEST_CASE("a signal to stop ends a server that is still reading its files") {
+  for (const int signal : {SIGTERM, SIGINT}) {
+    ServerProcess server({"--shards", "1"});
+    server.start();
+    REQUIRE(server.stop() == 0);
+    // Opening it takes until somebody writes to it.
+    const std::string endless = server.data_directory() + "/shard-00/00000009.seg";
+    REQUIRE(::mkfifo(endless.c_str(), 0600) == 0);
+    const size_t before = server.log().size();
+    server.launch();
+    REQUIRE(logs_after(server, before, "just started"));
+    REQUIRE(::kill(server.pid(), signal) == 0);
+    REQUIRE(logs_after(server, before, "ready to exit"));
+    CHECK(server.stop() == 0);
+    CHECK(server.log().find("Received shutdown signal during loading, scheduling shutdown.",
+                            before) != std::string::npos);
+    // Nothing is left that keeps the next one from starting.
+    std::filesystem::remove(endless);
+    server.start();
+  }
 }
 
 }  // namespace
