@@ -111,14 +111,14 @@ void wait_for_the_end(Server& server) {
 }
 
 // Runs the server over an open store until it is told to stop. Returns the exit code.
-int serve(engine::Store& store, ConfigStore& config) {
+int serve(engine::Store& store, ConfigStore& config, std::vector<ListeningSocket> bound) {
   Server server(store, config);
   Network network(server);
   const auto initial = config.snapshot();
   if (auto loaded = acl::load_users(server); !loaded) {
     return refuse_to_start(*initial, loaded.error().message);
   }
-  if (auto opened = network.open(); !opened) {
+  if (auto opened = network.open(std::move(bound)); !opened) {
     return refuse_to_start(*initial, opened.error().message);
   }
   follow_config(config, store);
@@ -193,10 +193,12 @@ int run(const std::vector<std::string_view>& arguments) {
   if (config.disable_thp) ::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
   log_start(*startup);
 
+  auto bound = Network::bind(config);
+  if (!bound) return refuse_to_start(config, bound.error().message);
   auto store = open_store(config);
   if (!store) return refuse_to_start(config, store.error().message);
   ConfigStore config_store(config, startup->file);
-  const int code = serve(**store, config_store);
+  const int code = serve(**store, config_store, std::move(*bound));
   if (auto closed = (*store)->close(); !closed) {
     log_warning("Closing the store: {}", closed.error().message);
     return 1;

@@ -41,7 +41,7 @@ int fail_with_errno(int fd) {
 }
 
 // -1 and errno.
-int open_tcp(const addrinfo& address, const Config& config) {
+int bind_tcp(const addrinfo& address) {
   const int fd = ::socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
   const int yes = 1;
@@ -51,12 +51,11 @@ int open_tcp(const addrinfo& address, const Config& config) {
     ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes);
   }
   if (::bind(fd, address.ai_addr, address.ai_addrlen) != 0) return fail_with_errno(fd);
-  if (::listen(fd, config.tcp_backlog) != 0) return fail_with_errno(fd);
   return fd;
 }
 
 // One `bind` entry, its leading '-' removed.
-engine::Result<ListeningSocket> open_address(const std::string& name, const Config& config,
+engine::Result<ListeningSocket> bind_address(const std::string& name, const Config& config,
                                              int& error) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
@@ -74,7 +73,7 @@ engine::Result<ListeningSocket> open_address(const std::string& name, const Conf
   }
   int fd = -1;
   for (const addrinfo* address = found; address != nullptr && fd < 0; address = address->ai_next) {
-    fd = open_tcp(*address, config);
+    fd = bind_tcp(*address);
     if (fd < 0) error = errno;
   }
   ::freeaddrinfo(found);
@@ -84,13 +83,13 @@ engine::Result<ListeningSocket> open_address(const std::string& name, const Conf
 
 }  // namespace
 
-engine::Result<std::vector<ListeningSocket>> open_tcp_sockets(const Config& config) {
+engine::Result<std::vector<ListeningSocket>> bind_tcp_sockets(const Config& config) {
   std::vector<ListeningSocket> sockets;
   if (config.port == 0) return sockets;
   for (const std::string& entry : config.bind) {
     const bool optional = entry.starts_with('-');
     int error = 0;
-    auto socket = open_address(optional ? entry.substr(1) : entry, config, error);
+    auto socket = bind_address(optional ? entry.substr(1) : entry, config, error);
     if (socket) {
       sockets.push_back(*socket);
       continue;
@@ -101,6 +100,26 @@ engine::Result<std::vector<ListeningSocket>> open_tcp_sockets(const Config& conf
     }
     for (const ListeningSocket& open : sockets) close_socket(open);
     return socket.error();
+  }
+  return sockets;
+}
+
+engine::Result<void> listen_on(const std::vector<ListeningSocket>& sockets, const Config& config) {
+  for (const ListeningSocket& socket : sockets) {
+    // Between the two another process may have bound the same address, and listened first.
+    if (::listen(socket.fd, config.tcp_backlog) != 0) {
+      return failed("Could not listen on a TCP socket", errno);
+    }
+  }
+  return {};
+}
+
+engine::Result<std::vector<ListeningSocket>> open_tcp_sockets(const Config& config) {
+  auto sockets = bind_tcp_sockets(config);
+  if (!sockets) return sockets;
+  if (auto listening = listen_on(*sockets, config); !listening) {
+    for (const ListeningSocket& open : *sockets) close_socket(open);
+    return listening.error();
   }
   return sockets;
 }

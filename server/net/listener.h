@@ -24,9 +24,13 @@ struct ListeningSocket {
   std::string unix_path;  // "": TCP
 };
 
-// Opens what the configuration says to listen on: every TCP address, and the Unix socket. An
-// address may be missing after a '-', and IPv6 always, so there may be no TCP socket at all. On an
+// Takes the TCP addresses that the configuration says to listen on; nobody can connect yet. An
+// address may be missing after a '-', and IPv6 always, so there may be no socket at all. On an
 // error, one sentence, nothing stays open.
+engine::Result<std::vector<ListeningSocket>> bind_tcp_sockets(const Config& config);
+// From now on clients can connect to these. The error is one sentence.
+engine::Result<void> listen_on(const std::vector<ListeningSocket>& sockets, const Config& config);
+// Both; and the same for the Unix socket.
 engine::Result<std::vector<ListeningSocket>> open_tcp_sockets(const Config& config);
 engine::Result<ListeningSocket> open_unix_socket(const Config& config);
 // Closes a socket that is not watched.

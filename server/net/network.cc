@@ -58,6 +58,10 @@ void set_tcp_options(int fd, const Config& config) {
   ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
+engine::Error no_listening(const Config& config, const engine::Error& why) {
+  return {why.code, fmt::format("Failed listening on port {}: {}", config.port, why.message)};
+}
+
 // No shard may be locked.
 uint64_t count_segments(engine::Store& store) {
   uint64_t segments = 0;
@@ -114,7 +118,14 @@ OtherFiles Network::other_files(const Config& config) const {
   return server::other_files(config.io_threads, server_.store.shard_count(), segments_);
 }
 
-engine::Result<void> Network::open() {
+engine::Result<std::vector<ListeningSocket>> Network::bind(const Config& config) {
+  auto sockets = bind_tcp_sockets(config);
+  if (!sockets) return no_listening(config, sockets.error());
+  return sockets;
+}
+
+engine::Result<void> Network::open(std::vector<ListeningSocket> bound) {
+  opened_ = std::move(bound);
   segments_ = count_segments(server_.store);
   if (auto fitted = fit_maxclients(); !fitted) return fitted;
   const auto config = server_.config.snapshot();
@@ -139,12 +150,9 @@ engine::Result<void> Network::open() {
                                 : std::nullopt;
   });
 
-  auto sockets = open_tcp_sockets(*config);
-  if (!sockets) {
-    return engine::Error{sockets.error().code, fmt::format("Failed listening on port {}: {}",
-                                                           config->port, sockets.error().message)};
+  if (auto listening = listen_on(opened_, *config); !listening) {
+    return no_listening(*config, listening.error());
   }
-  opened_ = std::move(*sockets);
   if (!config->unixsocket.empty()) {
     auto socket = open_unix_socket(*config);
     if (!socket) return socket.error();

@@ -1,8 +1,8 @@
 // Network: the loops and the listening sockets of a server, as main sees them.
 //
-// Order of a life: construct, open() (binds, so that errors come before anything runs), start(),
-// stop(). These are called by main; connection_closed() and loop_ends() by workers. It owns
-// workers and listener; the server outlives it.
+// Order of a life: bind() (before the store is opened), construct, open() (so that errors come
+// before anything runs), start(), stop(). These are called by main; connection_closed() and
+// loop_ends() by workers. It owns workers and listener; the server outlives it.
 #pragma once
 
 #include <atomic>
@@ -30,9 +30,13 @@ class Network {
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;
 
+  // Takes the TCP addresses, before there is anything else: then a port that is taken is found
+  // before much has been done. The error is one sentence.
+  static engine::Result<std::vector<ListeningSocket>> bind(const Config& config);
   // Raises the limit of open files for maxclients, or lowers maxclients to what the limit allows;
-  // binds and listens. The error is one sentence.
-  engine::Result<void> open();
+  // takes over what bind() has given, and listens there and on the Unix socket. The error is one
+  // sentence.
+  engine::Result<void> open(std::vector<ListeningSocket> bound);
   // Starts the loops and begins to accept. kIo if there are no threads for them; then it is to be
   // stopped.
   engine::Result<void> start();

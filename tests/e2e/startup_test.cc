@@ -394,5 +394,15 @@ TEST_CASE("a signal to stop ends a server that is still reading its files") {
   }
 }
 
+TEST_CASE("a port that is taken is found before anything is made or read") {
+  ServerProcess server;
+  server.start();
+  const std::string other = server.directory() + "/other";
+  const Ended second = run_to_end({"--port", std::to_string(server.port()), "--dir", other});
+  CHECK(second.exit_code == 1);
+  CHECK(last_line(second.output).find("Address already in use") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(other));
+}
+
 }  // namespace
 }  // namespace respcask::e2e
