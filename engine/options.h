@@ -46,7 +46,9 @@ struct Options {
   std::string dir;              // created if missing
   FileSystem* files = nullptr;  // null: the system's own
   uint32_t shards = 8;          // 1..kMaxShards; counts at creation only, then the store's record
-  uint32_t databases = 16;      // 1 and up; may differ from one open to the next
+  // 1 and up; may differ from one open to the next. Keys of others stay and are not seen: whoever
+  // minds asks RecoveryReport::databases.
+  uint32_t databases = 16;
   uint64_t segment_bytes = uint64_t{256} << 20;  // where the active segment is sealed
   SyncMode sync = SyncMode::kEverySecond;
   uint64_t journal_bytes = uint64_t{16} << 20;  // of disk, for kAlways (journal.h); 0: none

@@ -95,6 +95,9 @@ Result<void> ShardRecovery::apply() {
                              shard_.options_.dir)};
   }
   drop_unreachable();
+  for (uint32_t db = 0; db < shard_.databases_.size(); ++db) {
+    if (shard_.databases_[db]->keys.size() > 0) report_.databases = db + 1;
+  }
   shard_.sequence_ = std::max(shard_.sequence_, kFirstSequence);
   shard_.completed_ = completed_;
   // The process that made or removed these names may have died before it synced them.

@@ -15,6 +15,8 @@ struct RecoveryReport {
   uint64_t torn_bytes = 0;
   uint64_t damaged_ranges = 0;
   uint64_t damaged_bytes = 0;
+  // One more than the highest database that holds keys. Options::databases may be less.
+  uint32_t databases = 0;
 };
 
 // Of all shards together, while they are replayed; any thread.

@@ -344,6 +344,7 @@ Result<void> Store::recover() {
     sum.torn_bytes += part.torn_bytes;
     sum.damaged_ranges += part.damaged_ranges;
     sum.damaged_bytes += part.damaged_bytes;
+    sum.databases = std::max(sum.databases, part.databases);
   }
   open_report_.duration_ms = steady_ms() - start_ms;
   return {};

@@ -156,7 +156,17 @@ int serve(engine::Store& store, ConfigStore& config, std::vector<ListeningSocket
 engine::Result<std::unique_ptr<engine::Store>> open_store(const Config& config) {
   raise_open_files();
   const StopWhileLoading stop;
-  return engine::Store::open(store_options(config));
+  auto store = engine::Store::open(store_options(config));
+  if (!store) return store;
+  // Keys that nobody sees would survive a FLUSHALL, and come back one day.
+  if ((*store)->open_report().found.databases > static_cast<uint64_t>(config.databases)) {
+    return engine::Error{
+        engine::ErrorCode::kInvalid,
+        fmt::format("FATAL: Data file was created with a Redis server configured to handle more "
+                    "than {} databases. Exiting",
+                    config.databases)};
+  }
+  return store;
 }
 
 int run(const std::vector<std::string_view>& arguments) {

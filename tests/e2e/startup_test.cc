@@ -404,5 +404,32 @@ TEST_CASE("a port that is taken is found before anything is made or read") {
   CHECK_FALSE(std::filesystem::exists(other));
 }
 
+TEST_CASE("a start with fewer databases than hold keys is refused, and nothing is lost by it") {
+  ServerProcess server;
+  server.start();
+  {
+    Client client(server.port());
+    REQUIRE(client.call({"SELECT", "10"}) == "+OK\r\n");
+    REQUIRE(client.call({"SET", "key", "value"}) == "+OK\r\n");
+  }
+  REQUIRE(server.stop() == 0);
+  const Ended refused = run_to_end({"--port", std::to_string(server.port()), "--dir",
+                                    server.data_directory(), "--databases", "10"});
+  CHECK(refused.exit_code == 1);
+  CHECK(last_line(refused.output)
+            .find("FATAL: Data file was created with a Redis server configured to handle more "
+                  "than 10 databases. Exiting") != std::string::npos);
+  server.start({"--databases", "11"});
+  {
+    Client client(server.port());
+    REQUIRE(client.call({"SELECT", "10"}) == "+OK\r\n");
+    CHECK(client.call({"GET", "key"}) == "$5\r\nvalue\r\n");
+    REQUIRE(client.call({"DEL", "key"}) == ":1\r\n");
+  }
+  REQUIRE(server.stop() == 0);
+  server.start({"--databases", "1"});
+  CHECK(server.stop() == 0);
+}
+
 }  // namespace
 }  // namespace respcask::e2e

@@ -227,6 +227,31 @@ TEST_CASE("databases that are not asked for are kept for who asks again") {
   CHECK(fixture.get("a", 13) == "three");
 }
 
+TEST_CASE("a start says how many databases hold keys") {
+  Options options;
+  options.dir = "/store";
+  options.shards = 2;
+  StoreFixture fixture(FaultyFileSystem(), options);
+  CHECK(fixture.store->open_report().found.databases == 0);
+  fixture.put("a", "1", 12);
+  fixture.put("a", "1", 7);
+  fixture.options.databases = 2;
+  fixture.reopen();
+  CHECK(fixture.store->open_report().found.databases == 13);
+  fixture.options.databases = 16;
+  fixture.reopen();
+  fixture.swap(12, 5);
+  fixture.options.databases = 2;
+  fixture.reopen();
+  CHECK(fixture.store->open_report().found.databases == 8);
+  fixture.options.databases = 16;
+  fixture.reopen();
+  fixture.remove("a", 7);
+  fixture.remove("a", 5);
+  fixture.reopen();
+  CHECK(fixture.store->open_report().found.databases == 0);
+}
+
 TEST_CASE("what reserving wrote, on its way to a new segment, is acknowledged when it is synced") {
   Options options;
   options.dir = "/store";
