@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,9 +20,6 @@ namespace {
 constexpr int kSound = 0;
 constexpr int kDamage = 1;
 constexpr int kUnreadable = 2;
-
-// More than a server has; an empty one costs little.
-constexpr uint32_t kDatabases = 16384;
 
 constexpr std::string_view kUsage =
     "usage: respcask-check [--quiet] [--repair OUT] DIR\n"
@@ -80,15 +78,25 @@ int fail(const engine::Error& error) {
   return kUnreadable;
 }
 
+// Opens it with all the databases that hold keys, which are known once it has been read.
+engine::Result<std::unique_ptr<engine::Store>> open_whole(engine::Options options) {
+  auto store = engine::Store::open(options);
+  if (!store) return store;
+  const uint32_t databases = (*store)->open_report().found.databases;
+  if (databases <= options.databases) return store;
+  options.databases = databases;
+  store->reset();
+  return engine::Store::open(options);
+}
+
 int run(const Arguments& arguments) {
   engine::Options options;
   options.dir = arguments.dir;
   options.read_only = true;
   options.create_if_missing = false;
-  options.databases = kDatabases;
   options.element_index = make_element_index;
   raise_open_files();
-  auto store = engine::Store::open(options);
+  auto store = open_whole(options);
   if (!store) return fail(store.error());
 
   int percent = -1;

@@ -22,10 +22,10 @@ def free_port():
 
 
 class Server:
-    def __init__(self, directory):
+    def __init__(self, directory, *options):
         self.port = free_port()
         self.process = subprocess.Popen(
-            [SERVER, "--port", str(self.port), "--dir", directory, "--shards", "2"],
+            [SERVER, "--port", str(self.port), "--dir", directory, "--shards", "2", *options],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(600):
             try:
@@ -132,8 +132,26 @@ def main(scratch):
     server.stop()
 
 
+def every_database_is_repaired(scratch):
+    store, repaired = str(scratch / "many"), str(scratch / "many-repaired")
+    databases = ("--databases", "65535")
+    server = Server(store, *databases)
+    for db in (b"0", b"16384", b"65534"):
+        server.call(b"SELECT", db)
+        expect(server.call(b"SET", b"key", b"of " + db) == b"+OK\r\n", f"a key in database {db}")
+    server.stop()
+    code, out, err = check("--quiet", "--repair", repaired, store)
+    expect(code == 0 and "\n3 keys and 0 elements copied" in out, f"all databases: {code} {out} {err}")
+    server = Server(repaired, *databases)
+    for db in (b"0", b"16384", b"65534"):
+        server.call(b"SELECT", db)
+        expect(server.call(b"GET", b"key") == b"of " + db, f"database {db} after the repair")
+    server.stop()
+
+
 directory = tempfile.mkdtemp(prefix="respcask-check-")
 try:
     main(pathlib.Path(directory))
+    every_database_is_repaired(pathlib.Path(directory))
 finally:
     shutil.rmtree(directory, ignore_errors=True)
