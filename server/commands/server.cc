@@ -21,12 +21,14 @@ void cmd_save(Context& c) {
   c.ok();
 }
 
-// SCHEDULE is for a server that has to wait for a rewrite to end; here the two do not meet.
+// SCHEDULE is for a server that has to wait for a rewrite to end; here the two do not meet. What a
+// transaction asks for has to wait for its end.
 void cmd_bgsave(Context& c) {
   if (c.argc() > 1 && (c.argc() != 2 || !c.arg_is(1, "SCHEDULE"))) return c.syntax_error();
   switch (c.server().saving.start_save()) {
     case Saving::Start::kStarted:
-      return c.reply().simple_string("Background saving started");
+      return c.reply().simple_string(c.in_transaction() ? "Background saving scheduled"
+                                                        : "Background saving started");
     case Saving::Start::kRunning:
       return c.error(kSaveRunning);
     case Saving::Start::kFailed:
@@ -37,7 +39,9 @@ void cmd_bgsave(Context& c) {
 void cmd_bgrewriteaof(Context& c) {
   switch (c.server().saving.start_rewrite()) {
     case Saving::Start::kStarted:
-      return c.reply().simple_string("Background append only file rewriting started");
+      return c.reply().simple_string(c.in_transaction()
+                                         ? "Background append only file rewriting scheduled"
+                                         : "Background append only file rewriting started");
     case Saving::Start::kRunning:
       return c.error("ERR Background append only file rewriting already in progress");
     case Saving::Start::kFailed:

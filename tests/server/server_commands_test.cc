@@ -29,6 +29,25 @@ TEST_CASE("server: saving answers as Redis, and moves LASTSAVE") {
   CHECK(h.run("save") == "-ERR Command not allowed inside a transaction\r\n");
 }
 
+TEST_CASE("server: saving within a transaction is scheduled, as in Redis") {
+  Harness h;
+  h.run("multi");
+  h.run("bgsave");
+  h.run("bgrewriteaof");
+  h.run("bgsave nonsense");
+  CHECK(h.run("exec") ==
+        "*3\r\n+Background saving scheduled\r\n"
+        "+Background append only file rewriting scheduled\r\n-ERR syntax error\r\n");
+  h.server->saving.wait();
+  CHECK(h.server->saving.report().saves == 1);
+  CHECK(h.server->saving.report().rewrites == 1);
+  h.run("multi");
+  h.run("bgsave schedule");
+  CHECK(h.run("exec") == "*1\r\n+Background saving scheduled\r\n");
+  h.server->saving.wait();
+  CHECK(h.server->saving.report().saves == 2);
+}
+
 TEST_CASE("server: SHUTDOWN asks once, and its client waits for the end without a reply") {
   Harness h;
   int asked = 0;
