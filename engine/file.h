@@ -8,8 +8,8 @@
 //  - Nothing is durable before it is synced: bytes and size by File::sync_data or sync_all, names
 //    (create, rename, link, unlink) by FileSystem::sync_directory on the directory that holds them.
 //  - Every error says in one sentence what was tried, on which file, and why it failed. No room
-//    (ENOSPC, EDQUOT) is ErrorCode::kNoSpace, no descriptor (EMFILE, ENFILE) is kNoFiles, another
-//    holder of a lock is kInUse, all else is kIo.
+//    (ENOSPC, EDQUOT) is ErrorCode::kNoSpace, no descriptor (EMFILE, ENFILE) and no memory (ENOMEM)
+//    is kNoFiles, another holder of a lock is kInUse, all else is kIo.
 //    Interrupted and short reads and writes are continued here and never seen by the caller.
 //
 // Ownership: a File, a Mapping and a FileLock own their descriptor, addresses and lock, and give

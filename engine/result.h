@@ -15,7 +15,7 @@ namespace respcask::engine {
 enum class ErrorCode {
   kIo,        // the system refused a read, write or sync
   kNoSpace,   // no room on the disk; nothing was changed
-  kNoFiles,   // no descriptor to be had; nothing was changed
+  kNoFiles,   // no descriptor or no memory to be had for one more file; nothing was changed
   kDamaged,   // stored bytes do not match their checksum
   kInUse,     // another process holds the store
   kFormat,    // not a store, or one of another format version

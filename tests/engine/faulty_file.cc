@@ -18,13 +18,16 @@ namespace respcask::engine {
 namespace {
 
 Error failure(std::string_view operation, const std::string& path, int error) {
-  return Error{
-      error == ENOSPC ? ErrorCode::kNoSpace : ErrorCode::kIo,
-      fmt::format("cannot {} {}: {}", operation, path, std::generic_category().message(error))};
+  ErrorCode code = ErrorCode::kIo;
+  if (error == ENOSPC) code = ErrorCode::kNoSpace;
+  if (error == ENOMEM) code = ErrorCode::kNoFiles;
+  return Error{code, fmt::format("cannot {} {}: {}", operation, path,
+                                 std::generic_category().message(error))};
 }
 
 int error_of(Fault fault) {
-  return fault == Fault::kNoSpace ? ENOSPC : EIO;
+  if (fault == Fault::kNoSpace) return ENOSPC;
+  return fault == Fault::kNoMemory ? ENOMEM : EIO;
 }
 
 }  // namespace

@@ -57,6 +57,7 @@ inline constexpr std::size_t kCalls = 20;
 enum class Fault {
   kIo,          // "Input/output error", nothing done; a sync loses what it was to write
   kNoSpace,     // "No space left on device", otherwise the same
+  kNoMemory,    // "Cannot allocate memory", otherwise the same
   kShortWrite,  // a write that does the first half and then fails as kIo; other calls: as kIo
   kPowerOff,    // fails as kIo but changes nothing, not even what a sync would lose
 };
