@@ -17,6 +17,7 @@ ErrorCode public_code(engine::ErrorCode code) {
   switch (code) {
     case engine::ErrorCode::kIo:
     case engine::ErrorCode::kNoFiles:
+    case engine::ErrorCode::kDenied:
       return ErrorCode::kIo;
     case engine::ErrorCode::kNoSpace:
       return ErrorCode::kNoSpace;

@@ -9,7 +9,8 @@
 //    (create, rename, link, unlink) by FileSystem::sync_directory on the directory that holds them.
 //  - Every error says in one sentence what was tried, on which file, and why it failed. No room
 //    (ENOSPC, EDQUOT) is ErrorCode::kNoSpace, no descriptor (EMFILE, ENFILE) and no memory (ENOMEM)
-//    is kNoFiles, another holder of a lock is kInUse, all else is kIo.
+//    is kNoFiles, no right (EACCES, EPERM) is kDenied, another holder of a lock is kInUse, all else
+//    is kIo.
 //    Interrupted and short reads and writes are continued here and never seen by the caller.
 //
 // Ownership: a File, a Mapping and a FileLock own their descriptor, addresses and lock, and give

@@ -35,6 +35,7 @@ std::string reason(int error) {
 Error failure(std::string_view operation, const std::string& path, int error) {
   ErrorCode code = ErrorCode::kIo;
   if (error == ENOSPC || error == EDQUOT) code = ErrorCode::kNoSpace;
+  if (error == EACCES || error == EPERM) code = ErrorCode::kDenied;
   if (error == EMFILE || error == ENFILE || error == ENOMEM) code = ErrorCode::kNoFiles;
   return Error{code, fmt::format("cannot {} {}: {}", operation, path, reason(error))};
 }

@@ -16,6 +16,7 @@ enum class ErrorCode {
   kIo,        // the system refused a read, write or sync
   kNoSpace,   // no room on the disk; nothing was changed
   kNoFiles,   // no descriptor or no memory to be had for one more file; nothing was changed
+  kDenied,    // the system does not let this user do it
   kDamaged,   // stored bytes do not match their checksum
   kInUse,     // another process holds the store
   kFormat,    // not a store, or one of another format version

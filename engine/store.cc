@@ -59,6 +59,16 @@ std::string parent_of(std::string path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
+// Makes a directory, or finds it, and sees to it that its name is on the device.
+Result<void> make_directory(FileSystem& files, const std::string& dir) {
+  const auto before = files.stat(dir);
+  if (auto made = files.create_directory(dir); !made) return made;
+  auto synced = files.sync_directory(parent_of(dir));
+  // Whoever made it where we may not open its parent had to see to its name.
+  const bool others = before && *before && !synced && synced.error().code == ErrorCode::kDenied;
+  return others ? Result<void>() : synced;
+}
+
 template <class T>
 std::optional<T> number(std::optional<std::string_view> text, int base) {
   if (!text) return std::nullopt;
@@ -168,8 +178,7 @@ Result<void> Store::prepare_directory() {
     if (options_.read_only || !options_.create_if_missing) {
       return Error{ErrorCode::kFormat, fmt::format("{}: no store is here", options_.dir)};
     }
-    if (auto made = files.create_directory(options_.dir); !made) return made;
-    if (auto synced = files.sync_directory(parent_of(options_.dir)); !synced) return synced;
+    if (auto made = make_directory(files, options_.dir); !made) return made;
   }
   auto lock = files.lock(options_.dir + "/LOCK",
                          options_.read_only ? LockKind::kShared : LockKind::kExclusive);

@@ -21,13 +21,15 @@ Error failure(std::string_view operation, const std::string& path, int error) {
   ErrorCode code = ErrorCode::kIo;
   if (error == ENOSPC) code = ErrorCode::kNoSpace;
   if (error == ENOMEM) code = ErrorCode::kNoFiles;
+  if (error == EACCES) code = ErrorCode::kDenied;
   return Error{code, fmt::format("cannot {} {}: {}", operation, path,
                                  std::generic_category().message(error))};
 }
 
 int error_of(Fault fault) {
   if (fault == Fault::kNoSpace) return ENOSPC;
-  return fault == Fault::kNoMemory ? ENOMEM : EIO;
+  if (fault == Fault::kNoMemory) return ENOMEM;
+  return fault == Fault::kDenied ? EACCES : EIO;
 }
 
 }  // namespace
@@ -266,7 +268,7 @@ class FaultyFileSystem::OpenFile final : public File {
     std::unique_lock guard(disk().mutex);
     disk().sleep_for_sync(guard);
     if (const auto fault = disk().enter(Call::kSync, path())) {
-      if (*fault != Fault::kPowerOff) file().lose_unsynced();
+      if (*fault != Fault::kPowerOff && *fault != Fault::kDenied) file().lose_unsynced();
       return failure("sync", path(), error_of(*fault));
     }
     file().sync();
@@ -575,7 +577,8 @@ Result<void> FaultyFileSystem::sync_directory(const std::string& path) {
   const SimulatedTree::Place place = disk_->tree.look_up(path);
   const bool is_directory = place.node && place.node->is_directory();
   if (fault) {
-    if (*fault != Fault::kPowerOff && is_directory) disk_->tree.lose_unsynced(*place.node);
+    const bool tried = *fault != Fault::kPowerOff && *fault != Fault::kDenied;
+    if (tried && is_directory) disk_->tree.lose_unsynced(*place.node);
     return failure("sync directory", path, error_of(*fault));
   }
   if (place.error != 0) return failure("open directory", path, place.error);

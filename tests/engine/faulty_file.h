@@ -58,6 +58,7 @@ enum class Fault {
   kIo,          // "Input/output error", nothing done; a sync loses what it was to write
   kNoSpace,     // "No space left on device", otherwise the same
   kNoMemory,    // "Cannot allocate memory", otherwise the same
+  kDenied,      // "Permission denied", nothing done, and a sync loses nothing
   kShortWrite,  // a write that does the first half and then fails as kIo; other calls: as kIo
   kPowerOff,    // fails as kIo but changes nothing, not even what a sync would lose
 };

@@ -83,7 +83,6 @@ TEST_CASE("pieces are written one after the other, empty ones and more than one 
 
 // The kernel cuts a write short at RLIMIT_FSIZE and refuses the next one: the only way to see a
 // short write to a regular file at will. What could be written must be there.
-
 TEST_CASE("a write cut short goes on where it stopped and then reports why it cannot") {
   const ScratchDirectory directory;
   auto file = *fs.create(directory / "a");
@@ -233,12 +232,17 @@ TEST_CASE("no more descriptors are taken to read past the cache than leaves half
   CHECK(direct.descriptor == -1);
 }
 
-TEST_CASE("a lack of memory to map is told apart from a broken disk") {
+TEST_CASE("a lack of memory to map and a lack of rights are told apart from a broken disk") {
   const ScratchDirectory directory;
   auto file = *fs.create(directory / "a");
   const auto mapped = file->map(std::size_t{1} << 60);
   REQUIRE_FALSE(mapped);
   CHECK(mapped.error().code == ErrorCode::kNoFiles);
+  // Root neither.
+  REQUIRE(fs.create_directory(directory / "b"));
+  const auto forbidden = fs.link(directory / "b", directory / "c");
+  REQUIRE_FALSE(forbidden);
+  CHECK(forbidden.error().code == ErrorCode::kDenied);
 }
 
 TEST_CASE("a file is created once and opened only if it is there") {

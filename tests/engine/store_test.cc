@@ -252,6 +252,28 @@ TEST_CASE("a start says how many databases hold keys") {
   CHECK(fixture.store->open_report().found.databases == 0);
 }
 
+TEST_CASE("a directory that is there becomes a store though its parent may not be opened") {
+  FaultyFileSystem disk;
+  REQUIRE(disk.create_directory("/parent"));
+  disk.inject({.fault = Fault::kDenied,
+               .times = kForever,
+               .call = Call::kSyncDirectory,
+               .path = "/parent"});
+  Options options;
+  options.files = &disk;
+  options.dir = "/parent/store";
+  CHECK(Store::open(options).error().code == ErrorCode::kDenied);
+  disk.clear_faults();
+  REQUIRE(disk.create_directory("/parent/there"));
+  FaultRule parent_alone{.fault = Fault::kDenied, .call = Call::kSyncDirectory, .path = "/parent"};
+  disk.inject(parent_alone);
+  options.dir = "/parent/there";
+  auto store = Store::open(options);
+  CHECK(disk.faults() == 2);
+  REQUIRE(store);
+  CHECK((*store)->close());
+}
+
 TEST_CASE("what reserving wrote, on its way to a new segment, is acknowledged when it is synced") {
   Options options;
   options.dir = "/store";
