@@ -10,6 +10,7 @@
 
 #include "engine/crc32c.h"
 #include "engine/fixed_width.h"
+#include "engine/location.h"
 #include "engine/log_reader.h"
 #include "engine/varint.h"
 
@@ -39,6 +40,17 @@ std::string encode_header(const SegmentHeader& segment, const HintSummary& summa
   store(&bytes[72], summary.records);
   store(&bytes[80], crc32c(std::string_view(bytes).substr(0, 80)));
   return bytes;
+}
+
+// How large a hint with this header can be; 0 if there is no such hint. Its entries are as long as
+// in the segment, but for where the values are.
+uint64_t most_bytes(const HintSummary& summary, uint32_t blocks) {
+  const bool possible = summary.covered <= Location::kMaxOffset &&
+                        summary.records <= summary.covered / kLeastEntry &&
+                        blocks <= summary.records;
+  if (!possible) return 0;
+  return kHeaderSize + summary.covered + summary.records * kMaxVarintSize +
+         blocks * kBlockHeaderSize;
 }
 
 // True if every block's checksum matches and the blocks fill the file exactly.
@@ -117,19 +129,18 @@ Result<void> HintWriter::finish(const HintSummary& summary) {
 
 std::optional<HintReader> HintReader::open(FileSystem& files, const std::string& segment_path,
                                            const SegmentHeader& segment) {
-  const std::string path = hint_path_of(segment_path);
-  auto info = files.stat(path);
-  if (!info || !*info || (*info)->size < kHeaderSize) return std::nullopt;
-  auto file = files.open_read_only(path);
-  if (!file) return std::nullopt;
   HintReader hint;
-  const uint64_t size = (*info)->size;
+  std::array<char, kHeaderSize> head{};
+  const auto opened = hint.open_file(files, segment_path, segment, head);
+  if (!opened) return std::nullopt;
+  const uint64_t size = opened->bytes;
   hint.buffer_ = std::make_unique_for_overwrite<char[]>(size);
-  auto got = (*file)->read_at(0, std::span(hint.buffer_.get(), size));
-  if (!got || *got != size) return std::nullopt;
+  std::memcpy(hint.buffer_.get(), head.data(), head.size());
+  const std::span rest(hint.buffer_.get() + head.size(), size - head.size());
+  auto got = opened->file->read_at(head.size(), rest);
+  if (!got || *got != rest.size()) return std::nullopt;
   hint.bytes_ = {hint.buffer_.get(), size};
-  uint32_t blocks = 0;
-  if (!hint.take_header(segment, blocks) || !blocks_valid(hint.bytes_, blocks)) return std::nullopt;
+  if (!blocks_valid(hint.bytes_, opened->blocks)) return std::nullopt;
   hint.at_ = hint.block_end_ = kHeaderSize;
   return hint;
 }
@@ -137,21 +148,31 @@ std::optional<HintReader> HintReader::open(FileSystem& files, const std::string&
 std::optional<HintReader::Measure> HintReader::measure(FileSystem& files,
                                                        const std::string& segment_path,
                                                        const SegmentHeader& segment) {
+  HintReader hint;
+  std::array<char, kHeaderSize> head{};
+  const auto opened = hint.open_file(files, segment_path, segment, head);
+  if (!opened) return std::nullopt;
+  // A record takes some bytes at least, whatever the header says.
+  const uint64_t most = opened->bytes / kLeastEntry;
+  return Measure{std::min(hint.summary_.records, most), opened->bytes};
+}
+
+std::optional<HintReader::Opened> HintReader::open_file(FileSystem& files,
+                                                        const std::string& segment_path,
+                                                        const SegmentHeader& segment,
+                                                        std::span<char> head) {
   const std::string path = hint_path_of(segment_path);
   auto info = files.stat(path);
   if (!info || !*info || (*info)->size < kHeaderSize) return std::nullopt;
   auto file = files.open_read_only(path);
   if (!file) return std::nullopt;
-  std::array<char, kHeaderSize> head{};
   auto got = (*file)->read_at(0, head);
   if (!got || *got != head.size()) return std::nullopt;
-  HintReader hint;
-  hint.bytes_ = {head.data(), head.size()};
-  uint32_t blocks = 0;
-  if (!hint.take_header(segment, blocks)) return std::nullopt;
-  // A record takes some bytes at least, whatever the header says.
-  const uint64_t most = (*info)->size / kLeastEntry;
-  return Measure{std::min(hint.summary_.records, most), (*info)->size};
+  bytes_ = {head.data(), head.size()};
+  Opened opened{std::move(*file), (*info)->size, 0};
+  if (!take_header(segment, opened.blocks)) return std::nullopt;
+  if (opened.bytes > most_bytes(summary_, opened.blocks)) return std::nullopt;
+  return opened;
 }
 
 // False if bytes_ does not begin with the header of a hint of this segment.

@@ -36,6 +36,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -110,6 +111,15 @@ class HintReader {
   uint64_t position() const { return at_; }
 
  private:
+  struct Opened {
+    std::unique_ptr<File> file;
+    uint64_t bytes = 0;
+    uint32_t blocks = 0;
+  };
+  // Opens the file and reads its header into `head`. Nothing if it is not what open() wants, or if
+  // the file is larger than such a hint can be: then it is damaged, and not worth the memory.
+  std::optional<Opened> open_file(FileSystem& files, const std::string& segment_path,
+                                  const SegmentHeader& segment, std::span<char> head);
   bool take_header(const SegmentHeader& segment, uint32_t& blocks);
 
   std::unique_ptr<char[]> buffer_;

@@ -150,6 +150,24 @@ TEST_CASE("a hint on a bad sector costs time, and nothing else") {
   CHECK(other.store->open_report().found.damaged_ranges == 0);
 }
 
+TEST_CASE("a hint that claims to be of any size costs time, and no memory") {
+  StoreFixture fixture(FaultyFileSystem(), one_shard());
+  const auto model = fill(fixture, 0, 600);
+  REQUIRE(fixture.store->close());
+  FaultyFileSystem disk = fixture.disk->crash_process();
+  const std::string hint = "/store/shard-00/00000001.hint";
+  {
+    auto file = disk.open(hint);
+    REQUIRE(file);
+    REQUIRE((*file)->truncate(uint64_t{8} << 40));
+  }
+  StoreFixture other(std::move(disk), one_shard());
+  CHECK(other.contents() == model);
+  const RecoveryReport& found = other.store->open_report().found;
+  CHECK(found.damaged_ranges == 0);
+  CHECK(found.hints == found.segments - 1);
+}
+
 TEST_CASE("a segment whose header cannot be read is known by its name and its hint") {
   for (const bool hinted : {true, false}) {
     CAPTURE(hinted);
