@@ -72,10 +72,9 @@ Result<void> Store::sync_part(Shard& shard, const SyncPlan::Part& part) {
     }
   }
   for (const auto& segment : part.sealed) {
-    // What was reserved past the end of a sealed segment is given back.
-    if (segment->reserved() > segment->size()) {
-      if (auto cut = segment->cut(segment->size()); !cut) return cut;
-    }
+    // What was reserved past the end of a sealed segment is given back. Where that fails nothing is
+    // lost, and the next start does it.
+    if (segment->reserved() > segment->size()) (void)segment->cut(segment->size());
     if (segment->synced_bytes == segment->size()) continue;
     if (auto synced = segment->file().sync_data(); !synced) return synced;
     segment->synced_bytes = segment->size();

@@ -396,3 +396,29 @@ TEST_CASE("a store goes on where there is no memory for another segment for a mo
   CHECK(fixture.store->shard(0).stats().segments > 1);
   CHECK(fixture.contents().size() == 10);
 }
+
+TEST_CASE("room that is reserved and cannot be given back stops nothing") {
+  for (const bool kept_open : {true, false}) {
+    CAPTURE(kept_open);
+    Options options;
+    options.dir = "/store";
+    options.shards = 1;
+    options.segment_bytes = 4096;
+    StoreFixture fixture(FaultyFileSystem(), options);
+    for (int i = 0; i < 100; ++i) fixture.put(std::to_string(i), std::string(1000, 'v'));
+    fixture.disk->inject({.times = kForever, .call = Call::kTruncate, .path = ".seg"});
+    if (kept_open) {
+      REQUIRE(fixture.store->sync());
+      CHECK(fixture.store->shard(0).writable());
+      fixture.put("late", "value");
+    }
+    CHECK(fixture.store->close());
+    CHECK(fixture.disk->faults() > 0);
+    fixture.disk->clear_faults();
+    fixture.reopen();
+    const RecoveryReport& found = fixture.store->open_report().found;
+    CHECK(found.hints == found.segments);
+    CHECK(found.torn_bytes + found.damaged_bytes == 0);
+    CHECK(fixture.contents().size() == (kept_open ? 101 : 100));
+  }
+}
