@@ -322,9 +322,12 @@ void Connection::tick(int64_t now_ms) {
   }
 }
 
-// While a socket is not read from, the loop does not notice that the other side is gone.
+// While a socket is not read from, the loop does not notice that the other side is gone. Whoever
+// only sends no more counts as gone where a command waits for what may never come, as in
+// waits_for_nobody(); what waits for a disk is still to be answered.
 bool Connection::peer_is_gone() const {
-  pollfd query{fd_, state_ == State::kWaiting ? short{POLLRDHUP} : short{0}, 0};
+  const bool blocked = state_ == State::kWaiting && !parked_;
+  pollfd query{fd_, blocked ? short{POLLRDHUP} : short{0}, 0};
   return ::poll(&query, 1, 0) > 0 && (query.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 

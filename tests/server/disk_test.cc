@@ -2,6 +2,9 @@
 #include <doctest/doctest.h>
 
 #include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <memory>
@@ -11,6 +14,8 @@
 #include <vector>
 
 #include "engine/store.h"
+#include "server/net/network.h"
+#include "server/net/worker.h"
 #include "tests/engine/faulty_file.h"
 #include "tests/server/probe_commands.h"
 
@@ -268,6 +273,52 @@ TEST_CASE("disk: a blocked client that its own loop was to serve leaves its plac
   CHECK(popper.resumed() == "*2\r\n$1\r\nq\r\n$1\r\na\r\n");
   CHECK(other_key.resumed().empty());
   CHECK(h.server->blocked_clients() == 1);
+}
+
+// What the other side sends until it closes.
+std::string read_all(int fd) {
+  std::string all;
+  char bytes[4096];
+  pollfd query{fd, POLLIN, 0};
+  while (::poll(&query, 1, 20'000) > 0) {
+    const ssize_t size = ::read(fd, bytes, sizeof(bytes));
+    if (size <= 0) break;
+    all.append(bytes, static_cast<size_t>(size));
+  }
+  return all;
+}
+
+TEST_CASE("disk: who sends no more while a value is fetched gets the replies to all of it") {
+  FaultyFileSystem disk;
+  Harness h({}, {}, &disk);
+  h.run("set k value");
+  make_cold(h, disk, "k");
+  // Nobody fetches it for now.
+  REQUIRE(h.server->readers.start(0));
+  Network network(*h.server);
+  Worker loop(network, *h.server, 0);
+  REQUIRE(loop.start());
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  loop.adopt(ends[0], true);
+  // More than is read ahead: the socket is not read from any more.
+  std::string requests = "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
+  std::string expected = "$5\r\nvalue\r\n";
+  for (int i = 0; i < 1000; ++i) {
+    requests += "*2\r\n$4\r\nECHO\r\n$100\r\n" + std::string(100, 'e') + "\r\n";
+    expected += "$100\r\n" + std::string(100, 'e') + "\r\n";
+  }
+  REQUIRE(::send(ends[1], requests.data(), requests.size(), MSG_NOSIGNAL) ==
+          static_cast<ssize_t>(requests.size()));
+  REQUIRE(::shutdown(ends[1], SHUT_WR) == 0);
+  // Time for the loop to look for those who have gone; it does so every 100 ms.
+  std::this_thread::sleep_for(std::chrono::milliseconds(400));
+  REQUIRE(h.server->readers.start(1));
+  CHECK((read_all(ends[1]) == expected));
+  loop.stop();
+  loop.join();
+  ::close(ends[1]);
+  h.server->readers.stop();
 }
 
 // A hash that is split, 10 MB of it, and a key behind it in the same shard.
