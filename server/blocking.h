@@ -6,11 +6,12 @@
 // Redis, the effect is there before the push is answered. The waiter's loop only sends the reply.
 // A command that cannot be run to its end there (a cold value) is handed to its own loop (kWoken);
 // it keeps its place, nobody behind it is served meanwhile, and it serves the line when it is done.
+// Of several keys a command that has waited takes from the one that was made ready.
 //
 // Who may touch what:
 // - The lines (KeyTables) are guarded by the lock of their shard.
-// - Waiter::state, reply and touched are guarded by Waiter::mutex, which is held while another
-//   thread runs the command; it is taken with shards locked, so no shard is locked under it.
+// - Waiter::state, woken_for, reply and touched are guarded by Waiter::mutex, which is held while
+//   another thread runs the command; taken with shards locked, so no shard is locked under it.
 // - What is const in a Waiter may be read by any thread.
 // Session::waiter and the lines share a Waiter. A waiter leaves its lines before its session goes.
 #pragma once
@@ -83,6 +84,7 @@ struct Waiter {
 
   std::mutex mutex;
   State state = State::kWaiting;
+  std::optional<OwnedKey> woken_for;  // kWoken: the key that was made ready
   std::string reply;
   engine::ShardSet touched;  // by the one who served it
 

@@ -409,6 +409,9 @@ Outcome Request::run_command() {
   }
   scope.fetched = session_.parked.get();
   scope.resumed = session_.waiter != nullptr;
+  if (scope.resumed && session_.waiter->woken_for) {
+    scope.woken_for = &*session_.waiter->woken_for;
+  }
 
   // A write that the disk has no room for is refused before anything changes. Handlers that lock
   // shards themselves reserve there.
@@ -424,6 +427,7 @@ Outcome Request::run_command() {
     }
   }
   const Ran ran = execute(scope, turn_, session_, *command_, args_, reply_);
+  scope.woken_for = nullptr;
   if (ran == Ran::kCold) return park(scope);
   session_.parked = nullptr;
   scope.fetched = nullptr;

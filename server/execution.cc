@@ -242,6 +242,7 @@ bool serve(Scope& scope, Turn& turn, Waiter& waiter) {
       scope.end_command();
       scope.finish();
       waiter.state = Waiter::State::kWoken;
+      waiter.woken_for = *scope.serving;
       waiter.link->resume();
       return false;
     case Ran::kReplied:

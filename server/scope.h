@@ -132,6 +132,9 @@ class Scope {
   // A waiter is being served with what this key, which was made ready, holds; null: nobody is. Of
   // several keys it takes from this one, whichever it named first.
   const OwnedKey* serving = nullptr;
+  // The same for a waiter whose own loop runs its command, which may come too late: then it takes
+  // from another key.
+  const OwnedKey* woken_for = nullptr;
   // The command has blocked before: then it was counted and shown to MONITOR.
   bool resumed = false;
 

@@ -172,6 +172,7 @@ void Server::wake_next(const Waiter& gone) {
       if (waiter->state == Waiter::State::kWoken) break;
       if (waiter->state != Waiter::State::kWaiting) continue;
       waiter->state = Waiter::State::kWoken;
+      waiter->woken_for = key;
       waiter->link->resume();
       break;
     }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "server/context.h"
 #include "server/types/list.h"
@@ -27,5 +28,15 @@ std::optional<ListEnd> list_end_arg(Context& c, size_t i);
 // The time-out in seconds at argument `i`, as the Unix time in ms at which it is over (0: never).
 // Nothing, and the error replied, if it is none.
 std::optional<int64_t> deadline_arg(Context& c, size_t i);
+
+// The first of the keys that holds a `type`, for a command that waits if none does (`key` is null
+// then). `wrong`: another type was met before it, and the error is replied. Whoever has waited
+// takes from the key that was made ready, and passes other types over.
+struct FirstKey {
+  const KeyRef* key = nullptr;
+  std::optional<engine::KeydirEntry> entry;
+  bool wrong = false;
+};
+FirstKey find_first(Context& c, std::span<const KeyRef> keys, Type type);
 
 }  // namespace respcask::server

@@ -46,6 +46,31 @@ std::optional<int64_t> deadline_arg(Context& c, size_t i) {
   return whole > kMax - c.now_ms() ? 0 : c.now_ms() + whole;
 }
 
+FirstKey find_first(Context& c, std::span<const KeyRef> keys, Type type) {
+  const Scope& scope = c.scope();
+  if (!scope.resumed) {
+    for (const KeyRef& key : keys) {
+      const auto found = c.find_typed_for_write(key, type);
+      if (found.entry) return {&key, found.entry, found.wrong};
+    }
+    return {};
+  }
+  const auto holds = [&](const KeyRef& key) {
+    const auto entry = c.find_for_write(key);
+    return entry && TypeTag{entry->type}.type() == type ? entry : std::nullopt;
+  };
+  const OwnedKey* const ready = scope.serving != nullptr ? scope.serving : scope.woken_for;
+  for (const KeyRef& key : keys) {
+    if (ready == nullptr || !KeyEqual{}(*ready, key)) continue;
+    if (const auto entry = holds(key)) return {&key, entry};
+  }
+  if (scope.serving != nullptr) return {};
+  for (const KeyRef& key : keys) {
+    if (const auto entry = holds(key)) return {&key, entry};
+  }
+  return {};
+}
+
 namespace {
 
 // What kind of reply an element leaves in: BLPOP's pair, or LMPOP's array.
@@ -54,26 +79,22 @@ enum class PopReply : uint8_t { kPair, kArray };
 // Takes from the first of the keys that holds a list. False, with nothing replied, if none does.
 bool pop_first(Context& c, std::span<const KeyRef> keys, ListEnd end, uint64_t count,
                PopReply kind) {
-  const OwnedKey* serving = c.scope().serving;
-  for (const KeyRef& key : keys) {
-    if (serving != nullptr && !KeyEqual{}(*serving, key)) continue;
-    const auto found = c.find_typed_for_write(key, Type::kList);
-    if (found.wrong) return true;
-    if (!found.entry) continue;
-    ListEdit list(c, key, found.entry);
-    if (!c.ready()) return true;
-    const uint64_t popped = std::min(count, list.length());
-    c.reply().array(2);
-    c.reply().bulk(key.name);
-    if (kind == PopReply::kArray) {
-      reply_popped(c, list.reader(), end, popped);
-    } else {
-      c.reply().bulk(list.reader().at(end == ListEnd::kHead ? 0 : list.length() - 1));
-    }
-    if (c.ready()) erase_popped(c, key, list, end, popped);
-    return true;
+  const FirstKey first = find_first(c, keys, Type::kList);
+  if (first.wrong) return true;
+  if (first.key == nullptr) return false;
+  const KeyRef& key = *first.key;
+  ListEdit list(c, key, first.entry);
+  if (!c.ready()) return true;
+  const uint64_t popped = std::min(count, list.length());
+  c.reply().array(2);
+  c.reply().bulk(key.name);
+  if (kind == PopReply::kArray) {
+    reply_popped(c, list.reader(), end, popped);
+  } else {
+    c.reply().bulk(list.reader().at(end == ListEnd::kHead ? 0 : list.length() - 1));
   }
-  return false;
+  if (c.ready()) erase_popped(c, key, list, end, popped);
+  return true;
 }
 
 void blocking_pop(Context& c, ListEnd end) {
@@ -176,7 +197,7 @@ void move_or_wait(Context& c, ListEnd from_end, ListEnd to_end, size_t timeout_a
   const auto deadline = deadline_arg(c, timeout_arg);
   if (!deadline) return;
   const KeyRef from = c.key(1);
-  const auto found = c.find_typed_for_write(from, Type::kList);
+  const FirstKey found = find_first(c, {&from, 1}, Type::kList);
   if (found.wrong) return;
   if (found.entry) return move(c, from, *found.entry, from_end, c.key(2), to_end);
   // Redis answers the one with a null and the other with a null array.

@@ -72,14 +72,11 @@ void pop(Context& c, const KeyRef& key, const engine::KeydirEntry& entry, End en
 // Takes from the first of the keys that holds a sorted set. False, with nothing replied, if none
 // does.
 bool pop_first(Context& c, std::span<const KeyRef> keys, End end, uint64_t count, PopReply kind) {
-  for (const KeyRef& key : keys) {
-    const auto found = c.find_typed_for_write(key, Type::kSortedSet);
-    if (found.wrong) return true;
-    if (!found.entry) continue;
-    pop(c, key, *found.entry, end, count, kind);
-    return true;
-  }
-  return false;
+  const FirstKey first = find_first(c, keys, Type::kSortedSet);
+  if (first.wrong) return true;
+  if (first.key == nullptr) return false;
+  pop(c, *first.key, *first.entry, end, count, kind);
+  return true;
 }
 
 void pop_one_key(Context& c, End end) {

@@ -321,6 +321,51 @@ TEST_CASE("disk: who sends no more while a value is fetched gets the replies to 
   h.server->readers.stop();
 }
 
+// A list whose tail is not in memory, and a key behind it in the same shard.
+void make_cold_list(Harness& h, FaultyFileSystem& disk) {
+  for (int i = 0; i < 40; ++i) h.run({"RPUSH", "{k}from", std::string(4000, 'x')});
+  h.run({"SET", "{k}last", std::string(8000, 'x')});
+  make_cold(h, disk, "{k}last");
+}
+
+std::string popped(const std::string& key, const std::string& element) {
+  return fmt::format("*2\r\n${}\r\n{}\r\n${}\r\n{}\r\n", key.size(), key, element.size(), element);
+}
+
+TEST_CASE("disk: a blocked client that its own loop serves takes from the key that became ready") {
+  FaultyFileSystem disk;
+  Harness h({}, {}, &disk);
+  make_cold_list(h, disk);
+  Client waiter(h), behind(h);
+  waiter.run("brpop {k}wrong {k}1 {k}2 0");
+  behind.run("blpop {k}2 0");
+  h.run("multi");
+  h.run("set {k}wrong string");
+  h.run("rename {k}from {k}2");
+  h.run("rpush {k}1 one");
+  h.run("exec");
+  REQUIRE(behind.resumed().empty());
+  CHECK(waiter.resumed() == popped("{k}2", std::string(4000, 'x')));
+  CHECK(behind.resumed() == popped("{k}2", std::string(4000, 'x')));
+  CHECK(h.run("llen {k}1") == ":1\r\n");
+  CHECK(h.run("llen {k}2") == ":38\r\n");
+}
+
+TEST_CASE("disk: a blocked client whose loop comes too late takes what is under another key") {
+  FaultyFileSystem disk;
+  Harness h({}, {}, &disk);
+  make_cold_list(h, disk);
+  Client waiter(h);
+  waiter.run("brpop {k}wrong {k}1 {k}2 0");
+  h.run("multi");
+  h.run("rename {k}from {k}2");
+  h.run("set {k}wrong string");
+  h.run("exec");
+  h.run("del {k}2");
+  h.run("rpush {k}1 one");
+  CHECK(waiter.resumed() == popped("{k}1", "one"));
+}
+
 // A hash that is split, 10 MB of it, and a key behind it in the same shard.
 void make_large_hash(Harness& h) {
   for (int i = 0; i < 100; ++i) {

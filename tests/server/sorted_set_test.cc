@@ -510,6 +510,26 @@ TEST_CASE("who waits for a sorted set gets its first member, in turn") {
   CHECK(h.run("BZPOPMIN z s 0") == kWrongType);
 }
 
+TEST_CASE("who waits for several sorted sets is served from the one that became ready") {
+  Harness h;
+  Client waiter(h);
+  waiter.run("BZPOPMIN z1 z2 0");
+  h.run("SADD z1 1");
+  h.run("ZADD z2 1 a");
+  CHECK(words(waiter.resumed()) == "z2 a 1");
+  waiter.run("BZMPOP 0 3 l1 l2 l3 MIN");
+  h.run("MULTI");
+  h.run("ZADD l3 1 c");
+  h.run("ZADD l1 1 a");
+  h.run("ZADD l2 1 b");
+  h.run("EXEC");
+  CHECK(words(waiter.resumed()) == "l3 c 1");
+  CHECK(h.run("EXISTS l1 l2 l3") == ":2\r\n");
+  // What is there already is taken in the order of the arguments, and a wrong type is told.
+  CHECK(words(waiter.run("BZPOPMAX l3 l2 l1 0")) == "l2 b 1");
+  CHECK(waiter.run("BZPOPMAX z1 l1 0") == kWrongType);
+}
+
 TEST_CASE("a sorted set survives DUMP and RESTORE, packed and split") {
   for (const int count : {7, 700}) {
     CAPTURE(count);
