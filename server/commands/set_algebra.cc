@@ -155,20 +155,52 @@ bool copies_first(const std::vector<const Members*>& sets) {
   return asking / 2 > copying;
 }
 
+// The members of the first set that no other has, in its order; by asking.
+std::vector<std::string_view> ask_others(std::span<const Members* const> sets) {
+  std::vector<std::string_view> members;
+  std::vector<Asked> others = to_be_asked(sets);
+  sets[0]->for_each([&](const Members::Member& member) {
+    const bool elsewhere = std::any_of(others.begin(), others.end(),
+                                       [&](Asked& other) { return other.contains(member.name); });
+    if (!elsewhere) members.push_back(member.name);
+  });
+  return members;
+}
+
+// The same by taking out what the others have.
+std::vector<std::string_view> take_out_others(std::span<const Members* const> sets) {
+  NameTable left(sets[0]->size());
+  sets[0]->for_each([&](const Members::Member& member) { left.insert(member.name); });
+  for (const Members* other : sets.subspan(1)) {
+    if (left.size() == 0) return {};
+    other->for_each([&](const Members::Member& member) { left.remove(member.name); });
+  }
+  std::vector<std::string_view> members;
+  members.reserve(left.size());
+  sets[0]->for_each([&](const Members::Member& member) {
+    if (left.contains(member.name)) members.push_back(member.name);
+  });
+  return members;
+}
+
+bool makes_intset(const Config& config, const Members& set) {
+  if (set.size() > max_intset_members(config)) return false;
+  bool integers = true;
+  set.for_each(
+      [&](const Members::Member& member) { integers = integers && is_intset_member(member.name); });
+  return integers;
+}
+
 Result difference(const Context& c, const Sources& sources) {
   Result result;
   if (sources.first() == nullptr) return result;
   const std::vector<const Members*> sets = sources.there();
-  std::vector<Asked> others = to_be_asked(sets);
-  bool integers = true;
-  sets[0]->for_each([&](const Members::Member& member) {
-    integers = integers && is_intset_member(member.name);
-    const bool elsewhere = std::any_of(others.begin(), others.end(),
-                                       [&](Asked& other) { return other.contains(member.name); });
-    if (!elsewhere) result.members.push_back(member.name);
-  });
-  result.hashtable =
-      copies_first(sets) && !(integers && sets[0]->size() <= max_intset_members(c.config()));
+  if (copies_first(sets)) {
+    result.members = take_out_others(sets);
+    result.hashtable = !makes_intset(c.config(), *sets[0]);
+  } else {
+    result.members = ask_others(sets);
+  }
   return result;
 }
 

@@ -15,6 +15,7 @@
 #include "server/command_table.h"
 #include "server/commands/scored_source.h"
 #include "server/commands/sorted_set.h"
+#include "server/types/name_table.h"
 
 namespace respcask::server {
 
@@ -234,7 +235,29 @@ std::vector<ScoredMember> intersect(Request& request) {
   return members;
 }
 
+// What the first has and no other, by taking out what the others have.
+std::vector<ScoredMember> take_out(const std::vector<Input>& inputs) {
+  const ScoredSource& first = *inputs.front().source;
+  NameTable left(first.size());
+  first.for_each([&](const ScoredMember& m) { left.insert(m.member); });
+  for (size_t i = 1; i < inputs.size() && left.size() > 0; ++i) {
+    inputs[i].source->for_each([&](const ScoredMember& m) { left.remove(m.member); });
+  }
+  std::vector<ScoredMember> members;
+  members.reserve(left.size());
+  first.for_each([&](const ScoredMember& m) {
+    if (left.contains(m.member)) members.push_back(m);
+  });
+  return members;
+}
+
+// As in Redis, whichever is less work: to ask the others for each member of the first, or to take
+// out of the first what the others have.
 std::vector<ScoredMember> subtract(Request& request) {
+  const uint64_t asking = request.inputs.front().source->size() * request.inputs.size();
+  uint64_t taking = 0;
+  for (const Input& input : request.inputs) taking += input.source->size();
+  if (asking / 2 > taking) return take_out(request.inputs);
   std::vector<ScoredMember> members;
   for (Input& input : request.inputs) input.source->index();
   request.inputs.front().source->for_each([&](const ScoredMember& m) {

@@ -20,6 +20,9 @@ class NameTable {
   // Whether it is new. More than `most` new ones are a broken invariant.
   bool insert(std::string_view name);
   bool contains(std::string_view name) const;
+  // Whether it was there. Its slot is not used again.
+  bool remove(std::string_view name);
+  uint64_t size() const { return size_; }
 
  private:
   // Where the name is, or the empty slot where it belongs.
@@ -27,6 +30,7 @@ class NameTable {
 
   std::vector<std::string_view> slots_;  // a power of two of them; empty: data() is null
   uint64_t room_;                        // names that may still come
+  uint64_t size_ = 0;
 };
 
 }  // namespace respcask::server

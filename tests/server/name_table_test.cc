@@ -24,6 +24,24 @@ TEST_CASE("name table: a name is there once, and only those that came are there"
   }
 }
 
+TEST_CASE("name table: what is taken out is gone, and all else is still found") {
+  for (const uint64_t most : {1, 2, 3, 5, 100, 1000}) {
+    std::vector<std::string> names;
+    for (uint64_t i = 0; i < most; ++i) names.push_back(std::to_string(i * i));
+    NameTable table(most);
+    for (const std::string& name : names) table.insert(name);
+    CHECK(table.size() == most);
+    CHECK_FALSE(table.remove("none"));
+    CHECK_FALSE(table.remove(""));
+    for (uint64_t i = 0; i < most; i += 2) {
+      CHECK(table.remove(names[i]));
+      CHECK_FALSE(table.remove(names[i]));
+    }
+    CHECK(table.size() == most / 2);
+    for (uint64_t i = 0; i < most; ++i) CHECK(table.contains(names[i]) == (i % 2 == 1));
+  }
+}
+
 TEST_CASE("name table: the empty name is a name, wherever it lies") {
   NameTable table(2);
   CHECK_FALSE(table.contains(std::string_view()));

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <random>
 #include <set>
@@ -383,6 +384,42 @@ TEST_CASE("set: intersections, unions and differences") {
   CHECK(h.run("SDIFF n1 n2") == array({"1", "5"}));
   h.run("SREM n2 x");
   CHECK(h.run("SUNION n1 n2") == array({"1", "3", "5", "7", "10"}));
+}
+
+TEST_CASE("set: the difference from many small sets is no more work than there are members") {
+  for (const bool split : {true, false}) {
+    CAPTURE(split);
+    Harness h;
+    const int size = split ? 100'000 : 40;
+    for (int begin = 0; begin < size; begin += 1000) {
+      Strings sadd{"SADD", "big"};
+      for (int i = begin; i < std::min(size, begin + 1000); ++i) sadd.push_back(member(i));
+      h.client().run(sadd);
+    }
+    REQUIRE(is_split(h, "big") == split);
+    Strings sdiff{"SDIFF", "big"};
+    constexpr int kOthers = 1000;
+    for (int i = 0; i < kOthers; ++i) {
+      sdiff.push_back("small" + std::to_string(i));
+      h.run({"SADD", sdiff.back(), member(3 * i), "x" + std::to_string(i)});
+    }
+    sdiff.push_back("none");
+    std::set<std::string> expected;
+    for (int i = 0; i < size; ++i) {
+      if (i % 3 != 0 || i / 3 >= kOthers) expected.insert(member(i));
+    }
+    // To ask each of the others for every member of the first takes several seconds.
+    const auto begin = std::chrono::steady_clock::now();
+    CHECK(members(h.client().run(sdiff)) == expected);
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(2));
+    sdiff.push_back("big");
+    CHECK(h.client().run(sdiff) == kEmpty);
+    sdiff[0] = "SDIFFSTORE";
+    sdiff.insert(sdiff.begin() + 1, "target");
+    sdiff.pop_back();
+    CHECK(h.client().run(sdiff) == integer(static_cast<int64_t>(expected.size())));
+    CHECK(members(h.run("SMEMBERS target")) == expected);
+  }
 }
 
 TEST_CASE("set: operations on several are those of mathematics, in whatever form the sets are") {

@@ -370,6 +370,38 @@ TEST_CASE("union, intersection and difference, packed and split") {
   CHECK(h.run("ZUNION 2 a s") == kWrongType);
 }
 
+TEST_CASE("the difference from many small sorted sets is no more work than there are members") {
+  for (const int count : {20, 60'000}) {
+    CAPTURE(count);
+    Harness h;
+    for (int begin = 0; begin < count; begin += 1000) {
+      std::vector<std::string> zadd = {"ZADD", "z"};
+      for (int i = begin; i < std::min(count, begin + 1000); ++i) {
+        zadd.insert(zadd.end(), {std::to_string(i), "m" + std::to_string(i)});
+      }
+      h.client().run(zadd);
+    }
+    constexpr int kOthers = 1000;
+    std::vector<std::string> zdiff = {"ZDIFFSTORE", "target", std::to_string(kOthers + 2), "z"};
+    for (int i = 0; i < kOthers; ++i) {
+      zdiff.push_back("small" + std::to_string(i));
+      const std::string member = "m" + std::to_string(3 * i);
+      if (i % 2 == 0) h.run({"ZADD", zdiff.back(), "1", member, "1", "x" + std::to_string(i)});
+      if (i % 2 == 1) h.run({"SADD", zdiff.back(), member, "x" + std::to_string(i)});
+    }
+    zdiff.push_back("none");
+    const int gone = std::min(kOthers, (count + 2) / 3);
+    // To ask each of the others for every member of the first takes several seconds.
+    const auto begin = std::chrono::steady_clock::now();
+    CHECK(h.client().run(zdiff) == ":" + std::to_string(count - gone) + "\r\n");
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(1));
+    CHECK(said(h, "ZRANGE target 0 1 WITHSCORES") == "m1 1 m2 2");
+    zdiff[2] = std::to_string(kOthers + 3);
+    zdiff.push_back("z");
+    CHECK(h.client().run(zdiff) == ":0\r\n");
+  }
+}
+
 TEST_CASE("ZINTERCARD looks at no more members than its limit takes") {
   Harness h;
   constexpr int kMembers = 50'000;
