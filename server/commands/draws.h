@@ -1,4 +1,5 @@
-// Drawing lots among the members of a hash or a set, for HRANDFIELD, SRANDMEMBER and SPOP.
+// Drawing lots among the members of a hash or a set, for HRANDFIELD, SRANDMEMBER and SPOP; and how
+// long the reply may get, for ZRANDMEMBER too.
 //
 // Draws owns nothing; it lives on the stack of one run of one command. What it draws it draws again
 // if the command has to run again because a value was cold: else every run would ask for other

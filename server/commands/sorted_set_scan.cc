@@ -12,6 +12,7 @@
 #include "resp/number.h"
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/draws.h"
 #include "server/commands/scan.h"
 #include "server/commands/sorted_set.h"
 
@@ -78,9 +79,12 @@ uint64_t random_below(uint64_t end) {
 }
 
 void reply_any(Context& c, const SortedSet& set, uint64_t count, WithScores with_scores) {
+  const size_t begin = c.reply().size();
+  if (count > kMaxDrawn) return refuse_drawn_reply(c, begin);
   reply_members_header(c, count, with_scores);
   for (uint64_t i = 0; i < count; ++i) {
     reply_member(c, set.at(random_below(set.size())), with_scores);
+    if (c.reply().size() - begin > kMaxDrawnReplyBytes) return refuse_drawn_reply(c, begin);
   }
 }
 
@@ -138,9 +142,6 @@ void cmd_zrandmember(Context& c) {
   }
   if (set.size() == 0 || *count == 0) return c.reply().array(0);
   if (*count < 0 || *count == 1) {
-    // Redis would go on until its memory is full.
-    constexpr int64_t kMost = int64_t{1} << 26;
-    if (*count < -kMost) return c.error("ERR value is out of range");
     return reply_any(c, set, static_cast<uint64_t>(std::abs(*count)), with_scores);
   }
   const auto wanted = static_cast<uint64_t>(*count);

@@ -482,6 +482,18 @@ TEST_CASE("ZRANDMEMBER shows as many different members as there are, or any") {
   CHECK(h.run("ZRANDMEMBER z 4611686018427387904 WITHSCORES") == "-ERR value is out of range\r\n");
 }
 
+TEST_CASE("ZRANDMEMBER refuses a reply that would be too long") {
+  Harness h;
+  h.run({"ZADD", "z", "1", std::string(65'000, 'm')});
+  const std::string_view refused = "-ERR the reply would exceed 512 MiB\r\n";
+  // The count alone says so.
+  CHECK(h.run("ZRANDMEMBER z -9223372036854775807") == refused);
+  CHECK(h.run("ZRANDMEMBER z -4611686018427387903 WITHSCORES") == refused);
+  CHECK(h.run("ZRANDMEMBER z -90000000") == refused);
+  CHECK(h.run("ZRANDMEMBER z -100").size() > 6'500'000);
+  CHECK(h.run("ZRANDMEMBER none -9223372036854775807") == "*0\r\n");
+}
+
 TEST_CASE("sets are inputs whose members have the score 1") {
   for (const int count : {5, 2000}) {
     CAPTURE(count);
