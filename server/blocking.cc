@@ -39,6 +39,11 @@ bool refuse_wait(Waiter& waiter, std::string_view error) {
   return end(waiter, Waiter::State::kRefused, error);
 }
 
+bool Deadlines::Entry::operator>(const Entry& other) const {
+  if (deadline_ms != other.deadline_ms) return deadline_ms > other.deadline_ms;
+  return number > other.number;
+}
+
 engine::Result<void> Deadlines::start() {
   std::lock_guard guard(mutex_);
   stopping_ = false;
@@ -59,7 +64,7 @@ void Deadlines::add(int64_t deadline_ms, const std::shared_ptr<Waiter>& waiter) 
   if (std::exchange(waiter->in_deadlines, true)) return;
   if (entries_.size() >= most_entries_) forget_served();
   const bool earliest = entries_.empty() || deadline_ms < entries_.front().deadline_ms;
-  entries_.push_back({deadline_ms, waiter});
+  entries_.push_back({deadline_ms, added_++, waiter});
   std::push_heap(entries_.begin(), entries_.end(), std::greater<>());
   if (earliest) changed_.notify_one();
 }

@@ -133,7 +133,8 @@ class Deadlines {
   // Wakes the waiter at `deadline_ms`, unless it has been served by then; nothing if that is so
   // already.
   void add(int64_t deadline_ms, const std::shared_ptr<Waiter>& waiter);
-  // Wakes whoever is due; the thread does the same by itself.
+  // Wakes whoever is due, the earliest first and those of one moment in the order in which they
+  // were added; the thread does the same by itself.
   void wake_due(int64_t now_ms);
   // Deadlines held: those who wait, and some that have been served.
   size_t size();
@@ -141,8 +142,9 @@ class Deadlines {
  private:
   struct Entry {
     int64_t deadline_ms;
+    uint64_t number;  // in the order of coming
     std::weak_ptr<Waiter> waiter;
-    bool operator>(const Entry& other) const { return deadline_ms > other.deadline_ms; }
+    bool operator>(const Entry& other) const;
   };
   void run();
   void forget_served();
@@ -150,6 +152,7 @@ class Deadlines {
 
   std::mutex mutex_;
   std::condition_variable changed_;
+  uint64_t added_ = 0;
   std::vector<Entry> entries_;         // a heap, the earliest first; some have been served
   size_t most_entries_ = kFewEntries;  // until those that were served are taken out
   static constexpr size_t kFewEntries = 1024;

@@ -7,7 +7,9 @@
 #include <ctime>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <vector>
 
 #include "tests/server/probe_commands.h"
 
@@ -55,6 +57,32 @@ TEST_CASE("blocking: deadlines of those who were served do not pile up") {
   const auto waiting = std::make_shared<Waiter>();
   for (int i = 0; i < 10; ++i) h.server->deadlines.add(INT64_MAX, waiting);
   CHECK(h.server->deadlines.size() == before + 1);
+}
+
+TEST_CASE("blocking: whose time is up at the same moment is woken in the order of coming") {
+  struct Resumed final : Carrier {
+    Resumed(int which, std::vector<int>& all) : number(which), order(all) {}
+    void resume() override { order.push_back(number); }
+    void push(std::string_view) override {}
+    void close(bool) override {}
+    ClientBuffers buffers() const override { return {}; }
+    void take_pushes(std::string&) override {}
+    int number;
+    std::vector<int>& order;
+  };
+  std::vector<int> order, expected;
+  std::vector<std::unique_ptr<Resumed>> carriers;
+  std::vector<std::shared_ptr<Waiter>> waiters;
+  Deadlines deadlines;
+  for (int i = 0; i < 20; ++i) {
+    carriers.push_back(std::make_unique<Resumed>(i, order));
+    waiters.push_back(std::make_shared<Waiter>());
+    waiters.back()->link = std::make_shared<Link>(*carriers.back());
+    deadlines.add(1000, waiters.back());
+    expected.push_back(i);
+  }
+  deadlines.wake_due(1000);
+  CHECK(order == expected);
 }
 
 TEST_CASE("blocking: first come, first served, one item each") {
