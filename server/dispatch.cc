@@ -566,4 +566,10 @@ Outcome dispatch(Session& session, Turn& turn, std::span<const std::string_view>
   return Request(session, turn, args, reply).run();
 }
 
+void dispatch_empty(Session& session) {
+  if (session.reply_mode.get() == ReplyMode::kSkipping) session.reply_mode = ReplyMode::kOn;
+  const bool in_multi = session.transaction && session.transaction->in_multi;
+  if (!in_multi) session.tracking.fetch_and(~uint32_t{kTracksCaching});
+}
+
 }  // namespace respcask::server

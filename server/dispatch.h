@@ -29,4 +29,8 @@ enum class Outcome : uint8_t {
 Outcome dispatch(Session& session, Turn& turn, std::span<const std::string_view> args,
                  resp::Writer& reply);
 
+// What a request without words does, which has no reply: as in Redis it is the next request for
+// CLIENT REPLY SKIP and CLIENT CACHING. On the session's loop.
+void dispatch_empty(Session& session);
+
 }  // namespace respcask::server

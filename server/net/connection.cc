@@ -256,6 +256,7 @@ void Connection::run_buffer() {
         return;
       case resp::Parser::Status::kEmpty:
         consume_request();
+        dispatch_empty(*session_);
         break;
       case resp::Parser::Status::kCommand:
         if (is_query_too_long()) {

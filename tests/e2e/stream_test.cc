@@ -296,6 +296,30 @@ TEST_CASE("a Unix socket serves with the permissions asked for") {
   CHECK(client.call({"CLIENT", "LIST"}).find(server.unix_socket() + ":0") != std::string::npos);
 }
 
+TEST_CASE("an empty request uses up CLIENT REPLY SKIP and CLIENT CACHING") {
+  ServerProcess server;
+  server.start();
+  for (const char* empty : {"\r\n", "*0\r\n", "*-1\r\n"}) {
+    CAPTURE(empty);
+    Client client(server.port());
+    client.send(request({"CLIENT", "REPLY", "SKIP"}) + empty + request({"PING"}));
+    CHECK(client.read_reply() == "+PONG\r\n");
+    client.send(request({"CLIENT", "REPLY", "OFF"}) + empty + request({"CLIENT", "REPLY", "ON"}));
+    CHECK(client.read_reply() == "+OK\r\n");
+    client.call({"HELLO", "3"});
+    client.call({"CLIENT", "TRACKING", "ON", "OPTIN"});
+    client.send(request({"CLIENT", "CACHING", "YES"}) + empty);
+    CHECK(client.read_reply() == "+OK\r\n");
+    CHECK(client.call({"CLIENT", "TRACKINGINFO"}).find("caching-yes") == std::string::npos);
+    // Not inside a transaction.
+    client.call({"CLIENT", "CACHING", "YES"});
+    client.send(request({"MULTI"}) + empty + request({"CLIENT", "TRACKINGINFO"}));
+    CHECK(client.read_reply() == "+OK\r\n");
+    CHECK(client.read_reply() == "+QUEUED\r\n");
+    CHECK(client.call({"EXEC"}).find("caching-yes") != std::string::npos);
+  }
+}
+
 TEST_CASE("CLIENT REPLY OFF and SKIP hold a protocol error back") {
   ServerProcess server;
   server.start();
