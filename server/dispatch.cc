@@ -95,6 +95,9 @@ void Request::reject(std::string_view error) {
     discard_transaction(session_);
     reply_.error(fmt::format("EXECABORT Transaction discarded because of: {}", reason));
     server_.stats.count_error("EXECABORT");
+    // Who has seen the MULTI is to see that it is over, as in Redis.
+    turn_.scratch.redacted.clear();
+    if (server_.has_monitors()) server_.feed_monitors(session_, turn_, args_);
     return;
   }
   reply_.error(error);

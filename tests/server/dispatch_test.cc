@@ -190,6 +190,23 @@ TEST_CASE("dispatch: MONITOR shows what runs, and hides what it must") {
   CHECK(monitor.pushed().empty());
 }
 
+TEST_CASE("dispatch: MONITOR shows an EXEC that is refused, as it showed the MULTI") {
+  Harness h;
+  Client monitor(h);
+  h.server->add_monitor(*monitor.session);
+  h.run("MULTI");
+  monitor.pushed();
+  CHECK(h.run("EXEC x") ==
+        "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' "
+        "command\r\n");
+  CHECK(monitor.pushed().ends_with(" \"EXEC\" \"x\"\r\n"));
+  h.run("SUBSCRIBE c");
+  monitor.pushed();
+  CHECK(h.run("EXEC").starts_with("-EXECABORT "));
+  CHECK(monitor.pushed().ends_with(" \"EXEC\"\r\n"));
+  h.server->remove_monitor(*monitor.session);
+}
+
 TEST_CASE("dispatch: slow commands are remembered") {
   ProbeHarness h({"slowlog-log-slower-than", "0", "slowlog-max-len", "2"});
   h.run("probeset k v");
