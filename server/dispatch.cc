@@ -288,7 +288,8 @@ void Request::queue() {
   transaction.queue.push_back(QueuedCommand(*command_, args_));
   transaction.flags |= command_->flags;
   session_.queued_commands = static_cast<int>(transaction.queue.size());
-  session_.queued_bytes += transaction.queue.back().bytes.size();
+  // As Redis counts them: each argument, and a pointer to it.
+  session_.queued_bytes += transaction.queue.back().bytes.size() + args_.size() * sizeof(void*);
   reply_.simple_string("QUEUED");
 }
 
