@@ -238,6 +238,7 @@ bool decode_body(Reader& reader, Type type, Value& out) {
     case Type::kHashZiplist:
     case Type::kHashListpack: {
       Hash& hash = out.emplace<Hash>();
+      hash.listpack = type == Type::kHashZiplist || type == Type::kHashListpack;
       return decode_hash(reader, type, hash) && !hash.fields.empty() && names_differ(hash.fields);
     }
     case Type::kZset:
@@ -245,6 +246,7 @@ bool decode_body(Reader& reader, Type type, Value& out) {
     case Type::kZsetZiplist:
     case Type::kZsetListpack: {
       SortedSet& set = out.emplace<SortedSet>();
+      set.listpack = type == Type::kZsetZiplist || type == Type::kZsetListpack;
       if (!decode_zset(reader, type, set) || set.members.empty() || !names_differ(set.members)) {
         return false;
       }

@@ -36,14 +36,16 @@ struct Set {
 // (field, value); no field appears twice.
 struct Hash {
   std::vector<std::pair<std::string, std::string>> fields;
-  bool operator==(const Hash&) const = default;
+  bool listpack = false;  // decoded from one, or from a ziplist; no part of the value
+  bool operator==(const Hash& other) const { return fields == other.fields; }
 };
 
 // (member, score), ascending by score and then by the member's bytes; no member appears twice and
 // no score is NaN.
 struct SortedSet {
   std::vector<std::pair<std::string, double>> members;
-  bool operator==(const SortedSet&) const = default;
+  bool listpack = false;  // as that of a hash
+  bool operator==(const SortedSet& other) const { return members == other.members; }
 };
 
 struct StreamId {

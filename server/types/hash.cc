@@ -194,13 +194,14 @@ rdb::Value read_whole(Context& c, const KeyRef& key, const engine::KeydirEntry& 
 }
 
 bool write_whole(Context& c, const KeyRef& key, int64_t expiry_ms, const rdb::Value& value) {
-  const auto& fields = std::get<rdb::Hash>(value).fields;
+  const auto& [fields, listpack] = std::get<rdb::Hash>(value);
   std::vector<NewMember> members;
   members.reserve(fields.size());
   bool compact = fields.size() <= max_compact_fields(c.config());
   for (const auto& [field, bytes] : fields) {
     const std::string_view pair[] = {field, bytes};
-    compact = compact && fit_listpack(c.config(), pair);
+    // Redis does not look at the elements of what is a listpack already.
+    compact = compact && (listpack || fit_listpack(c.config(), pair));
     members.push_back({field, bytes});
   }
   const TypeTag tag = TypeTag::of(Type::kHash, compact ? Encoding::kCompact : Encoding::kPlain);

@@ -3,6 +3,7 @@
 #include <utility>
 #include <variant>
 
+#include "server/config/config.h"
 #include "server/types/object.h"
 #include "server/types/sorted_set.h"
 
@@ -29,11 +30,15 @@ rdb::Value read_whole(Context& c, const KeyRef& key, const engine::KeydirEntry& 
 }
 
 bool write_whole(Context& c, const KeyRef& key, int64_t expiry_ms, const rdb::Value& value) {
+  const auto& [pairs, listpack] = std::get<rdb::SortedSet>(value);
   std::vector<ScoredMember> members;
-  for (const auto& [member, score] : std::get<rdb::SortedSet>(value).members) {
-    members.push_back({member, score});
-  }
-  return write_sorted_set(c, key, tag_of_new(c.config(), members), expiry_ms, members);
+  members.reserve(pairs.size());
+  for (const auto& [member, score] : pairs) members.push_back({member, score});
+  // Redis does not look at the members of what is a listpack already.
+  const TypeTag tag = listpack && members.size() <= c.config().zset_max_listpack_entries
+                          ? TypeTag::of(Type::kSortedSet)
+                          : tag_of_new(c.config(), members);
+  return write_sorted_set(c, key, tag, expiry_ms, members);
 }
 
 bool copy_split(Context& c, const KeyRef& from, const engine::KeydirEntry& entry, const KeyRef& to,

@@ -78,6 +78,28 @@ TEST_CASE("DUMP writes the encoding that the key has, whatever the limits say no
   CHECK(type("i") == 11);
 }
 
+TEST_CASE("RESTORE keeps a listpack whose elements are longer than those of a new one may be") {
+  Harness h({"hash-max-listpack-value", "200", "zset-max-listpack-value", "200"});
+  const std::string lengthy(100, 'x');
+  h.run({"HSET", "h", "a", lengthy, "b", "1"});
+  h.run({"ZADD", "z", "1", lengthy, "2", "b"});
+  const std::string hash = payload(h.run("DUMP h")), set = payload(h.run("DUMP z"));
+  const auto encoding = [&](std::string_view key) { return h.run({"OBJECT", "ENCODING", key}); };
+  h.run("CONFIG SET hash-max-listpack-value 64 zset-max-listpack-value 64");
+  CHECK(h.run({"RESTORE", "h", "0", hash, "REPLACE"}) == "+OK\r\n");
+  CHECK(h.run({"RESTORE", "z", "0", set, "REPLACE"}) == "+OK\r\n");
+  CHECK(encoding("h") == "$8\r\nlistpack\r\n");
+  CHECK(encoding("z") == "$8\r\nlistpack\r\n");
+  CHECK(payload(h.run("DUMP h")) == hash);
+  CHECK(payload(h.run("DUMP z")) == set);
+  // The number of elements counts as ever.
+  h.run("CONFIG SET hash-max-listpack-entries 1 zset-max-listpack-entries 1");
+  CHECK(h.run({"RESTORE", "h", "0", hash, "REPLACE"}) == "+OK\r\n");
+  CHECK(h.run({"RESTORE", "z", "0", set, "REPLACE"}) == "+OK\r\n");
+  CHECK(encoding("h") == "$9\r\nhashtable\r\n");
+  CHECK(encoding("z") == "$8\r\nskiplist\r\n");
+}
+
 TEST_CASE("DUMP compresses unless rdbcompression is off") {
   Harness h;
   h.run({"SET", "s", std::string(150, 'x')});
