@@ -339,16 +339,24 @@ void sort(Context& c, Variant variant) {
     options->alphabetic = true;
     options->by.reset();
   }
+  // As in Redis, which does it for SORT_RO too; but that is not to write here.
+  const auto convert = [&] {
+    return type != Type::kSortedSet || variant == Variant::kReadonly ||
+           make_skiplist(c, key, *entry);
+  };
   const auto [begin, end] =
       as_they_are ? std::pair(size_t{0}, items.size()) : limit(*options, items.size());
   if (!options->unsorted) {
     const bool good = weigh(c, *options, items);
     if (!c.ready()) return;
-    if (!good) return c.error("ERR One or more scores can't be converted into double");
+    if (!good) {
+      if (convert()) c.error("ERR One or more scores can't be converted into double");
+      return;
+    }
     put_in_order(*options, items, begin, end);
   }
   auto results = results_of(c, *options, std::span(items).subspan(begin, end - begin));
-  if (!c.ready()) return;
+  if (!c.ready() || !convert()) return;
   if (options->store) return store(c, c.key(*options->store), results);
   c.reply().array(results.size());
   for (const auto& result : results) {

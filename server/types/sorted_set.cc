@@ -372,6 +372,22 @@ bool write_sorted_set(Context& c, const KeyRef& key, TypeTag tag, int64_t expiry
   return true;
 }
 
+bool make_skiplist(Context& c, const KeyRef& key, const engine::KeydirEntry& entry) {
+  const TypeTag tag = skiplist_tag();
+  if (entry.type == tag.byte) return true;
+  const std::string_view value = entry.collection != 0 ? kHeader : c.read(key, entry);
+  if (!c.ready() || !c.reserve(key, engine::record_size_bound(key.name.size(), value.size()))) {
+    return false;
+  }
+  engine::Shard& shard = c.shard_for_write(key);
+  if (entry.collection != 0) {
+    shard.put_header(key.db, key.name, key.hash, tag.byte, value);
+  } else {
+    shard.put(key.db, key.name, key.hash, tag.byte, entry.expiry_ms, {&value, 1}, entry.access);
+  }
+  return true;
+}
+
 void sort_members(std::vector<ScoredMember>& members) {
   std::sort(members.begin(), members.end(), Before{});
 }

@@ -124,6 +124,11 @@ TypeTag tag_of_new(const Config& config, std::span<const ScoredMember> members);
 bool write_sorted_set(Context& c, const KeyRef& key, TypeTag tag, int64_t expiry_ms,
                       std::span<const ScoredMember> members);
 
+// Makes what Redis keeps as a listpack a skip list; to those who watch the key it has not changed.
+// It has been read. False if that cannot be done, with the error replied if there is no room, or if
+// it was not ready: return.
+bool make_skiplist(Context& c, const KeyRef& key, const engine::KeydirEntry& entry);
+
 // Sorts members as a sorted set has them.
 void sort_members(std::vector<ScoredMember>& members);
 

@@ -96,7 +96,7 @@ class Duel {
   Tampering tampering_;
   Client clients_[kClients];
   bool restarted_ = false;  // since the last reset(), the server under test
-  bool sorted_ = false;     // SORT was sent since then
+  bool sorted_ = false;     // SORT_RO was sent since then
   // What batches have taken since then, of which each server sees one part before a command and the
   // other one behind it. Half a gigabyte in a reply takes the test itself ten seconds.
   std::chrono::milliseconds held_up_{0};

@@ -156,6 +156,36 @@ TEST_CASE("sort: the result is stored as a list, or the target goes") {
   CHECK(h.run("lrange l 0 -1") == array({"1", "2", "3"}));
 }
 
+TEST_CASE("sort: a sorted set is a skip list once it was sorted") {
+  Harness h;
+  for (const int size : {3, 120}) {
+    for (const std::string_view options :
+         {"by nosort", "", "alpha limit 0 0", "by w_* get # alpha", "alpha store list"}) {
+      CAPTURE(size);
+      CAPTURE(options);
+      h.run("del z");
+      for (int i = 0; i < size; ++i) {
+        h.run(
+            {"zadd", "z", std::to_string(i), "member:" + std::string(20, 'm') + std::to_string(i)});
+      }
+      h.run("expire z 1000");
+      h.run("watch z");
+      h.run("sort_ro z alpha");
+      CHECK(h.run("object encoding z") == "$8\r\nlistpack\r\n");
+      h.run("sort z " + std::string(options));
+      CHECK(h.run("object encoding z") == "$8\r\nskiplist\r\n");
+      h.run("multi");
+      CHECK(h.run("exec") == "*0\r\n");  // to those who watch it has not changed
+      h.restart();
+      CHECK(h.run("object encoding z") == "$8\r\nskiplist\r\n");
+      CHECK(h.run("zcard z") == ":" + std::to_string(size) + "\r\n");
+      CHECK(h.run("ttl z") != ":-1\r\n");
+      h.run("zadd z -0 b");
+      CHECK(h.run("zscore z b") == "$2\r\n-0\r\n");
+    }
+  }
+}
+
 TEST_CASE("sort: what makes no sense is refused") {
   Harness h;
   h.run("rpush l 1");
