@@ -4,7 +4,7 @@
 //     BACKUP        marks a backup that nobody has written to: one line of text, the fields
 //                   "respcask-backup", store=HEX (the store's id), shards=N, created=MS (Unix time)
 //     LOCK          empty
-//     STORE         the store's record (store.cc), a second name
+//     STORE         the store's record (store_record.cc), a copy
 //     shard-03/     of each shard the segments and hints, second names or copies
 
 #include "engine/backup.h"
@@ -228,8 +228,9 @@ class Backup {
     for (uint32_t i : all_) {
       if (auto built = build_shard(i); !built) return built;
     }
-    if (auto linked = files_.link(store_.options_.dir + "/STORE", temporary_ + "/STORE"); !linked)
-      return linked;
+    // Not a second name: what damages the one in place must not damage the other.
+    auto recorded = write_file(files_, temporary_ + "/STORE", encode_store_record(store_.record_));
+    if (!recorded) return recorded;
     if (auto synced = files_.sync_directory(temporary_); !synced) return synced;
     if (auto renamed = files_.rename(temporary_, report_.path); !renamed) return renamed;
     if (auto synced = files_.sync_directory(directory_); !synced) {

@@ -25,26 +25,40 @@ bool same_record(const PlacedRecord& a, const PlacedRecord& b) {
 
 }  // namespace
 
-Result<CheckReport> StoreCheck::run() {
+CheckReport StoreCheck::run() {
   FileSystem& files = *store_.options().files;
+  check_record();
   for (uint32_t i = 0; i < store_.shard_count(); ++i) {
     const std::string dir = fmt::format("{}/shard-{:02}", store_.options().dir, i);
     auto names = files.list(dir);
-    if (!names) return names.error();
+    if (!names) continue;  // found below
     for (const std::string& name : *names) {
       auto info = files.stat(dir + "/" + name);
       if (info && *info && name.ends_with(".seg")) total_ += (*info)->size;
     }
   }
   for (uint32_t i = 0; i < store_.shard_count(); ++i) {
-    if (auto checked = check_shard(i); !checked) return checked.error();
+    check_shard(i);
   }
   return report_;
 }
 
-Result<void> StoreCheck::check_shard(uint32_t index) {
+// A store without it was opened by what its segments say.
+void StoreCheck::check_record() {
+  const auto record = read_store_record(*store_.options().files, store_.options().dir);
+  if (record) return;
+  find({true,
+        store_.options().dir + "/STORE",
+        0,
+        {},
+        fmt::format("{}; by its segments it is the store {:016x} of {} shards, unless there were "
+                    "more behind the last",
+                    record.error().message, store_.id(), store_.shard_count())});
+}
+
+void StoreCheck::check_shard(uint32_t index) {
   std::vector<File> files;
-  if (auto listed = list(index, files); !listed) return listed;
+  list(index, files);
   const File* previous = nullptr;
   for (File& file : files) {
     ++report_.segments;
@@ -61,15 +75,17 @@ Result<void> StoreCheck::check_shard(uint32_t index) {
     report_.bytes += file.size;
     if (hooks_.progress) hooks_.progress(report_.bytes, total_);
   }
-  return {};
 }
 
 // The shard's segments, oldest first, without those that a merge has replaced.
-Result<void> StoreCheck::list(uint32_t index, std::vector<File>& files) {
+void StoreCheck::list(uint32_t index, std::vector<File>& files) {
   FileSystem& system = *store_.options().files;
   const std::string dir = fmt::format("{}/shard-{:02}", store_.options().dir, index);
   auto names = system.list(dir);
-  if (!names) return names.error();
+  if (!names) {
+    return find(
+        {true, dir, 0, {}, fmt::format("all of a shard is lost: {}", names.error().message)});
+  }
   std::vector<std::string> orphans;
   for (const std::string& name : *names) {
     if (name.ends_with(".hint") &&
@@ -120,7 +136,6 @@ Result<void> StoreCheck::list(uint32_t index, std::vector<File>& files) {
   });
   if (!files.empty()) files.back().newest = true;
   for (const std::string& name : orphans) check_orphan(index, dir + "/" + name, covered);
-  return {};
 }
 
 // A hint without its segment. `covered`: the last id of the segments that are there; what a merge

@@ -2,8 +2,9 @@
 //
 // Every segment is read and each batch, name and value compared with its checksum; each hint with
 // its segment; each segment header with the one before it. Nothing is changed. The store is opened
-// read-only by the caller, which keeps writers away meanwhile. Memory: the largest batch and one
-// hint beside what the open store takes. One thread.
+// by the caller, read-only, which keeps writers away meanwhile, and with Options::salvage, if one
+// is to be checked that is not whole. Memory: the largest batch and one hint beside what the open
+// store takes. One thread.
 #pragma once
 
 #include <cstdint>
@@ -48,8 +49,8 @@ class StoreCheck {
   // `store`: open read-only. Hooks may be empty.
   StoreCheck(Store& store, Hooks hooks) : store_(store), hooks_(std::move(hooks)) {}
 
-  // kIo: a directory cannot be listed. Files that cannot be read are findings.
-  Result<CheckReport> run();
+  // Whatever cannot be read is a finding, the store's record and whole shards too.
+  CheckReport run();
 
  private:
   struct File {
@@ -60,8 +61,9 @@ class StoreCheck {
     bool newest = false;
   };
 
-  Result<void> check_shard(uint32_t index);
-  Result<void> list(uint32_t index, std::vector<File>& files);
+  void check_record();
+  void check_shard(uint32_t index);
+  void list(uint32_t index, std::vector<File>& files);
   void check_orphan(uint32_t index, const std::string& path, uint64_t covered);
   void check_segment(File& file, LogReader& log);
   void check_batch(const File& file, LogReader& log, LogBatch& batch);

@@ -54,6 +54,10 @@ struct Options {
   uint64_t journal_bytes = uint64_t{16} << 20;  // of disk, for kAlways (journal.h); 0: none
   bool read_only = false;  // shared lock; refuses writes; works while no one writes
   bool create_if_missing = true;
+  // With read_only: opens what can be opened. A STORE that is lost is made up for by the segments'
+  // headers, and a shard whose directory cannot be listed is empty. Who asks for it has to say so
+  // (check.h).
+  bool salvage = false;
   MergeOptions merge;
   uint64_t scrub_bytes_per_second = 0;  // 0: no scrubbing
   ElementIndexFactory element_index;    // needed if the store holds split collections

@@ -68,6 +68,7 @@ class ShardRecovery {
   };
 
   Result<void> open_segments();
+  void give_up_on(const std::string& path, const Error& why);
   bool is_misnamed(const Segment& segment) const;
   void sort_segments();
   Result<void> mend_headers();

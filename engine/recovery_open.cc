@@ -33,6 +33,10 @@ Result<void> ShardRecovery::open_segments() {
   FileSystem& files = *shard_.options_.files;
   const std::string dir = fmt::format("{}/shard-{:02}", shard_.options_.dir, shard_.index_);
   auto names = files.list(dir);
+  if (!names && shard_.options_.salvage) {
+    give_up_on(dir, names.error());
+    return {};
+  }
   if (!names) return names.error();
   for (const std::string& name : *names) {
     const std::string path = dir + "/" + name;
@@ -52,6 +56,10 @@ Result<void> ShardRecovery::open_segments() {
     auto segment = Segment::open(files, path, !shard_.options_.read_only, kSegmentHeaderSize);
     if (!segment) {
       const ErrorCode why = segment.error().code;
+      if (why == ErrorCode::kIo && shard_.options_.salvage) {
+        give_up_on(path, segment.error());
+        continue;
+      }
       if (why != ErrorCode::kFormat && why != ErrorCode::kDamaged) return segment.error();
       headless_.push_back({path, id, named->generation, false, why == ErrorCode::kDamaged});
       continue;
@@ -65,6 +73,13 @@ Result<void> ShardRecovery::open_segments() {
   }
   sort_segments();
   return {};
+}
+
+// Goes on without what cannot be read, which may have held any part of a transaction.
+void ShardRecovery::give_up_on(const std::string& path, const Error& why) {
+  unreadable_tail_ = true;
+  ++report_.damaged_ranges;
+  shard_.log(LogLevel::kWarning, fmt::format("{}: left out: {}", path, why.message));
 }
 
 // Whether somebody else has given it its name.

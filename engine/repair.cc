@@ -25,7 +25,7 @@ Result<RepairReport> StoreRepair::run() {
   if (!names) return names.error();
   if (!names->empty()) return Error{ErrorCode::kInvalid, fmt::format("{}: is not empty", out_)};
   options.dir = out_;
-  options.read_only = false;
+  options.read_only = options.salvage = false;
   options.create_if_missing = true;
   options.sync = SyncMode::kNo;  // until it is closed
   auto target = Store::open(options);

@@ -1,28 +1,12 @@
-// The store's record, DIR/STORE, is a line of text of at most 4096 bytes, synced before any shard:
-//
-//   field            meaning
-//   respcask-store   what it is
-//   VERSION          kFormatVersion, decimal
-//   shards=N         number of shards
-//   id=HEX           64 random bits; every segment's header repeats them
-//   created=MS       Unix time in ms
-//   crc=HEX          CRC32C of all before " crc="
-//
-// separated by single spaces, with a newline at the end.
-
 #include "engine/store.h"
-
-#include <sys/random.h>
 
 #include <algorithm>
 #include <cassert>
-#include <charconv>
 #include <chrono>
 
 #include <fmt/format.h>
 
 #include "engine/backup.h"
-#include "engine/crc32c.h"
 #include "engine/load_log.h"
 #include "engine/named_thread.h"
 #include "engine/recovery.h"
@@ -39,15 +23,6 @@ int64_t steady_ms() {
 int64_t unix_ms() {
   using namespace std::chrono;
   return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
-}
-
-// The text of `field=` in a store's record, or nothing.
-std::optional<std::string_view> field(std::string_view record, std::string_view name) {
-  const std::string key = fmt::format(" {}=", name);
-  size_t at = record.find(key);
-  if (at == std::string_view::npos) return std::nullopt;
-  std::string_view rest = record.substr(at + key.size());
-  return rest.substr(0, rest.find_first_of(" \n"));
 }
 
 // The directory that holds the name `path`.
@@ -69,13 +44,29 @@ Result<void> make_directory(FileSystem& files, const std::string& dir) {
   return others ? Result<void>() : synced;
 }
 
-template <class T>
-std::optional<T> number(std::optional<std::string_view> text, int base) {
-  if (!text) return std::nullopt;
-  T value{};
-  auto [end, failure] = std::from_chars(text->data(), text->data() + text->size(), value, base);
-  if (failure != std::errc() || end != text->data() + text->size()) return std::nullopt;
-  return value;
+// What to do where nothing says any more what store the segments are of.
+constexpr std::string_view kToRepair = "respcask-check --repair makes a store of what they hold";
+
+// A directory whose record is lost must not become another, empty store: nothing would ever read
+// its segments again.
+Result<void> expect_no_segments(FileSystem& files, const std::string& dir) {
+  auto names = files.list(dir);
+  if (!names) return names.error();
+  for (const std::string& name : *names) {
+    if (!name.starts_with("shard-")) continue;
+    auto there = files.stat(dir + "/" + name);
+    if (!there || !*there || !(*there)->is_directory) continue;
+    auto inside = files.list(dir + "/" + name);
+    if (!inside) return inside.error();
+    const auto segment = [](const std::string& file) { return file.ends_with(".seg"); };
+    if (std::any_of(inside->begin(), inside->end(), segment)) {
+      return Error{ErrorCode::kFormat,
+                   fmt::format("{}: segments are there, but the file STORE, which says what store "
+                               "they are of, is missing; {}",
+                               dir, kToRepair)};
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -173,12 +164,16 @@ Result<void> Store::prepare_directory() {
   const std::string record = options_.dir + "/STORE";
   auto there = files.stat(record);
   if (!there) return there.error();
-  const bool create_it = !*there;
-  if (create_it) {
-    if (options_.read_only || !options_.create_if_missing) {
+  if (!*there && !options_.read_only && options_.create_if_missing) {
+    if (auto made = make_directory(files, options_.dir); !made) return made;
+  } else if (!*there) {
+    auto directory = files.stat(options_.dir);
+    if (!directory) return directory.error();
+    if (!*directory) {
       return Error{ErrorCode::kFormat, fmt::format("{}: no store is here", options_.dir)};
     }
-    if (auto made = make_directory(files, options_.dir); !made) return made;
+    if (auto derived = derive_store_record(files, options_.dir); !derived) return derived.error();
+    if (!options_.salvage) return expect_no_segments(files, options_.dir);
   }
   auto lock = files.lock(options_.dir + "/LOCK",
                          options_.read_only ? LockKind::kShared : LockKind::kExclusive);
@@ -191,19 +186,16 @@ Result<void> Store::prepare_directory() {
   // Looked at again under the lock: another process may have made it meanwhile.
   there = files.stat(record);
   if (!there) return there.error();
-  if (!*there) {
-    if (options_.read_only) {
-      return Error{ErrorCode::kFormat, fmt::format("{}: no store is here", options_.dir)};
-    }
-    if (auto made = create(); !made) return made;
-  } else if (!options_.read_only) {
-    // Who made the record may have been killed before its name was on the device.
-    if (auto synced = files.sync_directory(options_.dir); !synced) return synced;
-  }
   if (!options_.read_only) {
-    if (auto claimed = claim_backup(); !claimed) return claimed;
+    if (!*there) {
+      if (auto made = create(); !made) return made;
+    } else if (auto synced = files.sync_directory(options_.dir); !synced) {
+      // Who made the record may have been killed before its name was on the device.
+      return synced;
+    }
   }
-  return read_record();
+  if (auto loaded = load_record(); !loaded) return loaded;
+  return options_.read_only ? Result<void>() : claim_backup();
 }
 
 // A backup that is written to is none any more, and must not be removed as one.
@@ -217,89 +209,36 @@ Result<void> Store::claim_backup() {
   return files.sync_directory(options_.dir);
 }
 
-// A directory whose record is lost must not become another, empty store: nothing would ever read
-// its segments again.
-Result<void> Store::expect_no_segments() {
-  FileSystem& files = *options_.files;
-  auto names = files.list(options_.dir);
-  if (!names) return names.error();
-  for (const std::string& name : *names) {
-    if (!name.starts_with("shard-")) continue;
-    auto there = files.stat(options_.dir + "/" + name);
-    if (!there || !*there || !(*there)->is_directory) continue;
-    auto inside = files.list(options_.dir + "/" + name);
-    if (!inside) return inside.error();
-    const auto segment = [](const std::string& file) { return file.ends_with(".seg"); };
-    if (std::any_of(inside->begin(), inside->end(), segment)) {
-      return Error{ErrorCode::kFormat,
-                   fmt::format("{}: segments are there, but the file STORE, which says what store "
-                               "they are of, is missing",
-                               options_.dir)};
-    }
-  }
-  return {};
-}
-
 Result<void> Store::create() {
   FileSystem& files = *options_.files;
-  if (auto none = expect_no_segments(); !none) return none;
+  if (auto none = expect_no_segments(files, options_.dir); !none) return none;
   open_report_.created = true;
   for (uint32_t i = 0; i < options_.shards; ++i) {
     if (auto made = files.create_directory(shard_directory(i)); !made) return made;
   }
-  uint64_t id = 0;
-  if (getrandom(&id, sizeof id, 0) != sizeof id) {
-    return Error{ErrorCode::kIo, "the system has no random bytes to give"};
-  }
-  std::string text = fmt::format("respcask-store {} shards={} id={:016x} created={}",
-                                 kFormatVersion, options_.shards, id, unix_ms());
-  text += fmt::format(" crc={:08x}\n", crc32c(text));
-  // The record appears whole or not at all, and after everything that it speaks of.
-  const std::string path = options_.dir + "/STORE";
-  const std::string temporary = path + ".tmp";
-  if (auto old = files.stat(temporary); old && *old) (void)files.unlink(temporary);
-  auto file = files.create(temporary);
-  if (!file) return file.error();
-  if (auto written = (*file)->write_at(0, text); !written) return written;
-  if (auto synced = (*file)->sync_all(); !synced) return synced;
-  if (auto synced = files.sync_directory(options_.dir); !synced) return synced;
-  if (auto renamed = files.rename(temporary, path); !renamed) return renamed;
-  return files.sync_directory(options_.dir);
+  auto id = draw_identity();
+  if (!id) return id.error();
+  return write_store_record(files, options_.dir, {options_.shards, {*id, 0}, unix_ms()});
 }
 
-Result<void> Store::read_record() {
-  const std::string path = options_.dir + "/STORE";
-  auto file = options_.files->open_read_only(path);
-  if (!file) return file.error();
-  std::string text(4096, '\0');
-  auto got = (*file)->read_at(0, text);
-  if (!got) return got.error();
-  text.resize(*got);
-  if (!text.starts_with("respcask-store ")) {
-    return Error{ErrorCode::kFormat, fmt::format("{}: not the record of a store", path)};
+Result<void> Store::load_record() {
+  auto record = read_store_record(*options_.files, options_.dir);
+  // Another version's segments are not to be guessed at.
+  if (!record && record.error().code != ErrorCode::kFormat && options_.salvage) {
+    record = derive_store_record(*options_.files, options_.dir);
   }
-  std::string_view rest = std::string_view(text).substr(15);
-  auto version = number<uint32_t>(rest.substr(0, rest.find(' ')), 10);
-  if (!version || *version != kFormatVersion) {
-    return Error{ErrorCode::kFormat,
-                 fmt::format("{}: the store has format version {}, this program reads {}", path,
-                             rest.substr(0, rest.find(' ')), kFormatVersion)};
+  if (!record) {
+    if (record.error().code != ErrorCode::kDamaged || options_.salvage) return record.error();
+    return Error{ErrorCode::kDamaged, fmt::format("{}; where there are segments, {}",
+                                                  record.error().message, kToRepair)};
   }
-  const size_t checked = text.find(" crc=");
-  auto shards = number<uint32_t>(field(text, "shards"), 10);
-  auto id = number<uint64_t>(field(text, "id"), 16);
-  auto checksum = number<uint32_t>(field(text, "crc"), 16);
-  if (!shards || !id || !checksum ||
-      checksum != crc32c(std::string_view(text).substr(0, checked)) || *shards < 1 ||
-      *shards > kMaxShards) {
-    return Error{ErrorCode::kDamaged, fmt::format("{}: the store's record is damaged", path)};
+  record_ = *record;
+  if (record_.shards != options_.shards && options_.log) {
+    options_.log(
+        LogLevel::kNotice,
+        fmt::format("The store was created with {} shards; that stays so.", record_.shards));
   }
-  if (*shards != options_.shards && options_.log) {
-    options_.log(LogLevel::kNotice,
-                 fmt::format("The store was created with {} shards; that stays so.", *shards));
-  }
-  options_.shards = *shards;
-  id_ = *id;
+  options_.shards = record_.shards;
   return {};
 }
 
@@ -311,7 +250,7 @@ Result<void> Store::recover() {
   const LoadLog load_log(progress, sink);
   std::vector<std::unique_ptr<ShardRecovery>> recoveries;
   for (uint32_t i = 0; i < options_.shards; ++i) {
-    shards_.push_back(std::make_unique<Shard>(options_, id_, i, seed_));
+    shards_.push_back(std::make_unique<Shard>(options_, id(), i, seed_));
     recoveries.push_back(std::make_unique<ShardRecovery>(*shards_[i], &progress));
   }
   if (auto replayed = replay(); !replayed) return replayed;

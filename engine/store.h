@@ -1,8 +1,8 @@
 // Store: the shards of one directory, and what they do together: open and recover, commit, sync.
 //
 // Invariants:
-// - One writing process holds DIR/LOCK. STORE records the format version, the number of shards and
-//   the store's id, and never changes.
+// - One writing process holds DIR/LOCK. STORE (store_record.h) records the format version, the
+//   number of shards and the store's identity, which changes only when a backup is claimed.
 // - commit() is the only way to the files: it writes each shard's pending bytes with one system
 //   call. Parts of a transaction that are still pending are written together, whichever thread
 //   commits first, so nothing that was acknowledged follows half a transaction in a log.
@@ -39,6 +39,7 @@
 #include "engine/result.h"
 #include "engine/shard.h"
 #include "engine/shard_set.h"
+#include "engine/store_record.h"
 #include "engine/worker_pool.h"
 
 namespace respcask::engine {
@@ -83,7 +84,8 @@ class Store {
   Shard& shard(uint32_t index) { return *shards_[index]; }
   uint32_t shard_of(std::string_view key) const;  // by the key's slot (slot.h)
   const Options& options() const { return options_; }
-  uint64_t id() const { return id_; }
+  uint64_t id() const { return record_.identity.id; }
+  StoreIdentity identity() const { return record_.identity; }
 
   // An identity for a command that writes in several shards, and its mark in their batches.
   TransactionMark begin_transaction(const ShardSet& shards);
@@ -170,7 +172,7 @@ class Store {
   Result<void> prepare_directory();
   Result<void> claim_backup();
   Result<void> create();
-  Result<void> read_record();
+  Result<void> load_record();
   Result<void> recover();
   Result<SyncPoint> commit_shard(Shard& shard, const ShardSet& written);
   Result<SyncPoint> commit_linked(ShardSet shards, const ShardSet& written);
@@ -226,10 +228,9 @@ class Store {
   bool scrub_shard(Shard& shard);
   bool pace_scrub(uint64_t bytes);
   std::string shard_directory(uint32_t index) const;
-  Result<void> expect_no_segments();
 
   Options options_;
-  uint64_t id_ = 0;
+  StoreRecord record_;
   HashSeed seed_;
   std::unique_ptr<FileLock> lock_;
   std::vector<std::unique_ptr<Shard>> shards_;

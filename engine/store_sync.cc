@@ -175,7 +175,7 @@ Result<void> Store::replay() {
   const auto path = [this](uint32_t shard, uint64_t segment_id) {
     return shard < shard_count() ? shards_[shard]->segment_path(segment_id, 0) : std::string();
   };
-  auto replayed = replay_journal(*options_.files, options_.dir, id_, !options_.read_only, path);
+  auto replayed = replay_journal(*options_.files, options_.dir, id(), !options_.read_only, path);
   if (!replayed) return replayed.error();
   if (replayed->missing_bytes == 0) return {};
   if (options_.read_only) {
@@ -198,7 +198,7 @@ Result<void> Store::replay() {
 void Store::prepare_journal() {
   if (!std::exchange(journal_wanted_, false) || options_.journal_bytes == 0) return;
   auto made =
-      Journal::create(*options_.files, options_.dir, id_, options_.journal_bytes, kSyncLanes);
+      Journal::create(*options_.files, options_.dir, id(), options_.journal_bytes, kSyncLanes);
   if (made) {
     journal_ = std::move(*made);
   } else if (options_.log) {

@@ -94,6 +94,7 @@ int run(const Arguments& arguments) {
   options.dir = arguments.dir;
   options.read_only = true;
   options.create_if_missing = false;
+  options.salvage = true;
   options.element_index = make_element_index;
   raise_open_files();
   auto store = open_whole(options);
@@ -110,11 +111,10 @@ int run(const Arguments& arguments) {
     percent = now;
     fmt::print(stderr, "{} of {} bytes, {} %\n", bytes, total, now);
   };
-  auto report = engine::StoreCheck(**store, hooks).run();
-  if (!report) return fail(report.error());
+  const engine::CheckReport report = engine::StoreCheck(**store, hooks).run();
   fmt::print("{} segments, {} hints, {} bytes: {} records, {} values; {} damaged, {} notes\n",
-             report->segments, report->hints, report->bytes, report->records, report->values,
-             report->damage, report->notes);
+             report.segments, report.hints, report.bytes, report.records, report.values,
+             report.damage, report.notes);
 
   if (!arguments.out.empty()) {
     auto repaired = engine::StoreRepair(**store, arguments.out, [](const auto& finding) {
@@ -124,7 +124,7 @@ int run(const Arguments& arguments) {
     fmt::print("{} keys and {} elements copied to {}, {} lost\n", repaired->keys,
                repaired->elements, arguments.out, repaired->lost);
   }
-  return report->damage > 0 ? kDamage : kSound;
+  return report.damage > 0 ? kDamage : kSound;
 }
 
 }  // namespace

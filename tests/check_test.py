@@ -131,6 +131,22 @@ def main(scratch):
     expect(server.call(b"LLEN", b"list") == b":300\r\n", "the list after the repair")
     server.stop()
 
+    # Without its record a store is refused, and repaired by what the segments say.
+    (repaired / "STORE").unlink()
+    done = subprocess.run([SERVER, "--port", str(free_port()), "--dir", str(repaired)],
+                          capture_output=True, text=True, timeout=60)
+    expect(done.returncode == 1 and "respcask-check --repair makes a store" in done.stdout + done.stderr,
+           f"a start without STORE: {done.returncode} {done.stdout} {done.stderr}")
+    again = scratch / "again"
+    code, out, err = check("--quiet", "--repair", again, repaired)
+    expect(code == 1 and re.search(rf"^damage: {re.escape(str(repaired))}/STORE ", out, re.M),
+           f"a repair without STORE: {code} {out} {err}")
+    code, out, err = check("--quiet", again)
+    expect(code == 0, f"the store repaired without STORE: {code} {out}")
+    server = Server(str(again))
+    expect(server.call(b"DBSIZE") == b":%d\r\n" % KEYS, "the keys after that repair")
+    server.stop()
+
 
 def every_database_is_repaired(scratch):
     store, repaired = str(scratch / "many"), str(scratch / "many-repaired")

@@ -4,8 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -94,6 +97,15 @@ std::string warnings(const std::string& output) {
   return found;
 }
 
+uint32_t crc32c_of(const std::string& bytes) {
+  uint32_t crc = ~uint32_t{0};
+  for (const char byte : bytes) {
+    crc ^= static_cast<unsigned char>(byte);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
+  }
+  return ~crc;
+}
+
 TEST_CASE("a store of another format version is refused in one sentence and left as it is") {
   ServerProcess server;
   server.start();
@@ -102,6 +114,10 @@ TEST_CASE("a store of another format version is refused in one sentence and left
   std::string record = contents(store_file);
   REQUIRE(record.starts_with("respcask-store 1 "));
   record[15] = '2';
+  record.resize(record.find(" crc="));
+  std::array<char, 16> checksum{};
+  std::snprintf(checksum.data(), checksum.size(), " crc=%08x\n", crc32c_of(record));
+  record += checksum.data();
   std::ofstream(store_file, std::ios::trunc) << record;
   const Ended ended =
       run_to_end({"--port", std::to_string(free_port()), "--dir", server.data_directory()});

@@ -200,10 +200,9 @@ TEST_CASE("a check names the bad sector, and a repair copies all the rest") {
   std::vector<CheckFinding> findings;
   StoreCheck::Hooks hooks;
   hooks.finding = [&](const CheckFinding& finding) { findings.push_back(finding); };
-  const auto report = StoreCheck(**store, hooks).run();
-  REQUIRE(report);
-  CHECK(report->damage == 1);
-  CHECK(report->values > 550);
+  const CheckReport report = StoreCheck(**store, hooks).run();
+  CHECK(report.damage == 1);
+  CHECK(report.values > 550);
   REQUIRE(findings.size() == 1);
   CHECK(findings[0].file == kFirst);
   CHECK(findings[0].what.find("Input/output error") != std::string::npos);

@@ -6,9 +6,11 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "engine/crc32c.h"
 #include "engine/repair.h"
 #include "engine/store.h"
 #include "tests/engine/map_index.h"
@@ -59,18 +61,18 @@ struct Checked {
 
 // Opens what is on the disk read-only, and checks it.
 Checked check(const FaultyFileSystem& disk, Options options,
+              const std::optional<FaultRule>& fault = {},
               const std::function<void(Store&)>& then = nullptr) {
   FaultyFileSystem copy = disk.crash_process();
   options.files = &copy;
-  options.read_only = true;
+  options.read_only = options.salvage = true;
+  if (fault) copy.inject(*fault);
   auto store = Store::open(options);
-  REQUIRE(store);
+  if (!store) FAIL(store.error().message);
   Checked checked;
   StoreCheck::Hooks hooks;
   hooks.finding = [&](const CheckFinding& finding) { checked.findings.push_back(finding); };
-  auto report = StoreCheck(**store, hooks).run();
-  REQUIRE(report);
-  checked.report = *report;
+  checked.report = StoreCheck(**store, hooks).run();
   if (then) then(**store);
   return checked;
 }
@@ -285,4 +287,80 @@ TEST_CASE("a repair saves all of a collection but the damaged element") {
   CHECK(repaired.lost[0].offset == offset);
   CHECK(repaired.contents == expected);
   CHECK(repaired.elements == 1);
+}
+
+TEST_CASE("a check and a repair do without the record, and say that shards may be missing") {
+  StoreFixture fixture(FaultyFileSystem(), single_shard());
+  fill(fixture);
+  const uint64_t id = fixture.store->id();
+  REQUIRE(fixture.store->close());
+  FaultyFileSystem disk = fixture.disk->crash_process();
+  SUBCASE("missing") {
+    REQUIRE(disk.unlink("/store/STORE"));
+  }
+  SUBCASE("damaged") {
+    disk.flip_bit("/store/STORE", 200);
+  }
+  SUBCASE("unreadable") {
+    disk.make_unreadable("/store/STORE", 0, 81);
+  }
+  const auto checked = check(disk, fixture.options);
+  CHECK(checked.report.damage == 1);
+  REQUIRE(checked.findings.size() == 1);
+  CHECK(checked.findings[0].file == "/store/STORE");
+  const std::string& what = checked.findings[0].what;
+  CHECK(what.find(fmt::format("the store {:016x} of 1 shards, unless", id)) != std::string::npos);
+}
+
+TEST_CASE("a repair of a store of another format version guesses at nothing") {
+  StoreFixture fixture(FaultyFileSystem(), single_shard());
+  REQUIRE(fixture.store->close());
+  std::string record = fixture.disk->contents("/store/STORE");
+  record = record.substr(0, record.find(" crc="));
+  record[15] = '2';
+  record += fmt::format(" crc={:08x}\n", crc32c(record));
+  fixture.disk->set_contents("/store/STORE", record);
+  Options options = fixture.options;
+  options.read_only = options.salvage = true;
+  const auto refused = Store::open(options);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::kFormat);
+  CHECK(refused.error().message.find("version 2") != std::string::npos);
+}
+
+TEST_CASE("a repair goes on without a shard or a segment that cannot be read, and reports it") {
+  Options options = single_shard();
+  options.shards = 2;
+  StoreFixture fixture(FaultyFileSystem(), options);
+  Contents expected = fill(fixture);
+  // The other shard's part of it cannot be looked for.
+  fixture.in_all_shards([](Shard& shard) {
+    const std::string key = shard.index() == 0 ? "{b}both" : "{a}both";
+    const std::string_view piece = "whole";
+    shard.put(0, key, shard.hash(key), 0, 0, {&piece, 1});
+  });
+  expected["{b}both"] = "whole";
+  std::erase_if(expected,
+                [&](const auto& entry) { return fixture.store->shard_of(entry.first) == 1; });
+  REQUIRE(expected.size() > 20);
+  FaultyFileSystem disk = fixture.disk->crash_process();
+  FaultRule fault{.times = kForever, .call = Call::kList, .path = "/store/shard-01"};
+  SUBCASE("a directory") {}
+  SUBCASE("a segment") {
+    fault.call = Call::kOpen;
+  }
+  const auto checked = check(disk, options, fault, [&](Store& source) {
+    REQUIRE(StoreRepair(source, "/repaired", nullptr).run());
+    Options opened = options;
+    opened.dir = "/repaired";
+    opened.files = source.options().files;
+    auto repaired = Store::open(opened);
+    REQUIRE(repaired);
+    StoreFixture other(FaultyFileSystem(), options);
+    std::swap(other.store, *repaired);
+    CHECK(other.contents() == expected);
+    std::swap(other.store, *repaired);
+  });
+  CHECK(checked.report.damage > 0);
+  CHECK(checked.findings[0].file.starts_with("/store/shard-01"));
 }

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/repair.h"
 #include "engine/store.h"
 #include "tests/asked.h"
 #include "tests/engine/map_index.h"
@@ -108,12 +109,14 @@ struct Damageable {
     merge_now(*fixture.store);
     write_some(fixture, history, random, 100);
     REQUIRE(fixture.store->sync());
+    id = fixture.store->id();
     crashed.emplace(fixture.disk->crash_process());
     REQUIRE(fixture.store->close());
     closed.emplace(fixture.disk->crash_process());
   }
   StoreFixture fixture;
   History history;
+  uint64_t id = 0;
   std::optional<FaultyFileSystem> crashed;
   std::optional<FaultyFileSystem> closed;
 };
@@ -241,4 +244,39 @@ TEST_CASE("another store's segments are left where they are") {
   CHECK(other.store->open_report().found.damaged_ranges == 1);
   CHECK(check_values(other, base.history, false) == 0);
   CHECK(other.disk->contents(path) == bytes);
+}
+
+TEST_CASE("a store whose record is damaged or missing is refused with what to do, which saves it") {
+  Damageable base(8, 2);
+  const size_t bits = base.closed->contents("/store/STORE").size() * 8;
+  for (size_t bit = 0; bit <= bits; bit += 6) {
+    CAPTURE(bit);
+    FaultyFileSystem disk = base.closed->crash_process();
+    if (bit == bits) {
+      REQUIRE(disk.unlink("/store/STORE"));
+    } else {
+      disk.flip_bit("/store/STORE", bit);
+    }
+    Options options = base.fixture.options;
+    options.files = &disk;
+    if (auto store = Store::open(options)) {
+      CHECK((*store)->id() == base.id);  // a digit in upper case
+    } else {
+      CHECK(store.error().message.find("respcask-check --repair") != std::string::npos);
+    }
+    options.read_only = options.salvage = true;
+    {
+      auto store = Store::open(options);
+      REQUIRE(store);
+      auto repaired = StoreRepair(**store, "/repaired", nullptr).run();
+      REQUIRE(repaired);
+      CHECK(repaired->lost == 0);
+    }
+    options.read_only = options.salvage = false;
+    options.dir = "/repaired";
+    options.shards = 5;  // the copy has as many as there were
+    StoreFixture other(std::move(disk), options);
+    CHECK(other.store->shard_count() == 2);
+    CHECK(check_values(other, base.history, false) == 0);
+  }
 }
