@@ -134,26 +134,29 @@ class JournalReader {
 // One segment's file, being given back what it lacks.
 class Mending {
  public:
-  Mending(std::unique_ptr<File> file, bool writable)
-      : file_(std::move(file)), writable_(writable) {}
+  Mending(std::unique_ptr<File> file, uint64_t size, bool writable)
+      : file_(std::move(file)), end_(size), writable_(writable) {}
 
-  // The bytes that it lacked.
-  Result<uint64_t> put_back(uint64_t offset, std::string_view bytes) {
+  // The bytes that it lacked; nothing if they would leave a hole.
+  Result<std::optional<uint64_t>> put_back(uint64_t offset, std::string_view bytes) {
+    if (offset > end_) return std::optional<uint64_t>();
+    end_ = std::max(end_, offset + bytes.size());
     there_.resize(bytes.size());
     auto got = file_->read_at(offset, there_);
     if (!got) return got.error();
-    if (*got == bytes.size() && there_ == bytes) return uint64_t{0};
+    if (*got == bytes.size() && there_ == bytes) return std::optional<uint64_t>(0);
     if (writable_) {
       if (auto written = file_->write_at(offset, bytes); !written) return written.error();
     }
     changed_ = true;
-    return uint64_t{bytes.size()};
+    return std::optional<uint64_t>(bytes.size());
   }
 
   Result<void> finish() { return changed_ && writable_ ? file_->sync_data() : Result<void>(); }
 
  private:
   std::unique_ptr<File> file_;
+  uint64_t end_;  // with what was put back, if only in mind
   const bool writable_;
   bool changed_ = false;
   std::string there_;
@@ -280,12 +283,17 @@ Result<JournalReport> replay_journal(
       if (is_new) {
         auto opened = open_if_there(files, path, writable);
         if (!opened) return opened.error();
-        if (*opened) segment->second.emplace(std::move(*opened), writable);
+        if (*opened) {
+          auto end = (*opened)->size();
+          if (!end) return end.error();
+          segment->second.emplace(std::move(*opened), *end, writable);
+        }
       }
       if (!segment->second) continue;
       auto lacked = segment->second->put_back(piece.offset, piece.bytes);
       if (!lacked) return lacked.error();
-      report.missing_bytes += *lacked;
+      (*lacked ? report.missing_bytes : report.misplaced_bytes) +=
+          lacked->value_or(piece.bytes.size());
     }
   }
   for (auto& [path, segment] : segments) {

@@ -13,6 +13,9 @@
 //   harm. A record holds all that was committed in all shards since the one before it (or since the
 //   segments were synced), so that it cuts no transaction in two.
 // - restart() follows a sync of all segments: nothing in the file is needed then.
+// - A segment of a backup and that of the store which the backup is of have the same name and
+//   identity, and no record says which of them it is of. So a journal that lies beside the mark of
+//   a backup (backup.h) is of what was there before the backup, and is removed unread.
 // - A record counts as durable once its own sync and those of all records before it have succeeded.
 //   After a failed sync none does any more; the caller syncs the segments instead, which have not
 //   failed.
@@ -99,12 +102,15 @@ class Journal {
 
 struct JournalReport {
   uint64_t records = 0;
-  uint64_t missing_bytes = 0;  // of segments: put back, or not, in a store that is only read
+  uint64_t missing_bytes = 0;    // of segments: put back, or not, in a store that is only read
+  uint64_t misplaced_bytes = 0;  // of places beyond the end of their segment: left out
 };
 
 // Puts back what segments lack of what DIR/JOURNAL holds, and syncs those that it has changed. With
 // `writable` false it changes nothing and counts what it would put back. `segment_path` names a
-// segment's file; one that is gone has been merged away. No journal: a report of zeros.
+// segment's file; one that is gone has been merged away. What begins beyond a segment's end, where
+// it would leave a hole, is not of this segment, or the segment is damaged: it is left out. No
+// journal: a report of zeros.
 Result<JournalReport> replay_journal(
     FileSystem& files, const std::string& dir, uint64_t store_id, bool writable,
     FunctionRef<std::string(uint32_t shard, uint64_t segment_id)> segment_path);

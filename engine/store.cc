@@ -198,14 +198,24 @@ Result<void> Store::prepare_directory() {
   return options_.read_only ? Result<void>() : claim_backup();
 }
 
+// Whether nobody has written to the store since it was made as a backup.
+Result<bool> Store::is_backup() const {
+  auto there = options_.files->stat(fmt::format("{}/{}", options_.dir, kBackupMark));
+  if (!there) return there.error();
+  return there->has_value();
+}
+
 // A backup that is written to is none any more, and must not be removed as one.
 Result<void> Store::claim_backup() {
   FileSystem& files = *options_.files;
-  const std::string mark = fmt::format("{}/{}", options_.dir, kBackupMark);
-  auto there = files.stat(mark);
-  if (!there) return there.error();
-  if (!*there) return {};
-  if (auto removed = files.unlink(mark); !removed) return removed;
+  auto backup = is_backup();
+  if (!backup) return backup.error();
+  if (!*backup) return {};
+  // First of all: a journal is of what the directory held before the backup was copied into it.
+  if (auto removed = remove_journal(files, options_.dir); !removed) return removed;
+  if (auto removed = files.unlink(fmt::format("{}/{}", options_.dir, kBackupMark)); !removed) {
+    return removed;
+  }
   return files.sync_directory(options_.dir);
 }
 

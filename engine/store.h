@@ -132,6 +132,7 @@ class Store {
     RecoveryReport found;
     int64_t duration_ms = 0;
     bool created = false;
+    uint64_t journal_only_bytes = 0;  // with salvage: acknowledged, and not in the segments
   };
   const OpenReport& open_report() const { return open_report_; }
 
@@ -170,6 +171,7 @@ class Store {
 
   explicit Store(Options options);
   Result<void> prepare_directory();
+  Result<bool> is_backup() const;
   Result<void> claim_backup();
   Result<void> create();
   Result<void> load_record();

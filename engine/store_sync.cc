@@ -172,11 +172,25 @@ void Store::tell_synced(SyncPoint point) {
 
 // Before the recovery of the shards.
 Result<void> Store::replay() {
+  auto backup = is_backup();
+  if (!backup) return backup.error();
+  if (*backup) return {};  // only read, and the journal is of something else: claim_backup()
   const auto path = [this](uint32_t shard, uint64_t segment_id) {
     return shard < shard_count() ? shards_[shard]->segment_path(segment_id, 0) : std::string();
   };
   auto replayed = replay_journal(*options_.files, options_.dir, id(), !options_.read_only, path);
   if (!replayed) return replayed.error();
+  if (replayed->misplaced_bytes > 0) {
+    ++open_report_.found.damaged_ranges;
+    open_report_.found.damaged_bytes += replayed->misplaced_bytes;
+    if (options_.log) {
+      options_.log(
+          LogLevel::kWarning,
+          fmt::format("{}/JOURNAL: {} bytes are of places beyond the end of their segments, "
+                      "and are left out",
+                      options_.dir, replayed->misplaced_bytes));
+    }
+  }
   if (replayed->missing_bytes == 0) return {};
   if (options_.read_only) {
     return Error{

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <random>
 #include <string>
@@ -108,6 +109,72 @@ TEST_CASE("there is no backup of a store whose sync has failed") {
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == ErrorCode::kReadOnly);
   CHECK(names_in(*fixture.disk, kDirectory).empty());
+}
+
+namespace {
+
+void copy_tree(FaultyFileSystem& disk, const std::string& from, const std::string& to) {
+  REQUIRE(disk.create_directory(to));
+  for (const std::string& name : *disk.list(from)) {
+    const std::string path = from + "/" + name;
+    if ((*disk.stat(path))->is_directory) {
+      copy_tree(disk, path, to + "/" + name);
+    } else {
+      disk.set_contents(to + "/" + name, disk.contents(path));
+    }
+  }
+}
+
+// Returns once the condition holds; fails the test if it never does.
+void wait_until(const std::function<bool()>& holds) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (!holds()) {
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a journal that was left behind does not undo a restore") {
+  Options options = small_segments();
+  options.shards = 1;
+  options.sync = SyncMode::kAlways;
+  options.journal_bytes = 64 * 4096;
+  StoreFixture fixture(FaultyFileSystem(), options);
+  fixture.put("key", "old");
+  const std::string path = backup(fixture);
+  fixture.put("key", "new");
+  fixture.put("newest", "1");
+  wait_until(
+      [&] { return fixture.disk->contents("/store/JOURNAL").find("newest") != std::string::npos; });
+  FaultyFileSystem disk = fixture.disk->crash_process();
+  for (const std::string& name : names_in(disk, "/store/shard-00")) {
+    REQUIRE(disk.unlink("/store/shard-00/" + name));
+  }
+  REQUIRE(disk.unlink("/store/STORE"));
+  copy_tree(disk, path, "/store");
+  const Contents then{{"key", "old"}};
+  CHECK(contents_of(disk, "/store") == then);
+  SUBCASE("in a start") {}
+  SUBCASE("in the start after one that a power cut ended") {
+    const uint64_t before = disk.calls();
+    FaultyFileSystem tried = disk.crash_process();
+    contents_of(tried, "/store", false);
+    const uint64_t calls = tried.calls();
+    for (uint64_t skip = 0; skip < calls; ++skip) {
+      CAPTURE(skip);
+      FaultyFileSystem cut = disk.crash_process();
+      cut.inject({.fault = Fault::kPowerOff, .skip = skip, .times = kForever});
+      options.files = &cut;
+      (void)Store::open(options);
+      FaultyFileSystem rest = cut.crash(skip, PowerLoss::kDrop);
+      CHECK(contents_of(rest, "/store", false) == then);
+    }
+    CHECK(disk.calls() == before);
+  }
+  CHECK(contents_of(disk, "/store", false) == then);
+  CHECK_FALSE(*disk.stat("/store/JOURNAL"));
 }
 
 TEST_CASE("a backup of an empty store is an empty store") {

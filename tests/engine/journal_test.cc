@@ -171,6 +171,23 @@ TEST_CASE("a record of a journal that names a place beyond any segment is none")
   CHECK(replay(disk).records == 0);
 }
 
+TEST_CASE("a journal leaves out what would leave a hole in its segment, and says so") {
+  FaultyFileSystem disk = disk_with_segments();
+  auto journal = make_journal(disk);
+  append(*journal, 0, {{0, 1, 0, "abc"}}, 1);
+  append(*journal, 0, {{0, 1, 5, "xyz"}, {1, 7, 0, "others"}}, 2);
+  append(*journal, 0, {{0, 1, 3, "de"}}, 3);
+  REQUIRE(journal->sync(0));
+  for (const bool writable : {false, true}) {
+    const JournalReport report = replay(disk, writable);
+    CHECK(report.records == 3);
+    CHECK(report.missing_bytes == 11);
+    CHECK(report.misplaced_bytes == 3);
+  }
+  CHECK(disk.contents(segment_path(0, 1)) == "abcde");
+  CHECK(disk.contents(segment_path(1, 7)) == "others");
+}
+
 // One put after the other, so that every write and sync of the journal, of segments that are full,
 // and of a start is cut once; in the modes that leave more than nothing, every seventh.
 TEST_CASE("with kAlways a power cut at any call loses nothing that was acknowledged") {
