@@ -1,11 +1,12 @@
 // A backup's files:
 //
 //   DIRECTORY/2026-11-23T07-41-05.123Z    when it was made, UTC; with ".tmp": being made or removed
-//     BACKUP        marks a backup that nobody has written to: one line of text, the fields
-//                   "respcask-backup", store=HEX (the store's id), shards=N, created=MS (Unix time)
+//     BACKUP        marks a backup that nobody has written to, and says whose (backup_mark.cc)
 //     LOCK          empty
+//     MANIFEST      the files and their sizes (backup_mark.cc); not in older ones
 //     STORE         the store's record (store_record.cc), a copy
-//     shard-03/     of each shard the segments and hints, second names or copies
+//     shard-03/     of each shard the segments and hints, second names or copies; one at least,
+//                   but in those without a MANIFEST
 
 #include "engine/backup.h"
 
@@ -20,6 +21,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/backup_mark.h"
 #include "engine/file.h"
 #include "engine/segment.h"
 #include "engine/shard.h"
@@ -47,28 +49,13 @@ bool is_name(std::string_view name) {
       });
 }
 
-constexpr std::string_view kMarkStart = "respcask-backup store=";
-
-// The beginning of the mark in every backup of a store.
-std::string mark_of(uint64_t store_id) {
-  return fmt::format("{}{:016x} ", kMarkStart, store_id);
-}
-
 // Whose backup, whole or not, a directory is.
 enum class Owner { kThisStore, kOtherStore, kNobody };
-Result<Owner> owner_of(FileSystem& files, const std::string& path, uint64_t store_id) {
-  const std::string mark_path = fmt::format("{}/{}", path, kBackupMark);
-  auto there = files.stat(mark_path);
-  if (!there) return there.error();
-  if (!*there) return Owner::kNobody;
-  auto file = files.open_read_only(mark_path);
-  if (!file) return file.error();
-  const std::string expected = mark_of(store_id);
-  std::string text(expected.size(), '\0');
-  auto got = (*file)->read_at(0, text);
-  if (!got) return got.error();
-  if (text == expected) return Owner::kThisStore;
-  return text.starts_with(kMarkStart) && *got == text.size() ? Owner::kOtherStore : Owner::kNobody;
+Result<Owner> owner_of(FileSystem& files, const std::string& path, const StoreIdentity& store) {
+  auto mark = read_backup_mark(files, path);
+  if (!mark) return mark.error();
+  if (!*mark) return Owner::kNobody;
+  return (*mark)->store == store ? Owner::kThisStore : Owner::kOtherStore;
 }
 
 Result<void> remove_files(FileSystem& files, const std::string& directory) {
@@ -156,7 +143,7 @@ class Backup {
   // What a shard held at the instant.
   struct Part {
     std::vector<std::shared_ptr<Segment>> sealed;
-    std::shared_ptr<Segment> active;  // null: nothing was in it
+    std::shared_ptr<Segment> active;  // null: nothing was in it, and others are there
     uint64_t active_size = 0;
   };
 
@@ -190,7 +177,7 @@ class Backup {
       Part part;
       if (shard.active_->size() > std::min(kMostCopied, store_.options_.segment_bytes / 2)) {
         if (auto rolled = shard.roll(); !rolled) return rolled;
-      } else if (shard.active_->size() > kSegmentHeaderSize) {
+      } else if (shard.active_->size() > kSegmentHeaderSize || shard.order_.size() == 1) {
         part.active = shard.active_;
         part.active_size = shard.active_->size();
       }
@@ -220,8 +207,7 @@ class Backup {
     // Held until the backup is whole: a pruning leaves alone what it cannot lock.
     auto lock = files_.lock(temporary_ + "/LOCK", LockKind::kExclusive);
     if (!lock) return lock.error();
-    const std::string mark =
-        mark_of(store_.id()) + fmt::format("shards={} created={}\n", store_.shard_count(), now_ms_);
+    const std::string mark = encode_backup_mark({store_.identity(), store_.shard_count(), now_ms_});
     if (auto made = write_file(files_, fmt::format("{}/{}", temporary_, kBackupMark), mark); !made)
       return made;
     if (auto synced = files_.sync_directory(temporary_); !synced) return synced;
@@ -229,8 +215,11 @@ class Backup {
       if (auto built = build_shard(i); !built) return built;
     }
     // Not a second name: what damages the one in place must not damage the other.
-    auto recorded = write_file(files_, temporary_ + "/STORE", encode_store_record(store_.record_));
-    if (!recorded) return recorded;
+    const std::string record = encode_store_record(store_.record_);
+    if (auto made = write_file(files_, temporary_ + "/STORE", record); !made) return made;
+    auto listed = write_file(files_, fmt::format("{}/{}", temporary_, kManifest),
+                             encode_manifest(backed_up_));
+    if (!listed) return listed;
     if (auto synced = files_.sync_directory(temporary_); !synced) return synced;
     if (auto renamed = files_.rename(temporary_, report_.path); !renamed) return renamed;
     if (auto synced = files_.sync_directory(directory_); !synced) {
@@ -262,15 +251,23 @@ class Backup {
       const std::string path = to + part.active->path().substr(part.active->path().rfind('/'));
       auto copied = copy_file(files_, path, part.active->file(), part.active_size);
       if (!copied) return copied;
-      report_.bytes += part.active_size;
-      report_.copied_bytes += part.active_size;
-      ++report_.segments;
+      backed_up_.push_back({path.substr(temporary_.size() + 1), part.active_size});
+      if (part.active_size > kSegmentHeaderSize) {
+        report_.bytes += part.active_size;
+        report_.copied_bytes += part.active_size;
+        ++report_.segments;
+      }
     }
     return files_.sync_directory(to);
   }
 
   Result<void> link_into(const std::string& to, const std::string& path) {
-    return files_.link(path, to + path.substr(path.rfind('/')));
+    const std::string name = to + path.substr(path.rfind('/'));
+    if (auto linked = files_.link(path, name); !linked) return linked;
+    auto info = files_.stat(name);
+    if (!info) return info.error();
+    backed_up_.push_back({name.substr(temporary_.size() + 1), *info ? (*info)->size : 0});
+    return {};
   }
 
   Store& store_;
@@ -280,6 +277,7 @@ class Backup {
   const ShardSet all_;
   std::vector<Part> parts_;
   std::string temporary_;
+  std::vector<BackupFile> backed_up_;
   BackupReport report_;
 };
 
@@ -288,7 +286,7 @@ Result<BackupReport> make_backup(Store& store, const std::string& directory, int
 }
 
 Result<std::vector<std::string>> list_backups(FileSystem& files, const std::string& directory,
-                                              uint64_t store_id) {
+                                              const StoreIdentity& store) {
   std::vector<std::string> backups;
   auto there = files.stat(directory);
   if (!there) return there.error();
@@ -297,7 +295,7 @@ Result<std::vector<std::string>> list_backups(FileSystem& files, const std::stri
   if (!names) return names.error();
   for (std::string& name : *names) {
     if (!is_name(name)) continue;
-    auto owner = owner_of(files, fmt::format("{}/{}", directory, name), store_id);
+    auto owner = owner_of(files, fmt::format("{}/{}", directory, name), store);
     if (!owner) return owner.error();
     if (*owner == Owner::kThisStore) backups.push_back(std::move(name));
   }
@@ -309,7 +307,7 @@ namespace {
 // Removes a backup that nobody uses; one that somebody does, or has written to since it was listed,
 // stays.
 Result<void> remove_backup(FileSystem& files, const std::string& directory, const std::string& name,
-                           uint64_t store_id) {
+                           const StoreIdentity& store) {
   const std::string path = fmt::format("{}/{}", directory, name);
   auto lock = files.lock(path + "/LOCK", LockKind::kExclusive);
   if (!lock) {
@@ -318,7 +316,7 @@ Result<void> remove_backup(FileSystem& files, const std::string& directory, cons
   }
   std::string temporary = path;
   if (!name.ends_with(kTemporary)) {
-    auto owner = owner_of(files, path, store_id);
+    auto owner = owner_of(files, path, store);
     if (!owner) return owner.error();
     if (*owner != Owner::kThisStore) return {};
     temporary += kTemporary;
@@ -330,28 +328,28 @@ Result<void> remove_backup(FileSystem& files, const std::string& directory, cons
 
 // Of a directory with a temporary name: whether it is what a crash has left of a backup of this
 // store.
-Result<bool> is_leftover(FileSystem& files, const std::string& path, uint64_t store_id) {
-  auto owner = owner_of(files, path, store_id);
+Result<bool> is_leftover(FileSystem& files, const std::string& path, const StoreIdentity& store) {
+  auto owner = owner_of(files, path, store);
   if (!owner) return owner.error();
   if (*owner != Owner::kNobody) return *owner == Owner::kThisStore;
   // Cut off before it had its mark, or after it had lost it: it has no shards.
   auto names = files.list(path);
   if (!names) return names.error();
   return std::all_of(names->begin(), names->end(), [](const std::string& name) {
-    return name == "LOCK" || name == "STORE" || name == kBackupMark;
+    return name == "LOCK" || name == "STORE" || name == kBackupMark || name == kManifest;
   });
 }
 
 }  // namespace
 
-Result<void> prune_backups(FileSystem& files, const std::string& directory, uint64_t store_id,
-                           size_t kept, std::string_view made) {
-  auto backups = list_backups(files, directory, store_id);
+Result<void> prune_backups(FileSystem& files, const std::string& directory,
+                           const StoreIdentity& store, size_t kept, std::string_view made) {
+  auto backups = list_backups(files, directory, store);
   if (!backups) return backups.error();
   const auto stays = [&](const std::string& name) { return made == directory + "/" + name; };
   if (std::erase_if(*backups, stays) != 0 && kept != 0) --kept;
   for (size_t i = 0; i + kept < backups->size(); ++i) {
-    if (auto removed = remove_backup(files, directory, (*backups)[i], store_id); !removed)
+    if (auto removed = remove_backup(files, directory, (*backups)[i], store); !removed)
       return removed;
   }
   auto there = files.stat(directory);
@@ -363,10 +361,10 @@ Result<void> prune_backups(FileSystem& files, const std::string& directory, uint
     const std::string_view stem = std::string_view(name).substr(
         0, name.ends_with(kTemporary) ? name.size() - kTemporary.size() : 0);
     if (!is_name(stem)) continue;
-    auto removable = is_leftover(files, fmt::format("{}/{}", directory, name), store_id);
+    auto removable = is_leftover(files, fmt::format("{}/{}", directory, name), store);
     if (!removable) return removable.error();
     if (!*removable) continue;
-    if (auto removed = remove_backup(files, directory, name, store_id); !removed) return removed;
+    if (auto removed = remove_backup(files, directory, name, store); !removed) return removed;
   }
   return {};
 }

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "engine/result.h"
+#include "engine/store_record.h"
 
 namespace respcask::engine {
 
@@ -40,19 +41,16 @@ struct BackupReport {
 // new backup. kReadOnly: a shard is, after a failed write, and what it holds is not known.
 Result<BackupReport> make_backup(Store& store, const std::string& directory, int64_t now_ms);
 
-// The names of the whole backups of the store with that id, oldest first; none if there is no such
-// directory.
+// The names of the whole backups of that store, oldest first; none if there is no such directory.
 Result<std::vector<std::string>> list_backups(FileSystem& files, const std::string& directory,
-                                              uint64_t store_id);
+                                              const StoreIdentity& store);
 
 // Removes the oldest backups of that store until `kept` are left, and what a crash has left of
 // others. `made`: the path of one that stays, whatever its name says of its time (the clock may
 // have been set back). One that has been opened for writing since is no backup any more; one that
-// is open stays. Only what make_backup made is touched.
-Result<void> prune_backups(FileSystem& files, const std::string& directory, uint64_t store_id,
-                           size_t kept, std::string_view made = {});
-
-// The file that marks a backup. A store that is opened for writing removes it from its directory.
-inline constexpr char kBackupMark[] = "BACKUP";
+// is open stays. Only what make_backup made of this very store is touched: one that was begun from
+// a backup has an instance of its own, and leaves the backups of the other alone.
+Result<void> prune_backups(FileSystem& files, const std::string& directory,
+                           const StoreIdentity& store, size_t kept, std::string_view made = {});
 
 }  // namespace respcask::engine

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/backup_mark.h"
 #include "engine/file.h"
 #include "engine/hint.h"
 #include "engine/segment_name.h"
@@ -43,8 +44,11 @@ CheckReport StoreCheck::run() {
   return report_;
 }
 
-// A store without it was opened by what its segments say.
+// What is beside the shards. A store without a record was opened by what its segments say.
 void StoreCheck::check_record() {
+  check_manifest(*store_.options().files, store_.options().dir, [this](const BackupFault& fault) {
+    find({fault.damage, fault.path, 0, {}, fault.what});
+  });
   const auto record = read_store_record(*store_.options().files, store_.options().dir);
   if (record) return;
   find({true,

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "engine/backup.h"
+#include "engine/backup_mark.h"
 #include "engine/load_log.h"
 #include "engine/named_thread.h"
 #include "engine/recovery.h"
@@ -109,6 +109,7 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
     if (auto synced = store->run_sync(); !synced) return synced.error();
     const Options& opened = store->options_;
     if (auto removed = remove_journal(*opened.files, opened.dir); !removed) return removed.error();
+    if (auto claimed = store->claim_backup(); !claimed) return claimed.error();
     if (opened.sync == SyncMode::kAlways) store->prepare_journal();
     store->keep_room();
     store->keep_merge_reserve();
@@ -194,29 +195,51 @@ Result<void> Store::prepare_directory() {
       return synced;
     }
   }
-  if (auto loaded = load_record(); !loaded) return loaded;
-  return options_.read_only ? Result<void>() : claim_backup();
+  return load_record();
 }
 
 // Whether nobody has written to the store since it was made as a backup.
 Result<bool> Store::is_backup() const {
-  auto there = options_.files->stat(fmt::format("{}/{}", options_.dir, kBackupMark));
-  if (!there) return there.error();
-  return there->has_value();
+  for (const char* name : {kBackupMark, kManifest}) {
+    auto there = options_.files->stat(fmt::format("{}/{}", options_.dir, name));
+    if (!there) return there.error();
+    if (*there) return true;
+  }
+  return false;
 }
 
-// A backup that is written to is none any more, and must not be removed as one.
+// A backup that is written to is none any more, and must not be removed as one; nor must it remove
+// those of the store that it is of, whose id it has. Once it is recovered: until then the marks say
+// that a journal is of what the directory held before the backup was copied into it.
 Result<void> Store::claim_backup() {
   FileSystem& files = *options_.files;
   auto backup = is_backup();
   if (!backup) return backup.error();
   if (!*backup) return {};
-  // First of all: a journal is of what the directory held before the backup was copied into it.
-  if (auto removed = remove_journal(files, options_.dir); !removed) return removed;
-  if (auto removed = files.unlink(fmt::format("{}/{}", options_.dir, kBackupMark)); !removed) {
-    return removed;
+  auto instance = draw_identity();
+  if (!instance) return instance.error();
+  record_.identity.instance = *instance;
+  if (auto written = write_store_record(files, options_.dir, record_); !written) return written;
+  // Without its manifest what has the mark would be taken for a copy that is not whole.
+  for (const char* name : {kBackupMark, kManifest}) {
+    const std::string path = fmt::format("{}/{}", options_.dir, name);
+    auto there = files.stat(path);
+    if (!there) return there.error();
+    if (!*there) continue;
+    if (auto removed = files.unlink(path); !removed) return removed;
+    if (auto synced = files.sync_directory(options_.dir); !synced) return synced;
   }
-  return files.sync_directory(options_.dir);
+  return {};
+}
+
+// Counts and logs what a backup lacks that is about to be opened for writing.
+void Store::check_backup() {
+  check_manifest(*options_.files, options_.dir, [this](const BackupFault& fault) {
+    if (fault.damage) ++open_report_.found.damaged_ranges;
+    if (!options_.log) return;
+    options_.log(fault.damage ? LogLevel::kWarning : LogLevel::kNotice,
+                 fmt::format("{}: {}", fault.path, fault.what));
+  });
 }
 
 Result<void> Store::create() {
@@ -263,6 +286,7 @@ Result<void> Store::recover() {
     shards_.push_back(std::make_unique<Shard>(options_, id(), i, seed_));
     recoveries.push_back(std::make_unique<ShardRecovery>(*shards_[i], &progress));
   }
+  if (!options_.read_only) check_backup();
   if (auto replayed = replay(); !replayed) return replayed;
   // Each step over all shards, as many at a time as there are cores.
   auto for_all = [&](Result<void> (ShardRecovery::*step)()) -> Result<void> {

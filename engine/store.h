@@ -173,6 +173,7 @@ class Store {
   Result<void> prepare_directory();
   Result<bool> is_backup() const;
   Result<void> claim_backup();
+  void check_backup();
   Result<void> create();
   Result<void> load_record();
   Result<void> recover();

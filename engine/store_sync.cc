@@ -174,7 +174,7 @@ void Store::tell_synced(SyncPoint point) {
 Result<void> Store::replay() {
   auto backup = is_backup();
   if (!backup) return backup.error();
-  if (*backup) return {};  // only read, and the journal is of something else: claim_backup()
+  if (*backup) return {};  // the journal is of something else
   const auto path = [this](uint32_t shard, uint64_t segment_id) {
     return shard < shard_count() ? shards_[shard]->segment_path(segment_id, 0) : std::string();
   };

@@ -54,7 +54,7 @@ void Saving::join() {
 void Saving::clean_up() {
   const auto config = config_.snapshot();
   const auto cleaned = engine::prune_backups(*store_.options().files, directory_of(store_, *config),
-                                             store_.id(), SIZE_MAX);
+                                             store_.identity(), SIZE_MAX);
   if (!cleaned) log_warning("Removing unfinished backups: {}", cleaned.error().message);
 }
 
@@ -95,7 +95,7 @@ engine::Result<void> Saving::make_backup() {
              made->path, made->segments, made->bytes, made->copied_bytes, made->locked_us);
   if (config->backups_kept > 0) {
     const auto pruned =
-        engine::prune_backups(*store_.options().files, directory, store_.id(),
+        engine::prune_backups(*store_.options().files, directory, store_.identity(),
                               static_cast<size_t>(config->backups_kept), made->path);
     if (!pruned) log_warning("Removing old backups: {}", pruned.error().message);
   }

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/check.h"
 #include "engine/store.h"
 #include "tests/engine/store_fixture.h"
 
@@ -39,8 +40,11 @@ Contents contents_of(FaultyFileSystem& disk, const std::string& directory, bool 
   options.dir = directory;
   options.read_only = read_only;
   options.files = &disk;
+  std::string said;
+  options.log = [&](LogLevel, std::string_view line) { said += fmt::format("{}\n", line); };
   auto store = Store::open(options);
   if (!store) FAIL(store.error().message);
+  INFO(said);
   Contents contents;
   for (uint32_t i = 0; i < (*store)->shard_count(); ++i) {
     Shard& shard = (*store)->shard(i);
@@ -177,6 +181,140 @@ TEST_CASE("a journal that was left behind does not undo a restore") {
   CHECK_FALSE(*disk.stat("/store/JOURNAL"));
 }
 
+TEST_CASE("a restored copy leaves the backups of the store that it was copied from alone") {
+  StoreFixture fixture(FaultyFileSystem(), small_segments());
+  fill(fixture, 0, 20);
+  FaultyFileSystem& disk = *fixture.disk;
+  CHECK(fixture.store->identity().instance == 0);
+  const std::string first = backup(fixture);
+  copy_tree(disk, first, "/copy");
+  Options options = small_segments();
+  options.dir = "/copy";
+  options.files = &disk;
+  StoreIdentity copy;
+  std::string of_copy;
+  for (int round = 0; round < 2; ++round) {
+    auto restored = Store::open(options);
+    REQUIRE(restored);
+    const StoreIdentity now = (*restored)->identity();
+    CHECK(now.id == fixture.store->id());
+    CHECK(now.instance != 0);
+    if (round == 1) CHECK(now == copy);
+    copy = now;
+    auto made = make_backup(**restored, kDirectory, kTime + 1 + round);
+    REQUIRE(made);
+    REQUIRE(prune_backups(disk, kDirectory, now, 1, made->path));
+    of_copy = made->path;
+  }
+  const auto base = [](const std::string& path) { return path.substr(path.rfind('/') + 1); };
+  CHECK(names_in(disk, kDirectory) == std::vector<std::string>{base(first), base(of_copy)});
+  // The store's own count does not mind the other's either.
+  const std::string second = backup(fixture, kTime + 10);
+  REQUIRE(prune_backups(disk, kDirectory, fixture.store->identity(), 1, second));
+  CHECK(names_in(disk, kDirectory) == std::vector<std::string>{base(of_copy), base(second)});
+  fixture.reopen();
+  CHECK(fixture.store->identity().instance == 0);
+  // A copy of the copy is another store again.
+  copy_tree(disk, of_copy, "/copy of it");
+  options.dir = "/copy of it";
+  auto another = Store::open(options);
+  REQUIRE(another);
+  CHECK((*another)->identity().instance != copy.instance);
+}
+
+TEST_CASE("a backup without an instance in its mark is one's own if the store was never claimed") {
+  StoreFixture fixture(FaultyFileSystem(), small_segments());
+  fill(fixture, 0, 20);
+  FaultyFileSystem& disk = *fixture.disk;
+  const std::string path = backup(fixture);
+  std::string mark = disk.contents(path + "/BACKUP");
+  mark = mark.substr(0, mark.find(" instance=")) + "\n";
+  disk.set_contents(path + "/BACKUP", mark);
+  REQUIRE(disk.unlink(path + "/MANIFEST"));
+  const StoreIdentity id = fixture.store->identity();
+  CHECK(list_backups(disk, kDirectory, id)->size() == 1);
+  CHECK(list_backups(disk, kDirectory, StoreIdentity{id.id, 7})->empty());
+  CHECK(contents_of(disk, path, false) == fixture.contents());
+}
+
+TEST_CASE("a backup with an empty shard is whole, and so is an older one without a segment of it") {
+  StoreFixture fixture(FaultyFileSystem(), small_segments());
+  fixture.put("{a}1", "1");
+  const uint32_t empty = 1 - fixture.store->shard_of("{a}1");
+  const std::string path = backup(fixture);
+  SUBCASE("a backup") {}
+  SUBCASE("an older one") {
+    std::string mark = fixture.disk->contents(path + "/BACKUP");
+    fixture.disk->set_contents(path + "/BACKUP", mark.substr(0, mark.find(" instance=")) + "\n");
+    REQUIRE(fixture.disk->unlink(path + "/MANIFEST"));
+    const std::string shard = fmt::format("{}/shard-{:02}", path, empty);
+    for (const std::string& name : names_in(*fixture.disk, shard)) {
+      REQUIRE(fixture.disk->unlink(shard + "/" + name));
+    }
+  }
+  Options options = small_segments();
+  options.dir = path;
+  options.files = fixture.disk.get();
+  options.read_only = true;
+  {
+    auto reader = Store::open(options);
+    REQUIRE(reader);
+    CHECK((*reader)->open_report().found.damaged_ranges == 0);
+    CHECK(StoreCheck(**reader, {}).run().damage == 0);
+  }
+  for (int round = 0; round < 2; ++round) {
+    CHECK(contents_of(*fixture.disk, path, false) == fixture.contents());
+  }
+}
+
+TEST_CASE("a copy of a backup that is not whole is reported when it is opened") {
+  StoreFixture fixture(FaultyFileSystem(), small_segments());
+  fill(fixture, 0, 60);
+  const std::string path = backup(fixture);
+  std::vector<std::string> files{path + "/MANIFEST"};
+  for (const std::string shard : {"/shard-00", "/shard-01"}) {
+    for (const std::string& name : names_in(*fixture.disk, path + shard)) {
+      files.push_back(path + shard + "/" + name);
+    }
+  }
+  REQUIRE(files.size() > 4);
+  for (const std::string& file : files) {
+    for (const bool cut : {false, true}) {
+      CAPTURE(file);
+      CAPTURE(cut);
+      FaultyFileSystem disk = fixture.disk->crash_process();
+      if (cut) {
+        disk.cut(file, disk.contents(file).size() - 1);
+      } else {
+        REQUIRE(disk.unlink(file));
+      }
+      Options options = small_segments();
+      options.dir = path;
+      options.files = &disk;
+      options.read_only = options.salvage = true;
+      std::string found;
+      {
+        auto reader = Store::open(options);
+        REQUIRE(reader);
+        StoreCheck::Hooks hooks;
+        hooks.finding = [&](const CheckFinding& finding) { found += finding.file + "\n"; };
+        const CheckReport report = StoreCheck(**reader, hooks).run();
+        CHECK((report.damage > 0 || file.ends_with(".hint")));
+      }
+      CHECK(found.find(file + "\n") != std::string::npos);
+      options.read_only = options.salvage = false;
+      std::string said;
+      options.log = [&](LogLevel, std::string_view line) { said += fmt::format("{}\n", line); };
+      auto store = Store::open(options);
+      REQUIRE(store);
+      CHECK(said.find(file + (cut ? "" : ": is missing")) != std::string::npos);
+      CHECK(((*store)->open_report().found.damaged_ranges > 0 || file.ends_with(".hint")));
+      CHECK_FALSE(*disk.stat(path + "/MANIFEST"));
+      CHECK_FALSE(*disk.stat(path + "/BACKUP"));
+    }
+  }
+}
+
 TEST_CASE("a backup of an empty store is an empty store") {
   StoreFixture fixture(FaultyFileSystem(), small_segments());
   CHECK(contents_of(*fixture.disk, backup(fixture)).empty());
@@ -290,7 +428,7 @@ TEST_CASE("old backups go by count; what is used, changed or somebody else's sta
   StoreFixture fixture(FaultyFileSystem(), small_segments());
   fill(fixture, 0, 20);
   FaultyFileSystem& disk = *fixture.disk;
-  const uint64_t id = fixture.store->id();
+  const StoreIdentity id = fixture.store->identity();
   std::vector<std::string> paths;
   for (int i = 0; i < 5; ++i) paths.push_back(backup(fixture, kTime + i));
   CHECK(backup(fixture, kTime) == "/store/backups/2026-09-21T14-13-20.128Z");  // the name was taken
@@ -305,8 +443,8 @@ TEST_CASE("old backups go by count; what is used, changed or somebody else's sta
   auto reader = Store::open(options);
   REQUIRE(reader);
   CHECK(list_backups(disk, kDirectory, id)->size() == 5);
-  CHECK(list_backups(disk, kDirectory, id + 1)->empty());
-  REQUIRE(prune_backups(disk, kDirectory, id + 1, 0));
+  CHECK(list_backups(disk, kDirectory, StoreIdentity{id.id + 1})->empty());
+  REQUIRE(prune_backups(disk, kDirectory, StoreIdentity{id.id + 1}, 0));
   REQUIRE(prune_backups(disk, kDirectory, id, 2));
   const auto base = [](const std::string& path) { return path.substr(path.rfind('/') + 1); };
   CHECK(names_in(disk, kDirectory) == std::vector<std::string>{base(paths[0]), base(paths[1]),
@@ -325,7 +463,7 @@ TEST_CASE("a backup made after the clock was set back outlives older ones with l
   StoreFixture fixture(FaultyFileSystem(), small_segments());
   fill(fixture, 0, 20);
   FaultyFileSystem& disk = *fixture.disk;
-  const uint64_t id = fixture.store->id();
+  const StoreIdentity id = fixture.store->identity();
   backup(fixture, kTime + 1000);
   const std::string later = backup(fixture, kTime + 2000);
   const std::string made = backup(fixture, kTime);
@@ -347,7 +485,7 @@ struct Sweep {
     before = fixture.disk->calls();
     if (rule.times > 0) fixture.disk->inject(rule);
     made = bool(make_backup(*fixture.store, kDirectory, kTime + 1));
-    pruned = made && prune_backups(*fixture.disk, kDirectory, fixture.store->id(), 1);
+    pruned = made && prune_backups(*fixture.disk, kDirectory, fixture.store->identity(), 1);
     calls = fixture.disk->calls() - before;
   }
 
@@ -388,7 +526,7 @@ TEST_CASE("power lost at any call of a backup or a pruning leaves no half of one
       CHECK((!has_old || !sweep.pruned));
       // The store itself has lost nothing of what was synced, and the leftovers go.
       StoreFixture again(std::move(after), small_segments());
-      REQUIRE(prune_backups(*again.disk, kDirectory, again.store->id(), 1));
+      REQUIRE(prune_backups(*again.disk, kDirectory, again.store->identity(), 1));
       CHECK(names_in(*again.disk, kDirectory).size() == 1);
       if (sweep.made) CHECK(again.contents() == sweep.now);
       check_backups(sweep, *again.disk);
@@ -406,7 +544,7 @@ TEST_CASE("an error at any call of a backup leaves the store as it is and no hal
       check_backups(sweep, *sweep.fixture.disk);
       CHECK(sweep.fixture.contents() == sweep.now);
       if (sweep.fixture.store->sync_failed()) continue;
-      REQUIRE(prune_backups(*sweep.fixture.disk, kDirectory, sweep.fixture.store->id(), 1));
+      REQUIRE(prune_backups(*sweep.fixture.disk, kDirectory, sweep.fixture.store->identity(), 1));
       CHECK(names_in(*sweep.fixture.disk, kDirectory).size() == 1);
       const std::string path = backup(sweep.fixture, kTime + 2);
       CHECK(contents_of(*sweep.fixture.disk, path) == sweep.now);
