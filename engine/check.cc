@@ -41,7 +41,18 @@ CheckReport StoreCheck::run() {
   for (uint32_t i = 0; i < store_.shard_count(); ++i) {
     check_shard(i);
   }
+  check_bare();
   return report_;
+}
+
+// Every shard has a segment before anything is written, but in backups without a manifest.
+void StoreCheck::check_bare() {
+  if (report_.records == 0) return;
+  const auto mark = read_backup_mark(*store_.options().files, store_.options().dir);
+  if (mark && *mark && !(*mark)->has_manifest) return;
+  for (const std::string& dir : bare_) {
+    find({true, dir, 0, {}, "no segment is there, although other shards hold something"});
+  }
 }
 
 // What is beside the shards. A store without a record was opened by what its segments say.
@@ -90,6 +101,8 @@ void StoreCheck::list(uint32_t index, std::vector<File>& files) {
     return find(
         {true, dir, 0, {}, fmt::format("all of a shard is lost: {}", names.error().message)});
   }
+  const auto segment = [](const std::string& name) { return name.ends_with(".seg"); };
+  if (std::none_of(names->begin(), names->end(), segment)) bare_.push_back(dir);
   std::vector<std::string> orphans;
   for (const std::string& name : *names) {
     if (name.ends_with(".hint") &&

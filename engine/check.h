@@ -11,6 +11,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/format.h"
 #include "engine/hint.h"
@@ -63,6 +64,7 @@ class StoreCheck {
 
   void check_record();
   void check_shard(uint32_t index);
+  void check_bare();
   void list(uint32_t index, std::vector<File>& files);
   void check_orphan(uint32_t index, const std::string& path, uint64_t covered);
   void check_segment(File& file, LogReader& log);
@@ -74,6 +76,7 @@ class StoreCheck {
   Store& store_;
   const Hooks hooks_;
   CheckReport report_;
+  std::vector<std::string> bare_;  // directories of shards without a segment
   uint64_t total_ = 0;
 };
 

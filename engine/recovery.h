@@ -53,6 +53,7 @@ class ShardRecovery {
  private:
   friend uint64_t cut_incomplete_transactions(
       std::span<const std::unique_ptr<ShardRecovery>> shards);
+  friend void find_lost_shards(std::span<const std::unique_ptr<ShardRecovery>> shards);
 
   struct TailTransaction {
     LogPosition at;
@@ -69,6 +70,7 @@ class ShardRecovery {
 
   Result<void> open_segments();
   void give_up_on(const std::string& path, const Error& why);
+  void report_lost();
   bool is_misnamed(const Segment& segment) const;
   void sort_segments();
   Result<void> mend_headers();
@@ -121,11 +123,16 @@ class ShardRecovery {
   std::unordered_map<uint64_t, std::unique_ptr<Shard::Namespace>> strays_;
   std::unordered_map<uint64_t, uint64_t> roots_;  // collection id -> roots that head it
   uint64_t completed_ = 0;
+  bool bare_ = false;                 // there is no segment, not even one without a header
   bool unreadable_tail_ = false;      // so it may have held any part of a transaction
   uint64_t hinted_records_ = 0;       // in all hints; 0 once there is room for them
   bool collections_refused_ = false;  // there are some, and no factory for their indexes
   uint64_t accounted_ = 0;            // of the records of the segment being replayed
 };
+
+// After step 1. Every shard has a segment once a store has been opened, and so before anything was
+// written: a shard without any, where others hold something, has lost what it held. Reports it.
+void find_lost_shards(std::span<const std::unique_ptr<ShardRecovery>> shards);
 
 // Step 2. A transaction in a tail that one of its shards lacks cuts all of them before it. Returns
 // the highest transaction id that was seen.

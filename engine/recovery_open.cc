@@ -71,8 +71,31 @@ Result<void> ShardRecovery::open_segments() {
     }
     segments_.push_back(std::move(*segment));
   }
+  bare_ = segments_.empty() && headless_.empty();
   sort_segments();
   return {};
+}
+
+void find_lost_shards(std::span<const std::unique_ptr<ShardRecovery>> shards) {
+  const bool in_use = std::any_of(shards.begin(), shards.end(), [](const auto& shard) {
+    const auto& segments = shard->segments_;
+    return std::any_of(segments.begin(), segments.end(),
+                       [](const auto& segment) { return segment->size() > kSegmentHeaderSize; });
+  });
+  if (!in_use) return;  // the first start did not come to its end
+  for (const auto& shard : shards) {
+    if (shard->bare_) shard->report_lost();
+  }
+}
+
+void ShardRecovery::report_lost() {
+  unreadable_tail_ = true;
+  ++report_.damaged_ranges;
+  shard_.log(
+      LogLevel::kWarning,
+      fmt::format("{}/shard-{:02}: no segment is there, although other shards hold something; "
+                  "what this one held is lost",
+                  shard_.options_.dir, shard_.index_));
 }
 
 // Goes on without what cannot be read, which may have held any part of a transaction.

@@ -313,6 +313,10 @@ Result<void> Store::recover() {
     return {};
   };
   if (auto opened = for_all(&ShardRecovery::open); !opened) return opened;
+  // Backups without a manifest have no segments of empty shards.
+  const auto mark = read_backup_mark(*options_.files, options_.dir);
+  const bool may_be_bare = mark && *mark && !(*mark)->has_manifest;
+  if (!may_be_bare) find_lost_shards(recoveries);
   last_transaction_ = cut_incomplete_transactions(recoveries);
   if (auto applied = for_all(&ShardRecovery::apply); !applied) return applied;
 

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/check.h"
 #include "engine/repair.h"
 #include "engine/store.h"
 #include "tests/asked.h"
@@ -278,5 +279,74 @@ TEST_CASE("a store whose record is damaged or missing is refused with what to do
     StoreFixture other(std::move(disk), options);
     CHECK(other.store->shard_count() == 2);
     CHECK(check_values(other, base.history, false) == 0);
+  }
+}
+
+TEST_CASE("a shard that has lost all of its files is damage where others hold something") {
+  Damageable base(9, 3);
+  for (const FaultyFileSystem* left : {&*base.closed, &*base.crashed}) {
+    FaultyFileSystem disk = left->crash_process();
+    for (const std::string& file : files_of(disk, 3)) {
+      if (file.starts_with("/store/shard-01")) REQUIRE(disk.unlink(file));
+    }
+    Options options = base.fixture.options;
+    options.files = &disk;
+    options.read_only = true;
+    {
+      auto store = Store::open(options);
+      REQUIRE(store);
+      CHECK((*store)->open_report().found.damaged_ranges == 1);
+      std::vector<CheckFinding> findings;
+      StoreCheck::Hooks hooks;
+      hooks.finding = [&](const CheckFinding& finding) { findings.push_back(finding); };
+      CHECK(StoreCheck(**store, hooks).run().damage == 1);
+      REQUIRE(findings.size() == 1);
+      CHECK(findings[0].file == "/store/shard-01");
+    }
+    std::string said;
+    options = base.fixture.options;
+    options.log = [&](LogLevel level, std::string_view line) {
+      if (level == LogLevel::kWarning) said += line;
+    };
+    StoreFixture other(std::move(disk), options);
+    CHECK(other.store->open_report().found.damaged_ranges == 1);
+    CHECK(said.starts_with("/store/shard-01: "));
+    CHECK(check_values(other, base.history, true) > 5);
+  }
+}
+
+TEST_CASE("a transaction stays in the shards that still have their files") {
+  StoreFixture fixture(FaultyFileSystem(), options_of(2));
+  fixture.in_all_shards([](Shard& shard) {
+    const std::string key = shard.index() == 0 ? "{b}both" : "{a}both";
+    const std::string_view piece = "whole";
+    shard.put(0, key, shard.hash(key), 0, 0, {&piece, 1});
+  });
+  FaultyFileSystem disk = fixture.disk->crash_process();
+  for (const std::string& file : files_of(disk, 2)) {
+    if (file.starts_with("/store/shard-01")) REQUIRE(disk.unlink(file));
+  }
+  StoreFixture other(std::move(disk), fixture.options);
+  CHECK(other.store->open_report().found.damaged_ranges == 1);
+  CHECK(other.get("{b}both") == "whole");
+}
+
+TEST_CASE("a first start that power ended half way, at any call, leaves nothing to report") {
+  for (uint64_t skip = 0;; ++skip) {
+    CAPTURE(skip);
+    bool opened = false;
+    for (const PowerLoss mode : kPowerLosses) {
+      FaultyFileSystem disk;
+      disk.inject({.fault = Fault::kPowerOff, .skip = skip, .times = kForever});
+      Options options = options_of(3);
+      options.files = &disk;
+      opened = bool(Store::open(options));
+      StoreFixture again(disk.crash(skip, mode), options_of(3));
+      CHECK(again.store->open_report().found.damaged_ranges == 0);
+      again.put("key", "1");
+      again.crash_process();
+      CHECK(again.store->open_report().found.damaged_ranges == 0);
+    }
+    if (opened) break;
   }
 }
