@@ -69,6 +69,10 @@ class ElementIndex {
   // out of its segments' live counts with it.
   virtual void for_each(const std::function<void(const ElementLocation&)>& visit) const = 0;
 
+  // True if the value is made of all elements together, so that without one of them it is another
+  // value, not a smaller one.
+  virtual bool is_indivisible() const { return false; }
+
   // Heap bytes held, for used_memory; O(1).
   virtual size_t memory_bytes() const = 0;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -15,6 +16,27 @@ namespace respcask::engine {
 namespace {
 
 constexpr uint64_t kCommitBytes = 1024 * 1024;
+
+struct Element {
+  std::string name;
+  std::string value;
+};
+
+// The index may know the name from a hint; that of the segment's own record is none of its value's
+// checksum.
+Result<Element> read_element(const ElementIndex& index, const ElementLocation& element,
+                             const ColdRead& cold) {
+  auto value = fetch(cold);
+  if (!value) return value.error();
+  // A name ends where the checksum begins.
+  std::string name(element.name_size, '\0');
+  auto got = cold.segment->file().read_at(element.where.offset() - element.name_size, name);
+  if (!got) return got.error();
+  if (*got != name.size() || !index.is_live(name, element.where)) {
+    return Error{ErrorCode::kDamaged, "its name is not as it was written"};
+  }
+  return Element{std::move(name), *std::move(value)};
+}
 
 }  // namespace
 
@@ -59,6 +81,10 @@ Result<void> StoreRepair::copy_key(Shard& from, uint32_t db, std::string_view ke
     lose(cold, key, value.error().message);
     return {};
   }
+  if (entry.collection != 0 && from.collection(entry.collection).is_indivisible() &&
+      !has_all_elements(from, key, entry)) {
+    return {};
+  }
   Shard& to = target_->shard(target_->shard_of(key));
   {
     std::lock_guard guard(to);
@@ -81,13 +107,27 @@ Result<void> StoreRepair::copy_key(Shard& from, uint32_t db, std::string_view ke
   return uncommitted_ >= kCommitBytes ? commit() : Result<void>();
 }
 
+// False: one cannot be read, which is reported, and so the key is lost.
+bool StoreRepair::has_all_elements(Shard& from, std::string_view key, const KeydirEntry& entry) {
+  bool all = true;
+  const ElementIndex& index = from.collection(entry.collection);
+  index.for_each([&](const ElementLocation& element) {
+    if (!all) return;
+    const ColdRead cold = from.cold_read(element.where, element.value_size);
+    const auto read = read_element(index, element, cold);
+    if (read) return;
+    all = false;
+    lose(cold, key, fmt::format("the whole key, by a part of it: {}", read.error().message));
+  });
+  return all;
+}
+
 // In the order of the log, which is what an index may rely on.
 Result<void> StoreRepair::copy_elements(Shard& from, std::string_view key, const KeydirEntry& entry,
                                         Shard& to, uint64_t collection) {
   std::vector<ElementLocation> elements;
-  from.collection(entry.collection).for_each([&](const ElementLocation& element) {
-    elements.push_back(element);
-  });
+  const ElementIndex& source = from.collection(entry.collection);
+  source.for_each([&](const ElementLocation& element) { elements.push_back(element); });
   // Segments got their slots from oldest to newest when the source was opened.
   std::sort(elements.begin(), elements.end(),
             [](const auto& a, const auto& b) { return a.where.packed < b.where.packed; });
@@ -95,26 +135,23 @@ Result<void> StoreRepair::copy_elements(Shard& from, std::string_view key, const
   uint64_t in_batch = 0;
   for (const ElementLocation& element : elements) {
     const ColdRead cold = from.cold_read(element.where, element.value_size);
-    // An element's name ends where its value's checksum begins.
-    std::string name(element.name_size, '\0');
-    const uint64_t offset = element.where.offset();
-    auto got = cold.segment->file().read_at(offset - element.name_size, name);
-    const auto value = fetch(cold);
-    if (!got || *got != name.size() || !value) {
-      lose(cold, key, fmt::format("an element: {}", value ? "unreadable" : value.error().message));
+    const auto read = read_element(source, element, cold);
+    if (!read) {
+      lose(cold, key, fmt::format("an element: {}", read.error().message));
       continue;
     }
+    const auto& [name, value] = *read;
     // No batch need hold a whole collection: nothing else writes here.
     if (in_batch >= kCommitBytes) {
       to.end_batch(nullptr);
       in_batch = 0;
     }
-    const uint64_t bytes = record_size_bound(name.size(), value->size());
+    const uint64_t bytes = record_size_bound(name.size(), value.size());
     auto room = make_room(to, bytes);
     to.begin_batch();
     if (!room) return room;
     in_batch += bytes;
-    const std::string_view piece = *value;
+    const std::string_view piece = value;
     const ElementLocation copy = to.put_element(collection, entry.type, name, {&piece, 1});
     if (auto old = index.recover_put(name, copy.where, copy.value_size)) to.element_dropped(*old);
     ++report_.elements;

@@ -1,9 +1,11 @@
 // Repair: copies what can be read of a store to a new one.
 //
 // Every key, and every element of every split collection, whose value matches its checksum is
-// written to the new store; the others are named. What is lost with its name is a finding of
-// StoreCheck. The source is opened read-only by the caller and not changed. Values are read from
-// the files, not through mappings, so that a bad sector is an error and not a signal. One thread.
+// written to the new store; the others are named. Of what its elements make up together
+// (ElementIndex::is_indivisible) nothing is written unless all of them can be. What is lost with
+// its name is a finding of StoreCheck. The source is opened read-only by the caller and not
+// changed. Values are read from the files, not through mappings, so that a bad sector is an error
+// and not a signal. One thread.
 #pragma once
 
 #include <cstdint>
@@ -40,6 +42,7 @@ class StoreRepair {
 
  private:
   Result<void> copy_key(Shard& from, uint32_t db, std::string_view key, const KeydirEntry& entry);
+  bool has_all_elements(Shard& from, std::string_view key, const KeydirEntry& entry);
   Result<void> copy_elements(Shard& from, std::string_view key, const KeydirEntry& entry, Shard& to,
                              uint64_t collection);
   Result<void> make_room(Shard& to, uint64_t bytes);

@@ -70,6 +70,7 @@ class StringChunks final : public engine::ElementIndex {
   bool contains(std::string_view name) const override;
   bool relocate(std::string_view name, engine::Location from, engine::Location to) override;
   void for_each(const std::function<void(const engine::ElementLocation&)>& visit) const override;
+  bool is_indivisible() const override { return true; }  // what is not there reads as zeros
   size_t memory_bytes() const override;
 
  private:

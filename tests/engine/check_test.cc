@@ -289,6 +289,39 @@ TEST_CASE("a repair saves all of a collection but the damaged element") {
   CHECK(repaired.elements == 1);
 }
 
+TEST_CASE("a repair leaves out a value that lacks a part, and names its key") {
+  StoreFixture fixture(FaultyFileSystem(), single_shard());
+  const Contents expected = fill(fixture);
+  for (const std::string key : {"made of parts", "whole"}) {
+    fixture.change(key, [&](Shard& shard, uint64_t hash) {
+      const KeydirEntry entry = shard.put_split(0, key, hash, MapIndex::kIndivisible, 0, "header");
+      auto& index = static_cast<MapIndex&>(shard.collection(entry.collection));
+      for (const std::string part : {"first", "second", "third"}) {
+        const std::string payload = "payload of " + key;
+        const std::string_view piece = payload;
+        index.set(part,
+                  shard.put_element(entry.collection, MapIndex::kIndivisible, part, {&piece, 1}));
+      }
+      return true;
+    });
+  }
+  uint64_t offset = 0;
+  {
+    Shard& shard = fixture.store->shard(0);
+    std::lock_guard guard(shard);
+    const auto entry = shard.find(0, "made of parts", shard.hash("made of parts"));
+    const auto& index = static_cast<MapIndex&>(shard.collection(entry->collection));
+    offset = index.elements().at("second").where.offset();
+  }
+  const Repaired repaired = repair_damaged(fixture, offset, "second");
+  REQUIRE(repaired.lost.size() == 1);
+  CHECK(repaired.lost[0].key == "made of parts");
+  CHECK(repaired.lost[0].offset == offset);
+  Contents with_whole = expected;
+  with_whole["whole"] = "header";
+  CHECK(repaired.contents == with_whole);
+}
+
 TEST_CASE("a check and a repair do without the record, and say that shards may be missing") {
   StoreFixture fixture(FaultyFileSystem(), single_shard());
   fill(fixture);

@@ -18,7 +18,13 @@ class MapIndex final : public ElementIndex {
  public:
   using Elements = std::map<std::string, ElementLocation, std::less<>>;
 
-  static std::unique_ptr<ElementIndex> make(uint8_t) { return std::make_unique<MapIndex>(); }
+  // Of this type the elements make up the value together.
+  static constexpr uint8_t kIndivisible = 2;
+
+  explicit MapIndex(uint8_t type = 1) : type_(type) {}
+  static std::unique_ptr<ElementIndex> make(uint8_t type) {
+    return std::make_unique<MapIndex>(type);
+  }
 
   const Elements& elements() const { return elements_; }
 
@@ -54,9 +60,11 @@ class MapIndex final : public ElementIndex {
   void for_each(const std::function<void(const ElementLocation&)>& visit) const override {
     for (const auto& [name, location] : elements_) visit(location);
   }
+  bool is_indivisible() const override { return type_ == kIndivisible; }
   size_t memory_bytes() const override { return 0; }
 
  private:
+  const uint8_t type_;
   Elements elements_;
 };
 
