@@ -188,6 +188,7 @@ class Store {
   Result<void> sync_part(Shard& shard, const SyncPlan::Part& part);
   Result<void> replay();
   void prepare_journal();
+  void drop_journal();
   bool write_to_journal(size_t lane, const SyncPlan& plan);
   void sync_group(size_t lane);
   void tell_synced(SyncPoint point);
@@ -249,8 +250,9 @@ class Store {
 
   std::atomic<SyncMode> sync_mode_{SyncMode::kEverySecond};
   std::mutex sync_run_;               // one sync of the segments at a time, and no new record in
-  std::unique_ptr<Journal> journal_;  // the journal meanwhile. Null until wanted, or if there is
-  bool journal_wanted_ = true;        // none to be had
+  std::shared_ptr<Journal> journal_;  // the journal meanwhile. Null until wanted, or if there is
+                                      // none to be had; a lane that syncs it keeps it
+  std::atomic<bool> journal_wanted_{true};  // whether to try to make one
   std::mutex on_sync_mutex_;
   std::function<void()> on_sync_;  // under on_sync_mutex_
   std::unique_ptr<WorkerPool> sync_pool_;

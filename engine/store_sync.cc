@@ -23,6 +23,8 @@ Result<void> Store::set_sync_mode(SyncMode mode) {
       if (auto started = start_sync_threads(mode); !started) return started;
     }
     sync_mode_ = mode;
+    // There may be room for it by now.
+    if (mode == SyncMode::kAlways) journal_wanted_ = true;
   }
   sync_wanted_.notify_all();
   more_syncs_wanted_.notify_all();
@@ -207,19 +209,34 @@ Result<void> Store::replay() {
   return {};
 }
 
-// Makes the journal, the first time that it is wanted; open() has removed an earlier one. With
-// sync_run_ held, or before the threads.
+// Makes the journal, if there is none, once each time that kAlways is set; open() has removed an
+// earlier one. With sync_run_ held, or before the threads.
 void Store::prepare_journal() {
-  if (!std::exchange(journal_wanted_, false) || options_.journal_bytes == 0) return;
+  if (!journal_wanted_.exchange(false) || journal_ != nullptr || options_.journal_bytes == 0)
+    return;
   auto made =
       Journal::create(*options_.files, options_.dir, id(), options_.journal_bytes, kSyncLanes);
   if (made) {
     journal_ = std::move(*made);
   } else if (options_.log) {
-    options_.log(LogLevel::kNotice,
-                 fmt::format("Segments are synced one by one, there is no journal: {}",
-                             made.error().message));
+    options_.log(
+        LogLevel::kNotice,
+        fmt::format("Segments are synced one by one, there is no journal until the mode is "
+                    "set again: {}",
+                    made.error().message));
   }
+}
+
+// Gives the journal's space back in the modes that write nothing to it.
+void Store::drop_journal() {
+  std::lock_guard one_at_a_time(sync_run_);
+  if (journal_ == nullptr || sync_mode_.load() == SyncMode::kAlways || sync_failed()) return;
+  // The segments have to hold all of it first.
+  if (!carry_out(plan_sync()) || sync_failed()) return;
+  // It may have lost its name even if that fails, so nothing more may be written to it.
+  auto removed = remove_journal(*options_.files, options_.dir);
+  if (!removed && options_.log) options_.log(LogLevel::kWarning, removed.error().message);
+  journal_.reset();
 }
 
 // Puts what the plan covers into the journal, for the lane to sync. False: the segments have to be
@@ -251,6 +268,7 @@ bool Store::write_to_journal(size_t lane, const SyncPlan& plan) {
 // What is committed and covered by no sync yet, made durable at the price of one sync. Whatever is
 // committed while every lane is at that shares the next.
 void Store::sync_group(size_t lane) {
+  std::shared_ptr<Journal> journal;  // which may be dropped while it is synced
   {
     std::lock_guard one_at_a_time(sync_run_);
     if (committed_.load() <= planned_.load()) return;  // another lane was quicker
@@ -260,9 +278,10 @@ void Store::sync_group(size_t lane) {
       (void)carry_out(plan);  // a failure is logged there, and kept in sync_failed_
       return;
     }
+    journal = journal_;
   }
   const auto began = std::chrono::steady_clock::now();
-  auto reached = journal_->sync(lane);
+  auto reached = journal->sync(lane);
   const auto took = std::chrono::steady_clock::now() - began;
   const auto before = sync_time_.load(std::memory_order_relaxed);
   sync_time_.store(
@@ -311,13 +330,10 @@ void Store::sync_loop(size_t lane) {
       due = uncovered();
     } else {
       sync_wanted_.wait_for(guard, 1s, mode_changed);
-      if (mode == SyncMode::kEverySecond) {
-        due = committed_.load() > synced_.load();
-      } else {
-        guard.unlock();  // whoever holds shards may want it
-        due = has_sealed();
-        guard.lock();
-      }
+      guard.unlock();  // whoever holds shards may want it
+      drop_journal();
+      due = mode == SyncMode::kEverySecond ? committed_.load() > synced_.load() : has_sealed();
+      guard.lock();
     }
     if (stopping_) return;  // close() syncs
     if (!due) continue;

@@ -14,6 +14,7 @@
 #include "engine/location.h"
 #include "tests/engine/faulty_file.h"
 #include "tests/engine/open_core.h"
+#include "tests/engine/store_fixture.h"
 
 using namespace respcask::engine;
 
@@ -337,4 +338,50 @@ TEST_CASE("a store that is only read says what it cannot put back") {
   const auto opened = BitcaskCore::open(options);
   REQUIRE(opened);
   CHECK(*(*opened)->get("key") == "value");
+}
+
+namespace {
+
+Options always() {
+  Options options = core_options(SyncMode::kAlways);
+  options.journal_bytes = 64 * 4096;
+  return options;
+}
+
+void wait_for_journal(StoreFixture& fixture, bool there) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (fixture.disk->stat(kPath)->has_value() != there) {
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a journal for which there was no room is tried for again when kAlways is set again") {
+  StoreFixture fixture(FaultyFileSystem(), always());
+  FaultyFileSystem full;
+  full.inject(
+      {.fault = Fault::kNoSpace, .times = kForever, .call = Call::kWrite, .path = "JOURNAL"});
+  fixture.restart_on(std::move(full));
+  fixture.put("key", "value");
+  CHECK_FALSE(*fixture.disk->stat(kPath));
+  fixture.disk->clear_faults();
+  REQUIRE(fixture.store->set_sync_mode(SyncMode::kEverySecond));
+  REQUIRE(fixture.store->set_sync_mode(SyncMode::kAlways));
+  fixture.put("key", "value");
+  wait_for_journal(fixture, true);
+}
+
+TEST_CASE("a journal gives its space back when kAlways is left, and nothing is lost by that") {
+  StoreFixture fixture(FaultyFileSystem(), always());
+  for (const SyncMode other : {SyncMode::kEverySecond, SyncMode::kNo}) {
+    for (int i = 0; i < 5; ++i) fixture.put(fmt::format("key{}", i), "value");
+    wait_for_journal(fixture, true);
+    REQUIRE(fixture.store->set_sync_mode(other));
+    wait_for_journal(fixture, false);
+    StoreFixture after(fixture.disk->crash(1, PowerLoss::kDrop), always());
+    CHECK(after.contents() == fixture.contents());
+    REQUIRE(fixture.store->set_sync_mode(SyncMode::kAlways));
+  }
 }
