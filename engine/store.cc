@@ -349,8 +349,8 @@ Result<void> Store::close() {
     result = sync();
     for (auto& shard : shards_) {
       std::lock_guard guard(*shard);
-      // Space that was reserved ahead is given back; the store is as large as its data. Nothing is
-      // lost where that fails.
+      // Space that was reserved ahead is given back, but for what is kept back for merges
+      // (merge_reserve.h). Nothing is lost where that fails.
       if (!shard->failed_ && shard->active_->reserved() > shard->active_->size()) {
         (void)shard->active_->cut(shard->active_->size());
       }

@@ -200,6 +200,8 @@ class Store {
   void maintenance_loop();
   void refresh_residency(Shard& shard);
   void settle_sealed(Shard& shard);
+  void pause_hints();
+  void retry_hints();
   void write_all_hints();
   void merge_loop();
   bool in_merge_window() const;
@@ -279,7 +281,10 @@ class Store {
   std::chrono::steady_clock::time_point next_shortage_told_;
   std::atomic<bool> disk_full_{false};
   std::mutex merge_run_;                         // held while one segment is made of others
-  std::mutex settle_run_;                        // one settling at a time
+  std::mutex settle_run_;                        // one settling at a time; guards the next three
+  std::vector<std::weak_ptr<Segment>> hintless_;  // settled, but their hints could not be written
+  int hint_failures_ = 0;                         // in a row
+  std::chrono::steady_clock::time_point hints_paused_until_;
   uint64_t scrub_rate_ = 0;
   ScrubStats scrub_stats_;
   std::condition_variable scrub_wanted_;

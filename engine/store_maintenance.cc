@@ -21,6 +21,7 @@ void Store::maintenance_loop() {
       if (!options_.read_only) settle_sealed(*shard);
       if (turn % kSweepEvery == 0) refresh_residency(*shard);
     }
+    if (!options_.read_only) retry_hints();
     std::unique_lock guard(threads_mutex_);
     if (maintenance_wanted_.wait_for(guard, 100ms, [this] { return stopping_.load(); })) return;
   }
@@ -80,12 +81,16 @@ void Store::settle_sealed(Shard& shard) {
   }
   for (const auto& segment : segments) {
     Mapping mapping = segment->map_contents();
-    bool has_hint = segment->has_hint;  // written by this function alone
+    bool has_hint = segment->has_hint;  // written with settle_run_ held
     if (!has_hint && !segment->damaged) {
       auto hint = write_hint(*options_.files, *segment, hint_path_of(segment->path()),
                              segment->size(), completed);
       // Without its hint a segment costs time at the next start, nothing else.
-      if (!hint) shard.log(LogLevel::kWarning, hint.error().message);
+      if (!hint) {
+        shard.log(LogLevel::kWarning, hint.error().message);
+        if (hintless_.empty()) pause_hints();
+        hintless_.push_back(segment);
+      }
       has_hint = bool(hint);
     }
     if (room && mapping.data() != nullptr)
@@ -97,6 +102,42 @@ void Store::settle_sealed(Shard& shard) {
     segment->has_hint = has_hint;
     segment->settled = true;
   }
+}
+
+// The next attempt at a hint is after a second, and after each failure twice as late, up to half an
+// hour. With settle_run_ held.
+void Store::pause_hints() {
+  constexpr int kMostDoublings = 11;
+  hints_paused_until_ = std::chrono::steady_clock::now() + 1s * (1 << hint_failures_);
+  hint_failures_ = std::min(hint_failures_ + 1, kMostDoublings);
+}
+
+// Writes the hints that could not be written when their segments were settled.
+void Store::retry_hints() {
+  std::lock_guard one_at_a_time(settle_run_);
+  if (hintless_.empty() || std::chrono::steady_clock::now() < hints_paused_until_) return;
+  while (!hintless_.empty()) {
+    if (stopping_) return;  // close() writes them
+    if (const auto segment = hintless_.back().lock()) {
+      Shard& shard = *shards_[segment->header().shard];
+      uint64_t completed = 0;
+      bool there = false;  // not merged away
+      {
+        std::lock_guard guard(shard);
+        completed = shard.completed_;
+        there = std::find(shard.order_.begin(), shard.order_.end(), segment) != shard.order_.end();
+      }
+      if (there) {
+        auto hint = write_hint(*options_.files, *segment, hint_path_of(segment->path()),
+                               segment->size(), completed);
+        if (!hint) return pause_hints();
+        std::lock_guard guard(shard);
+        segment->has_hint = true;
+      }
+    }
+    hintless_.pop_back();
+  }
+  hint_failures_ = 0;
 }
 
 // Hints for everything, so that the next start scans no segment. The store is synced.

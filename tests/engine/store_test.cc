@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <random>
@@ -382,6 +383,27 @@ TEST_CASE("a store goes on where no descriptor is to be had for a moment") {
   CHECK(synced_again);
   CHECK(put("last"));
   CHECK((*store)->close());
+}
+
+TEST_CASE("a hint that could not be written is tried for again") {
+  StoreFixture fixture;
+  fixture.options.shards = 1;
+  fixture.options.segment_bytes = 4096;
+  fixture.restart_on(FaultyFileSystem());
+  fixture.disk->inject(
+      {.fault = Fault::kNoSpace, .times = 2, .call = Call::kCreate, .path = ".hint"});
+  const auto hints = [&] {
+    const auto names = fixture.disk->list("/store/shard-00");
+    return std::count_if(names->begin(), names->end(),
+                         [](const std::string& name) { return name.ends_with(".hint"); });
+  };
+  for (int i = 0; i < 8; ++i) fixture.put("key", std::string(3000, 'v'));
+  REQUIRE(fixture.store->sync());
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (fixture.disk->faults() < 2 || hints() < 2) {
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 TEST_CASE("a store goes on where there is no memory for another segment for a moment") {
