@@ -69,6 +69,15 @@ void StoreCheck::check_record() {
         fmt::format("{}; by its segments it is the store {:016x} of {} shards, unless there were "
                     "more behind the last",
                     record.error().message, store_.id(), store_.shard_count())});
+  const uint64_t lost = store_.open_report().journal_only_bytes;
+  if (lost == 0) return;
+  find({true,
+        store_.options().dir + "/JOURNAL",
+        0,
+        {},
+        fmt::format("{} bytes that a power cut has taken from the segments are here only, and are "
+                    "not in a repaired copy",
+                    lost)});
 }
 
 void StoreCheck::check_shard(uint32_t index) {

@@ -162,6 +162,15 @@ class Mending {
   std::string there_;
 };
 
+// Nobody but the user can tell whether what the journal may hold is worth waiting for.
+Error unreadable_journal(const Error& why) {
+  return {why.code,
+          fmt::format("{}; it may hold acknowledged writes that a power cut has taken from the "
+                      "segments: try again if it may be readable another time, or move it away to "
+                      "start without them",
+                      why.message)};
+}
+
 // Null if there is no such file.
 Result<std::unique_ptr<File>> open_if_there(FileSystem& files, const std::string& path,
                                             bool writable) {
@@ -266,15 +275,15 @@ Result<JournalReport> replay_journal(
     FunctionRef<std::string(uint32_t shard, uint64_t segment_id)> segment_path) {
   JournalReport report;
   auto file = open_if_there(files, path_in(dir), false);
-  if (!file) return file.error();
+  if (!file) return unreadable_journal(file.error());
   if (!*file) return report;
   auto size = (*file)->size();
-  if (!size) return size.error();
+  if (!size) return unreadable_journal(size.error());
   JournalReader records(std::move(*file), *size, store_id);
   std::map<std::string, std::optional<Mending>> segments;  // nothing: the file is gone
   for (;;) {
     auto record = records.next();
-    if (!record) return record.error();
+    if (!record) return unreadable_journal(record.error());
     if (!*record) break;
     ++report.records;
     for (const Journal::Piece& piece : (*record)->pieces) {

@@ -195,6 +195,11 @@ Result<void> Store::replay() {
   }
   if (replayed->missing_bytes == 0) return {};
   if (options_.read_only) {
+    // No start will ever put them back where there is no record.
+    if (options_.salvage && !read_store_record(*options_.files, options_.dir)) {
+      open_report_.journal_only_bytes = replayed->missing_bytes;
+      return {};
+    }
     return Error{
         ErrorCode::kReadOnly,
         fmt::format("{}: after a power cut {} bytes are in the journal only; the store has "

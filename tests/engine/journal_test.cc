@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/bitcask_core.h"
+#include "engine/check.h"
 #include "engine/location.h"
 #include "tests/engine/faulty_file.h"
 #include "tests/engine/open_core.h"
@@ -384,4 +385,46 @@ TEST_CASE("a journal gives its space back when kAlways is left, and nothing is l
     CHECK(after.contents() == fixture.contents());
     REQUIRE(fixture.store->set_sync_mode(SyncMode::kAlways));
   }
+}
+
+TEST_CASE("a journal that cannot be read refuses the start, with what it may hold and what to do") {
+  FaultyFileSystem before;
+  auto core = open_small(before, SyncMode::kAlways);
+  REQUIRE(core->put({"key", "value", 0}));
+  FaultyFileSystem disk = before.crash(1, PowerLoss::kDrop);
+  disk.make_unreadable(kPath, 0, 4096);
+  for (const bool read_only : {false, true}) {
+    Options options = core_options(SyncMode::kAlways);
+    options.files = &disk;
+    options.read_only = read_only;
+    const auto refused = BitcaskCore::open(options);
+    REQUIRE_FALSE(refused);
+    const std::string& message = refused.error().message;
+    CHECK(message.find("Input/output error") != std::string::npos);
+    CHECK(message.find("may hold acknowledged writes") != std::string::npos);
+    CHECK(message.find("move it away") != std::string::npos);
+  }
+  REQUIRE(disk.rename(kPath, "/store/JOURNAL.bad"));
+  CHECK(*open_small(disk, SyncMode::kAlways)->get("key") == std::nullopt);
+}
+
+TEST_CASE("a salvage goes on without what only the journal holds where the record is lost") {
+  FaultyFileSystem before;
+  auto core = open_small(before, SyncMode::kAlways);
+  REQUIRE(core->put({"synced", "1", 0}));
+  REQUIRE(core->sync());
+  REQUIRE(core->put({"key", "value", 0}));
+  FaultyFileSystem disk = before.crash(1, PowerLoss::kDrop);
+  Options options = core_options(SyncMode::kAlways);
+  options.files = &disk;
+  options.read_only = options.salvage = true;
+  CHECK_FALSE(Store::open(options));  // a start puts it back
+  REQUIRE(disk.unlink("/store/STORE"));
+  auto store = Store::open(options);
+  REQUIRE(store);
+  std::string found;
+  StoreCheck::Hooks hooks;
+  hooks.finding = [&](const CheckFinding& finding) { found += finding.file + "\n"; };
+  CHECK(StoreCheck(**store, hooks).run().damage == 2);
+  CHECK(found == "/store/STORE\n/store/JOURNAL\n");
 }
