@@ -46,6 +46,7 @@ std::optional<std::string_view> listed_in(std::string_view manifest) {
   if (manifest.substr(last) != fmt::format("{}{:08x}\n", kChecksum, crc32c(listed))) {
     return std::nullopt;
   }
+  if (!listed.empty() && !listed.ends_with('\n')) return std::nullopt;
   return listed;
 }
 
@@ -107,6 +108,7 @@ void check_manifest(FileSystem& files, const std::string& directory,
     const std::string_view line = listed->substr(0, listed->find('\n'));
     listed->remove_prefix(line.size() + 1);
     const size_t space = line.find(' ');
+    if (space == std::string_view::npos) return fault({path, true, "is not a list of files"});
     uint64_t size = 0;
     std::from_chars(line.data(), line.data() + space, size);
     const std::string file = fmt::format("{}/{}", directory, line.substr(space + 1));

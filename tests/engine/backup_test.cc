@@ -12,7 +12,9 @@
 #include <thread>
 #include <vector>
 
+#include "engine/backup_mark.h"
 #include "engine/check.h"
+#include "engine/crc32c.h"
 #include "engine/store.h"
 #include "tests/engine/store_fixture.h"
 
@@ -264,6 +266,20 @@ TEST_CASE("a backup with an empty shard is whole, and so is an older one without
   }
   for (int round = 0; round < 2; ++round) {
     CHECK(contents_of(*fixture.disk, path, false) == fixture.contents());
+  }
+}
+
+TEST_CASE("a manifest that is no list of files is reported") {
+  StoreFixture fixture(FaultyFileSystem(), small_segments());
+  fill(fixture, 0, 20);
+  const std::string path = backup(fixture);
+  for (const std::string listed : {"no list", "\n", "nothing\n", "5 a\n\n", "5 a"}) {
+    CAPTURE(listed);
+    fixture.disk->set_contents(path + "/MANIFEST",
+                               listed + fmt::format("crc={:08x}\n", crc32c(listed)));
+    std::string found;
+    check_manifest(*fixture.disk, path, [&](const BackupFault& fault) { found += fault.path; });
+    CHECK(found.find(path + "/MANIFEST") != std::string::npos);
   }
 }
 

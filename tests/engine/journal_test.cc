@@ -349,10 +349,12 @@ Options always() {
   return options;
 }
 
+// The first puts may be covered by a sync that the mode before had begun.
 void wait_for_journal(StoreFixture& fixture, bool there) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
   while (fixture.disk->stat(kPath)->has_value() != there) {
     REQUIRE(std::chrono::steady_clock::now() < deadline);
+    if (there) fixture.put("another", "value");
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
 }
@@ -370,7 +372,6 @@ TEST_CASE("a journal for which there was no room is tried for again when kAlways
   fixture.disk->clear_faults();
   REQUIRE(fixture.store->set_sync_mode(SyncMode::kEverySecond));
   REQUIRE(fixture.store->set_sync_mode(SyncMode::kAlways));
-  fixture.put("key", "value");
   wait_for_journal(fixture, true);
 }
 
