@@ -326,8 +326,10 @@ void cmd_pfdebug(Context& c) {
   const auto entry = c.find_for_write(key);
   if (!entry) return c.error("ERR The specified key does not exist");
   if (TypeTag{entry->type}.type() != Type::kString) return c.wrong_type();
+  // All of it, unlike elsewhere: what is too long to be a HyperLogLog is shown as it is.
   Loaded loaded;
-  load(c, key, *entry, loaded);
+  loaded.length = string_length(c, key, *entry);
+  loaded.bytes = read_string(c, key, *entry, loaded.scratch);
   if (!c.ready()) return;
   const auto encoding = encoding_of(c, loaded);
   if (!encoding) return;

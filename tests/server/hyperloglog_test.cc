@@ -122,6 +122,16 @@ TEST_CASE("one element at a time gives the same dense string as all at once") {
   CHECK(h.run("PFCOUNT single") == h.run("PFCOUNT many"));
 }
 
+TEST_CASE("PFDEBUG DECODE shows the runs of what is too long to be a HyperLogLog") {
+  Harness h;
+  h.run("PFADD k a");
+  h.run("SETRANGE k 20000 79");
+  const std::string runs = h.run("PFDEBUG DECODE k");
+  CHECK(runs.front() == '$');
+  CHECK(runs.ends_with(" z:56 z:58\r\n"));
+  CHECK(h.run("PFDEBUG TODENSE k") == "-INVALIDOBJ Corrupted HLL object detected\r\n");
+}
+
 TEST_CASE("hll-sparse-max-bytes bounds the sparse encoding") {
   Harness h;
   h.run("CONFIG SET hll-sparse-max-bytes 30");
