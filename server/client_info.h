@@ -25,11 +25,4 @@ size_t client_memory(const Session& session);
 // The limit on what the client may leave unread.
 const OutputLimit& output_limit(const Config& config, const Session& session);
 
-// Whether `bytes` that have just been added to what is to be sent are too many for a hard limit (0:
-// none). As in Redis so many do not count at first.
-inline constexpr size_t kUncountedOutputBytes = 16 << 10;
-inline bool passes_hard_limit(uint64_t limit_bytes, size_t bytes) {
-  return limit_bytes != 0 && bytes > kUncountedOutputBytes && bytes >= limit_bytes;
-}
-
 }  // namespace respcask::server

@@ -555,11 +555,14 @@ Outcome Request::done() {
   return session_.close_after_reply ? Outcome::kClose : Outcome::kDone;
 }
 
-// As in Redis, nothing is sent of replies that pass the hard limit of the client's class.
+// As in Redis, nothing is sent of replies that pass the hard limit of the client's class. The first
+// part of a reply does not count there.
 bool Request::over_output_limit() const {
+  constexpr size_t kUncountedBytes = 16 << 10;
   const size_t size = reply_.size_with_lent();
-  return size > kUncountedOutputBytes &&
-         passes_hard_limit(output_limit(turn_.config(), session_).hard_bytes, size);
+  if (size <= kUncountedBytes) return false;
+  const uint64_t limit = output_limit(turn_.config(), session_).hard_bytes;
+  return limit != 0 && size >= limit;
 }
 
 }  // namespace

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "resp/writer.h"
-#include "server/client_info.h"
 #include "server/dispatch.h"
 #include "server/identity.h"
 #include "server/log.h"
@@ -390,21 +389,12 @@ void Connection::resume() {
 
 void Connection::push(std::string_view bytes) {
   if (worker_.delivers_here() && !pushed_.load(std::memory_order_acquire)) {
-    worker_.mark_dirty(*this);
-    const uint64_t limit = output_limit(worker_.config(), *session_).hard_bytes;
-    over_limit_ = over_limit_ || passes_hard_limit(limit, unsent_bytes() + bytes.size());
-    if (over_limit_) return;
     take_room();
     replies_ += bytes;
+    worker_.mark_dirty(*this);
     return;
   }
   worker_.send(*this, [this, bytes](Mail& mail) {
-    if (mail.request.close == Mail::Close::kCutOff) return;
-    if (passes_hard_limit(shown_.hard_limit, shown_.unsent + mail.pushed.size() + bytes.size())) {
-      mail.request.close = Mail::Close::kCutOff;
-      std::string().swap(mail.pushed);
-      return;
-    }
     mail.pushed += bytes;
     pushed_.store(true, std::memory_order_release);
   });
@@ -426,7 +416,6 @@ void Connection::take_pushes(std::string& to) {
 
 void Connection::add_pushes() {
   take_pushes(replies_);
-  shown_.unsent = unsent_bytes();  // what is pushed next comes on top
   worker_.mark_dirty(*this);
 }
 
@@ -434,10 +423,6 @@ void Connection::deliver(Mail::Request request) {
   if (state_ == State::kClosed || state_ == State::kLingering) return;
   if (request.close == Mail::Close::kNow) {
     disconnect();
-    return;
-  }
-  if (request.close == Mail::Close::kCutOff) {
-    cut_off();
     return;
   }
   add_pushes();

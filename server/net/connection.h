@@ -6,8 +6,6 @@
 // - A reply leaves after the commit of the turn that wrote it, and with appendfsync always after
 //   the sync of that commit. If either fails, the connection is closed and the reply is dropped.
 // - Pushed bytes leave in the order of the push() calls, between replies.
-// - What is pushed is not kept beyond the hard limit of the client's class: the bytes that pass it
-//   are dropped where they are pushed, and the client is cut off.
 // - A client with kOutputHighWater unsent bytes runs no command and is not read from, unless
 //   maxmemory-clients or CLIENT NO-EVICT allows for more.
 // - While a request waits (parked, blocked) its arguments stay where they are.
@@ -88,7 +86,7 @@ class Connection final : public Carrier {
   int descriptor() const { return fd_; }
   // What other threads ask for, and doing it.
   struct Mail {
-    enum class Close : uint8_t { kNo, kAfterReplies, kNow, kCutOff };
+    enum class Close : uint8_t { kNo, kAfterReplies, kNow };
     struct Request {
       bool resumed = false;
       Close close = Close::kNo;
@@ -175,10 +173,9 @@ class Connection final : public Carrier {
   State state_ = State::kOpen;
   bool reading_ = false;
   bool input_ended_ = false;
-  bool stalled_ = false;     // by unsent output
-  bool over_limit_ = false;  // something pushed was dropped: to be cut off
-  bool again_ = false;       // the command at the front has to run again
-  bool parked_ = false;      // the waiting command waits for a disk, so it will go on
+  bool stalled_ = false;  // by unsent output
+  bool again_ = false;    // the command at the front has to run again
+  bool parked_ = false;   // the waiting command waits for a disk, so it will go on
   bool write_pending_ = false;
   uint32_t turn_commands_ = 0;
   uint64_t turn_ = 0;  // the turn that turn_commands_ counts
@@ -204,7 +201,6 @@ class Connection final : public Carrier {
   struct {
     Shown<size_t> unread, taken, arguments, input_memory, parser_memory;
     Shown<size_t> unsent, output_parts, output_memory;
-    Shown<uint64_t> hard_limit;  // of its class; 0: none
   } shown_;
   uv_write_t write_;
   union {

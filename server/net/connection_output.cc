@@ -22,7 +22,7 @@ namespace respcask::server {
 
 std::string_view Connection::first_of_turn(engine::SyncPoint point, bool commit_failed) const {
   const bool depends = !touched_.empty();
-  if (state_ == State::kClosed || over_limit_ || (commit_failed && depends)) return {};
+  if (state_ == State::kClosed || (commit_failed && depends)) return {};
   if (!output_.empty() || !lent_.empty()) return {};
   if (!worker_.may_leave(depends ? point : 0)) return {};
   return replies_;
@@ -32,10 +32,6 @@ void Connection::finish_turn(engine::SyncPoint point, bool commit_failed,
                              std::optional<ssize_t> sent) {
   dirty = false;
   if (state_ == State::kClosed) return;
-  if (over_limit_) {
-    cut_off();
-    return;
-  }
   if (!sent) {
     const uv_buf_t piece{replies_.data(), replies_.size()};
     sent = first_of_turn(point, commit_failed).empty() ? 0 : send({&piece, 1});
@@ -262,12 +258,11 @@ ClientBuffers Connection::buffers() const {
 // Cuts off a client whose unsent replies pass its class's limits; true if it did.
 bool Connection::enforce_output_limits(int64_t now_ms) {
   const size_t unsent = shown_.unsent;
-  const OutputLimit& limit = output_limit(worker_.config(), *session_);
-  shown_.hard_limit = limit.hard_bytes;
   if (unsent == 0) {
     soft_limit_since_ms_ = 0;
     return false;
   }
+  const OutputLimit& limit = output_limit(worker_.config(), *session_);
   bool over = limit.hard_bytes != 0 && unsent >= limit.hard_bytes;
   if (limit.soft_bytes != 0 && unsent >= limit.soft_bytes) {
     if (soft_limit_since_ms_ == 0) soft_limit_since_ms_ = now_ms;

@@ -299,7 +299,7 @@ void Worker::close_told(const Connection& running) {
   {
     std::lock_guard guard(inbox_mutex_);
     for (Connection* connection : addressed_) {
-      const bool at_once = connection->mail().request.close >= Connection::Mail::Close::kNow;
+      const bool at_once = connection->mail().request.close == Connection::Mail::Close::kNow;
       if (at_once && connection != &running) told.push_back(connection);
     }
   }

@@ -201,35 +201,6 @@ TEST_CASE("a subscriber that does not read is cut off at its hard limit") {
   CHECK(server.log().find("output buffer limits") != std::string::npos);
 }
 
-TEST_CASE("the messages of one transaction are not kept beyond the limit of who does not read") {
-  constexpr int kSubscribers = 20, kMessages = 20;
-  for (const std::string threads : {"1", "3"}) {
-    CAPTURE(threads);
-    ServerProcess server(
-        {"--io-threads", threads, "--client-output-buffer-limit", "pubsub", "300kb", "0", "0"});
-    server.start();
-    std::vector<Client> deaf;
-    for (int i = 0; i < kSubscribers; ++i) {
-      REQUIRE(deaf.emplace_back(server.port()).call({"SUBSCRIBE", "c"}).starts_with("*3\r\n"));
-    }
-    Client publisher(server.port());
-    REQUIRE(publisher.call({"MULTI"}) == "+OK\r\n");
-    for (int i = 0; i < kMessages; ++i) {
-      REQUIRE(publisher.call({"PUBLISH", "c", std::string(250'000, 'm')}) == "+QUEUED\r\n");
-    }
-    const size_t before = server.most_resident_bytes();
-    std::string reply = "*20\r\n";
-    for (int i = 0; i < kMessages; ++i) reply += ":20\r\n";
-    CHECK(publisher.call({"EXEC"}) == reply);
-    // All of them together are 100 MB, and what may wait is 6 MB.
-    if (threads == "1") {
-      for (Client& client : deaf) CHECK(client.ends());
-    }
-    CHECK(publisher.call({"PING"}) == "+PONG\r\n");
-    CHECK(server.most_resident_bytes() - before < size_t{50} << 20);
-  }
-}
-
 TEST_CASE("messages reach subscribers on every loop in one order") {
   ServerProcess server({"--io-threads", "3"});
   server.start();

@@ -207,11 +207,11 @@ std::string ServerProcess::log() const {
   return text.str();
 }
 
-size_t ServerProcess::status_bytes(const std::string& field) const {
+size_t ServerProcess::resident_bytes() const {
   std::ifstream file("/proc/" + std::to_string(pid_) + "/status");
   std::string word;
   while (file >> word) {
-    if (word != field) continue;
+    if (word != "RssAnon:") continue;
     size_t kilobytes = 0;
     file >> kilobytes;
     return kilobytes * 1024;

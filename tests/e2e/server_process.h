@@ -65,13 +65,10 @@ class ServerProcess {
   void set_configuration(std::string path) { configuration_ = std::move(path); }
   std::string unix_socket() const { return directory_ + "/server.sock"; }
   std::string log() const;
-  // Resident memory now, without files; and the most that it has been, with them.
-  size_t resident_bytes() const { return status_bytes("RssAnon:"); }
-  size_t most_resident_bytes() const { return status_bytes("VmHWM:"); }
+  // Resident memory now, and the highest since the start, in bytes.
+  size_t resident_bytes() const;
 
  private:
-  size_t status_bytes(const std::string& field) const;
-
   std::vector<std::string> launcher_;
   std::vector<std::string> options_;
   std::string directory_;
