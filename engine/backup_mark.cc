@@ -24,6 +24,7 @@ namespace {
 
 constexpr std::string_view kMarkStart = "respcask-backup store=";
 constexpr std::string_view kChecksum = "crc=";
+constexpr uint64_t kMostManifest = uint64_t{256} << 20;
 
 // The whole file, of `most` bytes at most.
 Result<std::string> read_text(FileSystem& files, const std::string& path, uint64_t most) {
@@ -81,6 +82,20 @@ Result<std::optional<BackupMark>> read_backup_mark(FileSystem& files,
   return std::optional<BackupMark>(mark);
 }
 
+Result<BackupMarks> find_backup_marks(FileSystem& files, const std::string& directory) {
+  const auto mark = read_backup_mark(files, directory);
+  if (!mark) return mark.error();
+  BackupMarks marks{mark->has_value(), false};
+  const std::string path = fmt::format("{}/{}", directory, kManifest);
+  auto there = files.stat(path);
+  if (!there) return there.error();
+  if (!*there || (*there)->is_directory || (*there)->size > kMostManifest) return marks;
+  const auto text = read_text(files, path, (*there)->size);
+  if (!text) return text.error();
+  marks.manifest = listed_in(*text).has_value();
+  return marks;
+}
+
 std::string encode_manifest(std::span<const BackupFile> backed_up) {
   std::string text;
   for (const BackupFile& file : backed_up) text += fmt::format("{} {}\n", file.size, file.path);
@@ -91,6 +106,8 @@ void check_manifest(FileSystem& files, const std::string& directory,
                     FunctionRef<void(const BackupFault&)> fault) {
   const std::string path = fmt::format("{}/{}", directory, kManifest);
   auto there = files.stat(path);
+  const auto marks = find_backup_marks(files, directory);
+  if (marks && !marks->mark && !marks->manifest) return;
   if (there && !*there) {
     const auto mark = read_backup_mark(files, directory);
     if (!mark)

@@ -48,8 +48,15 @@ struct BackupFault {
   std::string what;
 };
 
+// Which of the two files are a backup's. Others may have files by these names.
+struct BackupMarks {
+  bool mark = false;
+  bool manifest = false;  // as it was written
+};
+Result<BackupMarks> find_backup_marks(FileSystem& files, const std::string& directory);
+
 // Compares a backup that nobody has written to with its manifest; calls `fault` for what differs.
-// One that has no manifest, because it is too old for that, is not compared.
+// One that has no manifest, because it is too old for that, is not compared, nor is what is none.
 void check_manifest(FileSystem& files, const std::string& directory,
                     FunctionRef<void(const BackupFault&)> fault);
 

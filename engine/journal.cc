@@ -291,16 +291,19 @@ Result<JournalReport> replay_journal(
       auto [segment, is_new] = segments.try_emplace(path);
       if (is_new) {
         auto opened = open_if_there(files, path, writable);
-        if (!opened) return opened.error();
-        if (*opened) {
-          auto end = (*opened)->size();
-          if (!end) return end.error();
-          segment->second.emplace(std::move(*opened), *end, writable);
-        }
+        auto end = opened && *opened ? (*opened)->size() : Result<uint64_t>(uint64_t{0});
+        // Who only looks does without what cannot be read.
+        if (writable && !opened) return opened.error();
+        if (writable && !end) return end.error();
+        if (opened && *opened && end) segment->second.emplace(std::move(*opened), *end, writable);
       }
       if (!segment->second) continue;
       auto lacked = segment->second->put_back(piece.offset, piece.bytes);
-      if (!lacked) return lacked.error();
+      if (!lacked && writable) return lacked.error();
+      if (!lacked) {
+        segment->second.reset();
+        continue;
+      }
       (*lacked ? report.missing_bytes : report.misplaced_bytes) +=
           lacked->value_or(piece.bytes.size());
     }

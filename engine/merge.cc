@@ -83,7 +83,7 @@ Result<void> Merge::copy() {
   if (auto reserved = output_->reserve(kSegmentHeaderSize + needed_bytes_, 0); !reserved) {
     return reserved;
   }
-  hint_.emplace(files, hint_path_of(final_path_), output_->header());
+  if (hooks_.with_hint) hint_.emplace(files, hint_path_of(final_path_), output_->header());
 
   std::optional<LogReader> log;
   for (const auto& input : sources_) {
@@ -168,7 +168,7 @@ Result<void> Merge::copy_record(const Segment& input, const Candidate& candidate
   // The pending log is what the output is going to have behind its end.
   const uint64_t pending_at = output_->size();
   const BatchBuilder::Place place = batch_.append(record);
-  if (auto added = hint_->add({record, pending_at + place.value_offset}); !added) return added;
+  if (auto added = note_in_hint({record, pending_at + place.value_offset}); !added) return added;
   if (has_value(record.kind)) {
     std::memcpy(place.value, candidate.value.data(), candidate.value.size());
     output_->live_bytes += accounted_size(record);
@@ -178,6 +178,16 @@ Result<void> Merge::copy_record(const Segment& input, const Candidate& candidate
   }
   ++report_.records_copied;
   return batch_.size() >= kBatchBytes ? flush_batch(false) : Result<void>();
+}
+
+// Without its hint a segment costs time at the next start: where there is no room for one, the
+// merge goes on without.
+Result<void> Merge::note_in_hint(const PlacedRecord& placed) {
+  if (!hint_) return {};
+  auto added = hint_->add(placed);
+  if (added || !is_shortage(added.error().code)) return added;
+  hint_.reset();
+  return {};
 }
 
 void Merge::begin_batch() {
@@ -303,8 +313,20 @@ Result<void> Merge::settle() {
   summary.covered = output_->size();
   summary.sequence = sequence_;
   summary.completed = completed_;
-  if (auto hint = hint_->finish(summary); !hint) return hint;
-  output_->has_hint = true;
+  if (hint_) {
+    auto hint = hint_->finish(summary);
+    if (!hint && !is_shortage(hint.error().code)) return hint;
+    output_->has_hint = bool(hint);
+  }
+  if (!output_->has_hint) {
+    hint_.reset();
+    report_.without_hint = output_;
+    // Nor may there be one that a merge which was given up has left under its name.
+    const std::string path = hint_path_of(final_path_);
+    if (auto old = files.stat(path); !old || *old) {
+      if (auto removed = files.unlink(path); !removed) return removed;
+    }
+  }
   // The hint's name comes first: a merge of the same segments that was given up may have left
   // another hint by this name on the device, and it must not be found beside the segment.
   const std::string dir = final_path_.substr(0, final_path_.rfind('/'));

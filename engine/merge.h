@@ -54,6 +54,7 @@ class Merge {
     // Called with each number of bytes read and written, to limit the rate; may sleep. False: give
     // up, the store is closing.
     std::function<bool(uint64_t bytes)> pace;
+    bool with_hint = true;  // false: on a full disk, where what it takes is missed more
   };
   struct Report {
     uint64_t bytes_before = 0;
@@ -61,6 +62,7 @@ class Merge {
     uint64_t bytes_read = 0;  // of the inputs, once
     uint64_t records_copied = 0;
     bool given_up = false;
+    std::shared_ptr<Segment> without_hint;  // the output, if there was no room for its hint
   };
 
   // `inputs`: neighbours in the shard, oldest first, sealed and synced.
@@ -90,6 +92,7 @@ class Merge {
   Error mark_damaged(Segment& input, std::string_view why);
   Result<void> copy_slice(const Segment& input, std::span<Candidate> slice);
   Result<void> copy_record(const Segment& input, const Candidate& candidate);
+  Result<void> note_in_hint(const PlacedRecord& placed);
   void begin_batch();
   Result<void> flush_batch(bool last);
   Result<void> settle();

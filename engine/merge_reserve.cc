@@ -25,9 +25,7 @@ bool MergeReserve::keep(uint64_t wanted, bool all) {
   const auto space = files_.space(directory_);
   const uint64_t free = space ? space->available : std::numeric_limits<uint64_t>::max() / 2;
   uint64_t bytes = wanted;
-  if (all) {
-    bytes = std::max(std::min(wanted, (bytes_ + free) / kStep * kStep), std::min(wanted, kLeast));
-  }
+  if (all) bytes = std::min(wanted, std::max(bytes_ + free, kStep) / kStep * kStep);
   while (!all && bytes > bytes_ + free / 2 && bytes > kLeast) bytes /= 2;
   if (bytes <= bytes_) return true;
   // More is not tried in vain: some file systems keep what they had when there was not enough. Some

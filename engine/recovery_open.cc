@@ -56,7 +56,7 @@ Result<void> ShardRecovery::open_segments() {
     auto segment = Segment::open(files, path, !shard_.options_.read_only, kSegmentHeaderSize);
     if (!segment) {
       const ErrorCode why = segment.error().code;
-      if (why == ErrorCode::kIo && shard_.options_.salvage) {
+      if ((why == ErrorCode::kIo || why == ErrorCode::kDenied) && shard_.options_.salvage) {
         give_up_on(path, segment.error());
         continue;
       }

@@ -198,35 +198,29 @@ Result<void> Store::prepare_directory() {
   return load_record();
 }
 
-// Whether nobody has written to the store since it was made as a backup.
-Result<bool> Store::is_backup() const {
-  for (const char* name : {kBackupMark, kManifest}) {
-    auto there = options_.files->stat(fmt::format("{}/{}", options_.dir, name));
-    if (!there) return there.error();
-    if (*there) return true;
-  }
-  return false;
-}
-
 // A backup that is written to is none any more, and must not be removed as one; nor must it remove
 // those of the store that it is of, whose id it has. Once it is recovered: until then the marks say
 // that a journal is of what the directory held before the backup was copied into it.
 Result<void> Store::claim_backup() {
   FileSystem& files = *options_.files;
-  auto backup = is_backup();
-  if (!backup) return backup.error();
-  if (!*backup) return {};
+  const auto found = find_backup_marks(files, options_.dir);
+  if (!found) return found.error();
+  if (!found->mark && !found->manifest) return {};
   auto instance = draw_identity();
   if (!instance) return instance.error();
   record_.identity.instance = *instance;
   if (auto written = write_store_record(files, options_.dir, record_); !written) return written;
   // Without its manifest what has the mark would be taken for a copy that is not whole.
   for (const char* name : {kBackupMark, kManifest}) {
-    const std::string path = fmt::format("{}/{}", options_.dir, name);
-    auto there = files.stat(path);
+    const bool mark = name == kBackupMark;
+    auto there = files.stat(fmt::format("{}/{}", options_.dir, name));
     if (!there) return there.error();
-    if (!*there) continue;
-    if (auto removed = files.unlink(path); !removed) return removed;
+    // A manifest that is damaged is the backup's nonetheless, if its mark says that there is one.
+    const bool of_backup = found->mark || (!mark && found->manifest);
+    if (!*there || (*there)->is_directory || !of_backup) continue;
+    if (auto removed = files.unlink(fmt::format("{}/{}", options_.dir, name)); !removed) {
+      return removed;
+    }
     if (auto synced = files.sync_directory(options_.dir); !synced) return synced;
   }
   return {};

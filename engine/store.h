@@ -171,7 +171,6 @@ class Store {
 
   explicit Store(Options options);
   Result<void> prepare_directory();
-  Result<bool> is_backup() const;
   Result<void> claim_backup();
   void check_backup();
   Result<void> create();
@@ -201,6 +200,7 @@ class Store {
   void refresh_residency(Shard& shard);
   void settle_sealed(Shard& shard);
   void pause_hints();
+  void retry_later(const std::shared_ptr<Segment>& segment);
   void retry_hints();
   void write_all_hints();
   void merge_loop();
@@ -222,6 +222,7 @@ class Store {
   bool pace_merge(uint64_t bytes);
   void look_for_shortage();
   void end_shortage(bool has_room);
+  bool is_backed_up(const Segment& segment) const;
   uint64_t wanted_reserve(uint64_t store_bytes, uint64_t free);
   void keep_merge_reserve();
   // Bytes that a merge can copy into what is kept back; its hint takes some.

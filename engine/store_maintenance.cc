@@ -82,14 +82,15 @@ void Store::settle_sealed(Shard& shard) {
   for (const auto& segment : segments) {
     Mapping mapping = segment->map_contents();
     bool has_hint = segment->has_hint;  // written with settle_run_ held
-    if (!has_hint && !segment->damaged) {
+    if (!has_hint && !segment->damaged && disk_full()) {
+      retry_later(segment);
+    } else if (!has_hint && !segment->damaged) {
       auto hint = write_hint(*options_.files, *segment, hint_path_of(segment->path()),
                              segment->size(), completed);
       // Without its hint a segment costs time at the next start, nothing else.
       if (!hint) {
         shard.log(LogLevel::kWarning, hint.error().message);
-        if (hintless_.empty()) pause_hints();
-        hintless_.push_back(segment);
+        retry_later(segment);
       }
       has_hint = bool(hint);
     }
@@ -112,10 +113,17 @@ void Store::pause_hints() {
   hint_failures_ = std::min(hint_failures_ + 1, kMostDoublings);
 }
 
+void Store::retry_later(const std::shared_ptr<Segment>& segment) {
+  if (hintless_.empty()) pause_hints();
+  hintless_.push_back(segment);
+}
+
 // Writes the hints that could not be written when their segments were settled.
 void Store::retry_hints() {
   std::lock_guard one_at_a_time(settle_run_);
-  if (hintless_.empty() || std::chrono::steady_clock::now() < hints_paused_until_) return;
+  // While the disk is full merges need the room more.
+  if (hintless_.empty() || disk_full()) return;
+  if (std::chrono::steady_clock::now() < hints_paused_until_) return;
   while (!hintless_.empty()) {
     if (stopping_) return;  // close() writes them
     if (const auto segment = hintless_.back().lock()) {
@@ -130,9 +138,9 @@ void Store::retry_hints() {
       if (there) {
         auto hint = write_hint(*options_.files, *segment, hint_path_of(segment->path()),
                                segment->size(), completed);
-        if (!hint) return pause_hints();
+        if (!hint && is_shortage(hint.error().code)) return pause_hints();
         std::lock_guard guard(shard);
-        segment->has_hint = true;
+        segment->has_hint = bool(hint);
       }
     }
     hintless_.pop_back();

@@ -259,10 +259,8 @@ std::vector<std::shared_ptr<Segment>> Store::pick_inputs(Shard& shard, double le
   std::lock_guard guard(shard);
   if (shard.failed_) return {};
   std::vector<MergeCandidate> all = merge_candidates(shard);
-  for (size_t i = 0; short_ && i < all.size(); ++i) {
-    // What a backup holds too gives nothing back.
-    const auto info = options_.files->stat(shard.order_[i]->path());
-    if (info && *info && (*info)->names > 1) all[i].mergeable = false;
+  for (size_t i = 0; disk_full() && i < all.size(); ++i) {
+    if (is_backed_up(*shard.order_[i])) all[i].mergeable = false;
   }
   std::vector<MergeCandidate> candidates = all;
   if (among != nullptr) {
@@ -291,6 +289,7 @@ Store::MergeOutcome Store::merge_run(Shard& shard, std::vector<std::shared_ptr<S
   Merge::Hooks hooks;
   hooks.sync_store = [this] { return sync(); };
   hooks.pace = [this](uint64_t bytes) { return pace_merge(bytes); };
+  hooks.with_hint = !disk_full();
   auto report = [&] {
     std::lock_guard one_at_a_time(merge_run_);
     auto merged = Merge(shard, inputs, hooks).run();
@@ -300,6 +299,7 @@ Store::MergeOutcome Store::merge_run(Shard& shard, std::vector<std::shared_ptr<S
         // Clients get nothing of what is kept back, not even to remove what they have, or there
         // would be nothing to merge with any more. They wait: so it is done at once.
         hooks.pace = [this](uint64_t) { return !stopping_; };
+        hooks.with_hint = false;
         bar(Shard::Barred::kAll);
         merge_reserve_->release();
         merged = Merge(shard, inputs, hooks).run();
@@ -309,6 +309,10 @@ Store::MergeOutcome Store::merge_run(Shard& shard, std::vector<std::shared_ptr<S
     inputs.clear();  // files go with their last owner, and while nobody else looks at them
     return merged;
   }();
+  if (report && report->without_hint) {
+    std::lock_guard one_at_a_time(settle_run_);
+    retry_later(report->without_hint);
+  }
   MergeState& state = merge_states_[shard.index()];
   std::lock_guard guard(threads_mutex_);
   if (!report) {
@@ -332,7 +336,6 @@ Store::MergeOutcome Store::merge_run(Shard& shard, std::vector<std::shared_ptr<S
   return report->bytes_after < report->bytes_before ? MergeOutcome::kGained : MergeOutcome::kNoGain;
 }
 
-// As much as a run of the largest shard has to copy at most, or nearly so.
 // Spreads the merge's bytes over time. False once the store is closing.
 bool Store::pace_merge(uint64_t bytes) {
   uint64_t rate = 0;

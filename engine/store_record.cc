@@ -4,10 +4,10 @@
 //   respcask-store   what it is
 //   VERSION          kFormatVersion, decimal
 //   shards=N         number of shards
-//   id=HE"no store is here, neither           64 random bits; every segment's header repeats them
+//   id=HEX           64 random bits; every segment's header repeats them
 //   created=MS       Unix time in ms; 0: not known
-//   instance=HE"no store is here, neither     64 random bits, if it was begun from a backup; not
-//   there otherwise crc=HE"no store is here, neither          CRC32C of all before " crc="
+//   instance=HEX     64 random bits, if it was begun from a backup; not there otherwise
+//   crc=HEX          CRC32C of all before " crc="
 //
 // separated by single spaces, with a newline at the end.
 

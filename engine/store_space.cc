@@ -71,12 +71,13 @@ void Store::keep_merge_reserve() {
   const auto space = options_.files->space(options_.dir);
   const uint64_t free = space ? space->available : 0;
   const uint64_t wanted = wanted_reserve(store_bytes, free);
-  const bool kept = merge_reserve_->keep(wanted, short_);
+  const bool kept = merge_reserve_->keep(wanted, short_ || barred_ == Shard::Barred::kAll);
   const bool whole = merge_reserve_->bytes() >= wanted;
   Shard::Barred barred = std::max(barred_, Shard::Barred::kGrowth);
   if (kept) barred = short_ && !whole ? Shard::Barred::kGrowth : Shard::Barred::kNone;
   bar(barred);
-  if (std::exchange(paced_bytes_, room_in_reserve()) != paced_bytes_) {
+  const uint64_t room = room_in_reserve();
+  if (std::exchange(paced_bytes_, room) != room) {
     for (auto& shard : shards_) {
       std::lock_guard guard(*shard);
       shard->limit_pace(paced_bytes_);
@@ -100,6 +101,7 @@ void Store::keep_room() {
 }
 
 void Store::bar(Shard::Barred barred) {
+  if (barred == Shard::Barred::kAll) disk_full_ = true;
   if (std::exchange(barred_, barred) == barred) return;
   for (auto& shard : shards_) {
     std::lock_guard guard(*shard);
@@ -128,8 +130,14 @@ Result<bool> Store::seal_for_merge(Shard& shard, double least) {
   return sealed;
 }
 
+// Whether a backup holds its file too, so that merging it gives nothing back.
+bool Store::is_backed_up(const Segment& segment) const {
+  const auto info = options_.files->stat(segment.path());
+  return info && *info && (*info)->names > 1;
+}
+
 // Of a run that the disk was too full for, what can be merged with what is kept back: all of it, or
-// the segment that gives back most of those that fit. Empty: none does.
+// the segment that gives back most of those that fit. Empty: none does, or gives anything back.
 std::vector<std::shared_ptr<Segment>> Store::fit_reserve(
     Shard& shard, std::vector<std::shared_ptr<Segment>> inputs) {
   std::lock_guard guard(shard);
@@ -140,8 +148,9 @@ std::vector<std::shared_ptr<Segment>> Store::fit_reserve(
   for (const auto& input : inputs) {
     const uint64_t needed = input->needed_bytes(input == shard.order_.front());
     const uint64_t won = input->size() - std::min(input->size(), needed + kSegmentHeaderSize);
-    all += needed;
-    if (needed > room || won <= most) continue;
+    const bool backed_up = is_backed_up(*input);
+    all += backed_up ? room + 1 : needed;
+    if (needed > room || won <= most || backed_up) continue;
     most = won;
     best = input;
   }

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/backup_mark.h"
 #include "engine/named_thread.h"
 #include "engine/store.h"
 
@@ -174,9 +175,9 @@ void Store::tell_synced(SyncPoint point) {
 
 // Before the recovery of the shards.
 Result<void> Store::replay() {
-  auto backup = is_backup();
-  if (!backup) return backup.error();
-  if (*backup) return {};  // the journal is of something else
+  const auto marks = find_backup_marks(*options_.files, options_.dir);
+  if (!marks) return marks.error();
+  if (marks->mark || marks->manifest) return {};  // the journal is of something else
   const auto path = [this](uint32_t shard, uint64_t segment_id) {
     return shard < shard_count() ? shards_[shard]->segment_path(segment_id, 0) : std::string();
   };

@@ -129,6 +129,9 @@ class Scope {
   // Bytes reserved on every locked shard for what a transaction is still to run, or more: who
   // reserves meanwhile asks for as much on top.
   uint64_t promised_bytes = 0;
+  // The transaction has asked for a backup, a rewrite: in Redis it may again, as they begin later.
+  bool asked_to_save = false;
+  bool asked_to_rewrite = false;
   // A waiter is being served with what this key, which was made ready, holds; null: nobody is. Of
   // several keys it takes from this one, whichever it named first.
   const OwnedKey* serving = nullptr;

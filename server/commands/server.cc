@@ -24,12 +24,15 @@ void cmd_save(Context& c) {
 // SCHEDULE is for a server that has to wait for a rewrite to end; here the two do not meet. What a
 // transaction asks for has to wait for its end.
 void cmd_bgsave(Context& c) {
+  constexpr std::string_view kScheduled = "Background saving scheduled";
   if (c.argc() > 1 && (c.argc() != 2 || !c.arg_is(1, "SCHEDULE"))) return c.syntax_error();
   switch (c.server().saving.start_save()) {
     case Saving::Start::kStarted:
-      return c.reply().simple_string(c.in_transaction() ? "Background saving scheduled"
-                                                        : "Background saving started");
+      if (!c.in_transaction()) return c.reply().simple_string("Background saving started");
+      c.scope().asked_to_save = true;
+      return c.reply().simple_string(kScheduled);
     case Saving::Start::kRunning:
+      if (c.scope().asked_to_save) return c.reply().simple_string(kScheduled);
       return c.error(kSaveRunning);
     case Saving::Start::kFailed:
       return c.error("ERR");  // Redis says no more where it cannot fork; the log does
@@ -37,12 +40,16 @@ void cmd_bgsave(Context& c) {
 }
 
 void cmd_bgrewriteaof(Context& c) {
+  constexpr std::string_view kScheduled = "Background append only file rewriting scheduled";
   switch (c.server().saving.start_rewrite()) {
     case Saving::Start::kStarted:
-      return c.reply().simple_string(c.in_transaction()
-                                         ? "Background append only file rewriting scheduled"
-                                         : "Background append only file rewriting started");
+      if (!c.in_transaction()) {
+        return c.reply().simple_string("Background append only file rewriting started");
+      }
+      c.scope().asked_to_rewrite = true;
+      return c.reply().simple_string(kScheduled);
     case Saving::Start::kRunning:
+      if (c.scope().asked_to_rewrite) return c.reply().simple_string(kScheduled);
       return c.error("ERR Background append only file rewriting already in progress");
     case Saving::Start::kFailed:
       return c.error(

@@ -8,9 +8,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cerrno>
 #include <cstring>
+#include <string>
 #include <utility>
 
 #include "server/log.h"
@@ -78,7 +80,20 @@ engine::Result<ListeningSocket> bind_address(const std::string& name, const Conf
   }
   ::freeaddrinfo(found);
   if (fd < 0) return failed(what, error);
-  return ListeningSocket{fd, ""};
+  return ListeningSocket{fd, "", what};
+}
+
+// Whether one of these has the same address. To bind it twice is possible, to listen on it is not.
+bool is_taken_by(const ListeningSocket& socket, const std::vector<ListeningSocket>& others) {
+  const auto address_of = [](const ListeningSocket& of) {
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    ::getsockname(of.fd, reinterpret_cast<sockaddr*>(&address), &size);
+    return std::string(reinterpret_cast<const char*>(&address), size);
+  };
+  return std::any_of(others.begin(), others.end(), [&](const ListeningSocket& other) {
+    return address_of(other) == address_of(socket);
+  });
 }
 
 }  // namespace
@@ -90,6 +105,11 @@ engine::Result<std::vector<ListeningSocket>> bind_tcp_sockets(const Config& conf
     const bool optional = entry.starts_with('-');
     int error = 0;
     auto socket = bind_address(optional ? entry.substr(1) : entry, config, error);
+    if (socket && is_taken_by(*socket, sockets)) {
+      close_socket(*socket);
+      error = EADDRINUSE;
+      socket = failed(socket->what, error);
+    }
     if (socket) {
       sockets.push_back(*socket);
       continue;
@@ -107,9 +127,7 @@ engine::Result<std::vector<ListeningSocket>> bind_tcp_sockets(const Config& conf
 engine::Result<void> listen_on(const std::vector<ListeningSocket>& sockets, const Config& config) {
   for (const ListeningSocket& socket : sockets) {
     // Between the two another process may have bound the same address, and listened first.
-    if (::listen(socket.fd, config.tcp_backlog) != 0) {
-      return failed("Could not listen on a TCP socket", errno);
-    }
+    if (::listen(socket.fd, config.tcp_backlog) != 0) return failed(socket.what, errno);
   }
   return {};
 }
@@ -142,7 +160,7 @@ engine::Result<ListeningSocket> open_unix_socket(const Config& config) {
     fail_with_errno(fd);
     return failed(what, errno);
   }
-  return ListeningSocket{fd, path};
+  return ListeningSocket{fd, path, ""};
 }
 
 void close_socket(const ListeningSocket& socket) {

@@ -22,6 +22,7 @@ namespace respcask::server {
 struct ListeningSocket {
   int fd = -1;
   std::string unix_path;  // "": TCP
+  std::string what;       // the beginning of an error of it
 };
 
 // Takes the TCP addresses that the configuration says to listen on; nobody can connect yet. An

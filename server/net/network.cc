@@ -121,6 +121,10 @@ OtherFiles Network::other_files(const Config& config) const {
 engine::Result<std::vector<ListeningSocket>> Network::bind(const Config& config) {
   auto sockets = bind_tcp_sockets(config);
   if (!sockets) return no_listening(config, sockets.error());
+  if (sockets->empty() && config.unixsocket.empty()) {
+    return engine::Error{engine::ErrorCode::kInvalid,
+                         "Configured to not listen anywhere, exiting."};
+  }
   return sockets;
 }
 
@@ -157,10 +161,6 @@ engine::Result<void> Network::open(std::vector<ListeningSocket> bound) {
     auto socket = open_unix_socket(*config);
     if (!socket) return socket.error();
     opened_.push_back(*socket);
-  }
-  if (opened_.empty()) {
-    return engine::Error{engine::ErrorCode::kInvalid,
-                         "Configured to not listen anywhere, exiting."};
   }
   return {};
 }

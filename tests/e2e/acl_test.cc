@@ -147,7 +147,7 @@ TEST_CASE("users survive a restart in their own file, beside the data") {
 TEST_CASE("users that make no sense keep the server from starting, and it says why") {
   const auto refused = [](std::vector<std::string> options) {
     const std::string directory = "/tmp/respcask-acl-" + std::to_string(::getpid());
-    options.insert(options.end(), {"--port", "0", "--dir", directory});
+    options.insert(options.end(), {"--port", std::to_string(free_port()), "--dir", directory});
     std::filesystem::create_directory(directory);
     const Ended ended = run_to_end(options);
     std::filesystem::remove_all(directory);

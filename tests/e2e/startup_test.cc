@@ -420,6 +420,17 @@ TEST_CASE("a port that is taken is found before anything is made or read") {
   CHECK_FALSE(std::filesystem::exists(other));
 }
 
+TEST_CASE("an address that is named twice is found before anything is made or read") {
+  const ServerProcess place;
+  const std::string other = place.directory() + "/other";
+  const Ended ended = run_to_end(
+      {"--port", std::to_string(free_port()), "--dir", other, "--bind", "127.0.0.1", "localhost"});
+  CHECK(ended.exit_code == 1);
+  CHECK(last_line(ended.output).find("localhost:") != std::string::npos);
+  CHECK(last_line(ended.output).find("Address already in use") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(other));
+}
+
 TEST_CASE("a start with fewer databases than hold keys is refused, and nothing is lost by it") {
   ServerProcess server;
   server.start();

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <thread>
 
+#include "engine/backup.h"
 #include "engine/store.h"
 #include "tests/engine/store_fixture.h"
 
@@ -62,10 +63,21 @@ struct FullDisk : StoreFixture {
   bool put_at_last(const std::string& key, std::string_view value) {
     return wait_for([&] { return try_put(key, value); });
   }
+  // While a merge has all the space there is, this waits too.
   void remove_at_last(const std::string& key) {
-    // While a merge has all the space there is, this waits too.
-    wait_for([&] { return can(1024, Growth::kShrinks); });
-    remove_shrinking(key);
+    Shard& shard = store->shard(store->shard_of(key));
+    ShardSet set;
+    set.add(shard.index());
+    const bool removed = wait_for([&] {
+      std::lock_guard guard(shard);
+      if (!shard.reserve(1024, Growth::kShrinks)) return false;
+      shard.begin_batch();
+      shard.remove(0, key, shard.hash(key));
+      shard.end_batch(nullptr);
+      return true;
+    });
+    REQUIRE(removed);
+    REQUIRE(store->commit(set, set));
   }
 
   template <class Condition>
@@ -163,6 +175,46 @@ TEST_CASE("what is removed from a full disk can be written again, however little
   CHECK(fixture.get(key_of(0)) == value);
   CHECK(fixture.get(key_of(1)) == value);
   CHECK_FALSE(fixture.get(key_of(10)));
+}
+
+TEST_CASE("names that are much longer than their values keep no full disk from being merged") {
+  FullDisk fixture(options_of(1));
+  fixture.disk->set_capacity(16 << 20);
+  const auto name = [](int i) { return fmt::format("{:0300}", i); };
+  int count = 0;
+  while (fixture.try_put(name(count), "v")) ++count;
+  REQUIRE(count > 10'000);
+  REQUIRE(fixture.store->sync());
+  fixture.disk->set_capacity(fixture.disk->used());
+  for (int i = 0; i < count; i += 5) fixture.remove_at_last(name(i));
+  for (int i = 0; i < count / 20; ++i) REQUIRE(fixture.put_at_last(name(5 * i), "v"));
+  CHECK(fixture.get(name(1)) == "v");
+  fixture.disk->set_capacity(uint64_t{1} << 40);
+  fixture.reopen();
+  CHECK(fixture.get(name(1)) == "v");
+  CHECK_FALSE(fixture.get(name(count / 5 * 5 - 5)));
+}
+
+TEST_CASE("what is kept back is not spent on what a backup holds too") {
+  FullDisk fixture(options_of(1));
+  fixture.disk->set_capacity(24 << 20);
+  const std::string value(4000, 'v');
+  constexpr int kKeys = 2000;
+  for (int i = 0; i < kKeys; ++i) REQUIRE(fixture.put_at_last(key_of(i), value));
+  REQUIRE(make_backup(*fixture.store, "/backups", 1));
+  // Nothing that is dropped of these gives anything back as long as the backup is there.
+  int count = kKeys;
+  while (fixture.try_put(key_of(count), value)) ++count;
+  const auto kept = [&] { return (*fixture.disk->stat("/store/RESERVE"))->allocated; };
+  const uint64_t before = kept();
+  REQUIRE(before > 0);
+  REQUIRE(fixture.store->sync());
+  fixture.disk->set_capacity(fixture.disk->used());
+  for (int i = 0; i < kKeys; i += 2) fixture.remove_at_last(key_of(i));
+  fixture.store->merge_now();
+  CHECK(kept() >= before / 2);
+  for (int i = kKeys; i < count; i += 2) fixture.remove_at_last(key_of(i));
+  for (int i = kKeys; i < count; i += 4) REQUIRE(fixture.put_at_last(key_of(i), value));
 }
 
 TEST_CASE("dropping all makes room, also in segments that nothing could be begun behind") {

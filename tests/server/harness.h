@@ -87,9 +87,9 @@ class Harness {
   // What the server's threads would do by now.
   void wake_due();
   void expire_now();
-  // What the log has grown to, in bytes: a shard's, or all of it.
   // No command may append more than it has reserved: on a full disk that ends all writing.
   void expect_within_reserve();
+  // What the log has grown to, in bytes: a shard's, or all of it.
   uint64_t log_bytes(uint32_t shard);
   uint64_t log_bytes();
 

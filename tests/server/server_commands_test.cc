@@ -35,9 +35,13 @@ TEST_CASE("server: saving within a transaction is scheduled, as in Redis") {
   h.run("bgsave");
   h.run("bgrewriteaof");
   h.run("bgsave nonsense");
+  h.run("bgsave");
+  h.run("bgrewriteaof");
   CHECK(h.run("exec") ==
-        "*3\r\n+Background saving scheduled\r\n"
-        "+Background append only file rewriting scheduled\r\n-ERR syntax error\r\n");
+        "*5\r\n+Background saving scheduled\r\n"
+        "+Background append only file rewriting scheduled\r\n-ERR syntax error\r\n"
+        "+Background saving scheduled\r\n"
+        "+Background append only file rewriting scheduled\r\n");
   h.server->saving.wait();
   CHECK(h.server->saving.report().saves == 1);
   CHECK(h.server->saving.report().rewrites == 1);
