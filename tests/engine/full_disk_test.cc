@@ -215,6 +215,7 @@ TEST_CASE("what is kept back is not spent on what a backup holds too") {
   for (int i = 0; i < kKeys; i += 2) fixture.remove_at_last(key_of(i));
   fixture.store->merge_now();
   CHECK(kept() >= before / 2);
+  CHECK((*fixture.disk->stat("/store/shard-00/00000001.seg")).has_value());
   for (int i = kKeys; i < count; i += 2) fixture.remove_at_last(key_of(i));
   for (int i = kKeys; i < count; i += 4) REQUIRE(fixture.put_at_last(key_of(i), value));
 }
