@@ -85,7 +85,7 @@ Result<std::optional<BackupMark>> read_backup_mark(FileSystem& files,
 Result<BackupMarks> find_backup_marks(FileSystem& files, const std::string& directory) {
   const auto mark = read_backup_mark(files, directory);
   if (!mark) return mark.error();
-  BackupMarks marks{mark->has_value(), false};
+  BackupMarks marks{*mark, false};
   const std::string path = fmt::format("{}/{}", directory, kManifest);
   auto there = files.stat(path);
   if (!there) return there.error();
@@ -107,12 +107,11 @@ void check_manifest(FileSystem& files, const std::string& directory,
   const std::string path = fmt::format("{}/{}", directory, kManifest);
   auto there = files.stat(path);
   const auto marks = find_backup_marks(files, directory);
-  if (marks && !marks->mark && !marks->manifest) return;
+  if (marks && !marks->is_backup()) return;
   if (there && !*there) {
-    const auto mark = read_backup_mark(files, directory);
-    if (!mark)
-      return fault({fmt::format("{}/{}", directory, kBackupMark), true, mark.error().message});
-    if (*mark && (*mark)->has_manifest) {
+    if (!marks)
+      return fault({fmt::format("{}/{}", directory, kBackupMark), true, marks.error().message});
+    if (marks->mark && marks->mark->has_manifest) {
       fault({path, true, "is missing: so the backup was not copied whole"});
     }
     return;

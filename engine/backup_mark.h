@@ -50,8 +50,9 @@ struct BackupFault {
 
 // Which of the two files are a backup's. Others may have files by these names.
 struct BackupMarks {
-  bool mark = false;
+  std::optional<BackupMark> mark;
   bool manifest = false;  // as it was written
+  bool is_backup() const { return mark || manifest; }
 };
 Result<BackupMarks> find_backup_marks(FileSystem& files, const std::string& directory);
 

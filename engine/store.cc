@@ -205,22 +205,20 @@ Result<void> Store::claim_backup() {
   FileSystem& files = *options_.files;
   const auto found = find_backup_marks(files, options_.dir);
   if (!found) return found.error();
-  if (!found->mark && !found->manifest) return {};
+  if (!found->is_backup()) return {};
   auto instance = draw_identity();
   if (!instance) return instance.error();
   record_.identity.instance = *instance;
   if (auto written = write_store_record(files, options_.dir, record_); !written) return written;
   // Without its manifest what has the mark would be taken for a copy that is not whole.
   for (const char* name : {kBackupMark, kManifest}) {
-    const bool mark = name == kBackupMark;
-    auto there = files.stat(fmt::format("{}/{}", options_.dir, name));
+    if (name == kBackupMark && !found->mark) continue;  // somebody else's
+    const std::string path = fmt::format("{}/{}", options_.dir, name);
+    auto there = files.stat(path);
     if (!there) return there.error();
-    // A manifest that is damaged is the backup's nonetheless, if its mark says that there is one.
-    const bool of_backup = found->mark || (!mark && found->manifest);
-    if (!*there || (*there)->is_directory || !of_backup) continue;
-    if (auto removed = files.unlink(fmt::format("{}/{}", options_.dir, name)); !removed) {
-      return removed;
-    }
+    // A manifest that is damaged is the backup's nonetheless.
+    if (!*there || (*there)->is_directory) continue;
+    if (auto removed = files.unlink(path); !removed) return removed;
     if (auto synced = files.sync_directory(options_.dir); !synced) return synced;
   }
   return {};

@@ -177,7 +177,7 @@ void Store::tell_synced(SyncPoint point) {
 Result<void> Store::replay() {
   const auto marks = find_backup_marks(*options_.files, options_.dir);
   if (!marks) return marks.error();
-  if (marks->mark || marks->manifest) return {};  // the journal is of something else
+  if (marks->is_backup()) return {};  // the journal is of something else
   const auto path = [this](uint32_t shard, uint64_t segment_id) {
     return shard < shard_count() ? shards_[shard]->segment_path(segment_id, 0) : std::string();
   };

@@ -299,8 +299,7 @@ bool Context::reserve(const KeyRef& key, uint64_t bytes, engine::Growth growth) 
     error(kTooMuch);
     return false;
   }
-  const std::string_view refusal =
-      scope_.reserve_more(key.shard, bytes + scope_.promised_bytes, growth);
+  const std::string_view refusal = scope_.reserve_more(key.shard, bytes, growth);
   if (!refusal.empty()) error(refusal);
   return refusal.empty();
 }

@@ -92,7 +92,7 @@ std::string_view Scope::reserve(uint64_t bytes, engine::Growth growth) {
 }
 
 std::string_view Scope::reserve_more(uint32_t index, uint64_t bytes, engine::Growth growth) {
-  return refusal_of(shard(index).reserve_more(bytes, growth));
+  return refusal_of(shard(index).reserve_more(bytes + promised_bytes, growth));
 }
 
 void Scope::expire(const KeyRef& key) {
@@ -101,7 +101,7 @@ void Scope::expire(const KeyRef& key) {
   if (turn_.server.paused(turn_.now_ms()) != PauseKind::kNone) return;
   // Nor is anybody told, time and again, of what the disk has no room to remove.
   const uint64_t bytes = removal_bytes_ + key.name.size() + kRemovalBytes;
-  if (!shard(key.shard).reserve_more(bytes + promised_bytes, engine::Growth::kShrinks)) return;
+  if (!reserve_more(key.shard, bytes, engine::Growth::kShrinks).empty()) return;
   removal_bytes_ = bytes;
   expired_.insert(OwnedKey::of(key));
   turn_.stats.expired.add();
@@ -126,8 +126,8 @@ size_t Scope::end_command() {
     engine::Shard& home = shard(key.shard);
     const auto entry = home.find(key.db, key.name, key.hash);
     if (!entry || !is_due(*entry, turn_.now_ms())) continue;
-    const uint64_t bytes = key.name.size() + kRemovalBytes + promised_bytes;
-    if (!home.reserve_more(bytes, engine::Growth::kShrinks)) continue;
+    const uint64_t bytes = key.name.size() + kRemovalBytes;
+    if (!reserve_more(key.shard, bytes, engine::Growth::kShrinks).empty()) continue;
     shard_for_write(key.shard).remove(key.db, key.name, key.hash);
     ++removed;
   }

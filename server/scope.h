@@ -54,7 +54,8 @@ class Scope {
   // Reserves `bytes` on every locked shard, before anything is read. The reply to give if that
   // fails, else "".
   std::string_view reserve(uint64_t bytes, engine::Growth growth);
-  // Reserves more on one shard; what was read stays where it is.
+  // Reserves more on one shard, on top of what is promised to others; what was read stays where it
+  // is.
   std::string_view reserve_more(uint32_t shard, uint64_t bytes, engine::Growth growth);
 
   // A key is there but its time has come: tells who is to know, once; it goes in end_command(). If
@@ -126,8 +127,7 @@ class Scope {
   bool in_transaction = false;
   // EXEC has begun to run its queue: a cold value is waited for where it is met.
   bool cannot_repeat = false;
-  // Bytes reserved on every locked shard for what a transaction is still to run, or more: who
-  // reserves meanwhile asks for as much on top.
+  // Bytes reserved on every locked shard for what a transaction is still to run, or more.
   uint64_t promised_bytes = 0;
   // The transaction has asked for a backup, a rewrite: in Redis it may again, as they begin later.
   bool asked_to_save = false;

@@ -190,9 +190,7 @@ void cmd_pfadd(Context& c) {
 // Counting only remembers its result where there is room: without, it is a read like any other.
 bool room_to_remember(Context& c, const KeyRef& key, uint64_t length) {
   const uint64_t bytes = put_string_bound(key, length) + 2 * kPackedEditBytes;
-  return c.scope()
-      .reserve_more(key.shard, bytes + c.scope().promised_bytes, engine::Growth::kGrows)
-      .empty();
+  return c.scope().reserve_more(key.shard, bytes, engine::Growth::kGrows).empty();
 }
 
 void count_one(Context& c) {

@@ -45,19 +45,25 @@ struct FullDisk : StoreFixture {
   }
 
   // False: there is no room.
-  bool try_put(const std::string& key, std::string_view value) {
+  template <class Change>
+  bool try_change(const std::string& key, uint64_t bytes, Growth growth, Change change) {
     Shard& shard = store->shard(store->shard_of(key));
     ShardSet set;
     set.add(shard.index());
     {
       std::lock_guard guard(shard);
-      if (!shard.reserve(4096 + value.size(), Growth::kGrows)) return false;
+      if (!shard.reserve(bytes, growth)) return false;
       shard.begin_batch();
-      shard.put(0, key, shard.hash(key), 0, 0, {&value, 1});
+      change(shard, shard.hash(key));
       shard.end_batch(nullptr);
     }
     REQUIRE(store->commit(set, set));
     return true;
+  }
+  bool try_put(const std::string& key, std::string_view value) {
+    return try_change(key, 4096 + value.size(), Growth::kGrows, [&](Shard& shard, uint64_t hash) {
+      shard.put(0, key, hash, 0, 0, {&value, 1});
+    });
   }
   // The same, as soon as there is; false if that takes very long.
   bool put_at_last(const std::string& key, std::string_view value) {
@@ -65,19 +71,10 @@ struct FullDisk : StoreFixture {
   }
   // While a merge has all the space there is, this waits too.
   void remove_at_last(const std::string& key) {
-    Shard& shard = store->shard(store->shard_of(key));
-    ShardSet set;
-    set.add(shard.index());
-    const bool removed = wait_for([&] {
-      std::lock_guard guard(shard);
-      if (!shard.reserve(1024, Growth::kShrinks)) return false;
-      shard.begin_batch();
-      shard.remove(0, key, shard.hash(key));
-      shard.end_batch(nullptr);
-      return true;
-    });
-    REQUIRE(removed);
-    REQUIRE(store->commit(set, set));
+    REQUIRE(wait_for([&] {
+      return try_change(key, 1024, Growth::kShrinks,
+                        [&](Shard& shard, uint64_t hash) { shard.remove(0, key, hash); });
+    }));
   }
 
   template <class Condition>
