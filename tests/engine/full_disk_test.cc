@@ -9,7 +9,6 @@
 #include <string_view>
 #include <thread>
 
-#include "engine/backup.h"
 #include "engine/store.h"
 #include "tests/engine/store_fixture.h"
 
@@ -192,29 +191,6 @@ TEST_CASE("hints of long names keep no full disk from being merged") {
   fixture.reopen();
   CHECK(fixture.get(name(1)) == value);
   CHECK_FALSE(fixture.get(name(count / 5 * 5 - 5)));
-}
-
-TEST_CASE("what is kept back is not spent on what a backup holds too") {
-  FullDisk fixture(options_of(1));
-  fixture.disk->set_capacity(24 << 20);
-  const std::string value(4000, 'v');
-  constexpr int kKeys = 2000;
-  for (int i = 0; i < kKeys; ++i) REQUIRE(fixture.put_at_last(key_of(i), value));
-  REQUIRE(make_backup(*fixture.store, "/backups", 1));
-  // Nothing that is dropped of these gives anything back as long as the backup is there.
-  int count = kKeys;
-  while (fixture.try_put(key_of(count), value)) ++count;
-  const auto kept = [&] { return (*fixture.disk->stat("/store/RESERVE"))->allocated; };
-  const uint64_t before = kept();
-  REQUIRE(before > 0);
-  REQUIRE(fixture.store->sync());
-  fixture.disk->set_capacity(fixture.disk->used());
-  for (int i = 0; i < kKeys; i += 2) fixture.remove_at_last(key_of(i));
-  fixture.store->merge_now();
-  CHECK(kept() >= before / 2);
-  CHECK((*fixture.disk->stat("/store/shard-00/00000001.seg")).has_value());
-  for (int i = kKeys; i < count; i += 2) fixture.remove_at_last(key_of(i));
-  for (int i = kKeys; i < count; i += 4) REQUIRE(fixture.put_at_last(key_of(i), value));
 }
 
 TEST_CASE("dropping all makes room, also in segments that nothing could be begun behind") {
