@@ -16,7 +16,7 @@ Result<void> MergeReserve::open(bool create) {
   return {};
 }
 
-bool MergeReserve::keep(uint64_t wanted, bool all) {
+bool MergeReserve::keep(uint64_t wanted, uint64_t least) {
   constexpr uint64_t kLeast = 512 * 1024;
   constexpr uint64_t kStep = 64 * 1024;
   constexpr uint64_t kTooMuch = 4;  // times
@@ -25,8 +25,8 @@ bool MergeReserve::keep(uint64_t wanted, bool all) {
   const auto space = files_.space(directory_);
   const uint64_t free = space ? space->available : std::numeric_limits<uint64_t>::max() / 2;
   uint64_t bytes = wanted;
-  if (all) bytes = std::min(wanted, std::max(bytes_ + free, kStep) / kStep * kStep);
-  while (!all && bytes > bytes_ + free / 2 && bytes > kLeast) bytes /= 2;
+  while (bytes > bytes_ + free / 2 && bytes > kLeast) bytes /= 2;
+  bytes = std::max(bytes, std::min(least, std::max(bytes_ + free, kStep) / kStep * kStep));
   if (bytes <= bytes_) return true;
   // More is not tried in vain: some file systems keep what they had when there was not enough. Some
   // is tried for, whatever is said to be free: what others may not have may still be had by root.

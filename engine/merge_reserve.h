@@ -21,11 +21,11 @@ class MergeReserve {
   MergeReserve(FileSystem& files, const std::string& directory)
       : files_(files), directory_(directory), path_(directory + "/RESERVE") {}
 
-  // Keeps `wanted` bytes; where that is more than half of what is free (`all`: than all of it), a
-  // half of it, a quarter, and so on down to some hundred KiB (`all`: what there is). What there is
-  // stays where no more is to be had, and goes where it is many times too much. False: there is
-  // nothing, for want of space.
-  bool keep(uint64_t wanted, bool all);
+  // Keeps `wanted` bytes; where that is more than half of what is free, a half of it, a quarter,
+  // and so on down to some hundred KiB; but `least` of them even if they are all that is free, or
+  // what there is. What there is stays where no more is to be had, and goes where it is many times
+  // too much. False: there is nothing, for want of space.
+  bool keep(uint64_t wanted, uint64_t least);
   // Gives all of it back to the file system.
   void release();
   uint64_t bytes() const { return bytes_; }

@@ -246,8 +246,8 @@ Result<void> Shard::roll(uint64_t kept_back) {
   } else {
     synced_ = kSegmentHeaderSize;
   }
-  pace_.begin(segment_limit(), std::min(most_paced_bytes_, options_.segment_bytes), active_ ? active_->size() : 0,
-              std::chrono::steady_clock::now());
+  pace_.begin(segment_limit(), std::min(most_paced_bytes_, options_.segment_bytes),
+              active_ ? active_->size() : 0, std::chrono::steady_clock::now());
   active_ = std::move(*made);
   roll_from_ = 0;
   take_slot(active_);

@@ -159,6 +159,17 @@ class Store {
   // The output of a merge stands beside the inputs until it is synced: little of the store at a
   // time, but enough of it to be worth the syncs.
   static constexpr uint64_t kRunsInStore = 28;
+  static constexpr uint64_t kPartsOfReserve = 16;  // one of them for what is not copied
+  // What a segment grows past its size where the disk is too full to begin another: what is kept
+  // back for what makes room, and as much for what has kept that in front of it.
+  static constexpr uint64_t kOvergrowth = 2 * kReserveBytes;
+
+  // What is to be kept back for merging (MergeReserve::keep).
+  struct ReserveAim {
+    uint64_t needed = 0;  // for the largest segment or run that there is
+    uint64_t wanted = 0;  // for what segments may grow to, where that is little of what is free
+    uint64_t store_bytes = 0;
+  };
 
   // The merging of one shard; the merge thread's own.
   struct MergeState {
@@ -222,11 +233,15 @@ class Store {
   bool pace_merge(uint64_t bytes);
   void look_for_shortage();
   void end_shortage(bool has_room);
+  bool may_lend(Shard& shard, uint64_t bytes);
   bool is_backed_up(const Segment& segment) const;
-  uint64_t wanted_reserve(uint64_t store_bytes, uint64_t free);
+  ReserveAim reserve_aim(uint64_t free);
   void keep_merge_reserve();
-  // Bytes that a merge can copy into what is kept back; its hint takes some.
-  uint64_t room_in_reserve() const { return merge_reserve_->bytes() / 8 * 7; }
+  // Bytes that a merge can copy into so many that were kept back: batches have headers, and files
+  // end where a block does.
+  static constexpr uint64_t room_in_reserve(uint64_t bytes) {
+    return bytes - bytes / kPartsOfReserve;
+  }
   void keep_room();
   void bar(Shard::Barred barred);
   std::vector<std::shared_ptr<Segment>> fit_reserve(Shard& shard,
@@ -280,9 +295,10 @@ class Store {
   bool short_ = false;                           // of space, so that any garbage is merged; and
   std::chrono::steady_clock::time_point next_shortage_;  // not before; the merge thread's own
   std::chrono::steady_clock::time_point next_shortage_told_;
+  std::chrono::steady_clock::time_point refused_at_;  // when somebody was last seen to be
   std::atomic<bool> disk_full_{false};
-  std::mutex merge_run_;                         // held while one segment is made of others
-  std::mutex settle_run_;                        // one settling at a time; guards the next three
+  std::mutex merge_run_;                          // held while one segment is made of others
+  std::mutex settle_run_;                         // one settling at a time; guards the next three
   std::vector<std::weak_ptr<Segment>> hintless_;  // settled, but their hints could not be written
   int hint_failures_ = 0;                         // in a row
   std::chrono::steady_clock::time_point hints_paused_until_;

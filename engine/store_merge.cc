@@ -159,7 +159,7 @@ void Store::begin_requested() {
     // What was dropped a moment ago still counts as live until it has been taken apart.
     while (!stopping_ && shard->collect_garbage()) {
     }
-    if (seal_for_merge(*shard, kRequestedGarbage)) continue;
+    if (seal_garbage(*shard, kRequestedGarbage, kReserveBytes)) continue;
     std::lock_guard guard(threads_mutex_);
     ++merge_stats_.failed;
   }

@@ -24,7 +24,9 @@ void Store::look_for_shortage() {
     std::lock_guard guard(*shard);
     refused |= shard->take_refusal();
   }
-  if (!refused || short_) return;
+  if (!refused) return;
+  refused_at_ = now;
+  if (short_) return;
   short_ = true;
   for (MergeState& state : merge_states_) state.paused_until = {};
   if (!disk_full_.exchange(true) && now >= next_shortage_told_ && options_.log) {
@@ -44,40 +46,49 @@ void Store::end_shortage(bool has_room) {
   if (has_room) disk_full_ = false;
 }
 
-// What is to be kept back: what the largest run or segment has to copy, and what segments that are
-// written fast may grow to, as long as that is little of the disk.
-uint64_t Store::wanted_reserve(uint64_t store_bytes, uint64_t free) {
+Store::ReserveAim Store::reserve_aim(uint64_t free) {
   constexpr uint64_t kPartOfFree = 8;
-  uint64_t wanted = std::min({options_.segment_bytes, SegmentPace::kMostBytes,
-                              std::max(merge_reserve_->bytes(), free / kPartOfFree)});
-  wanted = std::max(wanted, std::min(store_bytes / kRunsInStore, options_.segment_bytes));
+  ReserveAim aim;
+  uint64_t copied = 0;
+  uint64_t limit = 0;
   for (auto& shard : shards_) {
     std::lock_guard guard(*shard);
-    wanted = std::max(wanted, shard->segment_limit());
+    limit = std::max(limit, shard->segment_limit());
     for (const auto& segment : shard->order_) {
-      wanted = std::max(wanted, segment->needed_bytes(true));
+      aim.store_bytes += segment->size();
+      copied = std::max(copied, segment->needed_bytes(true));
     }
   }
-  return std::bit_ceil(wanted);  // in steps, as stores grow
+  copied =
+      std::max({copied, limit, std::min(aim.store_bytes / kRunsInStore, options_.segment_bytes)});
+  constexpr uint64_t kMostPaced = room_in_reserve(SegmentPace::kMostBytes) - kOvergrowth;
+  const uint64_t paced =
+      std::min({options_.segment_bytes, kMostPaced, std::max(paced_bytes_, free / kPartOfFree)});
+  // In steps, as stores grow.
+  const auto reserve_for = [](uint64_t bytes) {
+    const uint64_t reserve = bytes + bytes / (kPartsOfReserve - 1);
+    const uint64_t step = std::bit_ceil(reserve) / 16;
+    return (reserve + step - 1) / step * step;
+  };
+  aim.needed = reserve_for(copied);
+  aim.wanted = std::max(aim.needed, reserve_for(std::max(limit, paced) + kOvergrowth));
+  return aim;
 }
 
 void Store::keep_merge_reserve() {
   constexpr uint64_t kPartOfStore = 32;  // of it free, or a shortage would be back at once
-  uint64_t store_bytes = 0;
-  for (auto& shard : shards_) {
-    std::lock_guard guard(*shard);
-    for (const auto& segment : shard->order_) store_bytes += segment->size();
-  }
+  constexpr auto kQuiet = 10s;
   const auto space = options_.files->space(options_.dir);
-  const uint64_t free = space ? space->available : 0;
-  const uint64_t wanted = wanted_reserve(store_bytes, free);
-  const bool kept = merge_reserve_->keep(wanted, short_ || barred_ == Shard::Barred::kAll);
-  const bool whole = merge_reserve_->bytes() >= wanted;
+  const ReserveAim aim = reserve_aim(space ? space->available : 0);
+  const bool first = short_ || barred_ == Shard::Barred::kAll;
+  const bool kept = merge_reserve_->keep(aim.wanted, first ? aim.needed : 0);
+  const bool whole = merge_reserve_->bytes() >= aim.needed;
   Shard::Barred barred = std::max(barred_, Shard::Barred::kGrowth);
   if (kept) barred = short_ && !whole ? Shard::Barred::kGrowth : Shard::Barred::kNone;
   bar(barred);
-  const uint64_t room = room_in_reserve();
-  if (std::exchange(paced_bytes_, room) != room) {
+  const uint64_t room = room_in_reserve(merge_reserve_->bytes());
+  const uint64_t paced = room - std::min(kOvergrowth, room / 2);
+  if (std::exchange(paced_bytes_, paced) != paced) {
     for (auto& shard : shards_) {
       std::lock_guard guard(*shard);
       shard->limit_pace(paced_bytes_);
@@ -85,7 +96,10 @@ void Store::keep_merge_reserve() {
   }
   if (!whole || !disk_full()) return;
   const auto left = options_.files->space(options_.dir);
-  if (left && left->available >= std::max(wanted, store_bytes / kPartOfStore)) end_shortage(true);
+  const uint64_t enough = std::max(aim.needed, aim.store_bytes / kPartOfStore);
+  if (left && left->available >= enough) end_shortage(true);
+  // Or there is some that the file system does not tell of, or enough for what is written.
+  if (!short_ && std::chrono::steady_clock::now() - refused_at_ > kQuiet) disk_full_ = false;
 }
 
 // For the removals of a start on a full disk, which would be refused otherwise.
@@ -109,6 +123,19 @@ void Store::bar(Shard::Barred barred) {
   }
 }
 
+// Whether so much of what is kept back may go to a segment that follows a shard's active one: where
+// no merge is going to miss it, or where merging the active one can be done with the rest and wins
+// more. Otherwise there would be too little for any in the end.
+bool Store::may_lend(Shard& shard, uint64_t bytes) {
+  const uint64_t left = merge_reserve_->bytes() - bytes;
+  if (left >= reserve_aim(0).needed) return true;
+  std::lock_guard guard(shard);
+  const MergeCandidate active = merge_candidates(shard).back();
+  const uint64_t copied = active.total_bytes - active.dead_bytes;
+  return copied <= room_in_reserve(left) && active.dead_bytes > 2 * bytes &&
+         !is_backed_up(*shard.active_);
+}
+
 // Seals the active segment of a shard if at least this share of it is garbage, and makes it ready
 // to be merged: true. A full disk has no room for the segment that follows it but what is kept
 // back; what was reserved behind the old one is given back for that.
@@ -121,8 +148,8 @@ Result<bool> Store::seal_for_merge(Shard& shard, double least) {
   };
   auto sealed = seal(kReserveBytes);
   if (sealed || sealed.error().code != ErrorCode::kNoSpace) return sealed;
-  // The merge needs some of it, too.
-  const uint64_t lent = std::min(room_in_reserve() / 8, kReserveBytes);
+  const uint64_t lent = std::min(merge_reserve_->bytes() / 8, kReserveBytes);
+  if (!may_lend(shard, lent)) return sealed;
   bar(Shard::Barred::kAll);
   merge_reserve_->release();
   sealed = seal(lent);
@@ -141,7 +168,7 @@ bool Store::is_backed_up(const Segment& segment) const {
 std::vector<std::shared_ptr<Segment>> Store::fit_reserve(
     Shard& shard, std::vector<std::shared_ptr<Segment>> inputs) {
   std::lock_guard guard(shard);
-  const uint64_t room = room_in_reserve();
+  const uint64_t room = room_in_reserve(merge_reserve_->bytes());
   uint64_t all = 0;
   uint64_t most = 0;
   std::shared_ptr<Segment> best;
