@@ -45,6 +45,11 @@ bool MergeReserve::keep(uint64_t wanted, uint64_t least) {
   return true;
 }
 
+uint64_t MergeReserve::left_behind() const {
+  const auto there = files_.stat(path_);
+  return there && *there ? (*there)->allocated : 0;
+}
+
 void MergeReserve::release() {
   if (!open(false) || !file_) return;
   if (file_->truncate(0)) bytes_ = 0;

@@ -26,6 +26,8 @@ class MergeReserve {
   // what there is. What there is stays where no more is to be had, and goes where it is many times
   // too much. False: there is nothing, for want of space.
   bool keep(uint64_t wanted, uint64_t least);
+  // What an earlier process has left, in bytes.
+  uint64_t left_behind() const;
   // Gives all of it back to the file system.
   void release();
   uint64_t bytes() const { return bytes_; }

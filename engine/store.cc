@@ -90,9 +90,11 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
   }
   std::unique_ptr<Store> store(new Store(std::move(options)));
   if (auto ready = store->prepare_directory(); !ready) return ready.error();
+  uint64_t reserve_bytes = 0;
   if (!store->options_.read_only) {
     // A start on a full disk may need some of it.
     store->merge_reserve_.emplace(*store->options_.files, store->options_.dir);
+    reserve_bytes = store->merge_reserve_->left_behind();
     store->merge_reserve_->release();
   }
   if (auto recovered = store->recover(); !recovered) return recovered.error();
@@ -112,7 +114,7 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
     if (auto claimed = store->claim_backup(); !claimed) return claimed.error();
     if (opened.sync == SyncMode::kAlways) store->prepare_journal();
     store->keep_room();
-    store->keep_merge_reserve();
+    store->keep_merge_reserve(reserve_bytes);
     if (!store->merge_reserve_->supported() && opened.log) {
       opened.log(LogLevel::kWarning,
                  fmt::format("{}: its file system cannot reserve space: where it becomes full, "

@@ -236,7 +236,7 @@ class Store {
   bool may_lend(Shard& shard, uint64_t bytes);
   bool is_backed_up(const Segment& segment) const;
   ReserveAim reserve_aim(uint64_t free);
-  void keep_merge_reserve();
+  void keep_merge_reserve(uint64_t least = 0);
   // Bytes that a merge can copy into so many that were kept back: batches have headers, and files
   // end where a block does.
   static constexpr uint64_t room_in_reserve(uint64_t bytes) {

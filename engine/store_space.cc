@@ -75,13 +75,15 @@ Store::ReserveAim Store::reserve_aim(uint64_t free) {
   return aim;
 }
 
-void Store::keep_merge_reserve() {
+// `least`: so much goes to it, if there is, though it be all that is free.
+void Store::keep_merge_reserve(uint64_t least) {
   constexpr uint64_t kPartOfStore = 32;  // of it free, or a shortage would be back at once
   constexpr auto kQuiet = 10s;
   const auto space = options_.files->space(options_.dir);
   const ReserveAim aim = reserve_aim(space ? space->available : 0);
   const bool first = short_ || barred_ == Shard::Barred::kAll;
-  const bool kept = merge_reserve_->keep(aim.wanted, first ? aim.needed : 0);
+  const bool kept = merge_reserve_->keep(
+      aim.wanted, std::max(first ? aim.needed : 0, std::min(least, aim.wanted)));
   const bool whole = merge_reserve_->bytes() >= aim.needed;
   Shard::Barred barred = std::max(barred_, Shard::Barred::kGrowth);
   if (kept) barred = short_ && !whole ? Shard::Barred::kGrowth : Shard::Barred::kNone;

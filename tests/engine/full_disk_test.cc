@@ -285,6 +285,23 @@ TEST_CASE("a store that is opened on a full disk can still remove what it has") 
   CHECK_FALSE(fixture.get(key_of(2)));
 }
 
+TEST_CASE("starts on a full disk keep back what was kept back before") {
+  FullDisk fixture(options_of(1));
+  fixture.disk->set_capacity(48 << 20);
+  fixture.fill(std::string(100'000, 'v'));
+  const auto kept = [&] { return (*fixture.disk->stat("/store/RESERVE"))->allocated; };
+  const uint64_t before = kept();
+  REQUIRE(before > 4 * kReserveBytes);
+  // A stop gives back what is reserved behind segments, and somebody else takes it.
+  fixture.reopen();
+  REQUIRE(fixture.store->close());
+  fixture.store.reset();
+  fixture.disk->set_capacity(fixture.disk->used());
+  for (int start = 0; start < 4; ++start) fixture.reopen();
+  // Some is for removals now.
+  CHECK(kept() >= before - kReserveBytes);
+}
+
 TEST_CASE("as much is kept back for merging as the largest segment takes") {
   FullDisk fixture(options_of(2));
   fixture.disk->set_capacity(64 << 20);
