@@ -26,13 +26,13 @@ void cmd_save(Context& c) {
 void cmd_bgsave(Context& c) {
   constexpr std::string_view kScheduled = "Background saving scheduled";
   if (c.argc() > 1 && (c.argc() != 2 || !c.arg_is(1, "SCHEDULE"))) return c.syntax_error();
+  if (c.scope().asked_to_save) return c.reply().simple_string(kScheduled);
   switch (c.server().saving.start_save()) {
     case Saving::Start::kStarted:
       if (!c.in_transaction()) return c.reply().simple_string("Background saving started");
       c.scope().asked_to_save = true;
       return c.reply().simple_string(kScheduled);
     case Saving::Start::kRunning:
-      if (c.scope().asked_to_save) return c.reply().simple_string(kScheduled);
       return c.error(kSaveRunning);
     case Saving::Start::kFailed:
       return c.error("ERR");  // Redis says no more where it cannot fork; the log does
@@ -41,6 +41,7 @@ void cmd_bgsave(Context& c) {
 
 void cmd_bgrewriteaof(Context& c) {
   constexpr std::string_view kScheduled = "Background append only file rewriting scheduled";
+  if (c.scope().asked_to_rewrite) return c.reply().simple_string(kScheduled);
   switch (c.server().saving.start_rewrite()) {
     case Saving::Start::kStarted:
       if (!c.in_transaction()) {
@@ -49,7 +50,6 @@ void cmd_bgrewriteaof(Context& c) {
       c.scope().asked_to_rewrite = true;
       return c.reply().simple_string(kScheduled);
     case Saving::Start::kRunning:
-      if (c.scope().asked_to_rewrite) return c.reply().simple_string(kScheduled);
       return c.error("ERR Background append only file rewriting already in progress");
     case Saving::Start::kFailed:
       return c.error(
