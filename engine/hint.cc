@@ -190,22 +190,30 @@ bool HintReader::take_header(const SegmentHeader& segment, uint32_t& blocks) {
 }
 
 std::optional<PlacedRecord> HintReader::next() {
-  if (at_ == block_end_) {
+  while (at_ == block_end_) {
     if (at_ == bytes_.size()) return std::nullopt;
     block_end_ = at_ + kBlockHeaderSize + load<uint32_t>(&bytes_[at_ + 4]);
     at_ += kBlockHeaderSize;
   }
-  size_t head = 0;
-  auto record = decode_record(bytes_.substr(at_, block_end_ - at_), head);
-  assert(record);
-  at_ += head;
+  const std::string_view rest = bytes_.substr(at_, block_end_ - at_);
+  size_t size = 0;
+  const auto record = failed_ ? std::nullopt : decode_record(rest, size);
+  failed_ = true;  // until all of it is there
+  if (!record) return std::nullopt;
   PlacedRecord placed{*record, 0};
   if (has_value(record->kind)) {
-    const char* begin = bytes_.data() + at_;
-    const char* end = decode_varint(begin, bytes_.data() + block_end_, placed.value_offset);
-    assert(end != nullptr);
-    at_ += static_cast<size_t>(end - begin);
+    const char* const end = rest.data() + rest.size();
+    const char* const at = decode_varint(rest.data() + size, end, placed.value_offset);
+    if (at == nullptr) return std::nullopt;
+    const uint64_t value_size = kValueChecksumSize + uint64_t{record->value_size};
+    const bool covered = placed.value_offset >= kSegmentHeaderSize &&
+                         value_size <= summary_.covered &&
+                         placed.value_offset <= summary_.covered - value_size;
+    if (!covered) return std::nullopt;
+    size = static_cast<size_t>(at - rest.data());
   }
+  at_ += size;
+  failed_ = false;
   return placed;
 }
 

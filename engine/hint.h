@@ -106,7 +106,10 @@ class HintReader {
   const HintSummary& summary() const { return summary_; }
   // Of the segment's header what a hint repeats.
   const SegmentHeader& segment() const { return segment_; }
+  // Nothing: after the last record, or where what follows is none that the segment can have.
   std::optional<PlacedRecord> next();
+  // The latter: the file was made to look sound.
+  bool has_failed() const { return failed_; }
   // The bytes of the file before the next record.
   uint64_t position() const { return at_; }
 
@@ -126,6 +129,7 @@ class HintReader {
   std::string_view bytes_;  // what it holds
   size_t at_ = 0;
   size_t block_end_ = 0;
+  bool failed_ = false;
   HintSummary summary_;
   SegmentHeader segment_;
 };

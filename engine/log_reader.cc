@@ -11,9 +11,6 @@
 namespace respcask::engine {
 namespace {
 
-// Read at once: what the processor's nearer caches still hold when it is looked at.
-constexpr uint64_t kChunk = uint64_t{256} << 10;
-
 // Where the record ends whose head, of `head` bytes, begins at `at`.
 uint64_t end_of(const Record& record, uint64_t at, size_t head) {
   const uint64_t value =
@@ -35,7 +32,7 @@ std::optional<std::string_view> LogReader::bytes(uint64_t offset, uint64_t size)
   if (offset > end_ || size > end_ - offset) return std::nullopt;
   if (!in_buffer(offset, size)) {
     // More than is asked for, so that who goes on from there finds the rest here.
-    const uint64_t generous = std::min(size + kChunk, end_ - offset);
+    const uint64_t generous = std::min(size + chunk_bytes_, end_ - offset);
     if (!load(offset, generous) && !load(offset, size)) return std::nullopt;
   }
   return std::string_view(buffer_.get() + (offset - at_), size);
@@ -82,7 +79,7 @@ std::optional<LogBatch> LogReader::batch(uint64_t offset) {
   const auto header = this->header(offset);
   if (!header || header->size > end_ - offset) return std::nullopt;
   LogBatch batch(*this, offset, *header);
-  if (header->size > kChunk && !in_buffer(offset, header->size)) {
+  if (header->size > chunk_bytes_ && !in_buffer(offset, header->size)) {
     if (!names_match(batch)) return std::nullopt;
     return batch;
   }
@@ -159,7 +156,7 @@ std::optional<uint64_t> LogReader::find(uint64_t from) {
   uint64_t began = from;
   looked_at_ = looked_up_to_ = 0;
   for (uint64_t at = from; at < end_ && kBatchHeaderSize <= end_ - at;) {
-    const uint64_t look = std::min(kChunk, end_ - at);
+    const uint64_t look = std::min(chunk_bytes_, end_ - at);
     auto here = bytes(at, look);
     if (!here) {
       // The sectors one by one: some of them can be read.
@@ -247,7 +244,7 @@ std::optional<bool> LogBatch::is_intact(const PlacedRecord& placed) {
   uint32_t found = 0;
   at += kValueChecksumSize;
   while (left > 0) {
-    const auto piece = log_->bytes(at, std::min(left, kChunk));
+    const auto piece = log_->bytes(at, std::min(left, log_->chunk_bytes_));
     if (!piece) return std::nullopt;
     found = crc32c(*piece, found);
     at += piece->size();

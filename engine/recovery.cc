@@ -112,11 +112,18 @@ Result<void> ShardRecovery::replay_segment(size_t index, uint64_t end) {
   uint64_t at = kSegmentHeaderSize;
   if (HintReader* hint = hint_of(index)) {
     replay_hint(*hint, segment);
-    segment.from_hint = true;
-    at = std::min(hint->summary().covered, end);
     shard_.sequence_ = std::max(shard_.sequence_, hint->summary().sequence);
-    segment.has_hint = at == end && !segment.damaged;
-    ++report_.hints;
+    if (hint->has_failed()) {
+      ++report_.damaged_ranges;
+      shard_.log(LogLevel::kWarning,
+                 fmt::format("{}: its hint says what no hint of it can say", segment.path()));
+      accounted_ = 0;  // it is all replayed once more
+    } else {
+      segment.from_hint = true;
+      at = std::min(hint->summary().covered, end);
+      segment.has_hint = at == end && !segment.damaged;
+      ++report_.hints;
+    }
   }
   hints_[index].reset();
   report_.bytes_read += end - at;
