@@ -191,7 +191,10 @@ bool HintReader::take_header(const SegmentHeader& segment, uint32_t& blocks) {
 
 std::optional<PlacedRecord> HintReader::next() {
   while (at_ == block_end_) {
-    if (at_ == bytes_.size()) return std::nullopt;
+    if (at_ == bytes_.size()) {
+      failed_ = records_ != summary_.records;
+      return std::nullopt;
+    }
     block_end_ = at_ + kBlockHeaderSize + load<uint32_t>(&bytes_[at_ + 4]);
     at_ += kBlockHeaderSize;
   }
@@ -213,6 +216,7 @@ std::optional<PlacedRecord> HintReader::next() {
     size = static_cast<size_t>(at - rest.data());
   }
   at_ += size;
+  ++records_;
   failed_ = false;
   return placed;
 }

@@ -30,7 +30,8 @@
 //
 // The entries stand in log order. Puts and marks that a later record of the same segment supersedes
 // may be left out. A hint is used whole or not at all: one bad block and the segment is scanned
-// instead. It is written beside its name, synced, and renamed into place.
+// instead (only what was made to look sound is found to be none half way). It is written beside its
+// name, synced, and renamed into place.
 #pragma once
 
 #include <cstdint>
@@ -108,7 +109,7 @@ class HintReader {
   const SegmentHeader& segment() const { return segment_; }
   // Nothing: after the last record, or where what follows is none that the segment can have.
   std::optional<PlacedRecord> next();
-  // The latter: the file was made to look sound.
+  // The latter, or there were not as many as there should be: the file was made to look sound.
   bool has_failed() const { return failed_; }
   // The bytes of the file before the next record.
   uint64_t position() const { return at_; }
@@ -129,6 +130,7 @@ class HintReader {
   std::string_view bytes_;  // what it holds
   size_t at_ = 0;
   size_t block_end_ = 0;
+  uint64_t records_ = 0;  // read so far
   bool failed_ = false;
   HintSummary summary_;
   SegmentHeader segment_;

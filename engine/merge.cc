@@ -135,7 +135,8 @@ Result<void> Merge::copy_from(Segment& input, LogReader& log) {
     if (batch->has_failed()) return mark_damaged(input, "it cannot be read again");
     at = batch->end();
   }
-  if (told) return mark_damaged(input, "its hint is of another segment");
+  if (told || (hint && hint->has_failed()))
+    return mark_damaged(input, "its hint is of another segment");
   take_slice();
   return copied;
 }

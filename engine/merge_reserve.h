@@ -22,9 +22,9 @@ class MergeReserve {
       : files_(files), directory_(directory), path_(directory + "/RESERVE") {}
 
   // Keeps `wanted` bytes; where that is more than half of what is free, a half of it, a quarter,
-  // and so on down to some hundred KiB; but `least` of them even if they are all that is free, or
-  // what there is. What there is stays where no more is to be had, and goes where it is many times
-  // too much. False: there is nothing, for want of space.
+  // and so on down to some hundred KiB; but `least` of them even if they are all that is free
+  // or more than is said to be, or what there is. What there is stays where no more is to be had,
+  // and goes where it is many times too much. False: there is nothing, for want of space.
   bool keep(uint64_t wanted, uint64_t least);
   // What an earlier process has left, in bytes.
   uint64_t left_behind() const;

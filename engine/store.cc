@@ -114,7 +114,7 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
     if (auto claimed = store->claim_backup(); !claimed) return claimed.error();
     if (opened.sync == SyncMode::kAlways) store->prepare_journal();
     store->keep_room();
-    store->keep_merge_reserve(reserve_bytes);
+    store->take_merge_reserve(reserve_bytes);
     if (!store->merge_reserve_->supported() && opened.log) {
       opened.log(LogLevel::kWarning,
                  fmt::format("{}: its file system cannot reserve space: where it becomes full, "

@@ -110,14 +110,16 @@ class Store {
   // kAlways wants more threads: kIo if there are none to be had, and the mode is what it was.
   Result<void> set_sync_mode(SyncMode mode);
 
-  // Merges everything that holds garbage now, in the background, whatever the triggers say. Ends
-  // however much is written meanwhile: that is not part of it.
+  // Merges everything that holds garbage now, in the background, whatever the triggers say; what
+  // lies in active segments only if the disk has room for others. Ends however much is written
+  // meanwhile: that is not part of it.
   void request_merge();
   // The same, and waits until it is done. False: the store is closing.
   bool merge_now();
   void set_merge_options(const MergeOptions& merge);
   MergeStats merge_stats();
-  // True from when the disk has had no room for somebody until there is some again.
+  // True from when the disk has had no room for somebody until there is some again, or nobody has
+  // been refused any for ten seconds.
   bool disk_full() const { return disk_full_.load(std::memory_order_relaxed); }
   // Waits for the merge under way; none begins while it is held.
   [[nodiscard]] std::unique_lock<std::mutex> hold_merges() { return std::unique_lock(merge_run_); }
@@ -236,7 +238,9 @@ class Store {
   bool may_lend(Shard& shard, uint64_t bytes);
   bool is_backed_up(const Segment& segment) const;
   ReserveAim reserve_aim(uint64_t free);
-  void keep_merge_reserve(uint64_t least = 0);
+  void take_merge_reserve(uint64_t before_bytes);
+  void keep_merge_reserve();
+  void pace_within(uint64_t reserve_bytes);
   // Bytes that a merge can copy into so many that were kept back: batches have headers, and files
   // end where a block does.
   static constexpr uint64_t room_in_reserve(uint64_t bytes) {

@@ -124,8 +124,8 @@ std::vector<MergeCandidate> Store::merge_candidates(Shard& shard) {
   return candidates;
 }
 
-// Seals the active segment if at least this share of it is garbage: true. In the next one `kept_back`
-// bytes are kept for what makes room. An error: that cannot be had now.
+// Seals the active segment if at least this share of it is garbage: true. In the next one
+// `kept_back` bytes are kept for what makes room. An error: that cannot be had now.
 Result<bool> Store::seal_garbage(Shard& shard, double least, uint64_t kept_back) {
   ShardSet just_this;
   just_this.add(shard.index());
@@ -159,7 +159,8 @@ void Store::begin_requested() {
     // What was dropped a moment ago still counts as live until it has been taken apart.
     while (!stopping_ && shard->collect_garbage()) {
     }
-    if (seal_garbage(*shard, kRequestedGarbage, kReserveBytes)) continue;
+    const auto sealed = seal_garbage(*shard, kRequestedGarbage, kReserveBytes);
+    if (sealed || sealed.error().code == ErrorCode::kNoSpace) continue;
     std::lock_guard guard(threads_mutex_);
     ++merge_stats_.failed;
   }
@@ -303,6 +304,7 @@ Store::MergeOutcome Store::merge_run(Shard& shard, std::vector<std::shared_ptr<S
         bar(Shard::Barred::kAll);
         merge_reserve_->release();
         merged = Merge(shard, inputs, hooks).run();
+        inputs.clear();  // what they give back goes to what is kept back
         keep_merge_reserve();
       }
     }

@@ -75,33 +75,44 @@ Store::ReserveAim Store::reserve_aim(uint64_t free) {
   return aim;
 }
 
-// `least`: so much goes to it, if there is, though it be all that is free.
-void Store::keep_merge_reserve(uint64_t least) {
+void Store::keep_merge_reserve() {
   constexpr uint64_t kPartOfStore = 32;  // of it free, or a shortage would be back at once
   constexpr auto kQuiet = 10s;
   const auto space = options_.files->space(options_.dir);
   const ReserveAim aim = reserve_aim(space ? space->available : 0);
-  const bool first = short_ || barred_ == Shard::Barred::kAll;
-  const bool kept = merge_reserve_->keep(
-      aim.wanted, std::max(first ? aim.needed : 0, std::min(least, aim.wanted)));
+  const bool first = disk_full() || barred_ == Shard::Barred::kAll;
+  const bool kept = merge_reserve_->keep(aim.wanted, first ? aim.needed : 0);
   const bool whole = merge_reserve_->bytes() >= aim.needed;
   Shard::Barred barred = std::max(barred_, Shard::Barred::kGrowth);
   if (kept) barred = short_ && !whole ? Shard::Barred::kGrowth : Shard::Barred::kNone;
   bar(barred);
-  const uint64_t room = room_in_reserve(merge_reserve_->bytes());
-  const uint64_t paced = room - std::min(kOvergrowth, room / 2);
-  if (std::exchange(paced_bytes_, paced) != paced) {
-    for (auto& shard : shards_) {
-      std::lock_guard guard(*shard);
-      shard->limit_pace(paced_bytes_);
-    }
-  }
-  if (!whole || !disk_full()) return;
+  pace_within(merge_reserve_->bytes());
+  if (!disk_full()) return;
   const auto left = options_.files->space(options_.dir);
   const uint64_t enough = std::max(aim.needed, aim.store_bytes / kPartOfStore);
-  if (left && left->available >= enough) end_shortage(true);
+  if (whole && left && left->available >= enough) end_shortage(true);
   // Or there is some that the file system does not tell of, or enough for what is written.
   if (!short_ && std::chrono::steady_clock::now() - refused_at_ > kQuiet) disk_full_ = false;
+}
+
+// Takes at a start what the process before has kept back, or what is needed: it may have ended
+// while that was given up.
+void Store::take_merge_reserve(uint64_t before_bytes) {
+  pace_within(before_bytes);
+  const ReserveAim aim = reserve_aim(0);
+  (void)merge_reserve_->keep(aim.wanted, std::clamp(before_bytes, aim.needed, aim.wanted));
+  keep_merge_reserve();
+}
+
+// Who writes fast gets no larger segments than can be merged in so many bytes that are kept back.
+void Store::pace_within(uint64_t reserve_bytes) {
+  const uint64_t room = room_in_reserve(reserve_bytes);
+  const uint64_t paced = room - std::min(kOvergrowth, room / 2);
+  if (std::exchange(paced_bytes_, paced) == paced) return;
+  for (auto& shard : shards_) {
+    std::lock_guard guard(*shard);
+    shard->limit_pace(paced_bytes_);
+  }
 }
 
 // For the removals of a start on a full disk, which would be refused otherwise.
@@ -130,12 +141,12 @@ void Store::bar(Shard::Barred barred) {
 // more. Otherwise there would be too little for any in the end.
 bool Store::may_lend(Shard& shard, uint64_t bytes) {
   const uint64_t left = merge_reserve_->bytes() - bytes;
-  if (left >= reserve_aim(0).needed) return true;
+  const bool is_spare = left >= reserve_aim(0).needed;
   std::lock_guard guard(shard);
+  if (is_backed_up(*shard.active_)) return false;
   const MergeCandidate active = merge_candidates(shard).back();
   const uint64_t copied = active.total_bytes - active.dead_bytes;
-  return copied <= room_in_reserve(left) && active.dead_bytes > 2 * bytes &&
-         !is_backed_up(*shard.active_);
+  return is_spare || (copied <= room_in_reserve(left) && active.dead_bytes > 2 * bytes);
 }
 
 // Seals the active segment of a shard if at least this share of it is garbage, and makes it ready
@@ -171,6 +182,8 @@ std::vector<std::shared_ptr<Segment>> Store::fit_reserve(
     Shard& shard, std::vector<std::shared_ptr<Segment>> inputs) {
   std::lock_guard guard(shard);
   const uint64_t room = room_in_reserve(merge_reserve_->bytes());
+  // A run from the oldest on leaves out the marks of all of them, a segment alone just its own.
+  const bool oldest = inputs.front() == shard.order_.front();
   uint64_t all = 0;
   uint64_t most = 0;
   std::shared_ptr<Segment> best;
@@ -178,7 +191,7 @@ std::vector<std::shared_ptr<Segment>> Store::fit_reserve(
     const uint64_t needed = input->needed_bytes(input == shard.order_.front());
     const uint64_t won = input->size() - std::min(input->size(), needed + kSegmentHeaderSize);
     const bool backed_up = is_backed_up(*input);
-    all += backed_up ? room + 1 : needed;
+    all += backed_up ? room + 1 : input->needed_bytes(oldest);
     if (needed > room || won <= most || backed_up) continue;
     most = won;
     best = input;

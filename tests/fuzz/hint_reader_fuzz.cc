@@ -3,7 +3,7 @@
 //
 // Input: a byte of options (1: the checksums are right; 2: and so is what the header says of how
 // much there is), how many bytes of the segment it covers, then blocks: a size and so many bytes.
-// Without option 1 all that follows is the file.
+// Without option 1: how much of a sound header there is, and what follows it.
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -106,6 +106,8 @@ void run(Input input) {
   (void)HintReader::measure(files, kSegment, segment_header());
   if (!hint) return;
   const std::vector<Told> all = read_all(*hint);
+  require(hint->has_failed() || hint->position() == files.at(kHint).size(),
+          "the rest is passed over");
   HintWriter writer(files, kHint, segment_header());
   for (const Told& told : all) require(bool(writer.add(told.placed())), "a record is not written");
   HintSummary summary = hint->summary();
@@ -120,7 +122,7 @@ void run(Input input) {
             "a record was written as another");
     ++count;
   }
-  require(count == all.size(), "a record is gone");
+  require(count == all.size() && !again->has_failed(), "a record is gone");
 }
 
 }  // namespace
