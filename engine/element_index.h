@@ -57,10 +57,10 @@ class ElementIndex {
   // Returns false, changing nothing, if the element no longer lies at `from`.
   virtual bool relocate(std::string_view name, Location from, Location to) = 0;
 
-  // For whoever is about to look up many elements: begins to load what the look-up of one waits for,
-  // so that the waits run side by side. Step 0 is taken for all of them, then step 1, and so on
-  // below kLoadSteps; `hash` is hash() of the element's name. Hints only: an index whose look-ups
-  // wait for nothing need not know of it.
+  // For whoever is about to look up many elements: begins to load what the look-up of one waits
+  // for, so that the waits run side by side. Step 0 is taken for all of them, then step 1, and so
+  // on below kLoadSteps; `hash` is hash() of the element's name. Hints only: an index whose
+  // look-ups wait for nothing need not know of it.
   static constexpr int kLoadSteps = 3;
   virtual uint64_t hash(std::string_view /*name*/) const { return 0; }
   virtual void prefetch(uint64_t /*hash*/, int /*step*/) const {}
@@ -73,11 +73,18 @@ class ElementIndex {
   // value, not a smaller one.
   virtual bool is_indivisible() const { return false; }
 
+  // True if it is empty and no value of its kind is: damage has taken what was in it.
+  virtual bool lacks_elements() const { return false; }
+
+  // False: values of this type have indexes of another kind.
+  virtual bool serves(uint8_t /*type*/) const { return true; }
+
   // Heap bytes held, for used_memory; O(1).
   virtual size_t memory_bytes() const = 0;
 };
 
-// Makes an empty index for a collection whose root or elements carry `type`. Never null.
+// Makes an empty index for a collection whose root or elements carry `type`. Null: no type that is
+// known has such.
 using ElementIndexFactory = std::function<std::unique_ptr<ElementIndex>(uint8_t type)>;
 
 }  // namespace respcask::engine

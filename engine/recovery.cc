@@ -94,6 +94,12 @@ Result<void> ShardRecovery::apply() {
                  fmt::format("{}: the store holds collections, which only its server can open",
                              shard_.options_.dir)};
   }
+  if (types_refused_) {
+    return Error{ErrorCode::kFormat,
+                 fmt::format("{}: the store holds values of types that this version does not know",
+                             shard_.options_.dir)};
+  }
+  drop_broken_roots();
   drop_unreachable();
   for (uint32_t db = 0; db < shard_.databases_.size(); ++db) {
     if (shard_.databases_[db]->keys.size() > 0) report_.databases = db + 1;
@@ -117,7 +123,8 @@ Result<void> ShardRecovery::replay_segment(size_t index, uint64_t end) {
       ++report_.damaged_ranges;
       shard_.log(LogLevel::kWarning,
                  fmt::format("{}: its hint says what no hint of it can say", segment.path()));
-      accounted_ = 0;  // it is all replayed once more
+      // All of it is replayed once more.
+      accounted_ = segment.mark_bytes = segment.namespace_bytes = 0;
     } else {
       segment.from_hint = true;
       at = std::min(hint->summary().covered, end);
@@ -234,28 +241,32 @@ void ShardRecovery::replay_put(const PlacedRecord& placed, uint64_t hash, Segmen
   entry.type = record.type;
   entry.collection = record.collection;
   entry.expiry_ms = record.expiry_ms;
-  segment.live_bytes += accounted_size(record);
-  if (record.collection != 0) {
-    index_of(record.collection, record.type);
-    ++roots_[record.collection];
-    shard_.sequence_ = std::max(shard_.sequence_, record.collection);
-  }
   Keydir& keys = namespace_of(record.owner)->keys;
+  if (record.collection != 0) {
+    shard_.sequence_ = std::max(shard_.sequence_, record.collection);
+    if (index_of(record.collection, record.type) == nullptr) {
+      if (auto old = keys.remove(record.name, hash)) drop(*old, record.name.size());
+      return;
+    }
+    ++roots_[record.collection];
+  }
+  segment.live_bytes += accounted_size(record);
   if (auto old = keys.put(record.name, hash, entry)) drop(*old, record.name.size());
 }
 
 void ShardRecovery::replay_element(const PlacedRecord& placed, Segment& segment) {
   const Record& record = placed.record;
-  ElementIndex& index = index_of(record.owner, record.type);
+  ElementIndex* const index = index_of(record.owner, record.type);
+  if (index == nullptr) return;
   if (record.kind == RecordKind::kElement) {
     segment.live_bytes += accounted_size(record);
-    const auto old = index.recover_put(record.name, Location::at(segment.slot, placed.value_offset),
-                                       record.value_size);
+    const auto old = index->recover_put(
+        record.name, Location::at(segment.slot, placed.value_offset), record.value_size);
     if (old) shard_.element_dropped(*old);
   } else {
     segment.add_mark(record);
-    index.recover_remove_all(record.name,
-                             [this](const ElementLocation& old) { shard_.element_dropped(old); });
+    index->recover_remove_all(record.name,
+                              [this](const ElementLocation& old) { shard_.element_dropped(old); });
   }
 }
 
@@ -311,12 +322,21 @@ Shard::Namespace* ShardRecovery::namespace_of(uint64_t id) {
   return stray.get();
 }
 
-ElementIndex& ShardRecovery::index_of(uint64_t collection, uint8_t type) {
+// Null, and told of: what says that it is of this collection cannot be.
+ElementIndex* ShardRecovery::index_of(uint64_t collection, uint8_t type) {
   auto& index = shard_.collections_[collection];
+  if (!index) index = shard_.options_.element_index(type);
+  if (index && index->serves(type)) return index.get();
   if (!index) {
-    index = shard_.options_.element_index(type);
+    types_refused_ = true;
+    shard_.collections_.erase(collection);
+    return nullptr;
   }
-  return *index;
+  ++report_.damaged_ranges;
+  shard_.log(LogLevel::kWarning,
+             fmt::format("Shard {}: collection {} has a part of another type, left out",
+                         shard_.index_, collection));
+  return nullptr;
 }
 
 void ShardRecovery::drop(const KeydirEntry& old, size_t name_size) {
@@ -332,6 +352,48 @@ void ShardRecovery::drop_all(Shard::Namespace& dead) {
       drop(entry, key.size());
     });
   } while (cursor != 0);
+}
+
+// Where a batch is damaged a collection may have lost all its elements, or a key that was given
+// another name its tombstone: then two names lead to one collection. The later one stays.
+void ShardRecovery::drop_broken_roots() {
+  struct Root {
+    uint32_t db = 0;
+    std::string name;
+    KeydirEntry entry;
+  };
+  std::unordered_map<uint64_t, std::vector<Root>> broken;
+  for (const auto& [id, count] : roots_) {
+    const auto found = shard_.collections_.find(id);
+    const bool is_lost = found != shard_.collections_.end() && found->second->lacks_elements();
+    if (count > 1 || (count == 1 && is_lost)) broken[id];
+  }
+  if (broken.empty()) return;
+  for (uint32_t db = 0; db < shard_.databases_.size(); ++db) {
+    uint64_t cursor = 0;
+    do {
+      cursor = shard_.databases_[db]->keys.scan(
+          cursor, [&](std::string_view name, const KeydirEntry& entry) {
+            const auto found = entry.collection != 0 ? broken.find(entry.collection) : broken.end();
+            if (found != broken.end()) found->second.push_back({db, std::string(name), entry});
+          });
+    } while (cursor != 0);
+  }
+  for (auto& [id, roots] : broken) {
+    std::sort(roots.begin(), roots.end(), [](const Root& one, const Root& other) {
+      return one.entry.where.packed < other.entry.where.packed;
+    });
+    if (!roots.empty() && !shard_.collections_.at(id)->lacks_elements()) roots.pop_back();
+    for (const Root& root : roots) {
+      Keydir& keys = shard_.databases_[root.db]->keys;
+      if (auto old = keys.remove(root.name, shard_.hash(root.name))) drop(*old, root.name.size());
+      ++report_.damaged_ranges;
+      shard_.log(LogLevel::kWarning,
+                 fmt::format("Shard {}: a key of database {}, of {} bytes, is left out: damage has "
+                             "taken its elements, or what said that it has another name",
+                             shard_.index_, root.db, root.name.size()));
+    }
+  }
 }
 
 void ShardRecovery::drop_unreachable() {

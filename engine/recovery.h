@@ -96,10 +96,11 @@ class ShardRecovery {
   void replay_element(const PlacedRecord& placed, Segment& segment);
   void replay_namespace(const Record& record);
   Shard::Namespace* namespace_of(uint64_t id);
-  ElementIndex& index_of(uint64_t collection, uint8_t type);
+  ElementIndex* index_of(uint64_t collection, uint8_t type);
   void drop(const KeydirEntry& old, size_t name_size);
   void drop_all(Shard::Namespace& dead);
   void drop_unreachable();
+  void drop_broken_roots();
   Result<void> cut_tail();
   Result<bool> has_other_name(const Segment& segment) const;
   Result<void> replace_by_copy(uint64_t size);
@@ -127,6 +128,7 @@ class ShardRecovery {
   bool unreadable_tail_ = false;      // so it may have held any part of a transaction
   uint64_t hinted_records_ = 0;       // in all hints; 0 once there is room for them
   bool collections_refused_ = false;  // there are some, and no factory for their indexes
+  bool types_refused_ = false;        // or not for those of all their types
   uint64_t accounted_ = 0;            // of the records of the segment being replayed
 };
 

@@ -12,7 +12,7 @@
 namespace respcask::server {
 
 // An empty index for a collection whose root or elements carry this type tag; for
-// engine::Options::element_index.
+// engine::Options::element_index. Null: no type keeps its collections in elements under it.
 std::unique_ptr<engine::ElementIndex> make_element_index(uint8_t tag);
 
 // For engine::ElementIndex::prefetch(): the hash of the element that a command is likely to ask for

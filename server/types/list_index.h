@@ -38,6 +38,7 @@
 #include "engine/element_index.h"
 #include "engine/function_ref.h"
 #include "engine/varint.h"
+#include "server/types/type.h"
 
 namespace respcask::server {
 
@@ -176,6 +177,8 @@ class ListIndex final : public engine::ElementIndex {
   bool contains(std::string_view name) const override;
   bool relocate(std::string_view name, engine::Location from, engine::Location to) override;
   void for_each(const std::function<void(const engine::ElementLocation&)>& visit) const override;
+  bool lacks_elements() const override { return size() == 0; }
+  bool serves(uint8_t type) const override { return TypeTag{type}.type() == Type::kList; }
   size_t memory_bytes() const override;
 
  private:

@@ -29,6 +29,7 @@
 #include "engine/element_index.h"
 #include "engine/function_ref.h"
 #include "engine/keydir.h"
+#include "server/types/type.h"
 
 namespace respcask::server {
 
@@ -82,6 +83,10 @@ class MemberIndex final : public engine::ElementIndex {
   void prefetch(uint64_t hash, int step) const override;
   bool relocate(std::string_view name, engine::Location from, engine::Location to) override;
   void for_each(const std::function<void(const engine::ElementLocation&)>& visit) const override;
+  bool lacks_elements() const override { return size() == 0; }
+  bool serves(uint8_t type) const override {
+    return TypeTag{type}.type() == Type::kSet || TypeTag{type}.type() == Type::kHash;
+  }
   size_t memory_bytes() const override;
 
  private:

@@ -19,6 +19,7 @@
 
 #include "engine/element_index.h"
 #include "server/types/sorted_set_tree.h"
+#include "server/types/type.h"
 
 namespace respcask::server {
 
@@ -54,6 +55,8 @@ class SortedSetIndex final : public engine::ElementIndex {
   void prefetch(uint64_t hash, int step) const override { tree_.prefetch(hash, step); }
   bool relocate(std::string_view name, engine::Location from, engine::Location to) override;
   void for_each(const std::function<void(const engine::ElementLocation&)>& visit) const override;
+  bool lacks_elements() const override { return tree_.size() == 0; }
+  bool serves(uint8_t type) const override { return TypeTag{type}.type() == Type::kSortedSet; }
   size_t memory_bytes() const override { return tree_.memory_bytes() + kTableBytes; }
 
  private:

@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "engine/element_index.h"
+#include "server/types/type.h"
 
 namespace respcask::server {
 
@@ -71,6 +72,8 @@ class StringChunks final : public engine::ElementIndex {
   bool relocate(std::string_view name, engine::Location from, engine::Location to) override;
   void for_each(const std::function<void(const engine::ElementLocation&)>& visit) const override;
   bool is_indivisible() const override { return true; }  // what is not there reads as zeros
+  bool lacks_elements() const override { return length() == 0; }
+  bool serves(uint8_t type) const override { return TypeTag{type}.type() == Type::kString; }
   size_t memory_bytes() const override;
 
  private:

@@ -350,3 +350,52 @@ TEST_CASE("a first start that power ended half way, at any call, leaves nothing 
     if (opened) break;
   }
 }
+
+TEST_CASE("a store with values of a type that is not known is not opened, and stays as it is") {
+  StoreFixture fixture(FaultyFileSystem(), options_of(1));
+  fixture.change("collection", [](Shard& shard, uint64_t hash) {
+    shard.put_split(0, "collection", hash, 9, 0, "header");
+    return true;
+  });
+  FaultyFileSystem disk = fixture.disk->crash_process();
+  Options options = fixture.options;
+  options.files = &disk;
+  options.element_index = [](uint8_t type) -> std::unique_ptr<ElementIndex> {
+    return type == 9 ? nullptr : MapIndex::make(type);
+  };
+  const auto refused = Store::open(options);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::kFormat);
+  StoreFixture other(std::move(disk), fixture.options);
+  CHECK(other.get("collection") == "header");
+}
+
+TEST_CASE("what says that it is of a collection of another type is left out, and told of") {
+  StoreFixture fixture(FaultyFileSystem(), options_of(1));
+  const auto make = [](Shard& shard, uint64_t hash, std::string_view name) {
+    const KeydirEntry entry = shard.put_split(0, name, hash, 1, 0, "header");
+    const std::string_view piece = "payload";
+    auto& index = static_cast<MapIndex&>(shard.collection(entry.collection));
+    index.set("element", shard.put_element(entry.collection, 1, "element", {&piece, 1}));
+    return entry.collection;
+  };
+  fixture.change("element", [&](Shard& shard, uint64_t hash) {
+    const uint64_t id = make(shard, hash, "element");
+    shard.put_element(id, 3, "another", {});
+    shard.remove_element(id, 3, "element");
+    return true;
+  });
+  fixture.change("root", [&](Shard& shard, uint64_t hash) {
+    make(shard, hash, "root");
+    shard.put_header(0, "root", hash, 3, "header");
+    return true;
+  });
+  fixture.crash_process();
+  CHECK(fixture.store->open_report().found.damaged_ranges == 3);
+  CHECK(fixture.get("element") == "header");
+  CHECK_FALSE(fixture.get("root"));
+  REQUIRE(fixture.store->merge_now());
+  fixture.reopen();
+  CHECK(fixture.get("element") == "header");
+  CHECK_FALSE(fixture.get("root"));
+}

@@ -61,6 +61,7 @@ class MapIndex final : public ElementIndex {
     for (const auto& [name, location] : elements_) visit(location);
   }
   bool is_indivisible() const override { return type_ == kIndivisible; }
+  bool serves(uint8_t type) const override { return type == type_; }
   size_t memory_bytes() const override { return 0; }
 
  private:

@@ -174,6 +174,60 @@ TEST_CASE("disk: a damaged value is an error that names its key, never nil") {
   CHECK(h.run("probeget bad") == "$6\r\nmended\r\n");
 }
 
+// A large set whose name is changed twice, and the disk as a kill leaves it, with one batch
+// damaged: that which made the set (0), gave it its second name (1) or its last (2).
+FaultyFileSystem damage_renamed(int batch) {
+  FaultyFileSystem disk;
+  Harness h({}, {}, &disk);
+  const std::string path =
+      fmt::format("/store/shard-{:02}/00000001.seg", h.store->shard_of("{t}a"));
+  std::vector<std::string> add{"sadd", "{t}a"};
+  for (int i = 0; i < 1000; ++i) add.push_back(fmt::format("member{}", i));
+  uint64_t begins[3];
+  begins[0] = disk.contents(path).size();
+  CHECK(h.client().run(add) == ":1000\r\n");
+  begins[1] = disk.contents(path).size();
+  CHECK(h.run("rename {t}a {t}b") == "+OK\r\n");
+  begins[2] = disk.contents(path).size();
+  CHECK(h.run("rename {t}b {t}c") == "+OK\r\n");
+  // What is written behind says that they are on the device, so they are no torn tail.
+  REQUIRE(h.store->sync());
+  h.run("set {t}later value");
+  FaultyFileSystem killed = disk.crash_process();
+  constexpr uint64_t kBatchHeaderBits = 8 * engine::kBatchHeaderSize;
+  killed.flip_bit(path, 8 * begins[batch] + kBatchHeaderBits + 3);
+  return killed;
+}
+
+TEST_CASE("disk: a set that was renamed has one name, whichever batch is damaged") {
+  const std::string_view names[] = {"{t}a", "{t}b", "{t}c"};
+  // Without the batch that made it there is no set, without that of its last name the one before.
+  const std::string_view left[] = {"", "{t}c", "{t}b"};
+  for (int batch = 0; batch < 3; ++batch) {
+    for (const std::string_view removed : names) {
+      CAPTURE(batch);
+      CAPTURE(removed);
+      FaultyFileSystem disk = damage_renamed(batch);
+      Harness h({}, {}, &disk);
+      CHECK(h.store->open_report().found.damaged_ranges > 0);
+      for (const std::string_view name : names) {
+        const bool there = name == left[batch];
+        CHECK(h.run({"scard", name}) == (there ? ":1000\r\n" : ":0\r\n"));
+        CHECK(h.run({"srandmember", name}).starts_with(there ? "$" : "$-1"));
+      }
+      CHECK(h.run({"del", removed}) == (removed == left[batch] ? ":1\r\n" : ":0\r\n"));
+      for (const std::string_view name : names) {
+        h.run({"smembers", name});
+        h.run({"spop", name});
+      }
+      CHECK(h.store->merge_now());
+      h.restart();
+      CHECK(h.run("get {t}later") == "$5\r\nvalue\r\n");
+      CHECK(h.run("flushall") == "+OK\r\n");
+    }
+  }
+}
+
 TEST_CASE("disk: a value that cannot be read is an error that names its key") {
   FaultyFileSystem disk;
   ProbeHarness h({}, &disk);
