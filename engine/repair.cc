@@ -28,13 +28,13 @@ Result<Element> read_element(const ElementIndex& index, const ElementLocation& e
                              const ColdRead& cold) {
   auto value = fetch(cold);
   if (!value) return value.error();
+  const Error wrong{ErrorCode::kDamaged, "its name is not as it was written"};
   // A name ends where the checksum begins.
+  if (element.name_size > element.where.offset()) return wrong;
   std::string name(element.name_size, '\0');
   auto got = cold.segment->file().read_at(element.where.offset() - element.name_size, name);
   if (!got) return got.error();
-  if (*got != name.size() || !index.is_live(name, element.where)) {
-    return Error{ErrorCode::kDamaged, "its name is not as it was written"};
-  }
+  if (*got != name.size() || !index.is_live(name, element.where)) return wrong;
   return Element{std::move(name), *std::move(value)};
 }
 

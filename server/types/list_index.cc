@@ -27,6 +27,8 @@ Position position_of(int64_t whole, uint64_t fraction) {
 
 // Twice the zigzag must fit: whole numbers stay within 62 bits, which no number of pushes leaves.
 constexpr int64_t kMaxWhole = int64_t{1} << 61;
+// What is read leaves as much to push before and behind it.
+constexpr int64_t kMaxWholeRead = kMaxWhole / 2;
 
 uint64_t first_word(Position position) {
   const int64_t whole = whole_of(position);
@@ -56,7 +58,7 @@ std::optional<Position> decode(std::string_view& name) {
   }
   const uint64_t zigzag = word >> 1;
   const auto whole = static_cast<int64_t>(zigzag >> 1 ^ (0 - (zigzag & 1)));
-  if (whole <= -kMaxWhole || whole >= kMaxWhole) return std::nullopt;
+  if (whole <= -kMaxWholeRead || whole >= kMaxWholeRead) return std::nullopt;
   name.remove_prefix(static_cast<size_t>(at - name.data()));
   return position_of(whole, fraction);
 }

@@ -231,7 +231,9 @@ TEST_CASE("list index: names that are none change nothing") {
   index.push_tail(0, place(1), 3);
   const std::string good = name_of(0);
   const std::string cut = std::string("\x01", 1);  // a fraction should follow
-  for (const std::string& name : {std::string(), cut, good + cut, std::string(12, '\xff')}) {
+  // Behind it there would be no number for another element.
+  const std::string last = name_of(((ListIndex::Position{1} << 61) - 1) * ListIndex::kOne);
+  for (const std::string& name : {std::string(), cut, good + cut, std::string(12, '\xff'), last}) {
     CHECK(!index.recover_put(name, place(2), 3));
     CHECK(!index.recover_remove(name));
     CHECK(!index.contains(name));
