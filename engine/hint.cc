@@ -190,6 +190,7 @@ bool HintReader::take_header(const SegmentHeader& segment, uint32_t& blocks) {
 }
 
 std::optional<PlacedRecord> HintReader::next() {
+  if (failed_) return std::nullopt;
   while (at_ == block_end_) {
     if (at_ == bytes_.size()) {
       failed_ = records_ != summary_.records;
@@ -200,7 +201,7 @@ std::optional<PlacedRecord> HintReader::next() {
   }
   const std::string_view rest = bytes_.substr(at_, block_end_ - at_);
   size_t size = 0;
-  const auto record = failed_ ? std::nullopt : decode_record(rest, size);
+  const auto record = decode_record(rest, size);
   failed_ = true;  // until all of it is there
   if (!record) return std::nullopt;
   PlacedRecord placed{*record, 0};

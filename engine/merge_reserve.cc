@@ -32,10 +32,10 @@ bool MergeReserve::keep(uint64_t wanted, uint64_t least) {
   // is tried for, whatever is said to be free: what others may not have may still be had by root.
   if (bytes_ > 0 && bytes > bytes_ + free) return true;
   if (auto opened = open(true); !opened) return opened.error().code != ErrorCode::kNoSpace;
-  if (bytes_ == 0 && bytes < least) {
-    if (file_->reserve(0, least)) bytes = least;
-  }
-  const auto reserved = file_->reserve(0, bytes);
+  const uint64_t hoped_for = bytes_ == 0 ? std::max(bytes, least) : bytes;
+  auto reserved = file_->reserve(0, hoped_for);
+  if (reserved) bytes = hoped_for;
+  if (!reserved && hoped_for > bytes) reserved = file_->reserve(0, bytes);
   if (!reserved) {
     if (reserved.error().code != ErrorCode::kNoSpace) return true;
     const uint64_t before = bytes_;

@@ -17,11 +17,6 @@
 namespace respcask::engine {
 namespace {
 
-bool is_of_collection(const Record& record) {
-  return record.kind == RecordKind::kSplitRoot || record.kind == RecordKind::kElement ||
-         record.kind == RecordKind::kElementTombstone;
-}
-
 // True if the owner is a database and the name a key of it.
 bool is_of_database(const Record& record) {
   return record.kind == RecordKind::kPut || record.kind == RecordKind::kSplitRoot ||
@@ -89,15 +84,12 @@ Result<void> ShardRecovery::apply() {
     const uint64_t end = i == cut_.segment ? cut_.offset : segments_[i]->size();
     if (auto replayed = replay_segment(i, end); !replayed) return replayed;
   }
-  if (collections_refused_) {
-    return Error{ErrorCode::kFormat,
-                 fmt::format("{}: the store holds collections, which only its server can open",
-                             shard_.options_.dir)};
-  }
   if (types_refused_) {
     return Error{ErrorCode::kFormat,
-                 fmt::format("{}: the store holds values of types that this version does not know",
-                             shard_.options_.dir)};
+                 fmt::format("{}: the store holds {}", shard_.options_.dir,
+                             shard_.options_.element_index
+                                 ? "values of types that this version does not know"
+                                 : "collections, which only its server can open")};
   }
   drop_broken_roots();
   drop_unreachable();
@@ -206,10 +198,6 @@ void ShardRecovery::make_room(const Record& first) {
 void ShardRecovery::replay(const PlacedRecord& placed, uint64_t hash, Segment& segment) {
   ++report_.records;
   const Record& record = placed.record;
-  if (is_of_collection(record) && !shard_.options_.element_index) {
-    collections_refused_ = true;
-    return;
-  }
   accounted_ += accounted_size(record);
   switch (record.kind) {
     case RecordKind::kPut:
@@ -322,16 +310,18 @@ Shard::Namespace* ShardRecovery::namespace_of(uint64_t id) {
   return stray.get();
 }
 
-// Null, and told of: what says that it is of this collection cannot be.
+// Null, and told of: what says that it is of this collection cannot be, or nobody makes an index
+// for its type.
 ElementIndex* ShardRecovery::index_of(uint64_t collection, uint8_t type) {
-  auto& index = shard_.collections_[collection];
-  if (!index) index = shard_.options_.element_index(type);
-  if (index && index->serves(type)) return index.get();
-  if (!index) {
-    types_refused_ = true;
-    shard_.collections_.erase(collection);
-    return nullptr;
+  const auto& make = shard_.options_.element_index;
+  auto found = shard_.collections_.find(collection);
+  if (found == shard_.collections_.end()) {
+    auto index = make ? make(type) : nullptr;
+    types_refused_ |= index == nullptr;
+    if (index == nullptr) return nullptr;
+    found = shard_.collections_.emplace(collection, std::move(index)).first;
   }
+  if (found->second->serves(type)) return found->second.get();
   ++report_.damaged_ranges;
   shard_.log(LogLevel::kWarning,
              fmt::format("Shard {}: collection {} has a part of another type, left out",
@@ -360,13 +350,12 @@ void ShardRecovery::drop_broken_roots() {
   struct Root {
     uint32_t db = 0;
     std::string name;
-    KeydirEntry entry;
+    Location where;
   };
   std::unordered_map<uint64_t, std::vector<Root>> broken;
   for (const auto& [id, count] : roots_) {
-    const auto found = shard_.collections_.find(id);
-    const bool is_lost = found != shard_.collections_.end() && found->second->lacks_elements();
-    if (count > 1 || (count == 1 && is_lost)) broken[id];
+    const bool is_lost = count == 1 && shard_.collections_.at(id)->lacks_elements();
+    if (count > 1 || is_lost) broken[id];
   }
   if (broken.empty()) return;
   for (uint32_t db = 0; db < shard_.databases_.size(); ++db) {
@@ -375,13 +364,14 @@ void ShardRecovery::drop_broken_roots() {
       cursor = shard_.databases_[db]->keys.scan(
           cursor, [&](std::string_view name, const KeydirEntry& entry) {
             const auto found = entry.collection != 0 ? broken.find(entry.collection) : broken.end();
-            if (found != broken.end()) found->second.push_back({db, std::string(name), entry});
+            if (found != broken.end())
+              found->second.push_back({db, std::string(name), entry.where});
           });
     } while (cursor != 0);
   }
   for (auto& [id, roots] : broken) {
     std::sort(roots.begin(), roots.end(), [](const Root& one, const Root& other) {
-      return one.entry.where.packed < other.entry.where.packed;
+      return one.where.packed < other.where.packed;
     });
     if (!roots.empty() && !shard_.collections_.at(id)->lacks_elements()) roots.pop_back();
     for (const Root& root : roots) {

@@ -124,12 +124,11 @@ class ShardRecovery {
   std::unordered_map<uint64_t, std::unique_ptr<Shard::Namespace>> strays_;
   std::unordered_map<uint64_t, uint64_t> roots_;  // collection id -> roots that head it
   uint64_t completed_ = 0;
-  bool bare_ = false;                 // there is no segment, not even one without a header
-  bool unreadable_tail_ = false;      // so it may have held any part of a transaction
-  uint64_t hinted_records_ = 0;       // in all hints; 0 once there is room for them
-  bool collections_refused_ = false;  // there are some, and no factory for their indexes
-  bool types_refused_ = false;        // or not for those of all their types
-  uint64_t accounted_ = 0;            // of the records of the segment being replayed
+  bool bare_ = false;             // there is no segment, not even one without a header
+  bool unreadable_tail_ = false;  // so it may have held any part of a transaction
+  uint64_t hinted_records_ = 0;   // in all hints; 0 once there is room for them
+  bool types_refused_ = false;    // there are collections, and nobody makes their indexes
+  uint64_t accounted_ = 0;        // of the records of the segment being replayed
 };
 
 // After step 1. Every shard has a segment once a store has been opened, and so before anything was

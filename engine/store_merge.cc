@@ -293,10 +293,12 @@ Store::MergeOutcome Store::merge_run(Shard& shard, std::vector<std::shared_ptr<S
   hooks.with_hint = !disk_full();
   auto report = [&] {
     std::lock_guard one_at_a_time(merge_run_);
+    bool lent = false;  // what is kept back
     auto merged = Merge(shard, inputs, hooks).run();
     if (!merged && merged.error().code == ErrorCode::kNoSpace) {
       inputs = fit_reserve(shard, std::move(inputs));
-      if (!inputs.empty()) {
+      lent = !inputs.empty();
+      if (lent) {
         // Clients get nothing of what is kept back, not even to remove what they have, or there
         // would be nothing to merge with any more. They wait: so it is done at once.
         hooks.pace = [this](uint64_t) { return !stopping_; };
@@ -304,11 +306,10 @@ Store::MergeOutcome Store::merge_run(Shard& shard, std::vector<std::shared_ptr<S
         bar(Shard::Barred::kAll);
         merge_reserve_->release();
         merged = Merge(shard, inputs, hooks).run();
-        inputs.clear();  // what they give back goes to what is kept back
-        keep_merge_reserve();
       }
     }
     inputs.clear();  // files go with their last owner, and while nobody else looks at them
+    if (lent) keep_merge_reserve();
     return merged;
   }();
   if (report && report->without_hint) {

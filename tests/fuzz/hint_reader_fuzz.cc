@@ -110,9 +110,9 @@ void run(Input input) {
           "the rest is passed over");
   HintWriter writer(files, kHint, segment_header());
   for (const Told& told : all) require(bool(writer.add(told.placed())), "a record is not written");
+  // There may be more records than what was covered could hold.
   HintSummary summary = hint->summary();
-  summary.covered =
-      Location::kMaxOffset;  // there may be more records than what was said could hold
+  summary.covered = Location::kMaxOffset;
   require(bool(writer.finish(summary)), "a hint is not written");
   auto again = HintReader::open(files, kSegment, segment_header());
   require(again.has_value(), "what was written is refused");

@@ -15,6 +15,7 @@
 #include "engine/log_reader.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/memory_files.h"
+#include "tests/fuzz/mend_batch.h"
 
 namespace respcask::engine {
 namespace {
@@ -105,21 +106,7 @@ class Segment {
     bytes_ += body;
     bytes_ += std::string(trailer, '\1');
     encode_batch_header(header, &bytes_[at]);
-    uint32_t checksum = batch_seed(kIdentity, at);
-    std::string_view rest = body;
-    for (uint32_t i = 0; i < records; ++i) {
-      size_t head = 0;
-      const auto record = decode_record(rest, head);
-      if (!record) return;
-      checksum = crc32c(rest.substr(0, head), checksum);
-      rest.remove_prefix(head);
-      if (!has_value(record->kind)) continue;
-      if (kValueChecksumSize + record->value_size > rest.size()) return;
-      rest.remove_prefix(kValueChecksumSize + record->value_size);
-    }
-    checksum = crc32c(std::string(trailer, '\1'), checksum);
-    checksum = crc32c(std::string_view(bytes_).substr(at + 4, kBatchHeaderSize - 4), checksum);
-    store(&bytes_[at], checksum);
+    (void)mend_batch(bytes_, at, kIdentity, false);
   }
 
   std::string bytes_;

@@ -21,7 +21,7 @@ namespace respcask::engine {
 
 class MemoryFile final : public File {
  public:
-  explicit MemoryFile(std::string path, std::shared_ptr<std::string> bytes)
+  MemoryFile(std::string path, std::shared_ptr<std::string> bytes)
       : File(std::move(path)), bytes_(std::move(bytes)) {}
 
   using File::write_at;
@@ -46,7 +46,7 @@ class MemoryFile final : public File {
     return {};
   }
   Result<uint64_t> size() const override { return bytes_->size(); }
-  Result<Mapping> map(size_t) const override { return MemoryFile::unsupported(path()); }
+  Result<Mapping> map(size_t) const override { return unsupported(path()); }
   Result<void> drop_cache(uint64_t, uint64_t) const override { return {}; }
 
   static Error unsupported(const std::string& path) {

@@ -8,11 +8,11 @@
 // Checksums keep damage away from what lies behind them. So in one half of the inputs there are
 // any number of changes and the checksums are made right again: then nothing is known of what has
 // to be served, and the store must only stay upright.
-#include <cstring>
-
 #include "engine/crc32c.h"
+#include "engine/fixed_width.h"
 #include "engine/format.h"
 #include "tests/fuzz/input.h"
+#include "tests/fuzz/mend_batch.h"
 #include "tests/fuzz/small_store.h"
 
 namespace respcask::engine {
@@ -21,48 +21,13 @@ namespace {
 using fuzz::Input;
 using fuzz::require;
 
-void store_checksum(std::string& bytes, size_t at, uint32_t checksum) {
-  std::memcpy(&bytes[at], &checksum, sizeof checksum);
-}
-
-// Mends the checksums of the batch at `at`, as far as it has the form of one, and returns its end;
-// 0 if it has not.
-size_t mend_batch(std::string& bytes, size_t at, uint32_t identity) {
-  const std::string_view rest = std::string_view(bytes).substr(at);
-  const auto header = decode_batch_header(rest);
-  const size_t trailer = header && header->has_transaction ? kTransactionTrailerSize : 0;
-  if (!header || header->size < kBatchHeaderSize + trailer || header->size > rest.size()) return 0;
-  const size_t end = at + header->size;
-  uint32_t checksum = batch_seed(identity, at);
-  size_t record_at = at + kBatchHeaderSize;
-  for (uint32_t i = 0; i < header->records; ++i) {
-    const std::string_view left =
-        std::string_view(bytes).substr(record_at, end - trailer - record_at);
-    size_t head = 0;
-    const auto record = decode_record(left, head);
-    if (!record) return 0;
-    checksum = crc32c(left.substr(0, head), checksum);
-    record_at += head;
-    if (!has_value(record->kind)) continue;
-    const uint64_t value = kValueChecksumSize + uint64_t{record->value_size};
-    if (value > left.size() - head) return 0;
-    const std::string_view body = left.substr(head + kValueChecksumSize, record->value_size);
-    store_checksum(bytes, record_at, crc32c(body));
-    record_at += value;
-  }
-  checksum = crc32c(std::string_view(bytes).substr(end - trailer, trailer), checksum);
-  checksum = crc32c(std::string_view(bytes).substr(at + 4, kBatchHeaderSize - 4), checksum);
-  store_checksum(bytes, at, checksum);
-  return end;
-}
-
 void mend(std::string& bytes) {
   if (bytes.size() < kSegmentHeaderSize) return;
-  store_checksum(bytes, 76, crc32c(std::string_view(bytes).substr(0, 76)));
+  store(&bytes[76], crc32c(std::string_view(bytes).substr(0, 76)));
   const auto header = decode_segment_header(bytes);
   if (!header) return;
   size_t at = kSegmentHeaderSize;
-  while (at != 0 && at < bytes.size()) at = mend_batch(bytes, at, segment_identity(*header));
+  while (at != 0 && at < bytes.size()) at = mend_batch(bytes, at, segment_identity(*header), true);
 }
 
 // What a disk may do. Returns whether nobody can tell what was there: a log cut between two
