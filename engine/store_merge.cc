@@ -349,7 +349,9 @@ bool Store::pace_merge(uint64_t bytes) {
   if (short_) rate = 0;  // somebody waits for it
   if (rate > 0) {
     merge_debt_ += bytes;
-    const uint64_t due = rate / 100;  // sleep once it makes 10 ms
+    // Sleeps once it makes a millisecond. Where all processors are busy, clients wait for as long
+    // as it goes on without.
+    const uint64_t due = rate / 1000;
     if (merge_debt_ > due) {
       std::unique_lock guard(threads_mutex_);
       const auto pause = std::chrono::microseconds(merge_debt_ * 1'000'000 / rate);
