@@ -30,6 +30,9 @@ struct MergeOptions {
   // Read and written together, while there is not much more garbage than the trigger; twice that
   // with 1 % of the bytes more, and so on. 0: no limit.
   uint64_t bytes_per_second = uint64_t{64} << 20;
+  // How long the hint of a segment waits that is likely to be merged soon: a start reads what was
+  // written meanwhile, where there has been no close, and most is merged before.
+  int64_t hint_delay_ms = 15'000;
   int window_from_hour = 0;  // local time; merging is left to these hours
   int window_to_hour = 23;   // the last of them; before the first: over midnight
 

@@ -174,6 +174,10 @@ class Store {
   };
 
   // The merging of one shard; the merge thread's own.
+  struct LateHint {
+    std::weak_ptr<Segment> segment;
+    std::chrono::steady_clock::time_point due;
+  };
   struct MergeState {
     bool begun = false;                  // has been above the trigger, and not below the stop since
     std::vector<SegmentName> requested;  // what the request under way covers
@@ -213,8 +217,9 @@ class Store {
   void refresh_residency(Shard& shard);
   void settle_sealed(Shard& shard);
   void pause_hints();
+  bool is_soon_merged(Shard& shard, const MergeOptions& merge);
   void retry_later(const std::shared_ptr<Segment>& segment);
-  void retry_hints();
+  void write_late_hints();
   void write_all_hints();
   void merge_loop();
   bool in_merge_window() const;
@@ -301,10 +306,10 @@ class Store {
   std::chrono::steady_clock::time_point next_shortage_told_;
   std::chrono::steady_clock::time_point refused_at_;  // when somebody was last seen to be
   std::atomic<bool> disk_full_{false};
-  std::mutex merge_run_;                          // held while one segment is made of others
-  std::mutex settle_run_;                         // one settling at a time; guards the next three
-  std::vector<std::weak_ptr<Segment>> hintless_;  // settled, but their hints could not be written
-  int hint_failures_ = 0;                         // in a row
+  std::mutex merge_run_;            // held while one segment is made of others
+  std::mutex settle_run_;           // one settling at a time; guards the next three
+  std::vector<LateHint> hintless_;  // settled, but their hints wait or could not be written
+  int hint_failures_ = 0;           // in a row
   std::chrono::steady_clock::time_point hints_paused_until_;
   uint64_t scrub_rate_ = 0;
   ScrubStats scrub_stats_;

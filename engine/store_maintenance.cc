@@ -21,7 +21,7 @@ void Store::maintenance_loop() {
       if (!options_.read_only) settle_sealed(*shard);
       if (turn % kSweepEvery == 0) refresh_residency(*shard);
     }
-    if (!options_.read_only) retry_hints();
+    if (!options_.read_only) write_late_hints();
     std::unique_lock guard(threads_mutex_);
     if (maintenance_wanted_.wait_for(guard, 100ms, [this] { return stopping_.load(); })) return;
   }
@@ -65,7 +65,15 @@ void Store::settle_sealed(Shard& shard) {
   std::lock_guard one_at_a_time(settle_run_);
   uint64_t completed = 0;
   bool room = false;
+  bool late = false;
   std::vector<std::shared_ptr<Segment>> segments;
+  MergeOptions merge;
+  bool merges = false;
+  {
+    std::lock_guard guard(threads_mutex_);
+    merge = merge_;
+    merges = in_merge_window();
+  }
   {
     std::lock_guard guard(shard);
     completed = shard.completed_;
@@ -78,12 +86,16 @@ void Store::settle_sealed(Shard& shard) {
       if (std::find(waiting.begin(), waiting.end(), segment) != waiting.end()) continue;
       segments.push_back(segment);
     }
+    late = merges && !segments.empty() && is_soon_merged(shard, merge);
   }
   for (const auto& segment : segments) {
     Mapping mapping = segment->map_contents();
     bool has_hint = segment->has_hint;  // written with settle_run_ held
     if (!has_hint && !segment->damaged && disk_full()) {
       retry_later(segment);
+    } else if (!has_hint && !segment->damaged && late) {
+      const auto delay = std::chrono::milliseconds(merge.hint_delay_ms);
+      hintless_.push_back({segment, std::chrono::steady_clock::now() + delay});
     } else if (!has_hint && !segment->damaged) {
       auto hint = write_hint(*options_.files, *segment, hint_path_of(segment->path()),
                              segment->size(), completed);
@@ -114,19 +126,36 @@ void Store::pause_hints() {
 }
 
 void Store::retry_later(const std::shared_ptr<Segment>& segment) {
-  if (hintless_.empty()) pause_hints();
-  hintless_.push_back(segment);
+  const auto now = std::chrono::steady_clock::now();
+  if (now >= hints_paused_until_) pause_hints();
+  hintless_.push_back({segment, now});
 }
 
-// Writes the hints that could not be written when their segments were settled.
-void Store::retry_hints() {
+// Whether what is sealed now is going to be merged before long: the shard is being written over, as
+// fast as it may be. With its lock held.
+bool Store::is_soon_merged(Shard& shard, const MergeOptions& merge) {
+  // Between two merges there is a little less than where they stop.
+  constexpr double kNearly = 0.9;
+  const MergeCandidate all = sum(merge_candidates(shard));
+  return all.total_bytes >= merge.least_bytes / 16 &&
+         garbage_of_all(all) >= kNearly * merge.stop_garbage;
+}
+
+// Writes the hints that could not be written when their segments were settled, or were to wait.
+void Store::write_late_hints() {
   std::lock_guard one_at_a_time(settle_run_);
   // While the disk is full merges need the room more.
   if (hintless_.empty() || disk_full()) return;
-  if (std::chrono::steady_clock::now() < hints_paused_until_) return;
-  while (!hintless_.empty()) {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < hints_paused_until_) return;
+  for (size_t i = 0; i < hintless_.size();) {
     if (stopping_) return;  // close() writes them
-    if (const auto segment = hintless_.back().lock()) {
+    const auto segment = hintless_[i].segment.lock();
+    if (segment && now < hintless_[i].due) {
+      ++i;
+      continue;
+    }
+    if (segment) {
       Shard& shard = *shards_[segment->header().shard];
       uint64_t completed = 0;
       bool there = false;  // not merged away
@@ -139,13 +168,14 @@ void Store::retry_hints() {
         auto hint = write_hint(*options_.files, *segment, hint_path_of(segment->path()),
                                segment->size(), completed);
         if (!hint && is_shortage(hint.error().code)) return pause_hints();
+        hint_failures_ = 0;
         std::lock_guard guard(shard);
         segment->has_hint = bool(hint);
       }
     }
+    hintless_[i] = std::move(hintless_.back());
     hintless_.pop_back();
   }
-  hint_failures_ = 0;
 }
 
 // Hints for everything, so that the next start scans no segment. The store is synced.

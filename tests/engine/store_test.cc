@@ -406,6 +406,49 @@ TEST_CASE("a hint that could not be written is tried for again") {
   }
 }
 
+TEST_CASE("the hint of what is likely to be merged waits, and every other is written at once") {
+  for (const bool overwrites : {false, true}) {
+    for (const bool waits : {false, true}) {
+      CAPTURE(overwrites);
+      CAPTURE(waits);
+      Options options;
+      options.dir = "/store";
+      options.shards = 1;
+      options.segment_bytes = 4096;
+      options.merge.least_bytes = 0;
+      options.merge.bytes_per_second = 1;  // no merge comes to an end
+      options.merge.hint_delay_ms = waits ? 3'600'000 : 1;
+      StoreFixture fixture(FaultyFileSystem(), options);
+      for (int i = 0; i < 20; ++i) {
+        // Something in each segment stays, so that a merge has to copy it.
+        fixture.put(overwrites && i % 2 != 0 ? "key" : std::to_string(i), std::string(1000, 'v'));
+      }
+      REQUIRE(fixture.store->sync());
+      const auto hints = [&] {
+        std::lock_guard guard(fixture.store->shard(0));
+        return fixture.store->shard(0).stats().hints;
+      };
+      using Clock = std::chrono::steady_clock;
+      const auto seen_by = Clock::now() + std::chrono::minutes(1);
+      const auto unseen_by = Clock::now() + std::chrono::milliseconds(700);
+      if (overwrites && waits) {
+        while (Clock::now() < unseen_by) {
+          REQUIRE(hints() == 0);
+          std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+      } else {
+        while (hints() == 0) {
+          REQUIRE(Clock::now() < seen_by);
+          std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+      }
+      fixture.reopen();
+      const RecoveryReport& found = fixture.store->open_report().found;
+      CHECK(found.hints == found.segments);
+    }
+  }
+}
+
 TEST_CASE("a store goes on where there is no memory for another segment for a moment") {
   Options options;
   options.dir = "/store";
