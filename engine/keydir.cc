@@ -119,15 +119,23 @@ std::optional<KeydirEntry> Keydir::remove(std::string_view key, uint64_t hash) {
   return former;
 }
 
-bool Keydir::relocate(std::string_view key, uint64_t hash, Location from, Location to) {
+std::optional<KeydirEntry> Keydir::find_at(uint64_t hash, Location where) const {
+  if (size_ == 0) return std::nullopt;
+  const KeydirPage* page = pages_[page_index(hash)];
+  if (page == nullptr) return std::nullopt;
+  const auto slot = page->find_at(hash, where);
+  if (!slot) return std::nullopt;
+  return KeydirPage::decode(*slot);
+}
+
+bool Keydir::relocate(uint64_t hash, Location from, Location to) {
   if (size_ == 0) return false;
   const size_t number = page_index(hash);
   const KeydirPage* page = pages_[number];
   if (page == nullptr) return false;
-  const auto slot = page->find(key, hash);
+  const auto slot = page->find_at(hash, from);
   if (!slot) return false;
   KeydirEntry entry = KeydirPage::decode(*slot);
-  if (entry.where != from) return false;
   entry.where = to;
   pages_.replace(number, *slot, entry);
   return true;

@@ -84,8 +84,12 @@ class Keydir {
   // Returns the entry removed, if any.
   std::optional<KeydirEntry> remove(std::string_view key, uint64_t hash);
 
-  // If the key is there and its value at `from`: sets its location to `to`. Says whether it did.
-  bool relocate(std::string_view key, uint64_t hash, Location from, Location to);
+  // The entry of the key with this hash whose value is at `where`: it is there, and its value has
+  // not been written again since.
+  std::optional<KeydirEntry> find_at(uint64_t hash, Location where) const;
+
+  // If there is one with its value at `from`: sets its location to `to`. Says whether it did.
+  bool relocate(uint64_t hash, Location from, Location to);
 
   // Sets the access word of a key, in place. Says whether the key is there.
   bool set_access(std::string_view key, uint64_t hash, uint32_t access);

@@ -153,7 +153,9 @@ size_t KeydirPage::offset_of(size_t index) const {
   return sum;
 }
 
-std::optional<KeydirPage::Slot> KeydirPage::find(std::string_view key, uint64_t hash) const {
+// The first entry with the hash's tag that `is_it`.
+template <class IsIt>
+std::optional<KeydirPage::Slot> KeydirPage::find_tagged(uint64_t hash, const IsIt& is_it) const {
   prefetch();
   const uint8_t tag = tag_of(hash);
   for (size_t base = 0; base < count_; base += 16) {
@@ -161,10 +163,18 @@ std::optional<KeydirPage::Slot> KeydirPage::find(std::string_view key, uint64_t 
     if (count_ - base < 16) mask &= (uint32_t{1} << (count_ - base)) - 1;
     for (; mask != 0; mask &= mask - 1) {
       const Slot slot = at(base + static_cast<size_t>(std::countr_zero(mask)));
-      if (has_key(slot, key, hash)) return slot;
+      if (is_it(slot)) return slot;
     }
   }
   return std::nullopt;
+}
+
+std::optional<KeydirPage::Slot> KeydirPage::find(std::string_view key, uint64_t hash) const {
+  return find_tagged(hash, [&](Slot slot) { return has_key(slot, key, hash); });
+}
+
+std::optional<KeydirPage::Slot> KeydirPage::find_at(uint64_t hash, Location where) const {
+  return find_tagged(hash, [&](Slot slot) { return location(slot) == where; });
 }
 
 std::optional<KeydirPage::Slot> KeydirPage::guess(uint64_t hash) const {
@@ -212,12 +222,7 @@ KeydirEntry KeydirPage::decode(Slot slot) {
   KeydirEntry entry;
   entry.type = static_cast<uint8_t>(head & kTypeMask);
   entry.access = load<uint32_t>(p + kAccessAt, 3);
-  if (head & kWideLocation) {
-    entry.where.packed = load<uint64_t>(p + kLocationAt);
-  } else {
-    entry.where =
-        Location::at(load<uint16_t>(p + kLocationAt + 4), load<uint32_t>(p + kLocationAt));
-  }
+  entry.where = location(slot);
   const uint8_t* size = p + kLocationAt + location_bytes(head);
   switch (size_bytes(head)) {
     case 1:
@@ -236,6 +241,12 @@ KeydirEntry KeydirPage::decode(Slot slot) {
   entry.expiry_ms = expiry_ms(slot);
   if (head & kHasCollection) entry.collection = load<uint64_t>(p + collection_at(head));
   return entry;
+}
+
+Location KeydirPage::location(Slot slot) {
+  const uint8_t* const p = slot.entry;
+  if (load<uint16_t>(p) & kWideLocation) return {load<uint64_t>(p + kLocationAt)};
+  return Location::at(load<uint16_t>(p + kLocationAt + 4), load<uint32_t>(p + kLocationAt));
 }
 
 int64_t KeydirPage::expiry_ms(Slot slot) {

@@ -53,6 +53,9 @@ class KeydirPage {
 
   size_t count() const { return count_; }
   std::optional<Slot> find(std::string_view key, uint64_t hash) const;
+  // The entry of the key with this hash whose value is at `where`. No two values are at one place,
+  // so the key is not looked at.
+  std::optional<Slot> find_at(uint64_t hash, Location where) const;
 
   // Walks the entries: for (Slot slot = first(); slot.index < count(); slot = next(slot)).
   Slot first() const { return {0, entries()}; }
@@ -61,6 +64,7 @@ class KeydirPage {
 
   std::string_view key(Slot slot) const;
   static KeydirEntry decode(Slot slot);
+  static Location location(Slot slot);
   static int64_t expiry_ms(Slot slot);  // 0: never
 
   // The hash of a long key, which is stored because it would take too long to compute again.
@@ -128,6 +132,8 @@ class KeydirPage {
   uint8_t* entries() const { return tags() + 2 * size_t{slots_}; }
   const uint8_t* bytes() const { return reinterpret_cast<const uint8_t*>(this); }
   size_t offset_of(size_t index) const;
+  template <class IsIt>
+  std::optional<Slot> find_tagged(uint64_t hash, const IsIt& is_it) const;
   bool has_key(Slot slot, std::string_view key, uint64_t hash) const;
   void append_raw(uint8_t tag, const uint8_t* fixed, size_t fixed_bytes, const void* rest,
                   size_t rest_bytes);

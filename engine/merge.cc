@@ -269,13 +269,14 @@ bool Merge::counts(const Segment& input, Candidate& candidate) const {
   }
   Keydir* keys = keys_of(record.owner);
   if (keys == nullptr) return false;  // the database was flushed
-  auto entry = keys->find(record.name, candidate.hash);
+  if (record.kind == RecordKind::kPut || record.kind == RecordKind::kSplitRoot) {
+    const auto entry = keys->find_at(candidate.hash, here);
+    if (!entry || entry->value_size != record.value_size) return false;
+    record.expiry_ms = entry->expiry_ms;
+    return true;
+  }
+  const auto entry = keys->find(record.name, candidate.hash);
   switch (record.kind) {
-    case RecordKind::kPut:
-    case RecordKind::kSplitRoot:
-      if (!entry || entry->where != here || entry->value_size != record.value_size) return false;
-      record.expiry_ms = entry->expiry_ms;
-      return true;
     case RecordKind::kTombstone:
       // Dropped earlier, it would bring back what an older segment still holds of the key.
       return !oldest_ && !entry;
@@ -406,7 +407,7 @@ void Merge::switch_slice(std::span<const Move> slice) {
       ElementIndex* const index = index_of(record.owner);
       moved = index != nullptr && index->relocate(record.name, move.from, to);
     } else if (Keydir* const keys = keys_of(record.owner)) {
-      moved = keys->relocate(record.name, move.hash, move.from, to);
+      moved = keys->relocate(move.hash, move.from, to);
     }
     if (!moved) continue;
     output_->live_bytes += accounted_size(record);

@@ -131,7 +131,7 @@ bool MemberIndex::contains(std::string_view name) const {
 
 bool MemberIndex::relocate(std::string_view name, engine::Location from, engine::Location to) {
   const auto decoded = decode_name(name);
-  return decoded && table_.relocate(decoded->member, table_.hash(decoded->member), from, to);
+  return decoded && table_.relocate(table_.hash(decoded->member), from, to);
 }
 
 void MemberIndex::for_each(const std::function<void(const engine::ElementLocation&)>& visit) const {

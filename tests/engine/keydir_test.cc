@@ -122,7 +122,7 @@ TEST_CASE("an empty keydir finds nothing and holds no memory") {
   CHECK(keydir.memory_bytes() == 0);
   CHECK_FALSE(keydir.find("a", keydir.hash("a")));
   CHECK_FALSE(remove(keydir, "a"));
-  CHECK_FALSE(keydir.relocate("a", keydir.hash("a"), {}, {}));
+  CHECK_FALSE(keydir.relocate(keydir.hash("a"), {}, {}));
   CHECK_FALSE(keydir.set_access("a", keydir.hash("a"), 1));
   CHECK_FALSE(keydir.random(1));
   CHECK(keydir.scan(0, [](std::string_view, const KeydirEntry&) { FAIL("nothing to visit"); }) ==
@@ -218,15 +218,16 @@ TEST_CASE("relocate moves a value only from where it is") {
   entry.access = 77;
   put(keydir, "a", entry);
   const uint64_t hash = keydir.hash("a");
-  CHECK_FALSE(keydir.relocate("a", hash, Location::at(1, 11), Location::at(2, 20)));
+  CHECK_FALSE(keydir.relocate(hash, Location::at(1, 11), Location::at(2, 20)));
   CHECK(keydir.find("a", hash) == entry);
   for (Location to :
        {Location::at(2, 20), Location::at(1 << 20, Location::kMaxOffset), Location::at(3, 30)}) {
-    CHECK(keydir.relocate("a", hash, entry.where, to));
+    CHECK(keydir.relocate(hash, entry.where, to));
     entry.where = to;
     CHECK(keydir.find("a", hash) == entry);
   }
-  CHECK_FALSE(keydir.relocate("b", keydir.hash("b"), entry.where, entry.where));
+  CHECK(keydir.find_at(hash, entry.where) == entry);
+  CHECK_FALSE(keydir.find_at(hash, Location::at(2, 20)));
 }
 
 TEST_CASE("set_access changes nothing else") {
@@ -253,12 +254,13 @@ TEST_CASE("a keydir agrees with a map under random operations, growing and shrin
       switch (checked.below(4)) {
         case 0:
           REQUIRE(checked.find(key) == expected);
+          if (expected) REQUIRE(checked.keydir.find_at(hash, expected->where) == expected);
           break;
         case 1: {
           const KeydirEntry other = checked.random_entry();
           const bool right = checked.below(2) == 0 && expected;
           const Location from = right ? expected->where : other.where;
-          const bool moved = checked.keydir.relocate(key, hash, from, other.where);
+          const bool moved = checked.keydir.relocate(hash, from, other.where);
           REQUIRE(moved == (expected && expected->where == from));
           if (moved) checked.model[key].where = other.where;
           REQUIRE(checked.keydir.set_access(key, hash, other.access) == expected.has_value());

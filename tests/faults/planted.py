@@ -78,14 +78,14 @@ FAULTS = [
           "      return false;\n",
           ENGINE, "a deleted key stays deleted after a merge*"),
     Fault("drop what a merge's input still holds",
-          "engine/keydir.cc",
-          "  if (entry.where != from) return false;\n",
-          "  (void)from;\n",
+          "engine/keydir_page.cc",
+          "return location(slot) == where; });",
+          "return location(slot).packed != ~where.packed; });",
           ENGINE, "a key deleted or overwritten while a merge copies it*"),
     Fault("forget an expiry in a merge",
           "engine/merge.cc",
-          "      record.expiry_ms = entry->expiry_ms;\n      return true;\n",
-          "      return true;\n",
+          "    record.expiry_ms = entry->expiry_ms;\n    return true;\n",
+          "    return true;\n",
           ENGINE, "expiries survive a merge*"),
     Fault("trust a hint without its checksum",
           "engine/hint.cc",
@@ -185,8 +185,8 @@ class Tree:
                 if path.is_file():
                     self.put(path.relative_to(self.root), path.read_bytes())
                     shutil.copymode(path, self.copy / path.relative_to(self.root))
-        for name in ("meson.build", "README.md"):
-            self.put(name, (self.root / name).read_bytes())
+        for path in [*self.root.glob("meson*"), self.root / "README.md"]:
+            self.put(path.name, path.read_bytes())
 
     def put(self, name, content):
         path = self.copy / name
