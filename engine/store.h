@@ -181,6 +181,8 @@ class Store {
   struct MergeState {
     bool begun = false;                  // has been above the trigger, and not below the stop since
     std::vector<SegmentName> requested;  // what the request under way covers
+    uint64_t last_requested = 0;         // the id of the last of them
+    bool marks_requested = false;        // they have not been looked after yet
     // After a failure the shard is left alone for a while, unless a merge is asked for.
     std::chrono::steady_clock::time_point paused_until;
     int failures = 0;
@@ -234,8 +236,7 @@ class Store {
   bool merge_requested();
   bool merge_worst_shard();
   std::vector<std::shared_ptr<Segment>> pick_inputs(Shard& shard, double least_garbage,
-                                                    uint64_t run_bytes,
-                                                    const std::vector<SegmentName>* among);
+                                                    uint64_t run_bytes, MergeState* request);
   MergeOutcome merge_run(Shard& shard, std::vector<std::shared_ptr<Segment>> inputs);
   bool pace_merge(uint64_t bytes);
   void look_for_shortage();

@@ -173,10 +173,13 @@ void Store::begin_requested() {
     settle_sealed(*shard);
     std::lock_guard guard(*shard);
     if (shard->failed_) continue;
-    std::vector<SegmentName>& requested = merge_states_[shard->index()].requested;
+    MergeState& state = merge_states_[shard->index()];
     for (const auto& segment : shard->order_) {
-      if (segment->settled) requested.push_back(name_of(*segment));
+      if (!segment->settled) continue;
+      state.requested.push_back(name_of(*segment));
+      state.last_requested = segment->header().last_id;
     }
+    state.marks_requested = true;
   }
 }
 
@@ -187,7 +190,7 @@ bool Store::merge_requested() {
     if (state.requested.empty()) continue;
     // A request copies everything once whatever the size of its runs.
     constexpr uint64_t kRunBytes = uint64_t{16} << 20;
-    auto inputs = pick_inputs(*shard, kRequestedGarbage, kRunBytes, &state.requested);
+    auto inputs = pick_inputs(*shard, kRequestedGarbage, kRunBytes, &state);
     if (!inputs.empty() && merge_run(*shard, std::move(inputs)) != MergeOutcome::kFailed) {
       return true;
     }
@@ -253,10 +256,9 @@ bool Store::merge_worst_shard() {
 }
 
 // The run to merge next in a shard, empty if none is worth it. It copies about run_bytes, or a
-// segment if that is more. `among`: the segments that may be in it; null: any.
+// segment if that is more. `request`: whose segments may be in it; null: any.
 std::vector<std::shared_ptr<Segment>> Store::pick_inputs(Shard& shard, double least_garbage,
-                                                         uint64_t run_bytes,
-                                                         const std::vector<SegmentName>* among) {
+                                                         uint64_t run_bytes, MergeState* request) {
   std::lock_guard guard(shard);
   if (shard.failed_) return {};
   std::vector<MergeCandidate> all = merge_candidates(shard);
@@ -264,10 +266,11 @@ std::vector<std::shared_ptr<Segment>> Store::pick_inputs(Shard& shard, double le
     if (is_backed_up(*shard.order_[i])) all[i].mergeable = false;
   }
   std::vector<MergeCandidate> candidates = all;
-  if (among != nullptr) {
+  if (request != nullptr) {
+    const std::vector<SegmentName>& among = request->requested;
     for (size_t i = 0; i < candidates.size(); ++i) {
-      const auto found = std::find(among->begin(), among->end(), name_of(*shard.order_[i]));
-      candidates[i].mergeable = candidates[i].mergeable && found != among->end();
+      const auto found = std::find(among.begin(), among.end(), name_of(*shard.order_[i]));
+      candidates[i].mergeable = candidates[i].mergeable && found != among.end();
     }
   }
   MergeLimits limits;
@@ -275,8 +278,15 @@ std::vector<std::shared_ptr<Segment>> Store::pick_inputs(Shard& shard, double le
   limits.run_bytes =
       std::min(std::max(shard.segment_limit() * 5 / 4, run_bytes), options_.segment_bytes);
   auto run = pick_run(candidates, limits);
-  // Marks go with all that is before them, whatever of it a request has written itself.
-  if (!run && among != nullptr) run = pick_from_oldest(all, least_garbage);
+  // Marks go with all that is before them, whatever of it the request has written itself. Once:
+  // what else has become garbage there since is not the request's, and on a busy store never ends.
+  if (!run && request != nullptr && std::exchange(request->marks_requested, false)) {
+    for (size_t i = 0; i < all.size(); ++i) {
+      all[i].dead_bytes = 0;
+      if (shard.order_[i]->header().last_id > request->last_requested) all[i].mergeable = false;
+    }
+    run = pick_from_oldest(all, least_garbage);
+  }
   if (!run) return {};
   const auto first = shard.order_.begin() + static_cast<ptrdiff_t>(run->first);
   return {first, first + static_cast<ptrdiff_t>(run->count)};

@@ -92,6 +92,32 @@ TEST_CASE("a requested merge ends however much is written meanwhile") {
   CHECK(fixture.store->merge_stats().failed == 0);
 }
 
+TEST_CASE("a requested merge copies what there was once, however much is written meanwhile") {
+  Options options;
+  options.dir = "/store";
+  options.shards = 1;
+  options.segment_bytes = 64 * 1024;
+  options.merge.bytes_per_second = 2 << 20;
+  StoreFixture fixture(FaultyFileSystem(), options);
+  const auto keys = keys_of(*fixture.store, 0, 5000);
+  for (const std::string& key : keys) fixture.put(key, std::string(100, 'v'));
+  for (size_t i = 0; i < keys.size(); i += 2) fixture.put(keys[i], std::string(100, 'v'));
+  const uint64_t live = fixture.live_bytes();
+  std::atomic<bool> done{false};
+  std::thread request([&] { done = fixture.store->merge_now(); });
+  const auto deadline = std::chrono::steady_clock::now() + 60s;
+  for (size_t i = 0; !done && std::chrono::steady_clock::now() < deadline &&
+                     fixture.store->merge_stats().bytes_written < 3 * live;
+       i += 7) {
+    fixture.put(keys[i % keys.size()], std::string(100, 'w'));
+    std::this_thread::sleep_for(100us);
+  }
+  fixture.store->set_merge_options(MergeOptions{});
+  request.join();
+  CHECK(done);
+  CHECK(fixture.store->merge_stats().bytes_written < 3 * live);
+}
+
 TEST_CASE("a busy shard that merges without end keeps no other shard from its merge") {
   Options options;
   options.dir = "/store";
