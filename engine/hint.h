@@ -16,8 +16,7 @@
 //                were on the device when it was written
 //       56    8  highest sequence or collection id in them
 //       64    8  completed, as in a batch (format.h), when the hint was written: who vouches for
-//       bytes
-//                has to vouch for the transactions in them
+//                bytes has to vouch for the transactions in them
 //       72    8  number of records
 //       80    4  CRC32C of the 80 bytes before
 //
@@ -25,8 +24,7 @@
 //        0    4  CRC32C of bytes 4 to the block's end
 //        4    4  size of the entries in bytes
 //        8       entries: a record's header and name as in the segment (format.h), then, if its
-//        kind
-//                has a value, the value's offset in the segment as a varint
+//                kind has a value, the value's offset in the segment as a varint
 //
 // The entries stand in log order. Puts and marks that a later record of the same segment supersedes
 // may be left out. A hint is used whole or not at all: one bad block and the segment is scanned
