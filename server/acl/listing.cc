@@ -1,6 +1,8 @@
 #include "server/acl/listing.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cassert>
 #include <limits>
 
@@ -18,13 +20,17 @@ struct Share {
   size_t out = 0;
 };
 
-Share count(const Vocabulary& vocabulary, const CommandSet& set, uint32_t category) {
-  Share share;
+// Of each category, by the number of its bit.
+std::array<Share, 32> shares_of(const Vocabulary& vocabulary, const CommandSet& set) {
+  std::array<Share, 32> shares{};
   for (const CommandName* command : vocabulary.all()) {
-    if ((command->categories & category) == 0) continue;
-    ++(set.contains(command->index) ? share.in : share.out);
+    const bool in = set.contains(command->index);
+    for (uint32_t left = command->categories; left != 0; left &= left - 1) {
+      Share& share = shares[static_cast<size_t>(std::countr_zero(left))];
+      ++(in ? share.in : share.out);
+    }
   }
-  return share;
+  return shares;
 }
 
 // Names categories one by one, each the one that says the most of what `rest` still has to be told
@@ -35,11 +41,12 @@ void list_categories(std::string& text, const Vocabulary& vocabulary, CommandSet
   const bool adds = !rest.open();
   uint32_t named = 0;
   for (;;) {
+    const auto shares = shares_of(vocabulary, rest);
     uint32_t best = 0;
     size_t least_wrong = std::numeric_limits<size_t>::max(), most_right = 0;
     for (uint32_t category = 1; !category_name(category).empty(); category <<= 1) {
       if ((named & category) != 0) continue;
-      const Share share = count(vocabulary, rest, category);
+      const Share share = shares[static_cast<size_t>(std::countr_zero(category))];
       const size_t right = adds ? share.in : share.out, wrong = adds ? share.out : share.in;
       if (right <= wrong || wrong > least_wrong) continue;
       if (wrong == least_wrong && right <= most_right) continue;
