@@ -65,7 +65,8 @@ FAULTS = [
     Fault("try a failed sync again",
           "engine/store_sync.cc",
           "    failure = synced.error();\n",
-          "    if (sync_part(shard, plan.parts[i])) continue;\n    failure = synced.error();\n",
+          "    if (sync_part(*shards_[touched[n]], plan.parts[touched[n]])) continue;\n"
+          "    failure = synced.error();\n",
           ENGINE, "a failed sync is final"),
     Fault("delete the inputs of a merge early",
           "engine/merge.cc",
