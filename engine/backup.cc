@@ -127,7 +127,8 @@ class Backup {
     if (store_.sync_failed()) {
       return Error{ErrorCode::kReadOnly, "no backup: a sync of the store has failed before"};
     }
-    for (uint32_t i : all_) store_.settle_sealed(store_.shard(i));
+    for (uint32_t i : all_) store_.settle_sealed(store_.shard(i), Store::Hints::kNow);
+    store_.write_late_hints(Store::Hints::kNow);
     if (auto named = choose_name(); !named) return named.error();
     if (auto built = build(); !built) {
       (void)remove_unfinished(files_, temporary_);  // what stays is removed by the next pruning

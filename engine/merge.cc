@@ -366,12 +366,10 @@ Result<void> Merge::switch_over() {
       }
       if (slice.size() < kSlice && batch->is_next_at_hand()) continue;
       switch_slice(slice);
-      slice.clear();
     }
     if (batch->has_failed()) return Error{ErrorCode::kDamaged, "could not be read again"};
     // Its names are views of what the next batch may be read over.
     switch_slice(slice);
-    slice.clear();
     at = batch->end();
   }
   return {};
@@ -396,23 +394,31 @@ Result<void> Merge::expect_no_rest() {
   }
 }
 
-void Merge::switch_slice(std::span<const Move> slice) {
-  std::lock_guard guard(shard_);
-  prefetch(slice);
-  for (const Move& move : slice) {
-    const Record& record = move.placed.record;
-    const Location to = Location::at(output_->slot, move.placed.value_offset);
-    bool moved = false;
-    if (record.kind == RecordKind::kElement) {
-      ElementIndex* const index = index_of(record.owner);
-      moved = index != nullptr && index->relocate(record.name, move.from, to);
-    } else if (Keydir* const keys = keys_of(record.owner)) {
-      moved = keys->relocate(move.hash, move.from, to);
+// Leaves the slice empty.
+void Merge::switch_slice(std::vector<Move>& slice) {
+  uint64_t looked_up = 0;
+  {
+    std::lock_guard guard(shard_);
+    prefetch(std::span<const Move>(slice));
+    for (const Move& move : slice) {
+      const Record& record = move.placed.record;
+      looked_up += accounted_size(record.name.size(), 0);
+      const Location to = Location::at(output_->slot, move.placed.value_offset);
+      bool moved = false;
+      if (record.kind == RecordKind::kElement) {
+        ElementIndex* const index = index_of(record.owner);
+        moved = index != nullptr && index->relocate(record.name, move.from, to);
+      } else if (Keydir* const keys = keys_of(record.owner)) {
+        moved = keys->relocate(move.hash, move.from, to);
+      }
+      if (!moved) continue;
+      output_->live_bytes += accounted_size(record);
+      shard_.drop_live(move.from, accounted_size(record));
     }
-    if (!moved) continue;
-    output_->live_bytes += accounted_size(record);
-    shard_.drop_live(move.from, accounted_size(record));
   }
+  slice.clear();
+  // It is too late to give up.
+  if (hooks_.pace) (void)hooks_.pace(looked_up);
 }
 
 void Merge::drop_inputs(bool switched) {

@@ -51,8 +51,8 @@ class Merge {
   struct Hooks {
     // Commits and syncs the whole store.
     std::function<Result<void>()> sync_store;
-    // Called with each number of bytes read and written, to limit the rate; may sleep. False: give
-    // up, the store is closing.
+    // Called with each number of bytes read and written, and of names looked up again, to limit the
+    // rate; may sleep. False: give up, the store is closing.
     std::function<bool(uint64_t bytes)> pace;
     bool with_hint = true;  // false: on a full disk, where what it takes is missed more
   };
@@ -98,7 +98,7 @@ class Merge {
   Result<void> settle();
   Result<void> switch_over();
   Result<void> expect_no_rest();
-  void switch_slice(std::span<const Move> slice);
+  void switch_slice(std::vector<Move>& slice);
   void drop_inputs(bool switched);
   uint64_t hash_of(const Record& record) const;
 

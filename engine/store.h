@@ -173,11 +173,11 @@ class Store {
     uint64_t store_bytes = 0;
   };
 
-  // The merging of one shard; the merge thread's own.
   struct LateHint {
     std::weak_ptr<Segment> segment;
     std::chrono::steady_clock::time_point due;
   };
+  // The merging of one shard; the merge thread's own.
   struct MergeState {
     bool begun = false;                  // has been above the trigger, and not below the stop since
     std::vector<SegmentName> requested;  // what the request under way covers
@@ -217,11 +217,12 @@ class Store {
   void sync_loop(size_t lane);
   void maintenance_loop();
   void refresh_residency(Shard& shard);
-  void settle_sealed(Shard& shard);
+  enum class Hints : uint8_t { kMayWait, kNow };
+  void settle_sealed(Shard& shard, Hints hints = Hints::kMayWait);
   void pause_hints();
   bool is_soon_merged(Shard& shard, const MergeOptions& merge);
   void retry_later(const std::shared_ptr<Segment>& segment);
-  void write_late_hints();
+  void write_late_hints(Hints hints = Hints::kMayWait);
   void write_all_hints();
   void merge_loop();
   bool in_merge_window() const;
@@ -238,6 +239,7 @@ class Store {
   std::vector<std::shared_ptr<Segment>> pick_inputs(Shard& shard, double least_garbage,
                                                     uint64_t run_bytes, MergeState* request);
   MergeOutcome merge_run(Shard& shard, std::vector<std::shared_ptr<Segment>> inputs);
+  void update_urgency();
   bool pace_merge(uint64_t bytes);
   void look_for_shortage();
   void end_shortage(bool has_room);
@@ -297,12 +299,13 @@ class Store {
   std::condition_variable merge_done_;
   std::vector<MergeState> merge_states_;
   std::vector<std::shared_ptr<const void>> held_directories_;  // so that syncing them can only fail
-  uint64_t merge_debt_ = 0;   // bytes moved since the last pause; the merge thread's own,
-  double merge_urgency_ = 1;  // as is what the limit on bytes per second is multiplied by
-  std::optional<MergeReserve> merge_reserve_;    // used by the merge thread
-  Shard::Barred barred_ = Shard::Barred::kNone;  // the same; as all shards were told
-  uint64_t paced_bytes_ = 0;                     // the same
-  bool short_ = false;                           // of space, so that any garbage is merged; and
+  int64_t merge_debt_ = 0;    // bytes moved that were not waited for; the merge thread's own,
+  double merge_urgency_ = 1;  // as is what the limit on bytes per second is multiplied by,
+  std::chrono::steady_clock::time_point urgency_due_;  // and when it is looked at again
+  std::optional<MergeReserve> merge_reserve_;          // used by the merge thread
+  Shard::Barred barred_ = Shard::Barred::kNone;        // the same; as all shards were told
+  uint64_t paced_bytes_ = 0;                           // the same
+  bool short_ = false;  // of space, so that any garbage is merged; and
   std::chrono::steady_clock::time_point next_shortage_;  // not before; the merge thread's own
   std::chrono::steady_clock::time_point next_shortage_told_;
   std::chrono::steady_clock::time_point refused_at_;  // when somebody was last seen to be

@@ -59,9 +59,9 @@ void Store::refresh_residency(Shard& shard) {
   shard.admission_.swept(come, counts.gone);
 }
 
-// Gives sealed segments that a sync has covered their final mapping and their hint. Only here does
-// a mapping change, and only until the segment is settled.
-void Store::settle_sealed(Shard& shard) {
+// Gives sealed segments that a sync has covered their final mapping and their hint, which may have
+// to wait. Only here does a mapping change, and only until the segment is settled.
+void Store::settle_sealed(Shard& shard, Hints hints) {
   std::lock_guard one_at_a_time(settle_run_);
   uint64_t completed = 0;
   bool room = false;
@@ -72,7 +72,7 @@ void Store::settle_sealed(Shard& shard) {
   {
     std::lock_guard guard(threads_mutex_);
     merge = merge_;
-    merges = in_merge_window();
+    merges = hints == Hints::kMayWait && in_merge_window();
   }
   {
     std::lock_guard guard(shard);
@@ -127,7 +127,8 @@ void Store::pause_hints() {
 
 void Store::retry_later(const std::shared_ptr<Segment>& segment) {
   const auto now = std::chrono::steady_clock::now();
-  if (now >= hints_paused_until_) pause_hints();
+  // On a full disk none is tried, so that none has failed.
+  if (!disk_full() && now >= hints_paused_until_) pause_hints();
   hintless_.push_back({segment, now});
 }
 
@@ -141,8 +142,9 @@ bool Store::is_soon_merged(Shard& shard, const MergeOptions& merge) {
          garbage_of_all(all) >= kNearly * merge.stop_garbage;
 }
 
-// Writes the hints that could not be written when their segments were settled, or were to wait.
-void Store::write_late_hints() {
+// Writes the hints that could not be written when their segments were settled, or were to wait; all
+// of them if they are wanted now.
+void Store::write_late_hints(Hints hints) {
   std::lock_guard one_at_a_time(settle_run_);
   // While the disk is full merges need the room more.
   if (hintless_.empty() || disk_full()) return;
@@ -151,7 +153,7 @@ void Store::write_late_hints() {
   for (size_t i = 0; i < hintless_.size();) {
     if (stopping_) return;  // close() writes them
     const auto segment = hintless_[i].segment.lock();
-    if (segment && now < hintless_[i].due) {
+    if (segment && hints == Hints::kMayWait && now < hintless_[i].due) {
       ++i;
       continue;
     }
@@ -168,7 +170,6 @@ void Store::write_late_hints() {
         auto hint = write_hint(*options_.files, *segment, hint_path_of(segment->path()),
                                segment->size(), completed);
         if (!hint && is_shortage(hint.error().code)) return pause_hints();
-        hint_failures_ = 0;
         std::lock_guard guard(shard);
         segment->has_hint = bool(hint);
       }
@@ -176,6 +177,7 @@ void Store::write_late_hints() {
     hintless_[i] = std::move(hintless_.back());
     hintless_.pop_back();
   }
+  hint_failures_ = 0;
 }
 
 // Hints for everything, so that the next start scans no segment. The store is synced.

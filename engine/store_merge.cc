@@ -25,6 +25,9 @@ namespace {
 // A request merges what holds more than this share of garbage.
 constexpr double kRequestedGarbage = 0.02;
 
+// A shard that takes less than this part of what a store has to is not merged unasked.
+constexpr uint64_t kLeastParts = 16;
+
 // How soon garbage is noticed while nothing is merged. A busy client writes a tenth of a small
 // store in a second.
 constexpr auto kLookEvery = 100ms;
@@ -111,12 +114,17 @@ std::vector<MergeCandidate> Store::merge_candidates(Shard& shard) {
   std::vector<MergeCandidate> candidates;
   // The oldest, or all older ones go with it in any run that it is in.
   bool oldest = true;
+  // A damaged one stays, and so do the marks that may speak of it.
+  bool damaged = false;
   for (const auto& segment : shard.order_) {
     MergeCandidate candidate;
     candidate.total_bytes = segment->size() - kSegmentHeaderSize;
     const uint64_t needed = segment->needed_bytes(oldest) + segment->framing_bytes;
-    candidate.dead_bytes = candidate.total_bytes - std::min(needed, candidate.total_bytes);
-    if (!oldest) candidate.mark_bytes = segment->mark_bytes - segment->namespace_bytes;
+    damaged = damaged || segment->damaged;
+    if (!segment->damaged) {
+      candidate.dead_bytes = candidate.total_bytes - std::min(needed, candidate.total_bytes);
+    }
+    if (!oldest && !damaged) candidate.mark_bytes = segment->mark_bytes - segment->namespace_bytes;
     candidate.mergeable = segment->settled && !segment->damaged;
     candidates.push_back(candidate);
     oldest = oldest && candidate.mergeable && segment->needed_bytes(true) == 0;
@@ -191,10 +199,19 @@ bool Store::merge_requested() {
     // A request copies everything once whatever the size of its runs.
     constexpr uint64_t kRunBytes = uint64_t{16} << 20;
     auto inputs = pick_inputs(*shard, kRequestedGarbage, kRunBytes, &state);
-    if (!inputs.empty() && merge_run(*shard, std::move(inputs)) != MergeOutcome::kFailed) {
-      return true;
+    if (inputs.empty()) {
+      state.requested.clear();
+      continue;
     }
-    state.requested.clear();
+    std::vector<SegmentName> names;
+    for (const auto& input : inputs) names.push_back(name_of(*input));
+    // What cannot be merged is no reason to leave out the rest.
+    if (merge_run(*shard, std::move(inputs)) == MergeOutcome::kFailed) {
+      std::erase_if(state.requested, [&](const SegmentName& name) {
+        return std::find(names.begin(), names.end(), name) != names.end();
+      });
+    }
+    return true;
   }
   return false;
 }
@@ -230,7 +247,7 @@ bool Store::merge_worst_shard() {
     const double share = garbage_of_all(sums[i]);
     const double least = state.begun ? options.stop_garbage : options.trigger_garbage;
     const bool goes_on = share >= least && store_bytes >= options.least_bytes &&
-                         sums[i].total_bytes >= options.least_bytes / 16;
+                         sums[i].total_bytes >= options.least_bytes / kLeastParts;
     if (state.begun && !goes_on) state.paused_until = now + kRest;
     state.begun = goes_on;
     if (!state.begun || (worst != nullptr && share <= worst_share)) continue;
@@ -238,9 +255,6 @@ bool Store::merge_worst_shard() {
     worst_share = share;
   }
   if (worst == nullptr) return false;
-  // Who puts faster than the limit allows for gets a faster merge, not ever larger files.
-  constexpr double kFasterEvery = 0.01;
-  merge_urgency_ = 1 + std::max(worst_share - options.trigger_garbage, 0.0) / kFasterEvery;
   MergeState& state = merge_states_[worst->index()];
   auto inputs = pick_inputs(*worst, options.stop_garbage, store_bytes / kRunsInStore, nullptr);
   if (inputs.empty()) {
@@ -251,7 +265,6 @@ bool Store::merge_worst_shard() {
     // It would be picked again at once.
     state.paused_until = now + 1s;
   }
-  merge_urgency_ = 1;
   return true;
 }
 
@@ -349,8 +362,36 @@ Store::MergeOutcome Store::merge_run(Shard& shard, std::vector<std::shared_ptr<S
   return report->bytes_after < report->bytes_before ? MergeOutcome::kGained : MergeOutcome::kNoGain;
 }
 
+// Who puts faster than the limit allows for gets a faster merge, not ever larger files: also of
+// what was asked for, as every run keeps the others waiting.
+void Store::update_urgency() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < urgency_due_) return;
+  urgency_due_ = now + 1s;
+  MergeOptions options;
+  {
+    std::lock_guard guard(threads_mutex_);
+    options = merge_;
+  }
+  double worst_share = 0;
+  uint64_t store_bytes = 0;
+  for (auto& shard : shards_) {
+    std::lock_guard guard(*shard);
+    if (shard->failed_) continue;
+    const MergeCandidate all = sum(merge_candidates(*shard));
+    store_bytes += all.total_bytes;
+    if (all.total_bytes >= options.least_bytes / kLeastParts) {
+      worst_share = std::max(worst_share, garbage_of_all(all));
+    }
+  }
+  constexpr double kFasterEvery = 0.01;
+  const double over = worst_share - options.trigger_garbage;
+  merge_urgency_ = store_bytes < options.least_bytes ? 1 : 1 + std::max(over, 0.0) / kFasterEvery;
+}
+
 // Spreads the merge's bytes over time. False once the store is closing.
 bool Store::pace_merge(uint64_t bytes) {
+  update_urgency();
   uint64_t rate = 0;
   {
     std::lock_guard guard(threads_mutex_);
@@ -358,15 +399,22 @@ bool Store::pace_merge(uint64_t bytes) {
   }
   if (short_) rate = 0;  // somebody waits for it
   if (rate > 0) {
-    merge_debt_ += bytes;
+    using Seconds = std::chrono::duration<double>;
+    const auto per_second = static_cast<double>(rate);
+    merge_debt_ += static_cast<int64_t>(bytes);
     // Sleeps once it makes a millisecond. Where all processors are busy, clients wait for as long
     // as it goes on without.
-    const uint64_t due = rate / 1000;
-    if (merge_debt_ > due) {
-      std::unique_lock guard(threads_mutex_);
-      const auto pause = std::chrono::microseconds(merge_debt_ * 1'000'000 / rate);
-      merge_wanted_.wait_for(guard, pause, [this] { return stopping_.load(); });
-      merge_debt_ = 0;
+    if (static_cast<double>(merge_debt_) > per_second / 1000) {
+      const auto begin = std::chrono::steady_clock::now();
+      const Seconds pause(std::min(static_cast<double>(merge_debt_) / per_second, 3600.0));
+      {
+        std::unique_lock guard(threads_mutex_);
+        merge_wanted_.wait_for(guard, pause, [this] { return stopping_.load(); });
+      }
+      // Who is woken late has waited for what comes next, too, but not for more than 10 ms of it.
+      const Seconds slept = std::chrono::steady_clock::now() - begin;
+      const double left = static_cast<double>(merge_debt_) - per_second * slept.count();
+      merge_debt_ = static_cast<int64_t>(std::max(left, -per_second / 100));
     }
   }
   return !stopping_;

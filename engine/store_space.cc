@@ -182,6 +182,8 @@ std::vector<std::shared_ptr<Segment>> Store::fit_reserve(
     Shard& shard, std::vector<std::shared_ptr<Segment>> inputs) {
   std::lock_guard guard(shard);
   const uint64_t room = room_in_reserve(merge_reserve_->bytes());
+  // One byte in so many, or the next write would make a segment worth a merge again.
+  constexpr uint64_t kLeastWon = 50;
   // A run from the oldest on leaves out the marks of all of them, a segment alone just its own.
   const bool oldest = inputs.front() == shard.order_.front();
   uint64_t all = 0;
@@ -189,10 +191,11 @@ std::vector<std::shared_ptr<Segment>> Store::fit_reserve(
   std::shared_ptr<Segment> best;
   for (const auto& input : inputs) {
     const uint64_t needed = input->needed_bytes(input == shard.order_.front());
-    const uint64_t won = input->size() - std::min(input->size(), needed + kSegmentHeaderSize);
+    const uint64_t stays = needed + input->framing_bytes + kSegmentHeaderSize;
+    const uint64_t won = input->size() - std::min(input->size(), stays);
     const bool backed_up = is_backed_up(*input);
     all += backed_up ? room + 1 : input->needed_bytes(oldest);
-    if (needed > room || won <= most || backed_up) continue;
+    if (needed > room || won <= most || won < input->size() / kLeastWon || backed_up) continue;
     most = won;
     best = input;
   }

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -92,6 +93,29 @@ Contents fill(StoreFixture& fixture, int from, int to, char letter = 'v') {
 }
 
 }  // namespace
+
+TEST_CASE("a backup has the hints that the store itself puts off") {
+  Options options = small_segments();
+  options.merge.least_bytes = 0;
+  options.merge.bytes_per_second = 1;  // no merge comes to an end
+  options.merge.hint_delay_ms = 3'600'000;
+  StoreFixture fixture(FaultyFileSystem(), options);
+  for (int i = 0; i < 100; ++i) {
+    // Something in each segment stays, so that a merge has to copy it.
+    fixture.put(i % 2 != 0 ? "key" : std::to_string(i), std::string(1000, 'v'));
+    if (i == 50) REQUIRE(fixture.store->sync());
+  }
+  const std::string path = backup(fixture);
+  for (const std::string shard : {"/shard-00", "/shard-01"}) {
+    const std::vector<std::string> names = names_in(*fixture.disk, path + shard);
+    const auto count = [&](std::string_view suffix) {
+      return std::count_if(names.begin(), names.end(),
+                           [&](const std::string& name) { return name.ends_with(suffix); });
+    };
+    CHECK(count(".seg") > 2);
+    CHECK(count(".hint") + 1 >= count(".seg"));  // what was the active one has none
+  }
+}
 
 TEST_CASE("a backup holds what was there when it was made, and nothing later") {
   StoreFixture fixture(FaultyFileSystem(), small_segments());

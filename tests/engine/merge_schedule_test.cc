@@ -118,6 +118,37 @@ TEST_CASE("a requested merge copies what there was once, however much is written
   CHECK(fixture.store->merge_stats().bytes_written < 3 * live);
 }
 
+TEST_CASE("a requested merge is as fast as the share of garbage calls for") {
+  Options options;
+  options.dir = "/store";
+  options.shards = 1;
+  options.segment_bytes = 64 * 1024;
+  options.merge.least_bytes = 0;
+  options.merge.window_from_hour = options.merge.window_to_hour = 24;  // none unasked
+  StoreFixture fixture(FaultyFileSystem(), options);
+  const auto keys = keys_of(*fixture.store, 0, 5000);
+  for (const std::string& key : keys) fixture.put(key, std::string(100, 'v'));
+  // Some of each segment stays.
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (i % 5 != 0) fixture.put(keys[i], std::string(100, 'v'));
+  }
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (i % 5 > 1) fixture.put(keys[i], std::string(100, 'v'));
+  }
+  // More than half a minute, if half of it were not garbage.
+  auto merge = options.merge;
+  merge.trigger_garbage = merge.stop_garbage = 0.02;
+  merge.bytes_per_second = 64 * 1024;
+  fixture.store->set_merge_options(merge);
+  auto done = std::async(std::launch::async, [&] { return fixture.store->merge_now(); });
+  const bool ended = done.wait_for(20s) == std::future_status::ready;
+  CHECK(ended);
+  merge.bytes_per_second = 0;
+  fixture.store->set_merge_options(merge);
+  CHECK(done.get());
+  CHECK(fixture.total_bytes() < fixture.live_bytes() * 3 / 2);
+}
+
 TEST_CASE("a busy shard that merges without end keeps no other shard from its merge") {
   Options options;
   options.dir = "/store";
