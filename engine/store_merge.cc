@@ -193,6 +193,11 @@ void Store::begin_requested() {
 
 // One run of what was requested. False: nothing is left.
 bool Store::merge_requested() {
+  // No merge could be completed.
+  if (sync_failed()) {
+    for (MergeState& state : merge_states_) state.requested.clear();
+    return false;
+  }
   for (auto& shard : shards_) {
     MergeState& state = merge_states_[shard->index()];
     if (state.requested.empty()) continue;
@@ -205,11 +210,26 @@ bool Store::merge_requested() {
     }
     std::vector<SegmentName> names;
     for (const auto& input : inputs) names.push_back(name_of(*input));
-    // What cannot be merged is no reason to leave out the rest.
+    const auto paused_until = state.paused_until;
+    const int failures = state.failures;
     if (merge_run(*shard, std::move(inputs)) == MergeOutcome::kFailed) {
+      // What turned out to be damaged is no reason to leave out the rest of the run, nor is the run
+      // one to leave out other segments, or to leave the shard alone.
+      std::vector<SegmentName> damaged;
+      {
+        std::lock_guard guard(*shard);
+        for (const auto& segment : shard->order_) {
+          const bool was_in =
+              std::find(names.begin(), names.end(), name_of(*segment)) != names.end();
+          if (was_in && segment->damaged) damaged.push_back(name_of(*segment));
+        }
+      }
+      const std::vector<SegmentName>& left_out = damaged.empty() ? names : damaged;
       std::erase_if(state.requested, [&](const SegmentName& name) {
-        return std::find(names.begin(), names.end(), name) != names.end();
+        return std::find(left_out.begin(), left_out.end(), name) != left_out.end();
       });
+      state.paused_until = paused_until;
+      state.failures = failures;
     }
     return true;
   }
@@ -406,7 +426,8 @@ bool Store::pace_merge(uint64_t bytes) {
     // as it goes on without.
     if (static_cast<double>(merge_debt_) > per_second / 1000) {
       const auto begin = std::chrono::steady_clock::now();
-      const Seconds pause(std::min(static_cast<double>(merge_debt_) / per_second, 3600.0));
+      // The rate and what calls for it may change meanwhile.
+      const Seconds pause(std::min(static_cast<double>(merge_debt_) / per_second, 1.0));
       {
         std::unique_lock guard(threads_mutex_);
         merge_wanted_.wait_for(guard, pause, [this] { return stopping_.load(); });

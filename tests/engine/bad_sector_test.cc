@@ -147,7 +147,7 @@ TEST_CASE("garbage that cannot be merged away has nothing sealed for it") {
   wait_for([&] { return other.store->merge_stats().failed > 0; });
   const uint64_t merges = other.store->merge_stats().merges;
   for (int i = 0; i < 60; ++i) {
-    for (int j = 0; j < 20; ++j) other.put("hot", std::to_string(j));
+    for (int j = 0; j < 5; ++j) other.put("hot", std::to_string(j));
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
   CHECK(other.store->merge_stats().merges - merges < 2);
