@@ -92,7 +92,7 @@ FAULTS = [
           "engine/hint.cc",
           "    if (crc32c(bytes.substr(at + 4, 4 + size_t{size})) != load<uint32_t>(&bytes[at])) return false;\n",
           "",
-          ENGINE, "a check finds every flipped bit*"),
+          ENGINE, "the store opens from hints alone*"),
     Fault("skip the checksum of a value",
           "engine/format.cc",
           "  if (load<uint32_t>(&segment[offset]) != crc32c(value)) return std::nullopt;\n",
