@@ -91,12 +91,13 @@ void Store::settle_sealed(Shard& shard, Hints hints) {
   for (const auto& segment : segments) {
     Mapping mapping = segment->map_contents();
     bool has_hint = segment->has_hint;  // written with settle_run_ held
-    if (!has_hint && !segment->damaged && disk_full()) {
+    const bool lacks_hint = !has_hint && !segment->damaged;
+    if (lacks_hint && disk_full()) {
       retry_later(segment);
-    } else if (!has_hint && !segment->damaged && late) {
+    } else if (lacks_hint && late) {
       const auto delay = std::chrono::milliseconds(merge.hint_delay_ms);
       hintless_.push_back({segment, std::chrono::steady_clock::now() + delay});
-    } else if (!has_hint && !segment->damaged) {
+    } else if (lacks_hint) {
       auto hint = write_hint(*options_.files, *segment, hint_path_of(segment->path()),
                              segment->size(), completed);
       // Without its hint a segment costs time at the next start, nothing else.
@@ -130,16 +131,6 @@ void Store::retry_later(const std::shared_ptr<Segment>& segment) {
   // On a full disk none is tried, so that none has failed.
   if (!disk_full() && now >= hints_paused_until_) pause_hints();
   hintless_.push_back({segment, now});
-}
-
-// Whether what is sealed now is going to be merged before long: the shard is being written over, as
-// fast as it may be. With its lock held.
-bool Store::is_soon_merged(Shard& shard, const MergeOptions& merge) {
-  // Between two merges there is a little less than where they stop.
-  constexpr double kNearly = 0.9;
-  const MergeCandidate all = sum(merge_candidates(shard));
-  return all.total_bytes >= merge.least_bytes / 16 &&
-         garbage_of_all(all) >= kNearly * merge.stop_garbage;
 }
 
 // Writes the hints that could not be written when their segments were settled, or were to wait; all

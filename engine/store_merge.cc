@@ -288,6 +288,16 @@ bool Store::merge_worst_shard() {
   return true;
 }
 
+// Whether what is sealed now is going to be merged before long: the shard is being written over, as
+// fast as it may be. With its lock held.
+bool Store::is_soon_merged(Shard& shard, const MergeOptions& merge) {
+  // Between two merges there is a little less than where they stop.
+  constexpr double kNearly = 0.9;
+  const MergeCandidate all = sum(merge_candidates(shard));
+  return all.total_bytes >= merge.least_bytes / kLeastParts &&
+         garbage_of_all(all) >= kNearly * merge.stop_garbage;
+}
+
 // The run to merge next in a shard, empty if none is worth it. It copies about run_bytes, or a
 // segment if that is more. `request`: whose segments may be in it; null: any.
 std::vector<std::shared_ptr<Segment>> Store::pick_inputs(Shard& shard, double least_garbage,

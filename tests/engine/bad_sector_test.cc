@@ -137,14 +137,11 @@ TEST_CASE("garbage that cannot be merged away has nothing sealed for it") {
   Options options = one_shard();
   options.merge.least_bytes = 0;
   StoreFixture other(std::move(disk), options);
-  const auto wait_for = [](auto done) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
-    while (!done()) {
-      REQUIRE(std::chrono::steady_clock::now() < deadline);
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-  };
-  wait_for([&] { return other.store->merge_stats().failed > 0; });
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (other.store->merge_stats().failed == 0) {
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
   const uint64_t merges = other.store->merge_stats().merges;
   for (int i = 0; i < 60; ++i) {
     for (int j = 0; j < 5; ++j) other.put("hot", std::to_string(j));
