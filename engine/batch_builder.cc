@@ -16,6 +16,11 @@ void BatchBuilder::begin(uint64_t sequence, uint32_t seed) {
   checksum_ = seed;
 }
 
+void BatchBuilder::reopen() {
+  assert(!open_ && header_bytes_ != nullptr && !header_.has_transaction);
+  open_ = true;
+}
+
 BatchBuilder::Place BatchBuilder::append(const Record& record) {
   assert(open_);
   const size_t value = has_value(record.kind) ? kValueChecksumSize + size_t{record.value_size} : 0;

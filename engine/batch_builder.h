@@ -28,6 +28,8 @@ class BatchBuilder {
 
   // `seed`: batch_seed() of where the batch is going to stand.
   void begin(uint64_t sequence, uint32_t seed);
+  // Goes on with the batch that ended last: it has no transaction and is still the last in the log.
+  void reopen();
   Place append(const Record& record);
   // `synced` and `completed` as in the batch header; `transaction` may be null.
   void end(uint64_t synced, uint64_t completed, const TransactionMark* transaction);

@@ -190,7 +190,7 @@ Result<void> BitcaskCore::put(const Change& put) {
     std::lock_guard guard(shard);
     const uint64_t bytes = record_size_bound(put.key.size(), put.value->size());
     if (auto reserved = shard.reserve(bytes, Growth::kGrows); !reserved) return reserved;
-    shard.begin_batch();
+    shard.join_batch();
     apply(shard, put);
     shard.end_batch(nullptr);
   }
@@ -209,7 +209,7 @@ Result<bool> BitcaskCore::remove(std::string_view key) {
     there = is_live(entry);
     changed = entry.has_value();
     if (changed) {
-      shard.begin_batch();
+      shard.join_batch();
       apply(shard, {.key = key, .value = {}});
       shard.end_batch(nullptr);
     }
@@ -230,7 +230,7 @@ Result<bool> BitcaskCore::expire(std::string_view key, int64_t expiry_ms) {
     there = is_live(shard.find(kDatabase, key, hash));
     if (there) {
       watch(shard, key, hash);
-      shard.begin_batch();
+      shard.join_batch();
       shard.set_expiry(kDatabase, key, hash, expiry_ms);
       shard.end_batch(nullptr);
     }
@@ -335,7 +335,7 @@ bool BitcaskCore::sweep(Shard& shard) {
     if (keys.expiring() == 0) return false;
     keys.visit_due(now_ms(), kKeysAtATime, [&](std::string_view key, const KeydirEntry&) {
       if (!shard.reserve(record_size_bound(key.size(), 0), Growth::kShrinks)) return;
-      shard.begin_batch();
+      shard.join_batch();
       apply(shard, {.key = key, .value = {}});
       ++cleared;
     });

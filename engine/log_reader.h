@@ -8,7 +8,7 @@
 // A value may look like batches, thousands of them, each said to be large: that costs a search no
 // more than some times the reading of those bytes (find).
 //
-// A batch is what one command or transaction has written, and may be larger than memory: of one
+// A batch is what a command, some small ones or a transaction have written, and may be larger than memory: of one
 // that is not small just the names are read to see that it is valid, and then its records one by
 // one.
 //

@@ -273,6 +273,7 @@ Result<void> Shard::write_pending() {
     return written;
   }
   pending_.clear();
+  joinable_ = false;
   pending_shards_.clear();
   unpointed_ = true;
   return {};

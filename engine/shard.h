@@ -7,8 +7,8 @@
 // - A change is made in the keydir and appended to the pending bytes at once, so that the next
 //   look-up sees it; it reaches the file at the next commit of the store (engine/store.h), and
 //   nobody may be told of it before that.
-// - All changes happen inside a batch (begin_batch .. end_batch); what one batch holds is applied
-//   whole or not at all at recovery. A batch never spans two segments.
+// - All changes happen inside a batch (begin_batch or join_batch .. end_batch); what one batch holds
+//   is applied whole or not at all at recovery. A batch never spans two segments.
 // - Views that read() returns point into the mapping of a segment or into the pending bytes. They
 //   are valid until the shard is unlocked; writing in between does not move them.
 // - The shard owns its segments, keydirs and element indexes. Segments are shared with readers off
@@ -181,9 +181,14 @@ class Shard {
 
   // Opens a batch, unless one is open. The caller has reserved.
   void begin_batch();
+  // The same for who writes to no other shard, and may share a batch with who wrote before: small
+  // commands between two commits need a header for every few KB only. What a torn tail takes has
+  // not been acknowledged, and a bad sector takes what lies on it either way.
+  void join_batch();
   bool in_batch() const { return batch_.is_open(); }
 
-  // Closes the batch. `transaction` names the other shards that must hold their part of it.
+  // Closes the batch. `transaction` names the other shards that must hold their part of it; the
+  // batch was begun for it.
   void end_batch(const TransactionMark* transaction);
 
   // Writes a packed key: the value is the concatenation of `pieces`. Replaces what was there,
@@ -349,6 +354,8 @@ class Shard {
   PendingLog pending_;
   ShardSet pending_shards_;  // those that share a transaction with what is in pending_
   BatchBuilder batch_{pending_};
+  bool joinable_ = false;  // the last batch in pending_, once it has ended
+  bool joined_ = false;    // somebody else's records are in the open one
 
   // How far the log is known to be on the device: an offset in the active segment, or 0 while an
   // earlier segment is not. Set by the store after a sync of all shards.

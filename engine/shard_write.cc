@@ -64,9 +64,21 @@ bool Shard::may_roll() const {
 void Shard::begin_batch() {
   if (batch_.is_open()) return;
   batch_.begin(++sequence_, batch_seed(active_->identity(), append_offset()));
+  joined_ = false;
+}
+
+void Shard::join_batch() {
+  if (batch_.is_open()) return;
+  if (!joinable_) return begin_batch();
+  batch_.reopen();
+  joined_ = true;
 }
 
 void Shard::end_batch(const TransactionMark* transaction) {
+  assert(transaction == nullptr || !joined_);
+  // What a header costs is little then; and a flipped bit in a name costs its batch.
+  constexpr uint64_t kShared = 4096;
+  joinable_ = transaction == nullptr && batch_.size() < kShared;
   batch_.end(synced_, completed_, transaction);
   if (transaction != nullptr) pending_shards_.add(transaction->shards);
 }

@@ -53,7 +53,12 @@ engine::Shard& Scope::shard(uint32_t index) {
 engine::Shard& Scope::shard_for_write(uint32_t index) {
   engine::Shard& target = shard(index);
   if (!target.in_batch()) {
-    target.begin_batch();
+    // More than one may turn out to be written to, as one transaction.
+    if (locked_.size() == 1) {
+      target.join_batch();
+    } else {
+      target.begin_batch();
+    }
     written_.add(index);
   }
   return target;

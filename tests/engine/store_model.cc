@@ -133,7 +133,11 @@ bool StoreModel::in_shards(const ShardSet& shards,
       ShardModel& model = shards_[i];
       State next = model.now();
       const uint64_t number = model.number() + 1;
-      shard.begin_batch();
+      if (shards.size() == 1 && below(random_, 4) != 0) {
+        shard.join_batch();
+      } else {
+        shard.begin_batch();
+      }
       change(shard, next);
       const std::string text = std::to_string(number);
       const std::string_view piece = text;

@@ -310,6 +310,55 @@ TEST_CASE("what reserving wrote, on its way to a new segment, is acknowledged wh
   }
 }
 
+TEST_CASE("small commands between two commits share batches, and none is in a transaction's") {
+  Options options;
+  options.dir = "/store";
+  options.shards = 1;
+  StoreFixture fixture(FaultyFileSystem(), options);
+  const ShardSet just_it = ShardSet::first(1);
+  auto batches = [&] {
+    std::string path = "/store/shard-00/00000001.seg";
+    const auto file = *fixture.disk->open_read_only(path);
+    std::string bytes(*file->size(), '\0');
+    REQUIRE(file->read_at(0, bytes));
+    std::vector<BatchHeader> found;
+    for (auto batch = BatchReader::open(bytes, kSegmentHeaderSize); batch;
+         batch = BatchReader::open(bytes, batch->end())) {
+      found.push_back(batch->header());
+    }
+    return found;
+  };
+  Store& store = *fixture.store;
+  Shard& shard = store.shard(0);
+  auto put = [&](const std::string& key, size_t value_size, bool in_transaction = false) {
+    const std::string value(value_size, 'v');
+    const std::string_view piece = value;
+    std::lock_guard guard(shard);
+    REQUIRE(shard.reserve(value_size + 100, Growth::kGrows));
+    in_transaction ? shard.begin_batch() : shard.join_batch();
+    shard.put(0, key, shard.hash(key), 0, 0, {&piece, 1});
+    const TransactionMark mark =
+        in_transaction ? store.begin_transaction(just_it) : TransactionMark();
+    shard.end_batch(in_transaction ? &mark : nullptr);
+  };
+  for (int i = 0; i < 10; ++i) put(fmt::format("a{}", i), 100);
+  put("in a transaction", 100, true);
+  put("behind it", 100);
+  put("large", 5000);  // shares with what was before it,
+  put("last", 100);    // and nobody with it
+  REQUIRE(store.commit(just_it, just_it));
+  put("of another commit", 100);
+  REQUIRE(store.commit(just_it, just_it));
+  std::vector<uint32_t> records;
+  for (const BatchHeader& batch : batches()) {
+    records.push_back(batch.records);
+    CHECK(batch.has_transaction == (records.size() == 2));
+  }
+  CHECK(records == std::vector<uint32_t>{10, 1, 2, 1, 1});
+  fixture.crash_process();
+  CHECK(fixture.contents().size() == 15);
+}
+
 TEST_CASE("who holds a shard may ask about merges, whatever the sync thread is at") {
   StoreFixture fixture;
   fixture.options.sync = SyncMode::kNo;
