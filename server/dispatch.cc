@@ -424,6 +424,8 @@ Outcome Request::run_command() {
     if (is_exec()) scope.promised_bytes = bytes;
     const std::string_view refusal = scope.reserve(bytes, growth_of(flags()));
     if (!refusal.empty()) {
+      // The shards of what it watches are locked.
+      if (is_exec()) unwatch(session_, scope);
       reject(refusal);
       session_.parked = nullptr;
       scope.fetched = nullptr;
