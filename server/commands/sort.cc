@@ -118,7 +118,8 @@ std::optional<std::string> look_up(Context& c, std::string_view pattern, std::st
   }
   if (type != Type::kHash) return std::nullopt;
   const Members hash(c, key, *entry);
-  if (!c.ready()) return std::nullopt;
+  // What an earlier look-up has asked for is no reason not to ask for this one along with it.
+  if (!hash.is_split() && !c.ready()) return std::nullopt;
   const auto member = hash.find(*field);
   if (!member) return std::nullopt;
   return std::string(hash.value(*member));

@@ -54,6 +54,22 @@ TEST_CASE("disk: a full disk refuses what grows, before it changes anything; the
   CHECK(h.run({"probeset", "k", big}) == "+OK\r\n");
 }
 
+TEST_CASE("disk: a transaction that the disk has no room for watches nothing any more") {
+  FaultyFileSystem disk;
+  ProbeHarness h({}, &disk);
+  h.run("probeset k v");
+  h.run("watch k other");
+  h.run("multi");
+  h.run({"probeset", "k", std::string(uint64_t{3} << 20, 'x')});
+  disk.set_capacity(disk.used());
+  CHECK(h.run("exec") ==
+        "-EXECABORT Transaction discarded because of: " + std::string(kFull.substr(1)));
+  Client other(h);
+  CHECK(other.run("probedel k") == ":1\r\n");
+  h.run("multi");
+  CHECK(h.run("exec") == "*0\r\n");
+}
+
 // The harness looks after each command whether it has kept to what it reserved.
 TEST_CASE("disk: commands of very many small arguments reserve what they write") {
   FaultyFileSystem disk;
@@ -521,6 +537,30 @@ struct WatchedReader final : ValueReader {
   ReaderPool& pool;
   bool any_past_cache = false;
 };
+
+TEST_CASE("disk: SORT has the fields that it looks up in large hashes fetched together") {
+  FaultyFileSystem disk;
+  Harness h({}, {}, &disk);
+  constexpr int kHashes = 20;
+  for (int i = 0; i < kHashes; ++i) {
+    const std::string number = std::to_string(i);
+    h.run({"RPUSH", "list", number});
+    h.run({"HSET", "{tag}" + number, "weight", std::to_string(kHashes - i), "large",
+           std::string(5000, 'v')});
+  }
+  h.run("set {tag}last 1");
+  make_cold(h, disk, "{tag}last");
+  const uint64_t before = h.client().turn.stats.parked.get();
+  std::string expected = fmt::format("*{}\r\n", kHashes);
+  for (int i = kHashes; i-- > 0;) {
+    const std::string number = std::to_string(i);
+    expected += fmt::format("${}\r\n{}\r\n", number.size(), number);
+  }
+  CHECK(h.run("sort list by {tag}*->weight") == expected);
+  const uint64_t parked = h.client().turn.stats.parked.get() - before;
+  CHECK(parked > 0);
+  CHECK(parked < 5);
+}
 
 TEST_CASE("disk: where memory is full, commands have values read past the page cache") {
   FaultyFileSystem disk;
