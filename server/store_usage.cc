@@ -43,14 +43,21 @@ void StoreUsage::look_at_files() {
   namespace fs = std::filesystem;
   uint64_t bytes = 0;
   std::error_code ignored;  // a file may go meanwhile
-  for (const auto& shard : fs::directory_iterator(store_.options().dir, ignored)) {
-    if (!shard.path().filename().string().starts_with("shard-")) continue;
-    for (const auto& file : fs::directory_iterator(shard.path(), ignored)) {
-      if (file.path().extension() == ".seg") continue;
+  // A loop over the range would throw where going on fails.
+  const auto for_each_in = [&](const fs::path& directory, const auto& visit) {
+    for (fs::directory_iterator at(directory, ignored), end; at != end; at.increment(ignored)) {
+      visit(*at);
+      ignored.clear();
+    }
+  };
+  for_each_in(store_.options().dir, [&](const fs::directory_entry& shard) {
+    if (!shard.path().filename().string().starts_with("shard-")) return;
+    for_each_in(shard.path(), [&](const fs::directory_entry& file) {
+      if (file.path().extension() == ".seg") return;
       const uintmax_t size = file.file_size(ignored);
       if (!ignored) bytes += size;
-    }
-  }
+    });
+  });
   files_.store(bytes, std::memory_order_relaxed);
 }
 
