@@ -169,6 +169,7 @@ ShardStats Shard::stats() {
   stats.pending_bytes = pending_.size();
   stats.pending_memory_bytes = pending_.memory_bytes();
   stats.garbage = garbage_.size() + garbage_in_hand_.size();
+  stats.garbage_bytes = garbage_bytes_;
   stats.garbage_freed = garbage_freed_;
   stats.damaged_records = damaged_records_.load(std::memory_order_relaxed);
   return stats;
@@ -199,7 +200,22 @@ void Shard::drop_slot(uint32_t slot) {
 
 void Shard::queue_garbage(Garbage item) {
   item.number = ++garbage_queued_;
+  item.bytes =
+      item.collection ? item.collection->memory_bytes() : item.database->keys.memory_bytes();
+  garbage_bytes_ += item.bytes;
   garbage_.push_back(std::move(item));
+}
+
+void Shard::free_small_garbage() {
+  constexpr uint64_t kSmall = 4096;  // some µs
+  while (!garbage_.empty() && garbage_.back().collection && garbage_.back().bytes <= kSmall) {
+    garbage_.back().collection->for_each([&](const ElementLocation& element) {
+      drop_live(element.where, accounted_size(element.name_size, element.value_size));
+    });
+    garbage_bytes_ -= garbage_.back().bytes;
+    garbage_.pop_back();
+    ++garbage_freed_;
+  }
 }
 
 uint64_t Shard::first_garbage() const {
@@ -305,6 +321,7 @@ bool Shard::collect_garbage() {
     garbage_in_hand_.push_back(item.number);
   }
   const uint64_t number = item.number;
+  const uint64_t bytes_held = item.bytes;
   // Nobody else can reach it now; the freeing needs no lock.
   std::unordered_map<uint32_t, uint64_t> dead_bytes;
   if (item.collection) {
@@ -316,6 +333,7 @@ bool Shard::collect_garbage() {
   std::lock_guard guard(mutex_);
   for (auto [slot, bytes] : dead_bytes) drop_live(Location::at(slot, 0), bytes);
   std::erase(garbage_in_hand_, number);
+  garbage_bytes_ -= bytes_held;
   ++garbage_freed_;
   return true;
 }

@@ -94,7 +94,8 @@ struct ShardStats {
   uint64_t mapped_bytes = 0;   // of that, what malloc knows nothing of
   uint64_t collections = 0;    // split ones
   uint64_t garbage = 0;        // databases and collections that wait to be freed,
-  uint64_t garbage_freed = 0;  // and those that have been
+  uint64_t garbage_bytes = 0;  // their memory,
+  uint64_t garbage_freed = 0;  // and those that have been freed
 };
 
 // The most that one command or transaction may write to one shard: 4 GiB less a little. The active
@@ -282,6 +283,7 @@ class Shard {
     uint64_t cursor = 0;  // how far its entries have been taken out of the live counts
     bool counted = false;
     std::unique_ptr<ElementIndex> collection;
+    uint64_t bytes = 0;  // memory that it held when it was dropped
   };
 
   Namespace& database(uint32_t db);
@@ -303,6 +305,8 @@ class Shard {
   // which it takes for some microseconds at a time. True if there is more.
   bool collect_garbage();
   void queue_garbage(Garbage item);
+  // Frees what was dropped last for as long as that is small.
+  void free_small_garbage();
   // The number of the first item that has not been freed, or that the next one will have.
   uint64_t first_garbage() const;
   // Takes a page of a dropped database out of the live counts.
@@ -332,6 +336,7 @@ class Shard {
   std::unordered_map<uint64_t, std::unique_ptr<ElementIndex>> collections_;
   std::deque<Garbage> garbage_;
   uint64_t garbage_queued_ = 0;
+  uint64_t garbage_bytes_ = 0;  // of those in garbage_ and in hand
   uint64_t garbage_freed_ = 0;
   std::vector<uint64_t> garbage_in_hand_;  // taken out of garbage_, not finished; in no order
 

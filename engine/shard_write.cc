@@ -81,6 +81,8 @@ void Shard::end_batch(const TransactionMark* transaction) {
   joinable_ = transaction == nullptr && batch_.size() < kShared;
   batch_.end(synced_, completed_, transaction);
   if (transaction != nullptr) pending_shards_.add(transaction->shards);
+  // Nobody looks at it any more.
+  if (!garbage_.empty()) free_small_garbage();
 }
 
 Location Shard::append_value(const Record& record, std::span<const std::string_view> pieces) {

@@ -110,6 +110,9 @@ class Store {
   // kAlways wants more threads: kIo if there are none to be had, and the mode is what it was.
   Result<void> set_sync_mode(SyncMode mode);
 
+  // Has what was dropped freed without delay, in the background. Any thread, no shard locked.
+  void free_dropped_now();
+
   // Merges everything that holds garbage now, in the background, whatever the triggers say; what
   // lies in active segments only if the disk has room for others. Ends however much is written
   // meanwhile: that is not part of it.
@@ -291,6 +294,7 @@ class Store {
   std::condition_variable sync_wanted_;        // by the first lane
   std::condition_variable more_syncs_wanted_;  // by the others
   std::condition_variable maintenance_wanted_;
+  std::atomic<bool> garbage_urgent_{false};  // what was dropped is to be freed at once
   std::atomic<bool> stopping_{false};
   uint64_t merge_requests_ = 0;  // so far
   MergeOptions merge_;

@@ -13,18 +13,32 @@ using namespace std::chrono_literals;
 
 void Store::maintenance_loop() {
   constexpr int kSweepEvery = 20;  // turns of 100 ms
-  for (int turn = 0;; ++turn) {
+  auto next = std::chrono::steady_clock::now();
+  for (int turn = 0; !stopping_;) {
     for (auto& shard : shards_) {
-      while (shard->collect_garbage()) {
-        if (stopping_) return;
+      while (!stopping_ && shard->collect_garbage()) {
       }
-      if (!options_.read_only) settle_sealed(*shard);
-      if (turn % kSweepEvery == 0) refresh_residency(*shard);
     }
-    if (!options_.read_only) write_late_hints();
+    if (stopping_) return;
+    if (std::chrono::steady_clock::now() >= next) {
+      for (auto& shard : shards_) {
+        if (!options_.read_only) settle_sealed(*shard);
+        if (turn % kSweepEvery == 0) refresh_residency(*shard);
+      }
+      if (!options_.read_only) write_late_hints();
+      next = std::chrono::steady_clock::now() + 100ms;
+      ++turn;
+    }
     std::unique_lock guard(threads_mutex_);
-    if (maintenance_wanted_.wait_for(guard, 100ms, [this] { return stopping_.load(); })) return;
+    maintenance_wanted_.wait_until(guard, next, [this] { return stopping_ || garbage_urgent_; });
+    garbage_urgent_ = false;
   }
+}
+
+void Store::free_dropped_now() {
+  if (garbage_urgent_.exchange(true)) return;
+  { std::lock_guard guard(threads_mutex_); }  // or it may be about to sleep
+  maintenance_wanted_.notify_one();
 }
 
 void Store::refresh_residency(Shard& shard) {

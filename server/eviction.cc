@@ -103,9 +103,13 @@ Eviction::Room Eviction::evict(Turn& turn, const Session* runner, uint64_t memor
                                uint64_t disk_excess) {
   const std::unique_lock one(evicting_, std::try_to_lock);
   if (!one.owns_lock()) return Room::kSoon;
-  // What was dropped whole is freed in the background: to evict more before it has gone would be
-  // too much.
-  if (server_.usage.garbage() != 0) return Room::kSoon;
+  // What its large collections have on disk nobody knows before they are freed: to evict more for
+  // that meanwhile would be too much.
+  if (server_.usage.garbage() != 0) {
+    server_.store.free_dropped_now();
+    disk_excess = 0;
+    if (memory_excess == 0) return Room::kSoon;
+  }
   const uint64_t begin_ns = CycleClock::system_ns();
   const uint64_t budget = budget_ns(turn.config().maxmemory_eviction_tenacity);
   constexpr int kKeysBetweenLooks = 16;  // at the clock
@@ -120,15 +124,16 @@ Eviction::Room Eviction::evict(Turn& turn, const Session* runner, uint64_t memor
       room = memory_freed() < memory_excess ? Room::kNoMemory : Room::kEnough;
       break;
     }
-    if (freed.collection) {
+    if (freed.queued) {
+      disk_excess = 0;
       room = Room::kSoon;
-      break;
     }
     if (keys % kKeysBetweenLooks == 0 && CycleClock::system_ns() - begin_ns > budget) {
       room = Room::kSoon;
       break;
     }
   }
+  if (freed.queued) server_.store.free_dropped_now();
   server_.usage.credit(freed.disk);
   server_.gauge.credit(memory_freed());
   const uint64_t took_ms = (CycleClock::system_ns() - begin_ns) / 1'000'000;
@@ -168,10 +173,20 @@ bool Eviction::evict_from(uint32_t index, Turn& turn, const Session* runner, Fre
   const auto entry = shard.find(key.db, key.name, key.hash);
   const auto memory = [&] { return static_cast<int64_t>(shard.keydir(key.db).memory_bytes()); };
   const int64_t before = memory();
-  if (!scope.evict(key.ref())) return false;
+  if (entry->collection == 0) {
+    if (!scope.evict(key.ref())) return false;
+    freed.disk += engine::accounted_size(key.name.size(), entry->value_size);
+  } else {
+    const engine::ShardStats all = shard.stats();
+    const auto held = static_cast<int64_t>(shard.collection(entry->collection).memory_bytes());
+    if (!scope.evict(key.ref())) return false;
+    scope.finish();
+    const engine::ShardStats left = shard.stats();
+    freed.memory += held;
+    freed.disk += all.live_bytes - std::min(all.live_bytes, left.live_bytes);
+    freed.queued = freed.queued || left.garbage > all.garbage;
+  }
   freed.memory += before - memory();
-  freed.disk += engine::accounted_size(key.name.size(), entry->value_size);
-  freed.collection = freed.collection || entry->collection != 0;
   return true;
 }
 

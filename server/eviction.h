@@ -2,7 +2,8 @@
 // files above maxdisk.
 //
 // Memory that counts is all that the process has in use: keydirs, indexes of collections, clients,
-// buffers (memory_gauge.h). Values are on disk, so a key that goes frees its name and its entry.
+// buffers (memory_gauge.h), but not what was dropped and is being freed in the background. Values
+// are on disk, so a key that goes frees its name and its entry.
 //
 // The files shrink only when merging has dropped what is dead in them. So keys are evicted early,
 // while what is live would leave merging no room for the garbage that it tolerates, and merging
@@ -68,7 +69,8 @@ class Eviction {
   struct Freed {
     int64_t memory = 0;  // a key may take more: its page gives memory back, or takes some, in steps
     uint64_t disk = 0;
-    bool collection = false;  // whose index is freed in the background
+    bool queued =
+        false;  // something is freed in the background, and its bytes on disk counted then
   };
 
   Room evict(Turn& turn, const Session* runner, uint64_t memory_excess, uint64_t disk_excess);

@@ -77,7 +77,7 @@ uint64_t MemoryGauge::not_counted() const {
   // Of each shard: what the least write takes, and is kept then.
   const uint64_t least = engine::PendingLog::kFirstBlock * server_.store.shard_count();
   const uint64_t held = server_.usage.pending_memory_bytes();
-  return held - std::min(held, least);
+  return held - std::min(held, least) + server_.usage.garbage_bytes();
 }
 
 }  // namespace respcask::server

@@ -25,6 +25,7 @@ bool StoreUsage::refresh(uint64_t now_ns, uint64_t max_age_ns) {
     sum.total_bytes += one.total_bytes + one.pending_bytes;
     sum.live_bytes += one.live_bytes;
     sum.garbage += one.garbage;
+    sum.garbage_bytes += one.garbage_bytes;
     sum.collections += one.collections;
     sum.keys += one.keys;
     keys_[i].store(one.keys, std::memory_order_relaxed);
@@ -34,6 +35,7 @@ bool StoreUsage::refresh(uint64_t now_ns, uint64_t max_age_ns) {
   segments_.store(sum.total_bytes, std::memory_order_relaxed);
   live_.store(sum.live_bytes, std::memory_order_relaxed);
   garbage_.store(sum.garbage, std::memory_order_relaxed);
+  garbage_bytes_.store(sum.garbage_bytes, std::memory_order_relaxed);
   collections_.store(sum.collections, std::memory_order_relaxed);
   all_keys_.store(sum.keys, std::memory_order_relaxed);
   return true;

@@ -30,6 +30,9 @@ class StoreUsage {
   uint64_t pending_memory_bytes() const { return pending_memory_.load(std::memory_order_relaxed); }
   // Databases and collections that were dropped and still count.
   uint64_t garbage() const { return garbage_.load(std::memory_order_relaxed); }
+  uint64_t garbage_bytes() const {  // their memory
+    return garbage_bytes_.load(std::memory_order_relaxed);
+  }
   uint64_t collections() const { return collections_.load(std::memory_order_relaxed); }  // split
   uint64_t keys() const { return all_keys_.load(std::memory_order_relaxed); }
   uint64_t keys(uint32_t shard) const { return keys_[shard].load(std::memory_order_relaxed); }
@@ -50,6 +53,7 @@ class StoreUsage {
   std::atomic<uint64_t> files_{0};  // that are no segments
   std::atomic<uint64_t> live_{0};
   std::atomic<uint64_t> garbage_{0};
+  std::atomic<uint64_t> garbage_bytes_{0};
   std::atomic<uint64_t> collections_{0};
   std::atomic<uint64_t> all_keys_{0};
   std::unique_ptr<std::atomic<uint64_t>[]> keys_;

@@ -150,6 +150,29 @@ TEST_CASE("eviction: a shard that holds little loses little") {
   CHECK(left_of_another > left_of_one / 2);
 }
 
+TEST_CASE("eviction: large collections go as fast as they come") {
+  for (const size_t fields : {10, 300}) {  // freed at once, and in the background
+    CAPTURE(fields);
+    Harness h({"maxmemory-policy", "allkeys-lru"});
+    const std::string value(3000 / fields + 1, 'v');
+    const auto add = [&](int i) {
+      std::vector<std::string> words = {"HSET", fmt::format("h{}", i)};
+      for (size_t field = 0; field < fields; ++field) {
+        words.push_back(std::to_string(field));
+        words.push_back(value);
+      }
+      REQUIRE(h.client().run(words) == fmt::format(":{}\r\n", fields));
+    };
+    const uint64_t before = h.server->used_memory(CycleClock::system_ns(), 0);
+    for (int i = 0; i < 1000; ++i) add(i);
+    const uint64_t thousand = h.server->used_memory(CycleClock::system_ns(), 0) - before;
+    h.set({"maxmemory", std::to_string(before + thousand)});
+    for (int i = 1000; i < 6000; ++i) add(i);
+    CHECK(h.server->stats.sum().evicted > 4000);
+    CHECK(keys(h, "*") < 1500);
+  }
+}
+
 TEST_CASE("eviction: it is told to subscribers, watchers and those who track") {
   Harness h({"maxmemory-policy", "allkeys-lru", "notify-keyspace-events", "KEA",
              "maxmemory-eviction-tenacity", "100"});
