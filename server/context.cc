@@ -262,8 +262,10 @@ std::string_view Context::read_cold(engine::Shard& shard, const KeyRef& key, eng
   value->read = shard.cold_read(where, value_size);
   // They are all held until the command is answered, and most of the answer is made of them.
   scope_.cold_bytes += sizeof(FetchedValue) + value->read.bytes();
+  // And what others wait for will be held, too, and answered with.
   scope_.too_much =
-      !turn_.server.memory.has_room(2 * scope_.fetched_bytes() + 3 * scope_.cold_bytes);
+      !turn_.server.memory.has_room(2 * scope_.fetched_bytes() + 3 * scope_.cold_bytes +
+                                    2 * turn_.server.readers.waiting_bytes());
   if (scope_.too_much) return {};
   value->read.past_cache = !shard.admits(value->read);
   value->shard = key.shard;

@@ -1,40 +1,12 @@
 #include "server/readers.h"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "engine/named_thread.h"
 #include "server/session.h"
 
 namespace respcask::server {
-
-namespace {
-
-std::pair<uint32_t, uint64_t> place(const FetchedValue& value) {
-  return {value.shard, value.read.where.packed};
-}
-
-}  // namespace
-
-Parked::Parked(std::vector<std::unique_ptr<FetchedValue>> wanted) : values(std::move(wanted)) {
-  for (const auto& value : values) bytes += sizeof(FetchedValue) + value->read.bytes();
-  std::sort(values.begin(), values.end(),
-            [](const auto& a, const auto& b) { return place(*a) < place(*b); });
-}
-
-const FetchedValue* Parked::find(uint32_t shard, engine::Location where,
-                                 const engine::Segment* segment) const {
-  const std::pair wanted(shard, where.packed);
-  auto at =
-      std::lower_bound(values.begin(), values.end(), wanted,
-                       [](const auto& value, const auto& key) { return place(*value) < key; });
-  for (; at != values.end() && place(**at) == wanted; ++at) {
-    // A merge may have given its slot, and so the location, to another segment.
-    if ((*at)->read.segment.get() == segment) return at->get();
-  }
-  return nullptr;
-}
 
 void fetch(FetchedValue& value) {
   settle(value, engine::fetch(value.read));
@@ -78,8 +50,11 @@ void ReaderPool::add(FetchBatch& batch, std::shared_ptr<Parked> parked,
     if (value->state == FetchedValue::State::kWanted) batch.push_back({parked, value.get(), link});
   }
   const size_t wanted = batch.size() - before;
+  uint64_t bytes = 0;
+  for (size_t i = before; i < batch.size(); ++i) bytes += batch[i].value->read.bytes();
   parked->missing.store(wanted, std::memory_order_release);
   waiting_.fetch_add(wanted, std::memory_order_relaxed);
+  waiting_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   if (running_.load(std::memory_order_relaxed)) return;
   for (size_t i = before; i < batch.size(); ++i) {
     fetch(*batch[i].value);
@@ -94,7 +69,7 @@ void ReaderPool::submit(FetchBatch& batch) {
   {
     std::lock_guard guard(mutex_);
     wake = std::min(wake, idle_);
-    std::move(batch.begin(), batch.end(), std::back_inserter(jobs_));
+    for (FetchJob& job : batch) jobs_.push(std::move(job));
   }
   batch.clear();
   for (; wake > 0; --wake) more_.notify_one();
@@ -102,6 +77,7 @@ void ReaderPool::submit(FetchBatch& batch) {
 
 void ReaderPool::finish(const FetchJob& job) {
   waiting_.fetch_sub(1, std::memory_order_relaxed);
+  waiting_bytes_.fetch_sub(job.value->read.bytes(), std::memory_order_relaxed);
   fetched_.fetch_add(1, std::memory_order_relaxed);
   if (job.parked->missing.fetch_sub(1, std::memory_order_acq_rel) == 1) job.link->resume();
 }
@@ -113,8 +89,7 @@ void ReaderPool::run() {
     more_.wait(lock, [this] { return !running_ || !jobs_.empty(); });
     --idle_;
     if (!running_) return;
-    FetchJob job = std::move(jobs_.front());
-    jobs_.pop_front();
+    FetchJob job = jobs_.pop();
     lock.unlock();
     fetch(*job.value);
     finish(job);

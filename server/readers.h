@@ -5,14 +5,11 @@
 // resumes the session, whose command runs again and finds the bytes here (design.md, section 9).
 // Who reads is the loop's own ring (net/read_ring.h) where the system has such, or else the
 // ReaderPool: threads that wait for the disk.
-// A Parked is shared by its session and by who reads. The values are written by the latter until
-// `missing` is 0, and read by the session's loop after that.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -20,45 +17,15 @@
 #include <thread>
 #include <vector>
 
-#include "engine/shard.h"
+#include "server/fetch_queue.h"
+#include "server/parked.h"
 
 namespace respcask::server {
-
-class Link;
-
-struct FetchedValue {
-  engine::ColdRead read;
-  uint32_t shard = 0;
-  std::string key;  // for the error
-  enum class State : uint8_t { kWanted, kReady, kDamaged, kFailed } state = State::kWanted;
-  std::string bytes;
-};
-
-struct Parked {
-  explicit Parked(std::vector<std::unique_ptr<FetchedValue>> wanted);
-  // The fetched value that lies there; null if it was not asked for.
-  const FetchedValue* find(uint32_t shard, engine::Location where,
-                           const engine::Segment* segment) const;
-
-  std::vector<std::unique_ptr<FetchedValue>> values;  // in the order of shards and places in them
-  uint64_t bytes = 0;                                 // that they take when all have been read
-  std::atomic<size_t> missing{0};
-  size_t look_ups = 0;  // that the command has been counted for in its runs so far
-};
 
 // Reads one value, on the calling thread.
 void fetch(FetchedValue& value);
 // The value is what was read for it, or an error.
 void settle(FetchedValue& value, engine::Result<std::string> bytes);
-
-// A value to be read, and who waits for it.
-struct FetchJob {
-  std::shared_ptr<Parked> parked;
-  FetchedValue* value;
-  std::shared_ptr<Link> link;
-};
-// What a loop's commands have asked for and nobody has been told of yet.
-using FetchBatch = std::vector<FetchJob>;
 
 class ValueReader {
  public:
@@ -83,6 +50,8 @@ class ReaderPool final : public ValueReader {
 
   // For INFO. Values that are wanted and not read yet; those that were read.
   uint64_t waiting() const { return waiting_.load(std::memory_order_relaxed); }
+  // Of those that are wanted: bytes that nobody holds yet.
+  uint64_t waiting_bytes() const { return waiting_bytes_.load(std::memory_order_relaxed); }
   uint64_t fetched() const { return fetched_.load(std::memory_order_relaxed); }
   // How many loops have rings of their own.
   std::atomic<int> rings{0};
@@ -92,10 +61,11 @@ class ReaderPool final : public ValueReader {
 
   std::mutex mutex_;
   std::condition_variable more_;
-  std::deque<FetchJob> jobs_;
+  FetchQueue jobs_;
   size_t idle_ = 0;                   // threads that wait for jobs
   std::atomic<bool> running_{false};  // set under the lock
   std::atomic<uint64_t> waiting_{0};
+  std::atomic<uint64_t> waiting_bytes_{0};
   std::atomic<uint64_t> fetched_{0};
   std::vector<std::thread> threads_;
 };

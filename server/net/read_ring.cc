@@ -54,7 +54,7 @@ void ReadRing::submit(FetchBatch& batch) {
     const engine::ColdRead& read = job.value->read;
     if (read.bytes() > kMostBytes || read.segment->file().descriptor() < 0) continue;
     if (free_.empty()) {
-      backlog_.push_back(std::move(job));
+      backlog_.push(std::move(job));
     } else {
       start(std::move(job));
     }
@@ -113,8 +113,7 @@ void ReadRing::reap() {
   }
   io_uring_cq_advance(&ring_, count);
   while (!backlog_.empty() && !free_.empty()) {
-    start(std::move(backlog_.front()));
-    backlog_.pop_front();
+    start(backlog_.pop());
   }
   flush();
 }

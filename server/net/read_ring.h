@@ -16,7 +16,6 @@
 
 #include <cstdint>
 #include <cstdlib>
-#include <deque>
 #include <memory>
 #include <vector>
 
@@ -64,7 +63,7 @@ class ReadRing final : public ValueReader {
   io_uring ring_;
   std::vector<Slot> slots_;     // kDepth of them
   std::vector<uint32_t> free_;  // of those; the one used last is used next
-  std::deque<FetchJob> backlog_;
+  FetchQueue backlog_;
 };
 
 }  // namespace respcask::server

@@ -474,6 +474,25 @@ TEST_CASE("disk: a command is refused whose values are not in memory and do not 
   CHECK(h.run("hgetall {h}").size() > 10'000'000);
 }
 
+TEST_CASE("disk: what others wait for takes its share of the memory that there is") {
+  FaultyFileSystem disk;
+  Harness h({}, {}, &disk);
+  make_large_hash(h);  // of 10 MB
+  const auto used = [&] { return h.server->used_memory(CycleClock::system_ns(), 0); };
+  bool waits = false;
+  for (int tries = 0; !waits && tries < 100; ++tries) {
+    // Settling segments in the background may have read them in again.
+    make_cold(h, disk, "{h}last");
+    if (tries == 0) REQUIRE(h.server->readers.start(0));  // nobody fetches
+    h.server->memory.set_bound(used() + (40 << 20));      // for one of them
+    waits = Client(h).run("hgetall {h}").empty() && h.server->readers.waiting_bytes() > (8 << 20);
+  }
+  REQUIRE(waits);
+  CHECK(h.run("hgetall {h}") == kTooMuch);
+  h.server->memory.set_bound(used() + (80 << 20));
+  CHECK(h.run("hgetall {h}").empty());
+}
+
 TEST_CASE(
     "disk: a command is refused that would hold more than there is memory until it is written") {
   FaultyFileSystem disk;

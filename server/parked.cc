@@ -1,0 +1,35 @@
+#include "server/parked.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace respcask::server {
+
+namespace {
+
+std::pair<uint32_t, uint64_t> place(const FetchedValue& value) {
+  return {value.shard, value.read.where.packed};
+}
+
+}  // namespace
+
+Parked::Parked(std::vector<std::unique_ptr<FetchedValue>> wanted) : values(std::move(wanted)) {
+  for (const auto& value : values) bytes += sizeof(FetchedValue) + value->read.bytes();
+  std::sort(values.begin(), values.end(),
+            [](const auto& a, const auto& b) { return place(*a) < place(*b); });
+}
+
+const FetchedValue* Parked::find(uint32_t shard, engine::Location where,
+                                 const engine::Segment* segment) const {
+  const std::pair wanted(shard, where.packed);
+  auto at =
+      std::lower_bound(values.begin(), values.end(), wanted,
+                       [](const auto& value, const auto& key) { return place(*value) < key; });
+  for (; at != values.end() && place(**at) == wanted; ++at) {
+    // A merge may have given its slot, and so the location, to another segment.
+    if ((*at)->read.segment.get() == segment) return at->get();
+  }
+  return nullptr;
+}
+
+}  // namespace respcask::server
