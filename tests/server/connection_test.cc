@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <limits>
 #include <string>
 #include <thread>
 
@@ -296,6 +297,24 @@ TEST_CASE("client: PAUSE holds commands until UNPAUSE") {
   CHECK(h.run("CLIENT PAUSE 100000 ALL") == "+OK\r\n");
   CHECK(other.run("PING") == "");
   CHECK(other.blocked());
+  h.server->unpause();
+  CHECK(other.resumed() == "+PONG\r\n");
+}
+
+TEST_CASE("client: a PAUSE whose end is past all time holds nobody, as in Redis") {
+  Harness h;
+  Client other(h);
+  CHECK(h.run("CLIENT PAUSE 9223372036854775807") == "+OK\r\n");
+  CHECK(other.run("PING") == "+PONG\r\n");
+  // Nor does it change when another one ends.
+  CHECK(h.run("CLIENT PAUSE 100000 WRITE") == "+OK\r\n");
+  CHECK(h.run("CLIENT PAUSE 9223372036854775806 WRITE") == "+OK\r\n");
+  CHECK(other.run("SET a 1") == "");
+  CHECK(h.run("CLIENT UNPAUSE") == "+OK\r\n");
+  CHECK(other.resumed() == "+OK\r\n");
+  const int64_t longest_ms = std::numeric_limits<int64_t>::max() - Server::now_ms();
+  CHECK(h.run("CLIENT PAUSE " + std::to_string(longest_ms - 60'000)) == "+OK\r\n");
+  CHECK(other.run("PING") == "");
   h.server->unpause();
   CHECK(other.resumed() == "+PONG\r\n");
 }
