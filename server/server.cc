@@ -301,8 +301,9 @@ void Server::feed_monitors(const Session& session, const Turn& turn,
   line += "\r\n";
   std::lock_guard guard(monitors_mutex_);
   for (Session* monitor : monitors_) {
-    // To Redis these are replies.
-    if (!monitor->replies_are_hidden()) monitor->link->push(line);
+    // To Redis these are replies: who has been told the last one is sent none.
+    if (monitor->replies_are_hidden() || monitor->close_after_reply) continue;
+    monitor->link->push(line);
   }
 }
 

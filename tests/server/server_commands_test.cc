@@ -177,6 +177,16 @@ TEST_CASE("server: CLIENT REPLY holds what MONITOR shows back") {
   CHECK(watcher.pushed().find("seen") != std::string::npos);
 }
 
+TEST_CASE("server: who monitors and quits is not shown that") {
+  Harness h;
+  Client leaving(h), watcher(h);
+  CHECK(watcher.run("monitor") == "+OK\r\n");
+  CHECK(leaving.run("monitor") == "+OK\r\n");
+  CHECK(leaving.run("quit") == "+OK\r\n");
+  CHECK(leaving.pushed().empty());
+  CHECK(watcher.pushed().find("\"quit\"") != std::string::npos);
+}
+
 TEST_CASE("server: TIME, LOLWUT and ROLE") {
   Harness h;
   CHECK(h.run("time").starts_with("*2\r\n$10\r\n"));
