@@ -214,13 +214,18 @@ CommandTable::CommandTable(std::span<const std::pair<std::string, std::string>> 
   std::sort(commands_.begin(), commands_.end(),
             [](auto* a, auto* b) { return a->row->name < b->row->name; });
 
+  for (const auto& [from, to] : renames) {
+    if (!to.empty()) continue;
+    std::erase_if(commands_, [&](auto* entry) { return same_name(from, entry->row->name); });
+  }
+
   slots_.resize(std::bit_ceil(4 * (commands_.size() + renames.size()) + 1));
   for (const TableEntry* entry : commands_) {
     bool renamed = false;
     for (const auto& [from, to] : renames) {
       if (!same_name(from, entry->row->name)) continue;
       renamed = true;
-      if (!to.empty()) insert(names_.emplace_back(lower(to)), entry);
+      insert(names_.emplace_back(lower(to)), entry);
     }
     if (!renamed) insert(entry->row->name, entry);
   }

@@ -45,9 +45,9 @@ class CommandTable {
   // By full name, "get" or "config|get", in any case.
   const TableEntry* find_full(std::string_view full_name) const;
 
-  // Commands without their subcommands, in the order of their names.
+  // Commands that have not been removed, without their subcommands, in the order of their names.
   std::span<const TableEntry* const> commands() const { return commands_; }
-  // With subcommands; by index.
+  // With subcommands and removed ones; by index.
   const TableEntry& at(size_t index) const { return entries_[index]; }
   size_t size() const { return entries_.size(); }
 

@@ -338,10 +338,14 @@ void cmd_command_list(Context& c) {
   };
   const auto mark = c.reply().defer();
   size_t count = 0;
-  for (size_t i = 0; i < table.size(); ++i) {
-    if (!wanted(table.at(i))) continue;
-    c.reply().bulk(table.at(i).full_name);
+  const auto add = [&](const TableEntry& entry) {
+    if (!wanted(entry)) return;
+    c.reply().bulk(entry.full_name);
     ++count;
+  };
+  for (const TableEntry* entry : table.commands()) {
+    add(*entry);
+    for (const TableEntry* sub : entry->subcommands) add(*sub);
   }
   c.reply().finish_array(mark, count);
 }

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -117,6 +119,30 @@ TEST_CASE("command table: renamed and removed commands") {
   CHECK(table.find("HIDDEN")->row->name == "probeget");
   CHECK(table.find("probedel") == nullptr);
   CHECK(table.find("probeset") != nullptr);
+}
+
+TEST_CASE("command: a removed command is not told of, a renamed one by its former name") {
+  const Harness all;
+  Harness h([](Config& config) {
+    config.renamed_commands = {{"flushdb", ""}, {"acl", ""}, {"config", "cfg"}};
+  });
+  CHECK(h.run("COMMAND LIST FILTERBY PATTERN flush*") == "*1\r\n$8\r\nflushall\r\n");
+  CHECK(h.run("COMMAND LIST FILTERBY PATTERN acl*") == "*0\r\n");
+  CHECK(h.run("COMMAND LIST FILTERBY PATTERN confi?") == "*1\r\n$6\r\nconfig\r\n");
+  for (const std::string_view list :
+       {"COMMAND LIST", "COMMAND LIST FILTERBY ACLCAT dangerous", "COMMAND", "COMMAND DOCS"}) {
+    CAPTURE(list);
+    const std::string told = h.run(list);
+    CHECK(told.find("\r\nflushall\r\n") != told.npos);
+    CHECK(told.find("\r\nflushdb\r\n") == told.npos);
+    CHECK(told.find("\r\nacl|list\r\n") == told.npos);
+    CHECK(told.find("\r\nconfig|get\r\n") != told.npos);
+  }
+  const size_t count = all.server->commands.commands().size();
+  CHECK(h.run("COMMAND COUNT") == fmt::format(":{}\r\n", count - 2));
+  CHECK(h.run("COMMAND INFO flushdb config") == "*2\r\n$-1\r\n$-1\r\n");
+  CHECK(h.run("COMMAND DOCS flushdb config acl|list") == "*0\r\n");
+  CHECK(h.run("COMMAND INFO cfg").starts_with("*1\r\n*10\r\n$6\r\nconfig\r\n"));
 }
 
 // --- key specifications -------------------------------------------------------------------------
