@@ -9,11 +9,12 @@
 #include "server/command_table.h"
 #include "server/session.h"
 #include "server/tracking.h"
+#include "server/transaction.h"
 
 namespace respcask::server {
 namespace {
 
-// Letters as Redis lists them.
+// Letters as Redis lists them. The session's mutex is held.
 std::string flags_of(const Session& session) {
   std::string flags;
   if (session.monitor) flags += 'O';
@@ -24,6 +25,7 @@ std::string flags_of(const Session& session) {
   if ((tracking & kTracks) != 0) flags += 't';
   if ((tracking & kTracksBrokenRedirect) != 0) flags += 'R';
   if ((tracking & kTracksBroadcast) != 0) flags += 'B';
+  if (is_undone(session)) flags += 'd';
   if (session.close_after_reply) flags += 'c';
   if (session.peer.unix_socket) flags += 'U';
   if (session.no_evict) flags += 'e';

@@ -284,13 +284,14 @@ Outcome Request::process() {
 }
 
 void Request::queue() {
+  reply_.simple_string("QUEUED");
   TransactionState& transaction = *session_.transaction;
+  if (transaction.aborted || is_undone(session_)) return;  // as EXEC will run nothing
   transaction.queue.push_back(QueuedCommand(*command_, args_));
   transaction.flags |= command_->flags;
   session_.queued_commands = static_cast<int>(transaction.queue.size());
   // As Redis counts them: each argument, and a pointer to it.
   session_.queued_bytes += transaction.queue.back().bytes.size() + args_.size() * sizeof(void*);
-  reply_.simple_string("QUEUED");
 }
 
 bool Request::must_wait_for_pause() const {

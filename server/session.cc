@@ -86,6 +86,11 @@ bool Session::stop_waiting() {
   return true;
 }
 
+void Session::set_watch(std::shared_ptr<Watch> new_watch) {
+  std::lock_guard guard(mutex);
+  watch = std::move(new_watch);
+}
+
 void Session::set_waiter(std::shared_ptr<Waiter> new_waiter) {
   std::lock_guard guard(mutex);
   waiter = std::move(new_waiter);

@@ -117,6 +117,7 @@ struct Peer {
 
 struct Parked;            // values being fetched for a command that met cold ones; readers.h
 struct Waiter;            // a blocked command; blocking.h
+struct Watch;             // WATCH; blocking.h
 class Outbox;             // what its turn has to tell; pubsub.h
 struct TransactionState;  // MULTI's queue and WATCH's keys; transaction.h
 struct Subscriptions;     // channels and patterns; pubsub.h
@@ -146,6 +147,7 @@ class Session {
   void set_user(std::shared_ptr<const acl::User> user);
   std::string user_name() const;
   void set_waiter(std::shared_ptr<Waiter> waiter);
+  void set_watch(std::shared_ptr<Watch> watch);
   // On its loop: gives the command up that waits. False if its wait is over, so that it will be
   // resumed.
   bool stop_waiting();
@@ -198,11 +200,12 @@ class Session {
 
   std::atomic<Access> access{Access::kStale};
 
-  // What follows up to `waiter` is written by the setters, under `mutex`; other threads lock it to
+  // What follows up to `gave_up` is written by the setters, under `mutex`; other threads lock it to
   // read.
   mutable std::mutex mutex;
   std::string name;                       // CLIENT SETNAME
   std::shared_ptr<const acl::User> user;  // never null; as of when it was last looked up
+  std::shared_ptr<Watch> watch;           // null: nothing is watched
   std::shared_ptr<Waiter> waiter;         // null unless blocked
   bool gave_up = false;                   // it was blocked, and never will be again
 

@@ -53,29 +53,25 @@ void remove_watch(KeyTables& tables, const OwnedKey& key, const Watch* watch) {
 
 void forget(Session& session) {
   session.transaction->watched.clear();
-  session.transaction->watch.reset();
+  session.set_watch(nullptr);
   session.watched_count = 0;
-}
-
-bool watches(const Session& session) {
-  return session.transaction != nullptr && session.transaction->watch != nullptr;
 }
 
 }  // namespace
 
 void unwatch(Session& session, Scope& scope) {
-  if (!watches(session)) return;
+  if (session.watch == nullptr) return;
   for (const OwnedKey& key : session.transaction->watched) {
-    remove_watch(scope.tables(key.shard), key, session.transaction->watch.get());
+    remove_watch(scope.tables(key.shard), key, session.watch.get());
   }
   forget(session);
 }
 
 void unwatch(Session& session) {
-  if (!watches(session)) return;
+  if (session.watch == nullptr) return;
   for (const OwnedKey& key : session.transaction->watched) {
     std::lock_guard guard(session.server.store.shard(key.shard));
-    remove_watch(session.server.tables(key.shard), key, session.transaction->watch.get());
+    remove_watch(session.server.tables(key.shard), key, session.watch.get());
   }
   forget(session);
 }

@@ -54,7 +54,9 @@ void cmd_client_setname(Context& c) {
 
 std::string line_of(Context& c, const Session& session) {
   size_t running = 0;
-  if (&session == &c.session()) {
+  if (&session == &c.session() && c.in_transaction()) {
+    running = std::string_view("exec").size();
+  } else if (&session == &c.session()) {
     for (size_t i = 0; i < c.argc(); ++i) running += c.arg(i).size();
   }
   return client_info(session, c.now_ms(), running) + "\n";

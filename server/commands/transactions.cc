@@ -4,7 +4,6 @@
 // queued commands and watched keys, so that the queue runs as one: in one batch a shard, under one
 // transaction mark.
 #include <algorithm>
-#include <utility>
 
 #include <fmt/format.h>
 
@@ -50,7 +49,7 @@ bool watched_key_is_due(Context& c, const TransactionState& transaction) {
     const auto found = tables.watched.find(key);
     if (found == tables.watched.end()) continue;
     for (const WatchedKey& watched : found->second) {
-      if (watched.watch == transaction.watch && !watched.was_expired) return true;
+      if (watched.watch == c.session().watch && !watched.was_expired) return true;
     }
   }
   return false;
@@ -92,8 +91,8 @@ void cmd_exec(Context& c) {
   TransactionState& transaction = *session.transaction;
   Scope& scope = c.scope();
 
-  const bool touched = transaction.watch != nullptr &&
-                       (transaction.watch->touched.load() || watched_key_is_due(c, transaction));
+  const bool touched =
+      session.watch != nullptr && (is_undone(session) || watched_key_is_due(c, transaction));
   if (transaction.aborted || touched) {
     if (transaction.aborted) {
       c.error("EXECABORT Transaction discarded because of previous errors.");
@@ -110,14 +109,12 @@ void cmd_exec(Context& c) {
   if (!scope.cold.empty()) return;
 
   unwatch(session, scope);
-  const std::vector<QueuedCommand> queue = std::move(transaction.queue);
-  drop_queue(session);
   c.take_pushes();  // in front of what it answers, which may end a subscription
   scope.in_transaction = true;
   scope.cannot_repeat = true;
   resp::Writer& reply = c.reply();
-  reply.array(queue.size());
-  for (const QueuedCommand& queued : queue) {
+  reply.array(transaction.queue.size());
+  for (const QueuedCommand& queued : transaction.queue) {
     if (const auto lack = find_lack(c.turn(), session, *queued.command, queued.args, true)) {
       refuse_queued(c, *lack);
       continue;
@@ -127,20 +124,21 @@ void cmd_exec(Context& c) {
     reply.set_protocol(session.protocol);
   }
   scope.in_transaction = scope.cannot_repeat = false;
+  drop_queue(session);
 }
 
 void cmd_watch(Context& c) {
   Session& session = c.session();
   if (in_multi(session)) return c.error("ERR WATCH inside MULTI is not allowed");
   TransactionState& transaction = transaction_of(session);
-  if (transaction.watch == nullptr) transaction.watch = std::make_shared<Watch>();
+  if (session.watch == nullptr) session.set_watch(std::make_shared<Watch>());
   for (size_t i = 1; i < c.argc(); ++i) {
     const KeyRef key = c.key(i);
     auto& watches = c.scope().tables(key.shard).watched[OwnedKey::of(key)];
-    const auto mine = [&](const WatchedKey& w) { return w.watch == transaction.watch; };
+    const auto mine = [&](const WatchedKey& w) { return w.watch == session.watch; };
     if (std::any_of(watches.begin(), watches.end(), mine)) continue;
     const auto entry = c.shard(key).find(key.db, key.name, key.hash);
-    watches.push_back({transaction.watch, entry && is_due(*entry, c.now_ms())});
+    watches.push_back({session.watch, entry && is_due(*entry, c.now_ms())});
     transaction.watched.push_back(OwnedKey::of(key));
   }
   session.watched_count = static_cast<uint32_t>(transaction.watched.size());

@@ -172,6 +172,62 @@ TEST_CASE("WATCH: a client that goes leaves nothing behind") {
   }
 }
 
+// What CLIENT LIST and INFO say of a client's transaction.
+std::string shown_transaction(std::string_view line) {
+  std::string shown;
+  for (const std::string_view field :
+       {" flags=", " multi=", " multi-mem=", " argv-mem=", " cmd="}) {
+    const size_t begin = line.find(field);
+    REQUIRE(begin != line.npos);
+    shown += line.substr(begin, line.find_first_of(" \n\r", begin + 1) - begin);
+  }
+  return shown;
+}
+
+TEST_CASE("transactions: a client is shown as in one while EXEC runs") {
+  ProbeHarness h;
+  h.run("multi");
+  h.run("set x 1");
+  h.run("client info");
+  h.run("ping");
+  CHECK(shown_transaction(h.run("exec")) == " flags=x multi=3 multi-mem=67 argv-mem=4 cmd=exec");
+  CHECK(shown_transaction(h.run("client info")) ==
+        " flags=N multi=-1 multi-mem=0 argv-mem=10 cmd=client|info");
+}
+
+TEST_CASE("WATCH: a client whose key has changed is shown as such, and queues nothing more") {
+  ProbeHarness h;
+  Client watcher(h);
+  const auto shown = [&] {
+    return shown_transaction(h.run("client list id " + std::to_string(watcher.session->id)));
+  };
+  watcher.run("watch a");
+  CHECK(shown() == " flags=N multi=-1 multi-mem=0 argv-mem=0 cmd=watch");
+  h.run("set a 1");
+  CHECK(shown() == " flags=d multi=-1 multi-mem=0 argv-mem=0 cmd=watch");
+  watcher.run("multi");
+  CHECK(watcher.run("set b 1") == "+QUEUED\r\n");
+  CHECK(shown() == " flags=xd multi=0 multi-mem=0 argv-mem=0 cmd=set");
+  CHECK(watcher.run("exec") == "*-1\r\n");
+  CHECK(shown() == " flags=N multi=-1 multi-mem=0 argv-mem=0 cmd=exec");
+  watcher.run("watch a");
+  CHECK(shown() == " flags=N multi=-1 multi-mem=0 argv-mem=0 cmd=watch");
+  watcher.run("set a 2");
+  CHECK(shown() == " flags=d multi=-1 multi-mem=0 argv-mem=0 cmd=set");
+  watcher.run("unwatch");
+  CHECK(shown() == " flags=N multi=-1 multi-mem=0 argv-mem=0 cmd=unwatch");
+}
+
+TEST_CASE("transactions: what follows a refused command is not queued") {
+  ProbeHarness h;
+  h.run("multi");
+  h.run("set a 1");
+  h.run("nosuch");
+  CHECK(h.run("set b 1") == "+QUEUED\r\n");
+  CHECK(h.client().session->queued_commands == 1);
+  CHECK(h.run("exec") == "-EXECABORT Transaction discarded because of previous errors.\r\n");
+}
+
 TEST_CASE("transactions: no key expires between two of a transaction's commands") {
   ProbeHarness h;
   CHECK(h.run("set k v px 60") == "+OK\r\n");
