@@ -449,6 +449,7 @@ Outcome Request::finish_run(Scope& scope) {
   scope.finish();
   if (scope.has_ready()) serve_ready(scope, turn_);
   scope.release();
+  if (scope.hides_replies) reply_begin_ = reply_.size();
   return done();
 }
 

@@ -127,6 +127,8 @@ class Scope {
   bool in_transaction = false;
   // EXEC has begun to run its queue: a cold value is waited for where it is met.
   bool cannot_repeat = false;
+  // EXEC leaves out itself what CLIENT REPLY holds back, which its commands may change.
+  bool hides_replies = false;
   // Bytes reserved on every locked shard for what a transaction is still to run, or more.
   uint64_t promised_bytes = 0;
   // The transaction has asked for a backup, a rewrite: in Redis it may again, as they begin later.

@@ -188,7 +188,8 @@ void cmd_client_kill(Context& c) {
 void cmd_client_reply(Context& c) {
   Session& session = c.session();
   if (c.arg_is(2, "ON")) {
-    session.reply_mode = ReplyMode::kOn;
+    // A SKIP in the same transaction still counts for what comes after it.
+    if (session.reply_mode != ReplyMode::kSkipNext) session.reply_mode = ReplyMode::kOn;
     c.ok();
   } else if (c.arg_is(2, "OFF")) {
     session.reply_mode = ReplyMode::kOff;

@@ -85,6 +85,15 @@ void refuse_queued(Context& c, acl::Lack lack) {
       reason));
 }
 
+void run_queued(Context& c, const QueuedCommand& queued) {
+  Session& session = c.session();
+  if (const auto lack = find_lack(c.turn(), session, *queued.command, queued.args, true)) {
+    return refuse_queued(c, *lack);
+  }
+  find_shards(c.turn(), session, *queued.command, queued.args);
+  execute(c.scope(), c.turn(), session, *queued.command, queued.args, c.reply());
+}
+
 void cmd_exec(Context& c) {
   Session& session = c.session();
   if (!in_multi(session)) return c.error("ERR EXEC without MULTI");
@@ -112,16 +121,15 @@ void cmd_exec(Context& c) {
   c.take_pushes();  // in front of what it answers, which may end a subscription
   scope.in_transaction = true;
   scope.cannot_repeat = true;
+  scope.hides_replies = true;
   resp::Writer& reply = c.reply();
-  reply.array(transaction.queue.size());
+  if (!session.replies_are_hidden()) reply.array(transaction.queue.size());
   for (const QueuedCommand& queued : transaction.queue) {
-    if (const auto lack = find_lack(c.turn(), session, *queued.command, queued.args, true)) {
-      refuse_queued(c, *lack);
-      continue;
-    }
-    find_shards(c.turn(), session, *queued.command, queued.args);
-    execute(scope, c.turn(), session, *queued.command, queued.args, reply);
+    const size_t begin = reply.size();
+    const bool was_told_last = session.close_after_reply;
+    run_queued(c, queued);
     reply.set_protocol(session.protocol);
+    if (was_told_last || session.replies_are_hidden()) reply.truncate(begin);
   }
   scope.in_transaction = scope.cannot_repeat = false;
   drop_queue(session);

@@ -252,6 +252,18 @@ TEST_CASE("client: KILL finds its victims by each filter, and by all of them") {
   CHECK(h.client().session->close_after_reply);
 }
 
+TEST_CASE("client: who kills itself in a transaction is not told what follows, which runs") {
+  Harness h;
+  Client self(h);
+  self.run("MULTI");
+  self.run("SET a 1");
+  self.run("CLIENT KILL ID " + std::to_string(self.session->id) + " SKIPME no");
+  self.run("SET a 2");
+  CHECK(self.run("EXEC") == "*3\r\n+OK\r\n:1\r\n");
+  CHECK(self.closed());
+  CHECK(h.run("GET a") == "$1\r\n2\r\n");
+}
+
 TEST_CASE("client: KILL refuses what it does not understand") {
   Harness h;
   CHECK(h.run("CLIENT KILL ID 0") == "-ERR client-id should be greater than 0\r\n");
@@ -277,6 +289,31 @@ TEST_CASE("client: REPLY OFF and SKIP silence replies, and only these") {
   CHECK(h.run("CLIENT REPLY ON") == "+OK\r\n");
   CHECK(h.run("PING") == "+PONG\r\n");
   CHECK(h.run("CLIENT REPLY foo") == "-ERR syntax error\r\n");
+}
+
+TEST_CASE("client: REPLY within a transaction silences what follows it there") {
+  Harness h;
+  const auto exec = [&](std::initializer_list<std::string_view> commands) {
+    h.run("MULTI");
+    for (const std::string_view command : commands) h.run(command);
+    return h.run("EXEC");
+  };
+  CHECK(exec({"ECHO a", "CLIENT REPLY OFF", "ECHO b"}) == "*3\r\n$1\r\na\r\n");
+  CHECK(h.run("PING") == "");
+  CHECK(exec({"ECHO a", "CLIENT REPLY ON", "ECHO b"}) == "+OK\r\n$1\r\nb\r\n");
+  CHECK(exec({"CLIENT REPLY OFF", "ECHO a", "CLIENT REPLY ON", "ECHO b"}) ==
+        "*4\r\n+OK\r\n$1\r\nb\r\n");
+  CHECK(exec({"CLIENT REPLY SKIP", "ECHO a"}) == "*2\r\n$1\r\na\r\n");
+  CHECK(h.run("PING") == "");
+  CHECK(h.run("PING") == "+PONG\r\n");
+  CHECK(exec({"CLIENT REPLY SKIP", "CLIENT REPLY ON"}) == "*2\r\n+OK\r\n");
+  CHECK(h.run("PING") == "");
+  h.run("CLIENT REPLY SKIP");
+  CHECK(h.run("MULTI") == "");
+  CHECK(h.run("ECHO a") == "+QUEUED\r\n");
+  h.run("CLIENT REPLY ON");
+  h.run("ECHO b");
+  CHECK(h.run("EXEC") == "*3\r\n$1\r\na\r\n+OK\r\n$1\r\nb\r\n");
 }
 
 TEST_CASE("client: PAUSE holds commands until UNPAUSE") {
