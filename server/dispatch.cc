@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <string>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -450,6 +451,7 @@ Outcome Request::finish_run(Scope& scope) {
   if (scope.has_ready()) serve_ready(scope, turn_);
   scope.release();
   if (scope.hides_replies) reply_begin_ = reply_.size();
+  if (std::exchange(turn_.bounds_are_new, false)) server_.eviction.make_room(turn_, nullptr);
   return done();
 }
 

@@ -70,6 +70,8 @@ class Turn {
   FetchBatch fetches;        // to be submitted at the end of the turn
   ValueReader* reader;       // to whom
   Outbox outbox;
+  // The configuration was set by the running command: once it has ended its bounds are kept.
+  bool bounds_are_new = false;
   // Invalidations for the session whose command runs, as they leave behind its reply.
   std::string own_pushes;
 

@@ -28,6 +28,7 @@ void cmd_config_set(Context& c) {
   if (refused) return c.error(*refused);
   // What follows in this turn, in a pipeline or a transaction, is to see it.
   c.turn().refresh_config();
+  c.turn().bounds_are_new = true;
   c.ok();
 }
 

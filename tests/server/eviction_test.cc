@@ -195,6 +195,25 @@ TEST_CASE("eviction: it is told to subscribers, watchers and those who track") {
   CHECK(watcher.run("exec") == "*-1\r\n");
 }
 
+TEST_CASE("eviction: CONFIG SET of a lower maxmemory evicts before anything else runs") {
+  Harness h({"maxmemory-policy", "allkeys-lru", "notify-keyspace-events", "Ee",
+             "maxmemory-eviction-tenacity", "100"});
+  Client subscriber(h);
+  subscriber.run("subscribe __keyevent@0__:evicted");
+  h.run("set k 1");
+  CHECK(h.run("config set maxmemory 1") == "+OK\r\n");
+  CHECK(subscriber.pushed() ==
+        "*3\r\n$7\r\nmessage\r\n$22\r\n__keyevent@0__:evicted\r\n$1\r\nk\r\n");
+  // A transaction is over first.
+  h.run("config set maxmemory 0");
+  h.run("set k 1");
+  h.run("multi");
+  h.run("config set maxmemory 1");
+  h.run("dbsize");
+  CHECK(h.run("exec") == "*2\r\n+OK\r\n:1\r\n");
+  CHECK(subscriber.pushed().ends_with("\r\n$1\r\nk\r\n"));
+}
+
 TEST_CASE("eviction: above maxdisk what grows is refused until there is less") {
   Harness h({"maxdisk", "4mb"});
   const std::string value(100000, 'v');
