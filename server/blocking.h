@@ -10,8 +10,9 @@
 //
 // Who may touch what:
 // - The lines (KeyTables) are guarded by the lock of their shard.
-// - Waiter::state, woken_for, reply and touched are guarded by Waiter::mutex, which is held while
-//   another thread runs the command; taken with shards locked, so no shard is locked under it.
+// - Waiter::state and what follows it, up to `touched`, are guarded by Waiter::mutex, which is held
+//   while another thread runs the command; taken with shards locked, so no shard is locked under
+//   it.
 // - What is const in a Waiter may be read by any thread.
 // Session::waiter and the lines share a Waiter. A waiter leaves its lines before its session goes.
 #pragma once
@@ -86,7 +87,8 @@ struct Waiter {
   State state = State::kWaiting;
   std::optional<OwnedKey> woken_for;  // kWoken: the key that was made ready
   std::string reply;
-  engine::ShardSet touched;  // by the one who served it
+  std::string told_before, told_behind;  // kServed: invalidations for it, around the reply
+  engine::ShardSet touched;              // by the one who served it, or what is told of
 
   bool in_deadlines = false;  // under the mutex of Deadlines
 };

@@ -348,7 +348,10 @@ Outcome Request::continue_waiting(bool& run_again) {
     case Waiter::State::kServed:
       turn_.touched.add(waiter->touched);
       turn_.written.add(waiter->touched);
+      turn_.own_pushes = std::move(waiter->told_before);
+      write_own_pushes();
       reply_.raw(waiter->reply);
+      turn_.own_pushes = std::move(waiter->told_behind);
       break;
     default:
       server_.leave_lines(*waiter);

@@ -248,10 +248,14 @@ bool serve(Scope& scope, Turn& turn, Waiter& waiter) {
     case Ran::kReplied:
       break;
   }
-  reply.raw(own_pushes);
   scope.finish();
   leave_lines(scope, waiter);
   waiter.touched = scope.locked();
+  waiter.told_behind = std::move(own_pushes);
+  if (!turn.outbox.invalidations.empty()) {
+    waiter.told_before = turn.outbox.invalidations.take_for(session);
+    if (!waiter.told_before.empty()) waiter.touched.add(turn.written);
+  }
   waiter.state = Waiter::State::kServed;
   turn.server.count_blocked(-1);
   waiter.link->resume();

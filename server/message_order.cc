@@ -1,5 +1,6 @@
 #include "server/message_order.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace respcask::server {
@@ -24,7 +25,7 @@ void MessageOrder::add(std::shared_ptr<TurnMessages>& turn, const Message& messa
       line_.push_back({turn, index, index + 1});
     }
   }
-  // Nobody else looks at it before the turn has ended.
+  // Nobody else looks at it before it is told.
   turn->messages_.push_back({message.kind, static_cast<uint32_t>(message.channel.size()),
                              turn->bytes_.size(), message.payload.size(), message.origin, number});
   turn->bytes_.append(message.channel).append(message.payload);
@@ -35,17 +36,29 @@ uint64_t MessageOrder::last_number() {
   return last_number_;
 }
 
+void MessageOrder::tell(TurnMessages& turn, size_t count) {
+  std::lock_guard guard(mutex_);
+  turn.told_ = count;
+}
+
 void MessageOrder::end(TurnMessages& turn, bool tell) {
   std::lock_guard guard(mutex_);
-  turn.state_ = tell ? TurnMessages::State::kTold : TurnMessages::State::kDropped;
+  if (tell) turn.told_ = turn.size();
+  turn.ended_ = true;
 }
 
 std::optional<MessageRun> MessageOrder::take() {
   std::lock_guard guard(mutex_);
-  while (!line_.empty() && line_.front().turn->state_ != TurnMessages::State::kOpen) {
-    MessageRun run = std::move(line_.front());
+  while (!line_.empty()) {
+    MessageRun& first = line_.front();
+    const size_t told = first.turn->told_;
+    if (told < first.end && told > first.begin) {
+      return MessageRun{first.turn, std::exchange(first.begin, told), told};
+    }
+    if (told < first.end && !first.turn->ended_) break;
+    MessageRun run = std::move(first);
     line_.pop_front();
-    if (run.turn->state_ == TurnMessages::State::kTold) return run;
+    if (told >= run.end) return run;
   }
   return std::nullopt;
 }
@@ -54,8 +67,8 @@ void MessageOrder::visit_waiting(const TurnMessages* open,
                                  engine::FunctionRef<void(const Message&)> visit) {
   std::lock_guard guard(mutex_);
   for (const MessageRun& run : line_) {
-    if (run.turn->state_ != TurnMessages::State::kTold && run.turn.get() != open) continue;
-    for (size_t i = run.begin; i < run.end; ++i) visit((*run.turn)[i]);
+    const size_t end = run.turn.get() == open ? run.end : std::min(run.end, run.turn->told_);
+    for (size_t i = run.begin; i < end; ++i) visit((*run.turn)[i]);
   }
 }
 

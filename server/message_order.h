@@ -38,10 +38,10 @@ struct Message {
 class TurnMessages {
  public:
   Message operator[](size_t index) const;
+  size_t size() const { return messages_.size(); }
 
  private:
   friend class MessageOrder;
-  enum class State : uint8_t { kOpen, kTold, kDropped };
   struct Placed {
     ChannelKind kind;
     uint32_t channel_size;
@@ -52,7 +52,10 @@ class TurnMessages {
   };
   std::string bytes_;
   std::vector<Placed> messages_;
-  State state_ = State::kOpen;  // under the mutex of the order
+  // Under the mutex of the order: how many may leave; what has not been told when the turn ends is
+  // dropped.
+  size_t told_ = 0;
+  bool ended_ = false;
 };
 
 // Messages `begin` to `end` of a turn.
@@ -70,12 +73,14 @@ class MessageOrder {
   // Of the last message that was added; 0: there was none.
   uint64_t last_number();
 
-  // The turn has ended: its messages may leave, or are not to leave at all. No more are added.
-  // take() has something to do then, perhaps.
+  // The first `count` messages of the turn may leave. No more are added from now on. take() has
+  // something to do then, perhaps.
+  void tell(TurnMessages& turn, size_t count);
+  // The turn has ended: all its messages may leave, or none that may not yet. The same holds.
   void end(TurnMessages& turn, bool tell);
 
-  // Takes what may leave next out of the line; none while the first in it is of an open turn. The
-  // caller sees to it that runs are sent in the order in which they were taken.
+  // Takes what may leave next out of the line; none while the first in it is to wait. The caller
+  // sees to it that runs are sent in the order in which they were taken.
   std::optional<MessageRun> take();
 
   // Calls `visit` with each message that is told already but waits for others, and with those of

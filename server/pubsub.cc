@@ -14,6 +14,7 @@ namespace respcask::server {
 Outbox& Outbox::operator=(Outbox&& other) noexcept {
   end_messages(false);
   invalidations = std::move(other.invalidations);
+  steps_ = std::move(other.steps_);
   pubsub_ = other.pubsub_;
   messages_ = std::move(other.messages_);
   return *this;
@@ -21,10 +22,19 @@ Outbox& Outbox::operator=(Outbox&& other) noexcept {
 
 void Outbox::add(Pubsub& pubsub, const Message& message) {
   pubsub_ = &pubsub;
+  const size_t changes = invalidations.size();
+  if (changes != (steps_.empty() ? 0 : steps_.back().changes)) {
+    steps_.push_back({messages_ == nullptr ? 0 : messages_->size(), changes});
+  }
   pubsub.order_.add(messages_, message);
 }
 
 void Outbox::deliver() {
+  for (const Step& step : steps_) {
+    if (step.message != 0) pubsub_->tell(*messages_, step.message);
+    invalidations.deliver_first(step.changes);
+  }
+  steps_.clear();
   end_messages(true);
   invalidations.deliver();
 }
@@ -171,8 +181,17 @@ void Pubsub::write_own(const Session& session, ChannelKind kind, std::string_vie
   }
 }
 
+void Pubsub::tell(TurnMessages& turn, size_t count) {
+  order_.tell(turn, count);
+  deliver_told();
+}
+
 void Pubsub::end_turn(TurnMessages& turn, bool tell) {
   order_.end(turn, tell);
+  deliver_told();
+}
+
+void Pubsub::deliver_told() {
   std::lock_guard guard(mutex_);
   while (const auto run = order_.take()) {
     for (size_t i = run->begin; i < run->end; ++i) deliver((*run->turn)[i]);

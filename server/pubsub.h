@@ -54,8 +54,8 @@ class Outbox {
 
   bool empty() const { return messages_ == nullptr && invalidations.empty(); }
   void add(Pubsub& pubsub, const Message& message);
-  // Tells everything: the messages, or lets them follow those of other turns that come first, then
-  // the invalidations.
+  // Tells everything in the order in which it came, as Redis does, but for messages that have to
+  // follow those of other turns: invalidations wait for nobody.
   void deliver();
 
   Invalidations invalidations;
@@ -64,6 +64,12 @@ class Outbox {
   friend class Pubsub;
   void end_messages(bool tell);
 
+  // Before the message of that index was published so many keys had been changed.
+  struct Step {
+    size_t message;
+    size_t changes;
+  };
+  std::vector<Step> steps_;                 // where there were changes between two messages
   Pubsub* pubsub_ = nullptr;                // null only while there are no messages
   std::shared_ptr<TurnMessages> messages_;  // null: none
 };
@@ -115,8 +121,11 @@ class Pubsub {
     Subscribers subscribers;
   };
 
-  // A turn has ended; its messages are told or not. Sends all that nothing is in front of any more.
+  // The first messages of a turn are told, or it has ended, and the rest is told or not. Sends all
+  // that nothing is in front of any more.
+  void tell(TurnMessages& turn, size_t count);
   void end_turn(TurnMessages& turn, bool tell);
+  void deliver_told();
   void deliver(const Message& message) const;
   template <class Write>
   static void send(const Message& message, const Subscribers& subscribers, Write write);

@@ -110,8 +110,8 @@ void Scope::expire(const KeyRef& key) {
   removal_bytes_ = bytes;
   expired_.insert(OwnedKey::of(key));
   turn_.stats.expired.add();
-  changed(key, false);
   notify(EventClass::kExpired, "expired", key);
+  changed(key, false);
 }
 
 bool Scope::evict(const KeyRef& key) {

@@ -78,6 +78,20 @@ void write_key(resp::Writer& out, std::optional<std::string_view> key) {
   out.bulk(*key);
 }
 
+void write_invalidation(std::string& to, std::optional<std::string_view> key) {
+  resp::Writer out(to, 3);
+  out.push(2);
+  out.bulk("invalidate");
+  write_key(out, key);
+}
+
+bool erase_id(std::vector<uint64_t>& ids, uint64_t id) {
+  const auto place = std::lower_bound(ids.begin(), ids.end(), id);
+  if (place == ids.end() || *place != id) return false;
+  ids.erase(place);
+  return true;
+}
+
 }  // namespace
 
 // --- a session's own state ----------------------------------------------------------------------
@@ -191,11 +205,7 @@ void Tracking::forget(TrackedKeys& tracked, Entry entry, const Audience& audienc
 }
 
 void Tracking::tell_self(const Audience& audience, std::optional<std::string_view> key) const {
-  if (audience.self->protocol != 3) return;
-  resp::Writer out(*audience.own, 3);
-  out.push(2);
-  out.bulk("invalidate");
-  write_key(out, key);
+  if (audience.self->protocol == 3) write_invalidation(*audience.own, key);
 }
 
 void Tracking::flushed(std::span<TrackedKeys* const> tables, const Audience& audience) {
@@ -228,16 +238,35 @@ void Tracking::trim(TrackedKeys& tracked, uint64_t max_keys, size_t effort,
 
 // --- telling ------------------------------------------------------------------------------------
 
+void Invalidations::deliver_first(size_t count) {
+  if (count == told_) return;
+  tracking_->deliver(std::span(entries_).subspan(told_, count - told_), {});
+  told_ = count;
+}
+
 void Invalidations::deliver() {
   if (empty()) return;
-  tracking_->deliver(*this);
+  tracking_->deliver(std::span(entries_).subspan(told_), broadcast_);
   entries_.clear();
+  told_ = 0;
   broadcast_.clear();
 }
 
-void Tracking::deliver(const Invalidations& what) {
+std::string Invalidations::take_for(const Session& session) {
+  std::string own;
+  const uint32_t flags = session.tracking;
+  const bool told_itself = session.tracking_redirect == 0 && session.protocol == 3;
+  if (!told_itself || (flags & (kTracks | kTracksBroadcast)) != kTracks) return own;
+  for (Entry& entry : entries_) {
+    if (erase_id(entry.clients, session.id)) write_invalidation(own, entry.key);
+  }
+  return own;
+}
+
+void Tracking::deliver(std::span<const Invalidations::Entry> entries,
+                       const Invalidations::Broadcast& keys) {
   server_.with_sessions([&](const Sessions& sessions) {
-    for (const Invalidations::Entry& entry : what.entries_) {
+    for (const Invalidations::Entry& entry : entries) {
       if (entry.all_keys) {
         for (const auto& [id, session] : sessions) {
           if (id == entry.told || (session->tracking & kTracks) == 0) continue;
@@ -253,19 +282,20 @@ void Tracking::deliver(const Invalidations& what) {
         if (Session* session = tracker(sessions, id, false)) send(sessions, *session, write);
       }
     }
-    if (!what.broadcast_.empty()) deliver_broadcast(what, sessions);
+    if (!keys.empty()) deliver_broadcast(keys, sessions);
   });
 }
 
 // One message a prefix, with all keys of the turn that begin with it.
-void Tracking::deliver_broadcast(const Invalidations& what, const Sessions& sessions) const {
+void Tracking::deliver_broadcast(const Invalidations::Broadcast& keys,
+                                 const Sessions& sessions) const {
   std::lock_guard guard(prefixes_mutex_);
   std::vector<std::string_view> all, of_others;
   for (const auto& [prefix, ids] : prefixes_) {
-    auto at = what.broadcast_.lower_bound(prefix);
+    auto at = keys.lower_bound(prefix);
     const auto first = at;
     all.clear();
-    for (; at != what.broadcast_.end() && at->first.starts_with(prefix); ++at) {
+    for (; at != keys.end() && at->first.starts_with(prefix); ++at) {
       all.push_back(at->first);
     }
     const auto last = at;
@@ -273,18 +303,18 @@ void Tracking::deliver_broadcast(const Invalidations& what, const Sessions& sess
     for (const uint64_t id : ids) {
       Session* session = tracker(sessions, id, true);
       if (session == nullptr) continue;
-      const std::vector<std::string_view>* keys = &all;
+      const std::vector<std::string_view>* told = &all;
       if ((session->tracking & kTracksNoLoop) != 0) {
         of_others.clear();
         for (at = first; at != last; ++at) {
           if (at->second != id) of_others.push_back(at->first);
         }
         if (of_others.empty()) continue;
-        keys = &of_others;
+        told = &of_others;
       }
       send(sessions, *session, [&](resp::Writer& out) {
-        out.array(keys->size());
-        for (const std::string_view key : *keys) out.bulk(key);
+        out.array(told->size());
+        for (const std::string_view key : *told) out.bulk(key);
       });
     }
   }

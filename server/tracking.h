@@ -9,7 +9,8 @@
 // A change goes into the Invalidations of its thread's turn, which leave together with the turn's
 // messages (pubsub.h), after its writes are in the kernel. Redis writes to the one who made the
 // change right behind the reply, so what concerns the session that runs the command is handed back
-// to the caller instead. Somebody who has read a key in between is told needlessly, never too
+// to the caller instead; and to one that waited in front of its reply, so what he is to hear of is
+// taken out for that. Somebody who has read a key in between is told needlessly, never too
 // little: his entry was made under the shard's lock, before the change or after it.
 //
 // Ids are looked up when messages leave: of a client that is gone, or no longer tracks, entries
@@ -58,7 +59,13 @@ using TrackedKeys =
 class Invalidations {
  public:
   bool empty() const { return entries_.empty() && broadcast_.empty(); }
+  // Keys so far, but for those of BCAST, which all leave last.
+  size_t size() const { return entries_.size(); }
+  // Tells of the first `count` keys.
+  void deliver_first(size_t count);
   void deliver();
+  // What the session is to be told itself, as it reads keys: it is not told of it again.
+  std::string take_for(const Session& session);
 
  private:
   friend class Tracking;
@@ -68,11 +75,13 @@ class Invalidations {
     uint64_t told = 0;      // with all_keys: the client that has been told already; 0: none
     bool all_keys = false;  // a database was emptied: every tracking client hears of it
   };
+  // Keys of a turn, each with the client that changed it last; 0: none.
+  using Broadcast = std::map<std::string, uint64_t, std::less<>>;
+
   Tracking* tracking_ = nullptr;
   std::vector<Entry> entries_;
-  // For BCAST, which sends the keys of a turn together: each with the client that changed it last;
-  // 0: none.
-  std::map<std::string, uint64_t, std::less<>> broadcast_;
+  size_t told_ = 0;      // so many of them have been
+  Broadcast broadcast_;  // for BCAST, which sends the keys of a turn together
 };
 
 class Tracking {
@@ -141,8 +150,8 @@ class Tracking {
 
   void forget(TrackedKeys& tracked, Entry entry, const Audience& audience);
   void tell_self(const Audience& audience, std::optional<std::string_view> key) const;
-  void deliver(const Invalidations& what);
-  void deliver_broadcast(const Invalidations& what,
+  void deliver(std::span<const Invalidations::Entry> entries, const Invalidations::Broadcast& keys);
+  void deliver_broadcast(const Invalidations::Broadcast& keys,
                          const std::map<uint64_t, Session*>& sessions) const;
 
   Server& server_;

@@ -200,6 +200,69 @@ TEST_CASE("tracking: a client that was served while it blocked is told behind it
   CHECK(blocked.pushed().empty());
 }
 
+std::string message(std::string_view payload) {
+  return ">3\r\n" + bulk("message") + bulk("c") + bulk(payload);
+}
+
+TEST_CASE("tracking: a turn's changes and messages are told in their order") {
+  Harness h;
+  Tracker reader(h), broad(h, "bcast");
+  reader.run("subscribe c");
+  broad.run("subscribe c");
+  reader.run("mget a b");
+  Turn turn(*h.server);
+  turn.begin();
+  run_in(turn, h.client(), {"set", "a", "1"});
+  run_in(turn, h.client(), {"publish", "c", "1"});
+  run_in(turn, h.client(), {"publish", "c", "2"});
+  run_in(turn, h.client(), {"set", "b", "1"});
+  run_in(turn, h.client(), {"publish", "c", "3"});
+  h.server->commit(turn);
+  CHECK(reader.pushed() ==
+        invalidate({"a"}) + message("1") + message("2") + invalidate({"b"}) + message("3"));
+  // All keys of a turn together, at its end.
+  CHECK(broad.pushed() == message("1") + message("2") + message("3") + invalidate({"a", "b"}));
+}
+
+TEST_CASE("tracking: a change waits for no message of another turn") {
+  Harness h;
+  Tracker reader(h);
+  reader.run("subscribe c");
+  reader.run("get a");
+  Turn slow(*h.server), quick(*h.server);
+  slow.begin();
+  quick.begin();
+  run_in(slow, h.client(), {"publish", "c", "1"});
+  run_in(quick, h.client(), {"publish", "c", "2"});
+  run_in(quick, h.client(), {"set", "a", "1"});
+  run_in(quick, h.client(), {"publish", "c", "3"});
+  h.server->commit(quick);
+  CHECK(reader.pushed() == invalidate({"a"}));
+  h.server->commit(slow);
+  CHECK(reader.pushed() == message("1") + message("2") + message("3"));
+}
+
+TEST_CASE("tracking: a client that waited is told of changes in front of its reply") {
+  Harness h;
+  Tracker reader(h), silent(h);
+  Client pusher(h);
+  Turn turn(*h.server);
+  reader.run("lrange l 0 -1");
+  silent.run("lrange m 0 -1");
+  silent.run("client reply off");
+  CHECK(reader.run("blpop l 0").empty());
+  CHECK(silent.run("blpop m 0").empty());
+  turn.begin();
+  run_in(turn, pusher, {"rpush", "l", "x"});
+  run_in(turn, pusher, {"rpush", "m", "x"});
+  // As on a loop that serves both, in the turn of who pushes.
+  CHECK(reader.resumed() == invalidate({"l"}) + "*2\r\n$1\r\nl\r\n$1\r\nx\r\n");
+  CHECK(silent.resumed() == invalidate({"m"}));
+  h.server->commit(turn);
+  CHECK(reader.pushed().empty());
+  CHECK(silent.pushed().empty());
+}
+
 TEST_CASE("tracking: with NOLOOP a client is spared its own changes, but not expiry") {
   Harness h;
   Tracker self(h, "noloop"), broad(h, "bcast noloop");
@@ -333,6 +396,23 @@ TEST_CASE("tracking: a key that expires under a reader is told behind the reader
   reader.run("mget a b");
   h.run("debug sleep 0.005");
   CHECK(reader.run("mget a b") == "*2\r\n$1\r\n1\r\n_\r\n" + invalidate({"b"}));
+}
+
+TEST_CASE("tracking: events of a key come behind word of its change, but for its expiry") {
+  Harness h({"notify-keyspace-events", "EA"});
+  Tracker reader(h);
+  const auto event = [](std::string_view name) {
+    return ">4\r\n" + bulk("pmessage") + bulk("__keyevent*") +
+           bulk(fmt::format("__keyevent@0__:{}", name)) + bulk("k");
+  };
+  reader.run("psubscribe __keyevent*");
+  reader.run("get k");
+  h.run("set k 1 px 100");
+  CHECK(reader.pushed() == invalidate({"k"}) + event("set") + event("expire"));
+  reader.run("get k");
+  h.run("debug sleep 0.11");
+  h.run("get k");
+  CHECK(reader.pushed() == event("expired") + invalidate({"k"}));
 }
 
 TEST_CASE("tracking: the table is kept below tracking-table-max-keys by forgetting keys") {
