@@ -90,6 +90,10 @@ void run_queued(Context& c, const QueuedCommand& queued) {
   if (const auto lack = find_lack(c.turn(), session, *queued.command, queued.args, true)) {
     return refuse_queued(c, *lack);
   }
+  // What is reserved for it is its own from now on, not to be kept free beside what it asks for.
+  if ((queued.command->flags & kWrite) != 0) {
+    c.scope().promised_bytes -= bytes_to_reserve(queued.args);
+  }
   find_shards(c.turn(), session, *queued.command, queued.args);
   execute(c.scope(), c.turn(), session, *queued.command, queued.args, c.reply());
 }

@@ -606,6 +606,28 @@ TEST_CASE("disk: where memory is full, commands have values read past the page c
   CHECK(reader.any_past_cache);
 }
 
+TEST_CASE("disk: a transaction that has been granted its room is carried out to its end") {
+  bool done = false;
+  bool refused = false;
+  for (uint64_t room = 0; room < (uint64_t{12} << 20); room += uint64_t{1} << 18) {
+    CAPTURE(room);
+    FaultyFileSystem disk;
+    Harness h({}, {}, &disk);
+    h.run("set k:other v");
+    disk.set_capacity(disk.used() + room);
+    h.run("multi");
+    constexpr int kCommands = 20;
+    for (int i = 0; i < kCommands; ++i) h.run({"RPUSH", "k", std::string(100'000, 'v')});
+    const std::string reply = h.run("exec");
+    const bool whole = reply.starts_with("*20\r\n:1\r\n") && reply.ends_with(":20\r\n");
+    CHECK((whole || reply.starts_with("-EXECABORT")));
+    CHECK(h.run("llen k") == (whole ? ":20\r\n" : ":0\r\n"));
+    (whole ? done : refused) = true;
+  }
+  CHECK(done);
+  CHECK(refused);
+}
+
 TEST_CASE("disk: what a transaction copies takes no space from the commands behind it") {
   bool copied = false;
   bool refused = false;
