@@ -297,13 +297,19 @@ bool Context::ready() const {
 
 bool Context::reserve(const KeyRef& key, uint64_t bytes, engine::Growth growth) {
   // All of it is held until it is written.
-  if (growth == engine::Growth::kGrows && !turn_.server.memory.has_room(bytes + bytes / 3)) {
+  if (growth == engine::Growth::kGrows && !has_memory_for_all_ &&
+      !turn_.server.memory.has_room(bytes + bytes / 3)) {
     error(kTooMuch);
     return false;
   }
   const std::string_view refusal = scope_.reserve_more(key.shard, bytes, growth);
   if (!refusal.empty()) error(refusal);
   return refusal.empty();
+}
+
+bool Context::reserve_for_all(const KeyRef& key, uint64_t bytes) {
+  has_memory_for_all_ = reserve(key, bytes);
+  return has_memory_for_all_;
 }
 
 engine::KeydirEntry Context::put(const KeyRef& key, TypeTag tag, int64_t expiry_ms,

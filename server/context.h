@@ -165,6 +165,9 @@ class Context {
   // and a page; a handler that writes more calls this before its first change. On failure the error
   // is replied and false returned: return. What was read stays valid.
   bool reserve(const KeyRef& key, uint64_t bytes, engine::Growth growth = engine::Growth::kGrows);
+  // The same for all that the command changes, of which nothing is refused for want of memory from
+  // then on: who has taken something out has to be able to put it in elsewhere.
+  bool reserve_for_all(const KeyRef& key, uint64_t bytes);
 
   // These replace what was there, keep the access word, and report the change.
   engine::KeydirEntry put(const KeyRef& key, TypeTag tag, int64_t expiry_ms,
@@ -250,6 +253,7 @@ class Context {
   std::span<const std::string_view> args_;
   resp::Writer& reply_;
   size_t next_key_ = 0;  // where key() looks first
+  bool has_memory_for_all_ = false;
   uint32_t last_read_shard_ = 0;
   std::optional<engine::Location> last_read_;
 };

@@ -183,7 +183,7 @@ void move(Context& c, const KeyRef& from, const engine::KeydirEntry& entry, List
   } else {
     // One shard may have to take both changes.
     const std::span<const std::string_view> values(&value, 1);
-    if (!c.reserve(to, destination.bound(values) + source.bound({}))) return;
+    if (!c.reserve_for_all(to, destination.bound(values) + source.bound({}))) return;
     if (!destination.push(to_end, values)) return;
     source.erase(rank, rank + 1);
   }

@@ -94,7 +94,7 @@ void cmd_smove(Context& c) {
   // Nothing may fail once the member is out of the source.
   const uint64_t removing =
       2 * kMaxPackedBytes + put_member_bound({from.name, {}}) + put_member_bound({member, {}});
-  if (!c.reserve(to, removing + add_one_bound(to, member))) return;
+  if (!c.reserve_for_all(to, removing + add_one_bound(to, member))) return;
   const auto removed = remove_members(c, from, *source, {&member, 1});
   if (!removed) return;
   c.notify(EventClass::kSet, "srem", from);

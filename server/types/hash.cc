@@ -131,7 +131,11 @@ std::optional<uint64_t> hash_put(Context& c, const KeyRef& key,
   if (!c.ready()) return std::nullopt;
 
   TypeTag tag = entry ? TypeTag{entry->type} : TypeTag::of(Type::kHash);
-  if (!fit_listpack(c.config(), pairs)) tag = TypeTag::of(Type::kHash, Encoding::kPlain);
+  // So many fields that their ordinals might not do are not numbered to begin with.
+  const uint64_t most_fields = (old ? old->size() : 0) + pairs.size() / 2;
+  if (!fit_listpack(c.config(), pairs) || most_fields > MemberIndex::kMaxOrdinal) {
+    tag = TypeTag::of(Type::kHash, Encoding::kPlain);
+  }
   const int64_t expiry_ms = entry ? entry->expiry_ms : 0;
 
   // Ordinals that have run out are dealt out anew: the hash is written as if it were packed.

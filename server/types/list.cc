@@ -205,7 +205,8 @@ void ListEdit::replace_packed(uint64_t begin, uint64_t end,
   size_t bytes = packed.size_bytes();
   for (auto at = from; at != to; ++at) bytes -= PackedWriter::element_bytes(at->size());
   for (std::string_view value : values) bytes += PackedWriter::element_bytes(value.size());
-  if (bytes <= kPackedListBytes) {
+  // Who only takes something out has not reserved what it takes to split.
+  if (bytes <= kPackedListBytes || values.empty()) {
     PackedWriter writer(bytes);
     writer.append_run(packed.begin(), from);
     for (std::string_view value : values) writer.append(value);
@@ -401,7 +402,7 @@ bool ListEdit::erase_ranks(std::span<const uint64_t> ranks) {
 bool ListEdit::rotate(ListEnd from, ListEnd to) {
   const uint64_t rank = from == ListEnd::kHead ? 0 : length_ - 1;
   const std::string_view value = reader_->at(rank);
-  if (!c_.reserve(key_, bound({&value, 1}) + kElementOverhead)) return false;
+  if (!c_.reserve_for_all(key_, bound({&value, 1}) + kElementOverhead)) return false;
   if (!split()) {
     const Packed& packed = reader_->packed_;
     const Packed::Iterator moved = iterator_at(packed, rank);

@@ -44,6 +44,18 @@ void fill(Harness& h, const std::string& key, int count) {
   CHECK(h.client().run(command) == number(count));
 }
 
+TEST_CASE("list: taking elements out never splits a list") {
+  Harness h;
+  std::vector<std::string> words = {"RPUSH", "k"};
+  words.resize(2 + 2048);
+  CHECK(h.client().run(words) == ":2048\r\n");
+  h.run("lpop k");
+  const KeyRef key = h.server->key("k", 0);
+  engine::Shard& shard = h.store->shard(key.shard);
+  std::lock_guard guard(shard);
+  CHECK(shard.find(0, "k", key.hash)->collection == 0);
+}
+
 TEST_CASE("lists: ends, indexes and ranges, packed and split") {
   for (const int count : {10, 2000}) {
     CAPTURE(count);
