@@ -137,7 +137,7 @@ class Pubsub {
   Channels channels_;
   Channels shard_channels_;
   std::list<Pattern> patterns_;  // in the order in which they first came
-  std::unordered_map<std::string_view, std::list<Pattern>::iterator> pattern_index_;
+  std::unordered_map<std::string_view, std::list<Pattern>::iterator, StringHash> pattern_index_;
   std::atomic<size_t> listeners_{0};
   std::atomic<size_t> pattern_count_{0};
 };

@@ -13,6 +13,12 @@
 namespace respcask::server::testing {
 namespace {
 
+TEST_CASE("pubsub: names that clients choose are hashed under a seed") {
+  CHECK(StringHash()("channel") == StringHash()("channel"));
+  CHECK(StringHash()("channel") != std::hash<std::string_view>()("channel"));
+  CHECK(StringHash()("channel") != engine::siphash13(engine::HashSeed(), "channel"));
+}
+
 TEST_CASE("pubsub: confirmations count channels and patterns together, shard channels apart") {
   ProbeHarness h;
   CHECK(h.run("subscribe a b a") ==
