@@ -270,10 +270,33 @@ size_t Scope::publish(ChannelKind kind, std::string_view channel, std::string_vi
 void Scope::signal(const KeyRef& key, uint64_t after) {
   KeyTables& keyed = tables(key.shard);
   if (keyed.lines.empty() || keyed.lines.find(key) == keyed.lines.end()) return;
-  for (const Ready& known : ready_) {
-    if (known.after <= after && KeyEqual{}(known.key, key)) return;
-  }
+  if (is_ready(key, after)) return;
   ready_.push_back({OwnedKey::of(key), after});
+  constexpr size_t kFew = 16;
+  if (first_ready_ != nullptr) {
+    (*first_ready_)[OwnedKey::of(key)] = after;  // if there was one, it is later
+  } else if (ready_.size() > kFew) {
+    first_ready_ = std::make_unique<decltype(first_ready_)::element_type>();
+    for (const Ready& known : ready_) {
+      const auto [place, is_new] = first_ready_->try_emplace(known.key, known.after);
+      if (!is_new) place->second = std::min(place->second, known.after);
+    }
+  }
+}
+
+bool Scope::is_ready(const KeyRef& key, uint64_t after) const {
+  if (first_ready_ == nullptr) {
+    return std::any_of(ready_.begin(), ready_.end(), [&](const Ready& known) {
+      return known.after <= after && KeyEqual{}(known.key, key);
+    });
+  }
+  const auto known = first_ready_->find(key);
+  return known != first_ready_->end() && known->second <= after;
+}
+
+std::vector<Scope::Ready> Scope::take_ready() {
+  first_ready_.reset();
+  return std::exchange(ready_, {});
 }
 
 }  // namespace respcask::server

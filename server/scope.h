@@ -16,6 +16,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -94,7 +95,7 @@ class Scope {
   };
   void signal(const KeyRef& key, uint64_t after = 0);
   bool has_ready() const { return !ready_.empty(); }
-  std::vector<Ready> take_ready() { return std::exchange(ready_, {}); }
+  std::vector<Ready> take_ready();
 
   // The session whose command runs; null: none does.
   const Session* runner = nullptr;
@@ -148,11 +149,14 @@ class Scope {
 
   void changed(const KeyRef& key, bool by_self);
   void look_for_faults(engine::Shard& shard);
+  bool is_ready(const KeyRef& key, uint64_t after) const;
 
   Turn& turn_;
   engine::ShardSet locked_;
   engine::ShardSet written_;
   std::vector<Ready> ready_;
+  // The least `after` of each key in it, once they are many; null before.
+  std::unique_ptr<std::unordered_map<OwnedKey, uint64_t, KeyHash, KeyEqual>> first_ready_;
   std::unordered_set<OwnedKey, KeyHash, KeyEqual> expired_;
   uint64_t removal_bytes_ = 0;  // that removing them takes, or more
   bool retelling_ = false;

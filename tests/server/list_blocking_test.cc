@@ -31,6 +31,24 @@ TEST_CASE("blocking lists: first come, first served, one element each, the rest 
   CHECK(h.run("lrange l 0 -1") == "*1\r\n" + bulk("4"));
 }
 
+TEST_CASE("blocking lists: of very many keys the one that became ready first is taken from") {
+  Harness h;
+  Client waiter(h), behind(h);
+  constexpr int kKeys = 100'000;
+  std::vector<std::string> words = {"BLPOP"};
+  for (int i = 0; i < kKeys; ++i) words.push_back("k" + std::to_string(i));
+  words.push_back("0");
+  waiter.run(words);
+  behind.run("blpop k77 0");
+  h.run("multi");
+  for (int i = kKeys; i-- > 0;) h.run({"RPUSH", words[static_cast<size_t>(i) + 1], "v"});
+  const auto begin = std::chrono::steady_clock::now();
+  h.run("exec");
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(5));
+  CHECK(waiter.resumed() == pair("k" + std::to_string(kKeys - 1), "v"));
+  CHECK(behind.resumed() == pair("k77", "v"));
+}
+
 TEST_CASE("blocking lists: of several keys the one that became ready first is taken from") {
   Harness h;
   Client waiter(h);
