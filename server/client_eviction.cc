@@ -25,7 +25,7 @@ bool evict_clients(Server& server, WorkerStats& stats, uint64_t limit, const Ses
     for (const auto& [id, session] : sessions) {
       if (session->access != Access::kGone) total += client_memory(*session);
     }
-    server.client_memory.looked(true);
+    server.client_memory.looked(limit);
     if (total <= limit) return;
     std::vector<std::pair<size_t, Session*>> by_size;
     for (const auto& [id, session] : sessions) {
@@ -48,7 +48,6 @@ bool evict_clients(Server& server, WorkerStats& stats, uint64_t limit, const Ses
         session->disconnect();
       }
     }
-    server.client_memory.looked(total <= limit);
   });
   return self_too;
 }

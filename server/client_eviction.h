@@ -43,23 +43,26 @@ class ClientMemory {
 
   // Whether evict_clients() may have something to do. Where it could not keep the bound, only if
   // much has come since.
-  bool worth_a_look(uint64_t limit) const {
+  bool worth_a_look(uint64_t limit) {
     constexpr int64_t kLooks = 64;  // while as much as the bound comes
     const auto bound = static_cast<int64_t>(limit);
     const int64_t sum = sum_.load(std::memory_order_relaxed);
-    const int64_t hopeless = hopeless_at_.load(std::memory_order_relaxed);
-    return sum > bound && (hopeless == 0 || sum > hopeless + bound / kLooks);
+    const int64_t looked_at = looked_at_.load(std::memory_order_relaxed);
+    if (sum > bound) return looked_at == 0 || sum > looked_at + bound / kLooks;
+    if (looked_at != 0) looked_at_.store(0, std::memory_order_relaxed);
+    return false;
   }
 
-  // evict_clients() has looked; `kept`: the bound is kept now.
-  void looked(bool kept) {
+  // evict_clients() has looked, and done what can be done: until their own loops have closed them
+  // those who were evicted are in the sum.
+  void looked(uint64_t limit) {
     const int64_t sum = sum_.load(std::memory_order_relaxed);
-    hopeless_at_.store(kept ? 0 : sum, std::memory_order_relaxed);
+    looked_at_.store(sum > static_cast<int64_t>(limit) ? sum : 0, std::memory_order_relaxed);
   }
 
  private:
   std::atomic<int64_t> sum_{0};
-  std::atomic<int64_t> hopeless_at_{0};  // the sum when nobody was left to evict; 0: not so
+  std::atomic<int64_t> looked_at_{0};  // the sum then; 0: the bound was kept since
 };
 
 }  // namespace respcask::server

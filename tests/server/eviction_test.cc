@@ -301,17 +301,31 @@ TEST_CASE("eviction: clients are looked at when they pass the bound, not for as 
   CHECK_FALSE(memory.worth_a_look(1'000'000));
   memory.set(b, 400'001);
   CHECK(memory.worth_a_look(1'000'000));
-  memory.looked(false);
+  memory.looked(1'000'000);
   CHECK_FALSE(memory.worth_a_look(1'000'000));
   memory.set(a, 610'000);
   CHECK_FALSE(memory.worth_a_look(1'000'000));
   memory.set(a, 620'000);
   CHECK(memory.worth_a_look(1'000'000));
   memory.set(a, 0);
-  memory.looked(true);
+  memory.looked(1'000'000);
   CHECK_FALSE(memory.worth_a_look(1'000'000));
   memory.set(b, 1'000'001);
   CHECK(memory.worth_a_look(1'000'000));
+}
+
+TEST_CASE("eviction: who was evicted and is still to be closed calls for no further look") {
+  Harness h;
+  ClientMemory::Share of_closing = 0;
+  h.server->client_memory.set(of_closing, 2'000'000);
+  CHECK(h.server->client_memory.worth_a_look(1'000'000));
+  CHECK_FALSE(evict_clients(*h.server, h.client().turn.stats, 1'000'000, nullptr));
+  CHECK_FALSE(h.server->client_memory.worth_a_look(1'000'000));
+  h.server->client_memory.set(of_closing, 0);
+  CHECK_FALSE(h.server->client_memory.worth_a_look(1'000'000));
+  h.server->client_memory.set(of_closing, 1'500'000);
+  CHECK(h.server->client_memory.worth_a_look(1'000'000));
+  h.server->client_memory.set(of_closing, 0);
 }
 
 TEST_CASE("eviction: clients go by the memory of their buffers too, the largest first") {
