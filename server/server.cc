@@ -216,7 +216,11 @@ void Server::unpause() {
 bool Server::add_postponed(const std::shared_ptr<Waiter>& waiter) {
   std::lock_guard guard(pause_mutex_);
   if (paused(now_ms()) == PauseKind::kNone) return false;
-  std::erase_if(postponed_, [](const auto& weak) { return weak.expired(); });
+  // Now and then, so that many who come one by one cost no more each.
+  if (postponed_.size() >= next_sweep_) {
+    std::erase_if(postponed_, [](const auto& weak) { return weak.expired(); });
+    next_sweep_ = 2 * postponed_.size() + 16;
+  }
   postponed_.push_back(waiter);
   deadlines.add(pause_.load().until_ms, waiter);
   return true;

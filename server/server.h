@@ -187,6 +187,7 @@ class Server {
   static constexpr int64_t kLatestPauseMs = (int64_t{1} << 55) - 1;
   std::atomic<Pause> pause_{Pause{0, PauseKind::kNone}};
   std::vector<std::weak_ptr<Waiter>> postponed_;
+  size_t next_sweep_ = 0;  // when there are so many, those who are gone are taken out
 
   std::mutex monitors_mutex_;
   std::vector<Session*> monitors_;

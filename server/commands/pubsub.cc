@@ -52,11 +52,7 @@ void confirm(Context& c, ChannelKind kind, std::string_view word,
              std::optional<std::string_view> channel) {
   Session& session = c.session();
   const uint32_t subscriptions = subscription_count(session, kind);
-  if (!c.reply_is_hidden()) {
-    // What was published before is read before.
-    c.take_pushes();
-    return write_confirmation(c.reply(), word, channel, subscriptions);
-  }
+  if (!c.reply_is_hidden()) return write_confirmation(c.reply(), word, channel, subscriptions);
   // CLIENT REPLY OFF keeps replies from the client, but not what a subscription says of itself.
   std::string bytes;
   resp::Writer out(bytes, session.protocol);
@@ -66,6 +62,8 @@ void confirm(Context& c, ChannelKind kind, std::string_view word,
 
 void subscribe_to(Context& c, ChannelKind kind) {
   for (size_t i = 1; i < c.argc(); ++i) {
+    // What was published before is read before, but nothing of the channel itself.
+    if (!c.reply_is_hidden()) c.take_pushes();
     c.server().pubsub.subscribe(c.session(), kind, c.arg(i));
     confirm_subscription(c.session(), c.arg(i), kind == ChannelKind::kPattern);
     confirm(c, kind, words(kind).subscribe, c.arg(i));
@@ -89,9 +87,12 @@ void unsubscribe_from(Context& c, ChannelKind kind) {
   c.turn().touched.add(c.turn().written);
   for (const std::string& channel : channels) {
     c.server().pubsub.unsubscribe(c.session(), kind, channel, &c.turn().outbox);
+    if (!c.reply_is_hidden()) c.take_pushes();
     confirm(c, kind, words(kind).unsubscribe, channel);
   }
-  if (channels.empty()) confirm(c, kind, words(kind).unsubscribe, std::nullopt);
+  if (!channels.empty()) return;
+  if (!c.reply_is_hidden()) c.take_pushes();
+  confirm(c, kind, words(kind).unsubscribe, std::nullopt);
 }
 
 void cmd_subscribe(Context& c) {
