@@ -131,9 +131,14 @@ Result intersection(const Sources& sources, uint64_t limit) {
 Result union_of(const Sources& sources) {
   Result result;
   const std::vector<const Members*> sets = sources.there();
-  uint64_t total = 0;
-  for (const Members* set : sets) total += set->size();
-  NameTable seen(sets.size() > 1 ? total : 0);
+  uint64_t total = 0, largest = 0;
+  for (const Members* set : sets) {
+    total += set->size();
+    largest = std::max(largest, set->size());
+  }
+  // Many sets may have much the same members; a table of 8 MB is no matter.
+  constexpr uint64_t kAnyway = uint64_t{1} << 18;
+  NameTable seen(sets.size() > 1 ? std::min(total, std::max(2 * largest, kAnyway)) : 0);
   for (const Members* set : sets) {
     set->for_each([&](const Members::Member& member) {
       if (sets.size() > 1 && !seen.insert(member.name)) return;

@@ -42,6 +42,23 @@ TEST_CASE("name table: what is taken out is gone, and all else is still found") 
   }
 }
 
+TEST_CASE("name table: it grows past the number that it was made for, without what was taken out") {
+  for (const uint64_t first : {0, 1, 3, 100}) {
+    CAPTURE(first);
+    std::vector<std::string> names;
+    for (uint64_t i = 0; i < 5000; ++i) names.push_back(std::to_string(i * i));
+    NameTable table(first);
+    for (uint64_t i = 0; i < names.size(); ++i) {
+      CHECK(table.insert(names[i]));
+      CHECK_FALSE(table.insert(names[i / 2 * 2]));
+      if (i % 2 == 1) CHECK(table.remove(names[i]));
+    }
+    CHECK(table.size() == names.size() / 2);
+    for (uint64_t i = 0; i < names.size(); ++i) CHECK(table.contains(names[i]) == (i % 2 == 0));
+    CHECK_FALSE(table.contains(""));
+  }
+}
+
 TEST_CASE("name table: the empty name is a name, wherever it lies") {
   NameTable table(2);
   CHECK_FALSE(table.contains(std::string_view()));

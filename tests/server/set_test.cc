@@ -12,6 +12,7 @@
 #include "server/types/members.h"
 #include "tests/server/harness.h"
 #include "tests/server/keyspace_events.h"
+#include "tests/server/peak_memory.h"
 
 namespace respcask::server {
 namespace {
@@ -471,6 +472,16 @@ TEST_CASE("set: operations on several are those of mathematics, in whatever form
     CHECK(members(h.run("SDIFF 0 1 2")) == in_first_only);
     CHECK(members(h.run("SINTER 1 1")) == sets[1]);
   }
+}
+
+TEST_CASE("set: a union takes memory for the members that differ, however many sets have them") {
+  Harness h;
+  fill(h, "s", 0, 10'000);
+  Strings command{"SUNIONSTORE", "to"};
+  command.resize(202, "s");
+  std::string reply;
+  CHECK(testing::peak_bytes_of([&] { reply = h.client().run(command); }) < 24 << 20);
+  CHECK(reply == integer(10'000));
 }
 
 TEST_CASE("set: SSCAN meets every member that stays") {
