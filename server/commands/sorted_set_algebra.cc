@@ -188,27 +188,44 @@ void sort_inputs(std::vector<Input>& inputs) {
   });
 }
 
-std::vector<ScoredMember> unite(Request& request) {
-  sort_inputs(request.inputs);
-  std::vector<ScoredMember> members;
-  for (const Input& input : request.inputs) {
-    input.source->for_each([&](const ScoredMember& m) {
-      members.push_back({m.member, weighted(input.weight, m.score)});
-    });
-  }
-  std::stable_sort(
-      members.begin(), members.end(),
-      [](const ScoredMember& a, const ScoredMember& b) { return a.member < b.member; });
+// Puts all in the order of names, in which the first `sorted` are, and makes one of those of the
+// same name, in the order in which they came.
+void fold(std::vector<ScoredMember>& members, size_t sorted, Aggregate how) {
+  const auto by_name = [](const ScoredMember& a, const ScoredMember& b) {
+    return a.member < b.member;
+  };
+  const auto middle = members.begin() + static_cast<ptrdiff_t>(sorted);
+  std::stable_sort(middle, members.end(), by_name);
+  std::inplace_merge(members.begin(), middle, members.end(), by_name);
   size_t kept = 0;
   for (const ScoredMember& m : members) {
     if (kept > 0 && members[kept - 1].member == m.member) {
       double& score = members[kept - 1].score;
-      score = aggregated(request.aggregate, score, m.score);
+      score = aggregated(how, score, m.score);
     } else {
       members[kept++] = m;
     }
   }
   members.resize(kept);
+}
+
+std::vector<ScoredMember> unite(Request& request) {
+  sort_inputs(request.inputs);
+  std::vector<ScoredMember> members;
+  size_t folded = 0;
+  // Many sources may have much the same members: those are not all held at once.
+  size_t most = 2 * request.inputs.back().source->size();
+  for (const Input& input : request.inputs) {
+    if (members.size() + input.source->size() > most) {
+      fold(members, folded, request.aggregate);
+      folded = members.size();
+      most = std::max(most, 2 * folded + input.source->size());
+    }
+    input.source->for_each([&](const ScoredMember& m) {
+      members.push_back({m.member, weighted(input.weight, m.score)});
+    });
+  }
+  fold(members, folded, request.aggregate);
   return members;
 }
 

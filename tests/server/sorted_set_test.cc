@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <map>
 #include <random>
 #include <set>
 #include <sstream>
@@ -10,6 +13,7 @@
 #include <vector>
 
 #include "tests/server/harness.h"
+#include "tests/server/peak_memory.h"
 
 namespace respcask::server {
 namespace {
@@ -368,6 +372,63 @@ TEST_CASE("union, intersection and difference, packed and split") {
   CHECK(h.run("ZINTERCARD 1 a LIMIT -1") == "-ERR LIMIT can't be negative\r\n");
   h.run("SET s 1");
   CHECK(h.run("ZUNION 2 a s") == kWrongType);
+}
+
+TEST_CASE("a union takes memory for the members that differ, however many sorted sets have them") {
+  Harness h;
+  constexpr int kMembers = 10'000;
+  std::vector<std::string> zadd = {"ZADD", "z"};
+  for (int i = 0; i < kMembers; ++i) {
+    zadd.insert(zadd.end(), {std::to_string(i), "m" + std::to_string(i)});
+  }
+  h.client().run(zadd);
+  std::vector<std::string> command = {"ZUNIONSTORE", "to", "200"};
+  command.resize(203, "z");
+  std::string reply;
+  CHECK(testing::peak_bytes_of([&] { reply = h.client().run(command); }) < 24 << 20);
+  CHECK(reply == ":10000\r\n");
+  CHECK(said(h, "ZRANGE to 0 2 WITHSCORES") == "m0 0 m1 200 m2 400");
+}
+
+TEST_CASE("a union of many sorted sets takes their scores in, smallest set first") {
+  Harness h;
+  // Sums that depend on their order, in the last digits and beyond the largest number.
+  std::vector<std::string> command = {"ZUNION", "40"};
+  std::vector<std::map<std::string, double>> sets(40);
+  std::mt19937 random(7);
+  const std::vector<double> odd = {HUGE_VAL, -HUGE_VAL, 1e308, -1e308};
+  for (size_t i = 0; i < sets.size(); ++i) {
+    const std::string key = "z" + std::to_string(i);
+    const size_t size = 1 + random() % 30;
+    for (size_t m = 0; m < size; ++m) {
+      const double score =
+          random() % 8 == 0 ? odd[random() % odd.size()] : 0.1 * static_cast<int>(random() % 1000);
+      const std::string member = "m" + std::to_string(random() % 60);
+      std::ostringstream text;
+      text.precision(17);
+      text << score;
+      h.run({"ZADD", key, text.str(), member});
+      sets[i][member] = score;
+    }
+    command.push_back(key);
+  }
+  std::stable_sort(sets.begin(), sets.end(),
+                   [](const auto& a, const auto& b) { return a.size() < b.size(); });
+  std::map<std::string, double> sums;
+  for (const auto& set : sets) {
+    for (const auto& [member, score] : set) {
+      const auto [at, is_new] = sums.try_emplace(member, score);
+      if (is_new) continue;
+      at->second += score;
+      if (std::isnan(at->second)) at->second = 0;
+    }
+  }
+  command[0] = "ZUNIONSTORE";
+  command.insert(command.begin() + 1, "to");
+  CHECK(h.client().run(command) == ":" + std::to_string(sums.size()) + "\r\n");
+  for (const auto& [member, sum] : sums) {
+    CHECK(std::strtod(said(h, "ZSCORE to " + member).c_str(), nullptr) == sum);
+  }
 }
 
 TEST_CASE("the difference from many small sorted sets is no more work than there are members") {
