@@ -409,6 +409,36 @@ TEST_CASE("a gap costs nothing and reads as zeros") {
   CHECK(h.run("GETRANGE k 99999 100006") == bulk({"\0middle\0", 8}));
 }
 
+TEST_CASE("a reply of more zeros than there is memory for is refused, and nothing changed") {
+  Harness h;
+  const std::string too_much = "-" + std::string(kTooMuch) + "\r\n";
+  constexpr size_t kLength = size_t{10} << 20;
+  h.run({"SETBIT", "k", std::to_string(8 * kLength - 1), "1"});
+  const std::string whole = bulk(std::string(kLength - 1, '\0') + '\1');
+  const uint64_t bound = h.server->memory.bound();
+  const auto leave = [&](uint64_t bytes) {
+    h.server->memory.set_bound(h.server->memory.used(CycleClock::system_ns(), 0) + bytes);
+  };
+  leave(24 << 20);
+  const bool fits = h.run("GET k") == whole;
+  CHECK(fits);
+  CHECK(h.run("MGET k k k k k k k k") == too_much);
+  leave(8 << 20);
+  for (const std::string_view command : {"GET k", "GETRANGE k 1 -1", "GETDEL k", "GETSET k v",
+                                         "GETEX k PX 1", "SET k v GET", "MGET none k"}) {
+    CAPTURE(command);
+    CHECK(h.run(command) == too_much);
+  }
+  CHECK(h.run("GETRANGE k -2 -1") == bulk(std::string_view("\0\1", 2)));
+  h.run("MULTI");
+  h.run("GET k");
+  h.run("STRLEN k");
+  CHECK(h.run("EXEC") == "*2\r\n" + too_much + integer(kLength));
+  h.server->memory.set_bound(bound);
+  const bool same = h.run("GETDEL k") == whole;
+  CHECK(same);
+}
+
 TEST_CASE("random edits of a string agree with a plain string, restarts between") {
   const uint64_t seed = std::random_device{}();
   CAPTURE(seed);
