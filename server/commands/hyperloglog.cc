@@ -49,6 +49,7 @@ void load(Context& c, const KeyRef& key, const engine::KeydirEntry& entry, Loade
     to.bytes = read_string(c, key, entry, to.scratch);
     return;
   }
+  to.scratch.clear();
   visit_string(c, key, entry, 0, hll::kHeaderBytes, Extent::kAll, [&](std::string_view piece) {
     to.scratch.append(piece);
     return true;
@@ -219,76 +220,70 @@ void count_one(Context& c) {
   c.reply().integer(static_cast<int64_t>(count));
 }
 
-// The keys from argument 1 on, as far as they are strings. Afterwards, once all is ready,
-// merge_all() says what is wrong with them, in their order.
-struct Sources {
-  std::vector<Loaded> loaded;
+// What the keys from argument 1 on are together.
+struct Merged {
+  hll::Registers registers{};
+  bool any_dense = false;
   std::optional<engine::KeydirEntry> first;  // of argument 1
-  bool wrong_type = false;                   // behind those that are loaded
+  std::string first_bytes;
 };
 
-Sources load_all(Context& c) {
-  Sources sources;
-  sources.loaded.reserve(c.argc() - 1);
+// Raises the registers to those of a string. False and the error replied if it is no sound
+// HyperLogLog.
+bool merge_one(Context& c, const Loaded& loaded, Merged& merged) {
+  const auto encoding = encoding_of(c, loaded);
+  if (!encoding) return false;
+  if (*encoding == hll::Encoding::kDense) merged.any_dense = true;
+  if (hll::merge_into(merged.registers, loaded.bytes)) return true;
+  c.error(kDamaged);
+  return false;
+}
+
+// One after the other, so that one of them is held at a time. False if one is wrong, which is
+// replied, or not ready.
+bool merge_all(Context& c, Merged& merged) {
+  Loaded loaded;
   for (size_t i = 1; i < c.argc(); ++i) {
     const KeyRef key = c.key(i);
     const auto entry = c.find(key);
-    if (i == 1) sources.first = entry;
+    if (i == 1) merged.first = entry;
     if (!entry) continue;
     if (TypeTag{entry->type}.type() != Type::kString) {
-      sources.wrong_type = true;
-      break;
-    }
-    load(c, key, *entry, sources.loaded.emplace_back());
-  }
-  return sources;
-}
-
-// Raises the registers to those of all sources. False and the error replied if one is not a sound
-// HyperLogLog.
-bool merge_all(Context& c, const Sources& sources, hll::Registers& registers, bool& any_dense) {
-  for (const Loaded& loaded : sources.loaded) {
-    const auto encoding = encoding_of(c, loaded);
-    if (!encoding) return false;
-    if (*encoding == hll::Encoding::kDense) any_dense = true;
-    if (!hll::merge_into(registers, loaded.bytes)) {
-      c.error(kDamaged);
+      if (c.ready()) c.wrong_type();
       return false;
     }
+    load(c, key, *entry, loaded);
+    // Once one is not ready the others are asked for, to be fetched with it.
+    if (!c.ready()) continue;
+    if (!merge_one(c, loaded, merged)) return false;
+    if (i == 1) merged.first_bytes = loaded.bytes;
   }
-  if (sources.wrong_type) c.wrong_type();
-  return !sources.wrong_type;
+  return c.ready();
 }
 
 void cmd_pfcount(Context& c) {
   if (c.argc() == 2) return count_one(c);
-  const Sources sources = load_all(c);
-  if (!c.ready()) return;
-  hll::Registers registers{};
-  bool any_dense = false;
-  if (!merge_all(c, sources, registers, any_dense)) return;
-  c.reply().integer(static_cast<int64_t>(hll::estimate(hll::histogram(registers))));
+  Merged merged;
+  if (!merge_all(c, merged)) return;
+  c.reply().integer(static_cast<int64_t>(hll::estimate(hll::histogram(merged.registers))));
 }
 
 // --- PFMERGE ------------------------------------------------------------------------------------
 
 void cmd_pfmerge(Context& c) {
-  const Sources sources = load_all(c);
-  if (!c.ready()) return;
-  hll::Registers registers{};
-  bool any_dense = false;
-  if (!merge_all(c, sources, registers, any_dense)) return;
+  Merged merged;
+  if (!merge_all(c, merged)) return;
 
-  std::string bytes = sources.first ? std::string(sources.loaded.front().bytes) : hll::make_empty();
-  if (any_dense) hll::make_dense(bytes);
+  std::string bytes = merged.first ? std::move(merged.first_bytes) : hll::make_empty();
+  if (merged.any_dense) hll::make_dense(bytes);
   for (uint32_t index = 0; index < hll::kRegisters; ++index) {
-    if (registers[index] != 0) {
-      hll::raise(bytes, {index, registers[index]}, c.config().hll_sparse_max_bytes);
+    if (merged.registers[index] != 0) {
+      hll::raise(bytes, {index, merged.registers[index]}, c.config().hll_sparse_max_bytes);
     }
   }
   bytes[hll::kStaleOffset] = hll::stale(bytes[hll::kStaleOffset]);
   const KeyRef to = c.key(1);
-  if (!reserve_and_put(c, to, sources.first ? sources.first->expiry_ms : 0, bytes)) return;
+  if (!reserve_and_put(c, to, merged.first ? merged.first->expiry_ms : 0, bytes)) return;
   c.notify(EventClass::kString, "pfadd", to);
   c.ok();
 }

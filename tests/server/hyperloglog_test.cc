@@ -10,6 +10,7 @@
 
 #include "tests/server/harness.h"
 #include "tests/server/keyspace_events.h"
+#include "tests/server/peak_memory.h"
 
 namespace respcask::server::testing {
 namespace {
@@ -250,6 +251,23 @@ TEST_CASE("what is no HyperLogLog, or is damaged, gets Redis's error") {
   CHECK(h.run("PFCOUNT k") == kDamaged);
   CHECK(h.run("PFCOUNT none k") == kDamaged);
   CHECK(h.run("PFADD none") == integer(1));
+}
+
+TEST_CASE("PFCOUNT and PFMERGE hold one of the many that they are given at a time") {
+  Harness h;
+  add_elements(h, "k", 0, 20'000);
+  add_elements(h, "k", 20'000, 20'100);  // in place: now it is kept in chunks
+  const std::string count = h.run("PFCOUNT k");
+  const auto peak = [&](std::vector<std::string> command, const std::string& expected) {
+    command.resize(4000, "k");
+    std::string reply;
+    const uint64_t bytes = peak_bytes_of([&] { reply = h.client().run(command); });
+    CHECK(reply == expected);
+    return bytes;
+  };
+  CHECK(peak({"PFCOUNT"}, count) < 24 << 20);
+  CHECK(peak({"PFMERGE", "to"}, "+OK\r\n") < 24 << 20);
+  CHECK(h.run("PFCOUNT to") == count);
 }
 
 TEST_CASE("another type under the name is refused before what stands behind it") {
