@@ -98,11 +98,17 @@ class Asked {
   std::optional<NameTable> names_;
 };
 
-// All but the first, to be asked for the members of that.
+// All but the first, to be asked for the members of that. Where there are many, each is asked once,
+// however often it was named.
 std::vector<Asked> to_be_asked(std::span<const Members* const> sets) {
+  constexpr size_t kMany = 8;
   std::vector<Asked> asked;
-  asked.reserve(sets.size() - 1);
-  for (const Members* set : sets.subspan(1)) asked.emplace_back(*set, *sets[0]);
+  asked.reserve(std::min(sets.size() - 1, kMany));
+  NameTable keys(0);
+  for (const Members* set : sets.subspan(1)) {
+    if (sets.size() > kMany && !keys.insert(set->key().name)) continue;
+    asked.emplace_back(*set, *sets[0]);
+  }
   return asked;
 }
 

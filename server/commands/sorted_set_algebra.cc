@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -49,7 +50,7 @@ uint64_t ScoredSource::visit_some(uint64_t position,
 }
 
 void ScoredSource::index() {
-  if (is_split()) return;
+  if (is_split() || !by_name_.empty()) return;
   by_name_.reserve(size());
   for_each([&](const ScoredMember& m) { by_name_.push_back(m); });
   std::sort(by_name_.begin(), by_name_.end(),
@@ -77,7 +78,7 @@ enum class Aggregate : uint8_t { kSum, kMin, kMax };
 enum class Purpose : uint8_t { kReply, kStore, kCount };
 
 struct Input {
-  std::unique_ptr<ScoredSource> source;
+  std::shared_ptr<ScoredSource> source;  // of all inputs that are the same key
   double weight = 1;
 };
 
@@ -122,6 +123,8 @@ bool parse_inputs(Context& c, size_t numkeys_arg, Request& request) {
   }
   const size_t end = numkeys_arg + 1 + static_cast<size_t>(*numkeys);
   request.inputs.reserve(static_cast<size_t>(*numkeys));
+  constexpr int64_t kMany = 8;
+  std::map<std::string_view, std::shared_ptr<ScoredSource>> sources;  // where there are many
   for (size_t i = numkeys_arg + 1; i < end; ++i) {
     const KeyRef key = c.key(i);
     const auto entry = c.find(key);
@@ -129,7 +132,10 @@ bool parse_inputs(Context& c, size_t numkeys_arg, Request& request) {
       c.wrong_type();
       return false;
     }
-    request.inputs.push_back({std::make_unique<ScoredSource>(c, key, entry)});
+    std::shared_ptr<ScoredSource> another;
+    std::shared_ptr<ScoredSource>& source = *numkeys > kMany ? sources[key.name] : another;
+    if (source == nullptr) source = std::make_shared<ScoredSource>(c, key, entry);
+    request.inputs.push_back({source});
   }
   return true;
 }

@@ -57,6 +57,7 @@ class Members {
   // ready() before.
   Members(Context& c, const KeyRef& key, const engine::KeydirEntry& entry);
 
+  const KeyRef& key() const { return key_; }
   uint64_t size() const;
   std::optional<Member> find(std::string_view name) const;
   bool contains(std::string_view name) const { return find(name).has_value(); }

@@ -484,6 +484,27 @@ TEST_CASE("set: a union takes memory for the members that differ, however many s
   CHECK(reply == integer(10'000));
 }
 
+TEST_CASE("set: a set that is named again takes no memory again") {
+  Harness h;
+  Strings sadd{"SADD", "s"};
+  for (int i = 0; i < 400; ++i) sadd.push_back("m" + std::to_string(i));
+  h.client().run(sadd);
+  sadd[1] = "other";
+  sadd.resize(300);
+  h.client().run(sadd);
+  REQUIRE(!is_split(h, "s"));
+  const auto peak = [&](Strings command, size_t size, int64_t expected) {
+    std::string reply;
+    command.resize(size, command.back());
+    const uint64_t bytes = testing::peak_bytes_of([&] { reply = h.client().run(command); });
+    CHECK(reply == integer(expected));
+    return bytes;
+  };
+  CHECK(peak({"SINTERCARD", "5000", "s"}, 5002, 400) < 24 << 20);
+  CHECK(peak({"SDIFFSTORE", "to", "s", "other"}, 5003, 102) < 24 << 20);
+  CHECK(peak({"SDIFFSTORE", "to", "s", "none", "s"}, 5003, 0) < 24 << 20);
+}
+
 TEST_CASE("set: SSCAN meets every member that stays") {
   Harness h;
   fill(h, "s", 0, 2000);

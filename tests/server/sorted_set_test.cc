@@ -467,6 +467,24 @@ TEST_CASE("the difference from many small sorted sets is no more work than there
   }
 }
 
+TEST_CASE("a source that is named again takes no memory again, and counts again") {
+  Harness h;
+  std::vector<std::string> sadd = {"SADD", "s"};
+  for (int i = 0; i < 400; ++i) sadd.push_back("m" + std::to_string(i));
+  h.client().run(sadd);
+  h.run("ZADD z 2 m1 3 m2 4 other");
+  std::vector<std::string> command = {"ZINTERSTORE", "to", "5001", "z"};
+  command.resize(5004, "s");
+  std::string reply;
+  CHECK(testing::peak_bytes_of([&] { reply = h.client().run(command); }) < 24 << 20);
+  CHECK(reply == ":2\r\n");
+  CHECK(said(h, "ZRANGE to 0 -1 WITHSCORES") == "m1 5002 m2 5003");
+  CHECK(said(h, "ZUNION 12 z s z s z s z s z s z z WITHSCORES WEIGHTS 1 0 1 0 1 0 1 0 1 0 1 0.5")
+            .ends_with(" m1 13 m2 19.5 other 26"));
+  CHECK(said(h, "ZDIFF 12 z none s s s s s s s s s s WITHSCORES") == "other 4");
+  CHECK(h.run("ZDIFF 12 z none s s s s s s s s s z") == "*0\r\n");
+}
+
 TEST_CASE("ZINTERCARD looks at no more members than its limit takes") {
   Harness h;
   constexpr int kMembers = 50'000;
