@@ -303,8 +303,11 @@ void patched_pieces(std::string_view old, uint64_t begin, uint64_t end,
 // Bytes to reserve: what the touched chunks can take, and the whole old value if it is split now.
 uint64_t StringEdit::bound(std::span<const Patch> patches) const {
   uint64_t chunks = 1;
+  uint64_t counted = 0;  // the chunks below; many patches may lie in one
   for (const Patch& patch : patches) {
-    chunks += (patch.end() - 1) / kChunkBytes - patch.offset / kChunkBytes + 1;
+    const uint64_t end = (patch.end() - 1) / kChunkBytes + 1;
+    chunks += end - std::max(counted, patch.offset / kChunkBytes);
+    counted = end;
   }
   return put_string_bound(key_, packed_.size()) + chunks * (kChunkBytes + kRecordOverhead);
 }

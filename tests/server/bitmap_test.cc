@@ -4,6 +4,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tests/server/harness.h"
 
@@ -218,6 +219,24 @@ TEST_CASE("BITFIELD over chunks") {
         "*3\r\n:4294967295\r\n:68719476720\r\n:8\r\n");
   CHECK(h.run("STRLEN k") == integer(500002));
   CHECK(h.run("BITCOUNT k") == integer(33));
+}
+
+TEST_CASE("many fields of a chunk take the room of one chunk") {
+  for (const size_t length : {size_t{8000}, size_t{100'000}}) {
+    CAPTURE(length);
+    Harness h;
+    std::string expected(length, 'a');
+    h.run({"SET", "k", expected});
+    h.server->memory.set_bound(1);  // a few MiB are had in any case
+    std::vector<std::string> command{"BITFIELD", "k"};
+    for (size_t i = 1; i < 8000; i += 2) {
+      command.insert(command.end(), {"SET", "u8", "#" + std::to_string(i), "98"});
+      expected[i] = 'b';
+    }
+    CHECK(h.client().run(command).starts_with("*4000\r\n:97\r\n"));
+    const bool same = h.run("GET k").find(expected) != std::string::npos;
+    CHECK(same);
+  }
 }
 
 TEST_CASE("BITFIELD refuses what makes no sense") {

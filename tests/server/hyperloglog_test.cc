@@ -270,6 +270,15 @@ TEST_CASE("PFCOUNT and PFMERGE hold one of the many that they are given at a tim
   CHECK(h.run("PFCOUNT to") == count);
 }
 
+TEST_CASE("PFADD of many elements takes the room of the chunks that it writes") {
+  Harness h;
+  add_elements(h, "k", 0, 10'000);
+  REQUIRE(h.run("STRLEN k") == integer(hll::kDenseBytes));
+  h.server->memory.set_bound(1);                              // a few MiB are had in any case
+  CHECK(add_elements(h, "k", 10'000, 30'000) == integer(1));  // in place: now it is in chunks
+  CHECK(add_elements(h, "k", 30'000, 60'000) == integer(1));
+}
+
 TEST_CASE("another type under the name is refused before what stands behind it") {
   Harness h;
   h.run("SET bad x");
