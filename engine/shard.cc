@@ -200,15 +200,19 @@ void Shard::drop_slot(uint32_t slot) {
 
 void Shard::queue_garbage(Garbage item) {
   item.number = ++garbage_queued_;
-  item.bytes =
-      item.collection ? item.collection->memory_bytes() : item.database->keys.memory_bytes();
+  if (item.collection) {
+    item.bytes = item.collection->memory_bytes();
+  } else {  // what is mapped counts for databases that are in use only
+    item.bytes = item.database->keys.memory_bytes() - item.database->keys.mapped_bytes();
+  }
   garbage_bytes_ += item.bytes;
   garbage_.push_back(std::move(item));
 }
 
 void Shard::free_small_garbage() {
   constexpr uint64_t kSmall = 4096;  // some µs
-  while (!garbage_.empty() && garbage_.back().collection && garbage_.back().bytes <= kSmall) {
+  while (!garbage_.empty() && garbage_.back().number > garbage_before_batch_ &&
+         garbage_.back().collection && garbage_.back().bytes <= kSmall) {
     garbage_.back().collection->for_each([&](const ElementLocation& element) {
       drop_live(element.where, accounted_size(element.name_size, element.value_size));
     });

@@ -7,7 +7,8 @@
 // - A change is made in the keydir and appended to the pending bytes at once, so that the next
 //   look-up sees it; it reaches the file at the next commit of the store (engine/store.h), and
 //   nobody may be told of it before that.
-// - All changes happen inside a batch (begin_batch or join_batch .. end_batch); what one batch holds
+// - All changes happen inside a batch (begin_batch or join_batch .. end_batch); what one batch
+// holds
 //   is applied whole or not at all at recovery. A batch never spans two segments.
 // - Views that read() returns point into the mapping of a segment or into the pending bytes. They
 //   are valid until the shard is unlocked; writing in between does not move them.
@@ -94,7 +95,7 @@ struct ShardStats {
   uint64_t mapped_bytes = 0;   // of that, what malloc knows nothing of
   uint64_t collections = 0;    // split ones
   uint64_t garbage = 0;        // databases and collections that wait to be freed,
-  uint64_t garbage_bytes = 0;  // their memory,
+  uint64_t garbage_bytes = 0;  // their memory, but what is mapped,
   uint64_t garbage_freed = 0;  // and those that have been freed
 };
 
@@ -235,8 +236,8 @@ class Shard {
   // what makes room as well, and no segment is begun.
   enum class Barred : uint8_t { kNone, kGrowth, kAll };
   void bar(Barred barred) { barred_ = barred; }
-  // What is written fast goes to larger segments, up to this size: what can still be merged when the
-  // disk is full.
+  // What is written fast goes to larger segments, up to this size: what can still be merged when
+  // the disk is full.
   void limit_pace(uint64_t most_bytes) { most_paced_bytes_ = most_bytes; }
   // Whether the disk had no room for somebody since this was asked before.
   bool take_refusal() { return std::exchange(refused_, false); }
@@ -283,7 +284,7 @@ class Shard {
     uint64_t cursor = 0;  // how far its entries have been taken out of the live counts
     bool counted = false;
     std::unique_ptr<ElementIndex> collection;
-    uint64_t bytes = 0;  // memory that it held when it was dropped
+    uint64_t bytes = 0;  // of malloc's, that it held when it was dropped
   };
 
   Namespace& database(uint32_t db);
@@ -305,7 +306,8 @@ class Shard {
   // which it takes for some microseconds at a time. True if there is more.
   bool collect_garbage();
   void queue_garbage(Garbage item);
-  // Frees what was dropped last for as long as that is small.
+  // Frees what is small of what the batch that ends has dropped last. What the background has found
+  // in a database is left to it.
   void free_small_garbage();
   // The number of the first item that has not been freed, or that the next one will have.
   uint64_t first_garbage() const;
@@ -336,7 +338,8 @@ class Shard {
   std::unordered_map<uint64_t, std::unique_ptr<ElementIndex>> collections_;
   std::deque<Garbage> garbage_;
   uint64_t garbage_queued_ = 0;
-  uint64_t garbage_bytes_ = 0;  // of those in garbage_ and in hand
+  uint64_t garbage_before_batch_ = 0;  // of these, when the open batch was opened
+  uint64_t garbage_bytes_ = 0;         // of those in garbage_ and in hand
   uint64_t garbage_freed_ = 0;
   std::vector<uint64_t> garbage_in_hand_;  // taken out of garbage_, not finished; in no order
 

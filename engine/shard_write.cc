@@ -65,6 +65,7 @@ void Shard::begin_batch() {
   if (batch_.is_open()) return;
   batch_.begin(++sequence_, batch_seed(active_->identity(), append_offset()));
   joined_ = false;
+  garbage_before_batch_ = garbage_queued_;
 }
 
 void Shard::join_batch() {
@@ -72,6 +73,7 @@ void Shard::join_batch() {
   if (!joinable_) return begin_batch();
   batch_.reopen();
   joined_ = true;
+  garbage_before_batch_ = garbage_queued_;
 }
 
 void Shard::end_batch(const TransactionMark* transaction) {

@@ -41,15 +41,16 @@ class ClientMemory {
     share = bytes;
   }
 
-  // Whether evict_clients() may have something to do. Where it could not keep the bound, only if
-  // much has come since.
+  // Whether evict_clients() may have something to do: once it has looked, only if much has come
+  // since.
   bool worth_a_look(uint64_t limit) {
     constexpr int64_t kLooks = 64;  // while as much as the bound comes
     const auto bound = static_cast<int64_t>(limit);
     const int64_t sum = sum_.load(std::memory_order_relaxed);
     const int64_t looked_at = looked_at_.load(std::memory_order_relaxed);
-    if (sum > bound) return looked_at == 0 || sum > looked_at + bound / kLooks;
-    if (looked_at != 0) looked_at_.store(0, std::memory_order_relaxed);
+    if (sum > bound && (looked_at == 0 || sum > looked_at + bound / kLooks)) return true;
+    // Some have been closed since.
+    if (sum < looked_at) looked_at_.store(sum > bound ? sum : 0, std::memory_order_relaxed);
     return false;
   }
 

@@ -263,10 +263,8 @@ std::string_view Context::read_cold(engine::Shard& shard, const KeyRef& key, eng
   // They are all held until the command is answered, and most of the answer is made of them.
   scope_.cold_bytes += sizeof(FetchedValue) + value->read.bytes();
   // And what others wait for will be held, too, and answered with.
-  scope_.too_much =
-      !turn_.server.memory.has_room(2 * scope_.fetched_bytes() + 3 * scope_.cold_bytes +
-                                    2 * turn_.server.readers.waiting_bytes());
-  if (scope_.too_much) return {};
+  const uint64_t of_others = 2 * turn_.server.readers.waiting_bytes();
+  if (!expect(2 * scope_.fetched_bytes() + 3 * scope_.cold_bytes + of_others)) return {};
   value->read.past_cache = !shard.admits(value->read);
   value->shard = key.shard;
   if (!scope_.changed() && !scope_.cannot_repeat) {
@@ -291,6 +289,11 @@ std::string_view Context::bytes_of(const FetchedValue& value, const KeyRef& key)
 
 bool Context::ready() const {
   return scope_.ready();
+}
+
+bool Context::expect(uint64_t bytes) {
+  if (!turn_.server.memory.has_room(bytes)) scope_.too_much = true;
+  return !scope_.too_much;
 }
 
 // --- changing -----------------------------------------------------------------------------------

@@ -230,6 +230,10 @@ class Context {
   void block_on(std::span<const KeyRef> keys, Type type, int64_t deadline_ms,
                 TimeoutReply timeout_reply);
 
+  // Whether memory has room for so many bytes more, until the command is answered. If not, it is
+  // not ready() any more, and refused.
+  bool expect(uint64_t bytes);
+
  private:
   std::string_view read_cold(engine::Shard& shard, const KeyRef& key, engine::Location where,
                              uint32_t value_size);

@@ -1,9 +1,10 @@
 // MemoryGauge: how much memory counts against maxmemory, known at little cost.
 //
-// All that the process has in use counts, but for what holds, or has held, bytes about to be
-// written to the files: to evict keys would only make it more. Redis leaves out the buffer of its
-// append-only file. The little that every shard keeps for that in any case does count, so that
-// used_memory stays below maxmemory while nothing is under way.
+// All that the process has in use counts, but for what was dropped and is being freed, and for what
+// holds, or has held, bytes about to be written to the files: to evict keys would only make that
+// more. Redis leaves out the buffer of its append-only file. The little that every shard keeps for
+// that in any case does count, so that used_memory stays below maxmemory while nothing is under
+// way.
 //
 // A reading asks the allocator and all shards. It is taken the more often the closer memory is to
 // the bound, but never so often that readings take more than a small part of the time. What counts

@@ -50,7 +50,7 @@ class ReaderPool final : public ValueReader {
 
   // For INFO. Values that are wanted and not read yet; those that were read.
   uint64_t waiting() const { return waiting_.load(std::memory_order_relaxed); }
-  // Of those that are wanted: bytes that nobody holds yet.
+  // Of those that are wanted: their bytes, most of which nobody holds yet.
   uint64_t waiting_bytes() const { return waiting_bytes_.load(std::memory_order_relaxed); }
   uint64_t fetched() const { return fetched_.load(std::memory_order_relaxed); }
   // How many loops have rings of their own.

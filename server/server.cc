@@ -207,6 +207,7 @@ void Server::unpause() {
     std::lock_guard guard(pause_mutex_);
     pause_.store({0, PauseKind::kNone});
     waiting.swap(postponed_);
+    next_sweep_ = 0;
   }
   for (const auto& weak : waiting) {
     if (const auto waiter = weak.lock()) end_wait(*waiter, Waiter::State::kTimedOut);

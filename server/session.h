@@ -115,7 +115,7 @@ struct Peer {
   bool local = true;  // from this machine: loopback or a Unix socket
 };
 
-struct Parked;            // values being fetched for a command that met cold ones; readers.h
+struct Parked;            // values being fetched for a command that met cold ones; parked.h
 struct Waiter;            // a blocked command; blocking.h
 struct Watch;             // WATCH; blocking.h
 class Outbox;             // what its turn has to tell; pubsub.h

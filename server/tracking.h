@@ -10,8 +10,9 @@
 // messages (pubsub.h), after its writes are in the kernel. Redis writes to the one who made the
 // change right behind the reply, so what concerns the session that runs the command is handed back
 // to the caller instead; and to one that waited in front of its reply, so what he is to hear of is
-// taken out for that. Somebody who has read a key in between is told needlessly, never too
-// little: his entry was made under the shard's lock, before the change or after it.
+// taken out for that, unless his own loop has to run his command. Somebody who has read a key in
+// between is told needlessly, never too little: his entry was made under the shard's lock, before
+// the change or after it.
 //
 // Ids are looked up when messages leave: of a client that is gone, or no longer tracks, entries
 // stay until their key changes. Sessions change their own tracking state, on their own loop, by

@@ -225,6 +225,7 @@ struct Merged {
   hll::Registers registers{};
   bool any_dense = false;
   std::optional<engine::KeydirEntry> first;  // of argument 1
+  bool keeps_first = false;                  // is its string wanted, too?
   std::string first_bytes;
 };
 
@@ -256,7 +257,7 @@ bool merge_all(Context& c, Merged& merged) {
     // Once one is not ready the others are asked for, to be fetched with it.
     if (!c.ready()) continue;
     if (!merge_one(c, loaded, merged)) return false;
-    if (i == 1) merged.first_bytes = loaded.bytes;
+    if (i == 1 && merged.keeps_first) merged.first_bytes = loaded.bytes;
   }
   return c.ready();
 }
@@ -272,6 +273,7 @@ void cmd_pfcount(Context& c) {
 
 void cmd_pfmerge(Context& c) {
   Merged merged;
+  merged.keeps_first = true;
   if (!merge_all(c, merged)) return;
 
   std::string bytes = merged.first ? std::move(merged.first_bytes) : hll::make_empty();

@@ -9,8 +9,6 @@
 #include "engine/format.h"
 #include "resp/number.h"
 #include "server/config/config.h"
-#include "server/scope.h"
-#include "server/server.h"
 #include "server/types/string_chunks.h"
 
 namespace respcask::server {
@@ -115,22 +113,11 @@ std::string_view read_string(Context& c, const KeyRef& key, const engine::Keydir
   return scratch;
 }
 
-namespace {
-
-// A reply may be far longer than what is kept of the string. If false, the command is not ready()
-// any more, and refused.
-bool has_room_to_reply(Context& c, uint64_t bytes) {
-  // To grow the reply is copied, and so is what is lent to it and does not leave in this turn.
-  bool& too_much = c.scope().too_much;
-  if (!c.server().memory.has_room(c.reply().size_with_lent() + bytes)) too_much = true;
-  return !too_much;
-}
-
-}  // namespace
-
 void reply_string(Context& c, const KeyRef& key, const engine::KeydirEntry& entry, uint64_t begin,
                   uint64_t end) {
-  if (!has_room_to_reply(c, end - begin)) return;
+  // The reply may be far longer than what is kept of the string. To grow it is copied, and so is
+  // what is lent to it and does not leave in this turn.
+  if (!c.expect(c.reply().size_with_lent() + end - begin)) return;
   const bool large = end - begin >= Context::kLentBytes;
   c.reply().bulk_header(end - begin);
   visit_string(c, key, entry, begin, end, Extent::kAll, [&](std::string_view piece) {
