@@ -505,7 +505,7 @@ TEST_CASE("a store goes on where there is no memory for another segment for a mo
   options.segment_bytes = 4096;
   StoreFixture fixture(FaultyFileSystem(), options);
   fixture.disk->inject({.fault = Fault::kNoMemory, .times = 3, .call = Call::kMap});
-  for (int i = 0; i < 5000; ++i) fixture.put(std::to_string(i % 10), std::string(1000, 'v'));
+  for (int i = 0; i < 1000; ++i) fixture.put(std::to_string(i % 10), std::string(1000, 'v'));
   CHECK(fixture.disk->faults() == 3);
   CHECK(fixture.store->shard(0).stats().segments > 1);
   CHECK(fixture.contents().size() == 10);
