@@ -214,9 +214,10 @@ CommandTable::CommandTable(std::span<const std::pair<std::string, std::string>> 
   std::sort(commands_.begin(), commands_.end(),
             [](auto* a, auto* b) { return a->row->name < b->row->name; });
 
-  for (const auto& [from, to] : renames) {
-    if (!to.empty()) continue;
-    std::erase_if(commands_, [&](auto* entry) { return same_name(from, entry->row->name); });
+  for (const auto& rename : renames) {
+    if (!rename.second.empty()) continue;
+    std::erase_if(commands_,
+                  [&](auto* entry) { return same_name(rename.first, entry->row->name); });
   }
 
   slots_.resize(std::bit_ceil(4 * (commands_.size() + renames.size()) + 1));
