@@ -47,6 +47,13 @@ void probe_push(Context& c) {
   c.ok();
 }
 
+// Room to write queues anew that have been read: dispatch has reserved for the arguments only.
+// False and the error replied if there is none.
+bool reserve_for(Context& c, const KeyRef& key, size_t queues) {
+  constexpr size_t kFrames = 4096;
+  return c.reserve(key, queues + kFrames, engine::Growth::kShrinks);
+}
+
 // Takes the first item of a queue that has been read.
 std::string take(Context& c, const KeyRef& key, std::string_view queue) {
   const size_t end = queue.find(',');
@@ -72,6 +79,7 @@ void probe_pop(Context& c) {
     if (!found.entry) continue;
     const std::string_view queue = c.read(key, *found.entry);
     if (!c.ready()) return;
+    if (!reserve_for(c, key, queue.size())) return;
     const std::string item = take(c, key, queue);
     c.reply().array(2);
     c.reply().bulk(key.name);
@@ -96,6 +104,8 @@ void probe_move(Context& c) {
   std::string other;
   if (target.entry) other = c.read(to, *target.entry);
   if (!c.ready()) return;
+  if (!reserve_for(c, from, queue.size() + other.size())) return;
+  if (!reserve_for(c, to, queue.size() + other.size())) return;
   const std::string item = take(c, from, queue);
   c.put(to, TypeTag::of(Type::kList), 0, {other, item, ","});
   c.signal_ready(to);
