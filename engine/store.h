@@ -238,6 +238,7 @@ class Store {
   Result<void> settle_for_merge(Shard& shard);
   void begin_requested();
   bool merge_requested();
+  std::vector<MergeCandidate> shard_sums();
   bool merge_worst_shard();
   std::vector<std::shared_ptr<Segment>> pick_inputs(Shard& shard, double least_garbage,
                                                     uint64_t run_bytes, MergeState* request);

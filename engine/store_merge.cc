@@ -210,11 +210,9 @@ bool Store::merge_requested() {
     }
     std::vector<SegmentName> names;
     for (const auto& input : inputs) names.push_back(name_of(*input));
-    const auto paused_until = state.paused_until;
-    const int failures = state.failures;
     if (merge_run(*shard, std::move(inputs)) == MergeOutcome::kFailed) {
       // What turned out to be damaged is no reason to leave out the rest of the run, nor is the run
-      // one to leave out other segments, or to leave the shard alone.
+      // one to leave out other segments.
       std::vector<SegmentName> damaged;
       {
         std::lock_guard guard(*shard);
@@ -228,12 +226,20 @@ bool Store::merge_requested() {
       std::erase_if(state.requested, [&](const SegmentName& name) {
         return std::find(left_out.begin(), left_out.end(), name) != left_out.end();
       });
-      state.paused_until = paused_until;
-      state.failures = failures;
     }
     return true;
   }
   return false;
+}
+
+// Of all segments of each shard; nothing of those that take no writes.
+std::vector<MergeCandidate> Store::shard_sums() {
+  std::vector<MergeCandidate> sums(shards_.size());
+  for (size_t i = 0; i < shards_.size(); ++i) {
+    std::lock_guard guard(*shards_[i]);
+    if (!shards_[i]->failed_) sums[i] = sum(merge_candidates(*shards_[i]));
+  }
+  return sums;
 }
 
 // One run of the shard that has the greatest share of garbage, of those that want merging. False:
@@ -250,14 +256,8 @@ bool Store::merge_worst_shard() {
     options.trigger_garbage = options.stop_garbage = kRequestedGarbage;
     options.least_bytes = 0;
   }
-  std::vector<MergeCandidate> sums(shards_.size());
-  uint64_t store_bytes = 0;
-  for (size_t i = 0; i < shards_.size(); ++i) {
-    std::lock_guard guard(*shards_[i]);
-    if (shards_[i]->failed_) continue;
-    sums[i] = sum(merge_candidates(*shards_[i]));
-    store_bytes += sums[i].total_bytes;
-  }
+  const std::vector<MergeCandidate> sums = shard_sums();
+  const uint64_t store_bytes = sum(sums).total_bytes;
   Shard* worst = nullptr;
   double worst_share = 0;
   const auto now = std::chrono::steady_clock::now();
@@ -281,9 +281,22 @@ bool Store::merge_worst_shard() {
     // What is left of the garbage lies in the active segment.
     const auto sealed = seal_for_merge(*worst, options.stop_garbage);
     if (!sealed || !*sealed) state.paused_until = now + 1s;
-  } else if (merge_run(*worst, std::move(inputs)) == MergeOutcome::kNoGain) {
-    // It would be picked again at once.
-    state.paused_until = now + 1s;
+    return true;
+  }
+  switch (merge_run(*worst, std::move(inputs))) {
+    case MergeOutcome::kGained:
+      break;
+    case MergeOutcome::kNoGain:  // it would be picked again at once
+      state.paused_until = now + 1s;
+      break;
+    case MergeOutcome::kFailed: {
+      // Whatever the reason is, it is likely to stand for a while.
+      constexpr int kMostDoublings = 6;
+      state.paused_until =
+          std::chrono::steady_clock::now() + 1s * (1 << std::min(state.failures, kMostDoublings));
+      ++state.failures;
+      break;
+    }
   }
   return true;
 }
@@ -369,20 +382,14 @@ Store::MergeOutcome Store::merge_run(Shard& shard, std::vector<std::shared_ptr<S
     std::lock_guard one_at_a_time(settle_run_);
     retry_later(report->without_hint);
   }
-  MergeState& state = merge_states_[shard.index()];
   std::lock_guard guard(threads_mutex_);
   if (!report) {
-    // Whatever the reason is, it is likely to stand for a while.
-    constexpr int kMostDoublings = 6;
-    state.paused_until =
-        std::chrono::steady_clock::now() + 1s * (1 << std::min(state.failures, kMostDoublings));
-    ++state.failures;
     ++merge_stats_.failed;
     shard.log(LogLevel::kWarning,
               fmt::format("Merge of shard {} given up: {}", shard.index(), report.error().message));
     return MergeOutcome::kFailed;
   }
-  state.failures = 0;
+  merge_states_[shard.index()].failures = 0;
   if (report->given_up) return MergeOutcome::kFailed;
   ++merge_stats_.merges;
   merge_stats_.bytes_read += report->bytes_read;
@@ -403,20 +410,17 @@ void Store::update_urgency() {
     std::lock_guard guard(threads_mutex_);
     options = merge_;
   }
+  const std::vector<MergeCandidate> sums = shard_sums();
   double worst_share = 0;
-  uint64_t store_bytes = 0;
-  for (auto& shard : shards_) {
-    std::lock_guard guard(*shard);
-    if (shard->failed_) continue;
-    const MergeCandidate all = sum(merge_candidates(*shard));
-    store_bytes += all.total_bytes;
+  for (const MergeCandidate& all : sums) {
     if (all.total_bytes >= options.least_bytes / kLeastParts) {
       worst_share = std::max(worst_share, garbage_of_all(all));
     }
   }
   constexpr double kFasterEvery = 0.01;
   const double over = worst_share - options.trigger_garbage;
-  merge_urgency_ = store_bytes < options.least_bytes ? 1 : 1 + std::max(over, 0.0) / kFasterEvery;
+  const bool is_small = sum(sums).total_bytes < options.least_bytes;
+  merge_urgency_ = is_small ? 1 : 1 + std::max(over, 0.0) / kFasterEvery;
 }
 
 // Spreads the merge's bytes over time. False once the store is closing.
