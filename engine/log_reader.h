@@ -8,9 +8,9 @@
 // A value may look like batches, thousands of them, each said to be large: that costs a search no
 // more than some times the reading of those bytes (find).
 //
-// A batch is what a command, some small ones or a transaction have written, and may be larger than memory: of one
-// that is not small just the names are read to see that it is valid, and then its records one by
-// one.
+// A batch is what a command, some small ones or a transaction have written, and may be larger than
+// memory: of one that is not small just the names are read to see that it is valid, and then its
+// records one by one.
 //
 // Memory: the largest record that is read whole, and some hundred KiB. Owns its buffer, not the
 // file. One thread.

@@ -316,6 +316,7 @@ class Shard {
   void write_namespace(uint32_t db, uint64_t id, uint64_t retired_plus_one);
   void report_damage(const Segment& segment, uint64_t offset);
 
+  void open_batch(bool joins);
   Location append_value(const Record& record, std::span<const std::string_view> pieces);
   void append_mark(const Record& record);
   KeydirEntry put_root(uint32_t db, std::string_view key, uint64_t hash, const Record& record,

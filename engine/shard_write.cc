@@ -62,17 +62,21 @@ bool Shard::may_roll() const {
 }
 
 void Shard::begin_batch() {
-  if (batch_.is_open()) return;
-  batch_.begin(++sequence_, batch_seed(active_->identity(), append_offset()));
-  joined_ = false;
-  garbage_before_batch_ = garbage_queued_;
+  open_batch(false);
 }
 
 void Shard::join_batch() {
+  open_batch(joinable_);
+}
+
+void Shard::open_batch(bool joins) {
   if (batch_.is_open()) return;
-  if (!joinable_) return begin_batch();
-  batch_.reopen();
-  joined_ = true;
+  if (joins) {
+    batch_.reopen();
+  } else {
+    batch_.begin(++sequence_, batch_seed(active_->identity(), append_offset()));
+  }
+  joined_ = joins;
   garbage_before_batch_ = garbage_queued_;
 }
 

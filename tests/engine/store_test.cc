@@ -317,10 +317,7 @@ TEST_CASE("small commands between two commits share batches, and none is in a tr
   StoreFixture fixture(FaultyFileSystem(), options);
   const ShardSet just_it = ShardSet::first(1);
   auto batches = [&] {
-    std::string path = "/store/shard-00/00000001.seg";
-    const auto file = *fixture.disk->open_read_only(path);
-    std::string bytes(*file->size(), '\0');
-    REQUIRE(file->read_at(0, bytes));
+    const std::string bytes = fixture.disk->contents("/store/shard-00/00000001.seg");
     std::vector<BatchHeader> found;
     for (auto batch = BatchReader::open(bytes, kSegmentHeaderSize); batch;
          batch = BatchReader::open(bytes, batch->end())) {
