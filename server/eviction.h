@@ -69,8 +69,8 @@ class Eviction {
   struct Freed {
     int64_t memory = 0;  // a key may take more: its page gives memory back, or takes some, in steps
     uint64_t disk = 0;
-    bool queued =
-        false;  // something is freed in the background, and its bytes on disk counted then
+    // Something is freed in the background, and its bytes on disk are known then.
+    bool queued = false;
   };
 
   Room evict(Turn& turn, const Session* runner, uint64_t memory_excess, uint64_t disk_excess);

@@ -46,12 +46,13 @@ void ReaderPool::stop() {
 void ReaderPool::add(FetchBatch& batch, std::shared_ptr<Parked> parked,
                      std::shared_ptr<Link> link) {
   const size_t before = batch.size();
+  uint64_t bytes = 0;
   for (const auto& value : parked->values) {
-    if (value->state == FetchedValue::State::kWanted) batch.push_back({parked, value.get(), link});
+    if (value->state != FetchedValue::State::kWanted) continue;
+    batch.push_back({parked, value.get(), link});
+    bytes += value->read.bytes();
   }
   const size_t wanted = batch.size() - before;
-  uint64_t bytes = 0;
-  for (size_t i = before; i < batch.size(); ++i) bytes += batch[i].value->read.bytes();
   parked->missing.store(wanted, std::memory_order_release);
   waiting_.fetch_add(wanted, std::memory_order_relaxed);
   waiting_bytes_.fetch_add(bytes, std::memory_order_relaxed);

@@ -78,6 +78,11 @@ void write_key(resp::Writer& out, std::optional<std::string_view> key) {
   out.bulk(*key);
 }
 
+// It is told of the keys that it has read, not of those of its prefixes.
+bool reads_keys(const Session& session) {
+  return (session.tracking & (kTracks | kTracksBroadcast)) == kTracks;
+}
+
 void write_invalidation(std::string& to, std::optional<std::string_view> key) {
   resp::Writer out(to, 3);
   out.push(2);
@@ -85,6 +90,15 @@ void write_invalidation(std::string& to, std::optional<std::string_view> key) {
   write_key(out, key);
 }
 
+// Ids are kept in ascending order. False: it was there already.
+bool insert_id(std::vector<uint64_t>& ids, uint64_t id) {
+  const auto place = std::lower_bound(ids.begin(), ids.end(), id);
+  if (place != ids.end() && *place == id) return false;
+  ids.insert(place, id);
+  return true;
+}
+
+// False: it was not there.
 bool erase_id(std::vector<uint64_t>& ids, uint64_t id) {
   const auto place = std::lower_bound(ids.begin(), ids.end(), id);
   if (place == ids.end() || *place != id) return false;
@@ -124,10 +138,7 @@ void Tracking::enable(Session& session, uint64_t redirect, uint32_t options,
   std::lock_guard guard(prefixes_mutex_);
   for (const std::string_view prefix : wanted) {
     std::vector<uint64_t>& ids = prefixes_.try_emplace(std::string(prefix)).first->second;
-    const auto place = std::lower_bound(ids.begin(), ids.end(), session.id);
-    if (place != ids.end() && *place == session.id) continue;
-    ids.insert(place, session.id);
-    session.tracking_prefixes += 1;
+    if (insert_id(ids, session.id)) session.tracking_prefixes += 1;
   }
   prefix_count_.store(prefixes_.size(), std::memory_order_relaxed);
 }
@@ -164,11 +175,7 @@ void Tracking::remember(TrackedKeys& tracked, std::string_view key, const Sessio
     found = tracked.try_emplace(std::string(key)).first;
     keys_.fetch_add(1, std::memory_order_relaxed);
   }
-  std::vector<uint64_t>& ids = found->second;
-  const auto place = std::lower_bound(ids.begin(), ids.end(), session.id);
-  if (place != ids.end() && *place == session.id) return;
-  ids.insert(place, session.id);
-  items_.fetch_add(1, std::memory_order_relaxed);
+  if (insert_id(found->second, session.id)) items_.fetch_add(1, std::memory_order_relaxed);
 }
 
 void Tracking::changed(TrackedKeys& tracked, std::string_view key, const Audience& audience) {
@@ -190,13 +197,10 @@ void Tracking::forget(TrackedKeys& tracked, Entry entry, const Audience& audienc
   keys_.fetch_sub(1, std::memory_order_relaxed);
   items_.fetch_sub(ids.size(), std::memory_order_relaxed);
   if (const Session* self = audience.self) {
-    const auto mine = std::lower_bound(ids.begin(), ids.end(), self->id);
-    if (mine != ids.end() && *mine == self->id) {
-      const uint32_t flags = self->tracking;
-      const bool spared = audience.by_self && (flags & kTracksNoLoop) != 0;
-      const bool reads_keys = (flags & (kTracks | kTracksBroadcast)) == kTracks;
-      if (spared || self->tracking_redirect == 0) ids.erase(mine);
-      if (!spared && reads_keys && self->tracking_redirect == 0) tell_self(audience, node.key());
+    const bool spared = audience.by_self && (self->tracking & kTracksNoLoop) != 0;
+    const bool told_itself = self->tracking_redirect == 0;
+    if ((spared || told_itself) && erase_id(ids, self->id) && !spared && reads_keys(*self)) {
+      tell_self(audience, node.key());
     }
   }
   if (ids.empty()) return;
@@ -254,9 +258,8 @@ void Invalidations::deliver() {
 
 std::string Invalidations::take_for(const Session& session) {
   std::string own;
-  const uint32_t flags = session.tracking;
   const bool told_itself = session.tracking_redirect == 0 && session.protocol == 3;
-  if (!told_itself || (flags & (kTracks | kTracksBroadcast)) != kTracks) return own;
+  if (!told_itself || !reads_keys(session)) return own;
   for (Entry& entry : entries_) {
     if (erase_id(entry.clients, session.id)) write_invalidation(own, entry.key);
   }

@@ -63,7 +63,7 @@ void confirm(Context& c, ChannelKind kind, std::string_view word,
 void subscribe_to(Context& c, ChannelKind kind) {
   for (size_t i = 1; i < c.argc(); ++i) {
     // What was published before is read before, but nothing of the channel itself.
-    if (!c.reply_is_hidden()) c.take_pushes();
+    c.take_pushes();
     c.server().pubsub.subscribe(c.session(), kind, c.arg(i));
     confirm_subscription(c.session(), c.arg(i), kind == ChannelKind::kPattern);
     confirm(c, kind, words(kind).subscribe, c.arg(i));
@@ -87,11 +87,11 @@ void unsubscribe_from(Context& c, ChannelKind kind) {
   c.turn().touched.add(c.turn().written);
   for (const std::string& channel : channels) {
     c.server().pubsub.unsubscribe(c.session(), kind, channel, &c.turn().outbox);
-    if (!c.reply_is_hidden()) c.take_pushes();
+    c.take_pushes();
     confirm(c, kind, words(kind).unsubscribe, channel);
   }
   if (!channels.empty()) return;
-  if (!c.reply_is_hidden()) c.take_pushes();
+  c.take_pushes();
   confirm(c, kind, words(kind).unsubscribe, std::nullopt);
 }
 
