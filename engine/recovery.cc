@@ -270,6 +270,9 @@ void ShardRecovery::replay_namespace(const Record& record) {
 
   const auto db = static_cast<uint32_t>(record.owner);
   shard_.database(db);
+  // Where the store is opened with fewer databases than it was written with: the database that
+  // begins with this namespace is made before another one has it, or it would be made twice.
+  if (id < kFirstSequence) shard_.database(static_cast<uint32_t>(id));
   std::unique_ptr<Shard::Namespace>& current = shard_.databases_[db];
   if (current->id != id) {
     auto other = std::find_if(shard_.databases_.begin(), shard_.databases_.end(),
@@ -279,7 +282,8 @@ void ShardRecovery::replay_namespace(const Record& record) {
       std::swap(current, *other);
     } else {
       auto replaced = std::exchange(current, nullptr);
-      strays_.emplace(replaced->id, std::move(replaced));
+      const bool put_aside = strays_.emplace(replaced->id, std::move(replaced)).second;
+      assert(put_aside);
       auto stray = strays_.find(id);
       if (stray != strays_.end()) {
         current = std::move(stray->second);

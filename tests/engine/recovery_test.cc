@@ -483,3 +483,27 @@ TEST_CASE("a failed sync is final") {
   CHECK(fixture.disk->calls(Call::kSync) - syncs < 4);
   CHECK(fixture.store->sync_failed());
 }
+
+TEST_CASE("what databases that are not asked for have exchanged is nowhere twice, and not lost") {
+  Options options;
+  options.dir = "/store";
+  options.shards = 1;
+  StoreFixture fixture(FaultyFileSystem(), options);
+  fixture.swap(3, 12);
+  fixture.put("key", "value", 3);
+  fixture.swap(3, 14);
+  fixture.swap(14, 1);
+  fixture.swap(3, 12);
+  fixture.put("other", "value", 3);
+  fixture.flush(3);
+  const uint64_t live = fixture.live_bytes();
+  for (const uint32_t databases : {4, 1, 16}) {
+    CAPTURE(databases);
+    fixture.options.databases = databases;
+    fixture.crash_process();
+    if (databases > 1) CHECK(fixture.get("key", 1) == "value");
+    CHECK(fixture.store->open_report().found.databases == 2);
+    CHECK(fixture.live_bytes() == live);
+    REQUIRE(fixture.store->merge_now());
+  }
+}
