@@ -110,25 +110,27 @@ Result<void> Store::carry_out(const SyncPlan& plan) {
     results[n] = sync_part(*shards_[touched[n]], plan.parts[touched[n]]);
   });
   std::optional<Error> failure;
+  std::vector<uint32_t> broken;
   for (size_t n = 0; n < touched.size(); ++n) {
-    const Result<void>& synced = results[n];
-    if (synced) continue;
-    // Final: Linux would call a second attempt a success over pages that are lost.
-    failure = synced.error();
-    const uint32_t i = touched[n];
-    Shard& shard = *shards_[i];
-    std::lock_guard guard(shard);
-    shard.failed_ = shard.broken_ = true;
-    shard.log(LogLevel::kWarning,
-              fmt::format("shard {} is read-only from now on: {}", i, synced.error().message));
+    if (results[n]) continue;
+    failure = results[n].error();
+    broken.push_back(touched[n]);
   }
   if (failure) sync_failed_.store(true, std::memory_order_release);
   if (sync_failed()) {
-    // A power cut may take the broken shard's part of a transaction, and a start then takes all
-    // that follows its other parts.
+    // All at once: a power cut may take the broken shard's part of a transaction, and a start then
+    // takes all that follows its other parts, so none of that may be acknowledged.
     for (auto& shard : shards_) shard->lock();
+    // Final: Linux would call a second attempt a success over pages that are lost.
+    for (uint32_t i : broken) shards_[i]->broken_ = true;
     refuse_writes();
     for (auto& shard : shards_) shard->unlock();
+  }
+  for (size_t n = 0; n < touched.size(); ++n) {
+    if (results[n]) continue;
+    shards_[touched[n]]->log(LogLevel::kWarning,
+                             fmt::format("shard {} is read-only from now on: {}", touched[n],
+                                         results[n].error().message));
   }
   if (!sync_failed()) {
     finish_sync(plan);

@@ -179,3 +179,58 @@ TEST_CASE("who waited for syncs is told of none once somebody else does") {
   done = true;
   syncer.join();
 }
+
+TEST_CASE("nothing is acknowledged behind a transaction of which one shard fails to be synced") {
+  std::atomic<bool> told{false};
+  Options options;
+  options.dir = "/store";
+  options.shards = 2;
+  options.sync = SyncMode::kNo;
+  options.log = [&](LogLevel, std::string_view text) {
+    if (!text.starts_with("shard 1 is read-only")) return;
+    told = true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  };
+  StoreFixture fixture(FaultyFileSystem(), options);
+  Store& store = *fixture.store;
+  std::vector<std::string> keys(2);
+  for (int i = 0; keys[0].empty() || keys[1].empty(); ++i) {
+    const std::string key = std::to_string(i);
+    keys[store.shard_of(key)] = key;
+  }
+  for (const std::string& key : keys) fixture.put(key, "old");
+
+  // While both are being synced a transaction comes and, in the shard that is sound, what follows it.
+  const auto put = [&](const std::string& key, std::string_view value) {
+    Shard& shard = store.shard(store.shard_of(key));
+    shard.put(0, key, shard.hash(key), 0, 0, {&value, 1});
+  };
+  fixture.disk->set_sync_time(std::chrono::milliseconds(200));
+  fixture.disk->inject({.fault = Fault::kIo, .times = 1, .call = Call::kSync, .path = "shard-01"});
+  const auto syncs = fixture.disk->calls(Call::kSync);
+  std::thread syncer([&] { CHECK_FALSE(store.sync()); });
+  while (fixture.disk->calls(Call::kSync) == syncs) std::this_thread::yield();
+  const ShardSet both = ShardSet::first(2);
+  for (uint32_t i : both) store.shard(i).lock();
+  const TransactionMark mark = store.begin_transaction(both);
+  for (uint32_t i : both) {
+    REQUIRE(store.shard(i).reserve(1024, Growth::kGrows));
+    store.shard(i).begin_batch();
+    put(keys[i], "new");
+    store.shard(i).end_batch(&mark);
+  }
+  REQUIRE(store.shard(0).reserve(1024, Growth::kGrows));
+  store.shard(0).begin_batch();
+  put("{" + keys[0] + "}", "behind");
+  store.shard(0).end_batch(nullptr);
+  for (uint32_t i : both) store.shard(i).unlock();
+
+  while (!told) std::this_thread::yield();
+  const ShardSet first = ShardSet::first(1);
+  CHECK_FALSE(store.commit(first, first));
+  syncer.join();
+  fixture.options.log = nullptr;
+  fixture.crash_process();
+  CHECK(fixture.get(keys[0]) == "old");
+  CHECK(fixture.get(keys[1]) == "old");
+}
