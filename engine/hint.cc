@@ -53,15 +53,24 @@ uint64_t most_bytes(const HintSummary& summary, uint32_t blocks) {
          blocks * kBlockHeaderSize;
 }
 
+// What a block's header says of what is behind it.
+uint32_t size_of_block(const char* head) {
+  return load<uint32_t>(head + 4);
+}
+
+// The checksum covers the size and what is behind the header. All of it has to be there.
+bool is_block_valid(std::string_view block) {
+  return crc32c(block.substr(4)) == load<uint32_t>(block.data());
+}
+
 // True if every block's checksum matches and the blocks fill the file exactly.
 bool blocks_valid(std::string_view bytes, uint32_t blocks) {
   size_t at = kHeaderSize;
   for (uint32_t i = 0; i < blocks; ++i) {
     if (bytes.size() - at < kBlockHeaderSize) return false;
-    const auto size = load<uint32_t>(&bytes[at + 4]);
-    if (size > bytes.size() - at - kBlockHeaderSize) return false;
-    if (crc32c(bytes.substr(at + 4, 4 + size_t{size})) != load<uint32_t>(&bytes[at])) return false;
-    at += kBlockHeaderSize + size;
+    const uint64_t size = kBlockHeaderSize + uint64_t{size_of_block(&bytes[at])};
+    if (size > bytes.size() - at || !is_block_valid(bytes.substr(at, size))) return false;
+    at += size;
   }
   return at == bytes.size();
 }
@@ -145,6 +154,20 @@ std::optional<HintReader> HintReader::open(FileSystem& files, const std::string&
   return hint;
 }
 
+std::optional<HintReader> HintReader::open_in_blocks(FileSystem& files,
+                                                     const std::string& segment_path,
+                                                     const SegmentHeader& segment) {
+  HintReader hint;
+  std::array<char, kHeaderSize> head{};
+  auto opened = hint.open_file(files, segment_path, segment, head);
+  if (!opened) return std::nullopt;
+  hint.bytes_ = {};
+  hint.file_ = std::move(opened->file);
+  hint.file_bytes_ = opened->bytes;
+  hint.file_at_ = kHeaderSize;
+  return hint;
+}
+
 std::optional<HintReader::Measure> HintReader::measure(FileSystem& files,
                                                        const std::string& segment_path,
                                                        const SegmentHeader& segment) {
@@ -189,15 +212,44 @@ bool HintReader::take_header(const SegmentHeader& segment, uint32_t& blocks) {
   return bytes_.substr(0, kHeaderSize) == encode_header(segment_, summary_, blocks);
 }
 
+bool HintReader::next_block() {
+  if (file_ != nullptr) return load_block();
+  if (at_ == bytes_.size()) return false;
+  block_end_ = at_ + kBlockHeaderSize + size_of_block(&bytes_[at_]);
+  at_ += kBlockHeaderSize;
+  return true;
+}
+
+// Puts the next block in the place of the one before.
+bool HintReader::load_block() {
+  if (lost_ || file_at_ == file_bytes_) return false;
+  lost_ = true;  // until all of it is there
+  std::array<char, kBlockHeaderSize> head{};
+  auto got = file_->read_at(file_at_, head);
+  if (!got || *got != head.size()) return false;
+  const uint64_t size = kBlockHeaderSize + uint64_t{size_of_block(head.data())};
+  if (size > file_bytes_ - file_at_) return false;
+  if (size > room_) {
+    buffer_ = std::make_unique_for_overwrite<char[]>(size);
+    room_ = size;
+  }
+  got = file_->read_at(file_at_, {buffer_.get(), size});
+  if (!got || *got != size) return false;
+  bytes_ = {buffer_.get(), size};
+  if (!is_block_valid(bytes_)) return false;
+  file_at_ += size;
+  at_ = kBlockHeaderSize;
+  block_end_ = size;
+  lost_ = false;
+  return true;
+}
+
 std::optional<PlacedRecord> HintReader::next() {
   if (failed_) return std::nullopt;
   while (at_ == block_end_) {
-    if (at_ == bytes_.size()) {
-      failed_ = records_ != summary_.records;
-      return std::nullopt;
-    }
-    block_end_ = at_ + kBlockHeaderSize + load<uint32_t>(&bytes_[at_ + 4]);
-    at_ += kBlockHeaderSize;
+    if (next_block()) continue;
+    failed_ = !lost_ && records_ != summary_.records;
+    return std::nullopt;
   }
   const std::string_view rest = bytes_.substr(at_, block_end_ - at_);
   size_t size = 0;

@@ -85,14 +85,19 @@ class HintWriter {
   uint64_t records_ = 0;
 };
 
-// A hint that was read and found valid. Owns its bytes; records are views into them. One thread.
+// A hint. Owns its bytes; records are views into them, until the next one is asked for. One thread.
 class HintReader {
  public:
-  // The hint beside the segment at `segment_path`. Nothing if there is none, or it is damaged, or
-  // the hint of a segment with another shard, store, first id or generation. It may cover more than
-  // the segment still holds.
+  // The hint beside the segment at `segment_path`, read whole and found valid. Nothing if there is
+  // none, or it is damaged, or the hint of a segment with another shard, store, first id or
+  // generation. It may cover more than the segment still holds.
   static std::optional<HintReader> open(FileSystem& files, const std::string& segment_path,
                                         const SegmentHeader& segment);
+  // The same, with some 256 KiB of it in memory at a time. Damage shows only where it is: from
+  // there on there are no records, and that is no failure.
+  static std::optional<HintReader> open_in_blocks(FileSystem& files,
+                                                  const std::string& segment_path,
+                                                  const SegmentHeader& segment);
 
   // What its header says of a hint, which may still be damaged.
   struct Measure {
@@ -109,7 +114,7 @@ class HintReader {
   std::optional<PlacedRecord> next();
   // The latter, or there were not as many as there should be: the file was made to look sound.
   bool has_failed() const { return failed_; }
-  // The bytes of the file before the next record.
+  // The bytes of the file, which was read whole, before the next record.
   uint64_t position() const { return at_; }
 
  private:
@@ -123,7 +128,14 @@ class HintReader {
   std::optional<Opened> open_file(FileSystem& files, const std::string& segment_path,
                                   const SegmentHeader& segment, std::span<char> head);
   bool take_header(const SegmentHeader& segment, uint32_t& blocks);
+  bool next_block();
+  bool load_block();
 
+  std::unique_ptr<File> file_;  // read in blocks
+  uint64_t file_at_ = 0;        // the next block
+  uint64_t file_bytes_ = 0;
+  uint64_t room_ = 0;
+  bool lost_ = false;  // a block is damaged
   std::unique_ptr<char[]> buffer_;
   std::string_view bytes_;  // what it holds
   size_t at_ = 0;

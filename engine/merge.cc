@@ -108,7 +108,7 @@ Error Merge::mark_damaged(Segment& input, std::string_view why) {
 Result<void> Merge::copy_from(Segment& input, LogReader& log) {
   std::optional<HintReader> hint;
   if (input.from_hint) {
-    hint = HintReader::open(*shard_.options_.files, input.path(), input.header());
+    hint = HintReader::open_in_blocks(*shard_.options_.files, input.path(), input.header());
   }
   // A hint leaves out what was superseded, but changes no order.
   std::optional<PlacedRecord> told = hint ? hint->next() : std::nullopt;

@@ -103,9 +103,13 @@ void run(Input input) {
   MemoryFiles files;
   files.at(kHint) = hint_of(input);
   auto hint = HintReader::open(files, kSegment, segment_header());
+  auto blocks = HintReader::open_in_blocks(files, kSegment, segment_header());
   (void)HintReader::measure(files, kSegment, segment_header());
+  const std::vector<Told> in_blocks = blocks ? read_all(*blocks) : std::vector<Told>();
   if (!hint) return;
   const std::vector<Told> all = read_all(*hint);
+  require(in_blocks.size() == all.size() && blocks->has_failed() == hint->has_failed(),
+          "a hint that is sound is not the same in blocks");
   require(hint->has_failed() || hint->position() == files.at(kHint).size(),
           "the rest is passed over");
   HintWriter writer(files, kHint, segment_header());
