@@ -99,9 +99,15 @@ Result<void> StoreRepair::copy_key(Shard& from, uint32_t db, std::string_view ke
     } else {
       const uint64_t collection =
           to.put_split(db, key, hash, entry.type, entry.expiry_ms, piece).collection;
-      auto copied = copy_elements(from, key, entry, to, collection);
+      const auto copied = copy_elements(from, key, entry, to, collection);
+      auto room = make_room(to, record_size_bound(key.size(), 0));
+      if (copied && *copied == 0 && room) {
+        to.remove(db, key, hash);  // a key without elements would be found damaged
+        --report_.keys;
+      }
       to.end_batch(nullptr);
-      if (!copied) return copied;
+      if (!copied) return copied.error();
+      if (!room) return room;
     }
   }
   return uncommitted_ >= kCommitBytes ? commit() : Result<void>();
@@ -122,9 +128,10 @@ bool StoreRepair::has_all_elements(Shard& from, std::string_view key, const Keyd
   return all;
 }
 
-// In the order of the log, which is what an index may rely on.
-Result<void> StoreRepair::copy_elements(Shard& from, std::string_view key, const KeydirEntry& entry,
-                                        Shard& to, uint64_t collection) {
+// In the order of the log, which is what an index may rely on. How many could be read.
+Result<uint64_t> StoreRepair::copy_elements(Shard& from, std::string_view key,
+                                            const KeydirEntry& entry, Shard& to,
+                                            uint64_t collection) {
   std::vector<ElementLocation> elements;
   const ElementIndex& source = from.collection(entry.collection);
   source.for_each([&](const ElementLocation& element) { elements.push_back(element); });
@@ -133,6 +140,7 @@ Result<void> StoreRepair::copy_elements(Shard& from, std::string_view key, const
             [](const auto& a, const auto& b) { return a.where.packed < b.where.packed; });
   ElementIndex& index = to.collection(collection);
   uint64_t in_batch = 0;
+  uint64_t count = 0;
   for (const ElementLocation& element : elements) {
     const ColdRead cold = from.cold_read(element.where, element.value_size);
     const auto read = read_element(source, element, cold);
@@ -149,14 +157,15 @@ Result<void> StoreRepair::copy_elements(Shard& from, std::string_view key, const
     const uint64_t bytes = record_size_bound(name.size(), value.size());
     auto room = make_room(to, bytes);
     to.begin_batch();
-    if (!room) return room;
+    if (!room) return room.error();
     in_batch += bytes;
     const std::string_view piece = value;
     const ElementLocation copy = to.put_element(collection, entry.type, name, {&piece, 1});
     if (auto old = index.recover_put(name, copy.where, copy.value_size)) to.element_dropped(*old);
     ++report_.elements;
+    ++count;
   }
-  return {};
+  return count;
 }
 
 Result<void> StoreRepair::make_room(Shard& to, uint64_t bytes) {

@@ -43,8 +43,8 @@ class StoreRepair {
  private:
   Result<void> copy_key(Shard& from, uint32_t db, std::string_view key, const KeydirEntry& entry);
   bool has_all_elements(Shard& from, std::string_view key, const KeydirEntry& entry);
-  Result<void> copy_elements(Shard& from, std::string_view key, const KeydirEntry& entry, Shard& to,
-                             uint64_t collection);
+  Result<uint64_t> copy_elements(Shard& from, std::string_view key, const KeydirEntry& entry,
+                                 Shard& to, uint64_t collection);
   Result<void> make_room(Shard& to, uint64_t bytes);
   Result<void> commit();
   void lose(const ColdRead& cold, std::string_view key, std::string_view what);

@@ -320,6 +320,31 @@ TEST_CASE("a repair saves all of a collection but the damaged element") {
   CHECK(repaired.elements == 1);
 }
 
+TEST_CASE("a repair leaves out a collection of which no element can be read") {
+  StoreFixture fixture(FaultyFileSystem(), single_shard());
+  Contents expected = fill(fixture);
+  fixture.change("alone", [](Shard& shard, uint64_t hash) {
+    const KeydirEntry entry = shard.put_split(0, "alone", hash, 1, 0, "header");
+    const std::string_view piece = "the only payload";
+    auto& index = static_cast<MapIndex&>(shard.collection(entry.collection));
+    index.set("e", shard.put_element(entry.collection, 1, "e", {&piece, 1}));
+    return true;
+  });
+  uint64_t offset = 0;
+  {
+    Shard& shard = fixture.store->shard(0);
+    std::lock_guard guard(shard);
+    const auto entry = shard.find(0, "alone", shard.hash("alone"));
+    shard.collection(entry->collection).for_each([&](const ElementLocation& element) {
+      offset = element.where.offset();
+    });
+  }
+  const Repaired repaired = repair_damaged(fixture, offset, "e");
+  REQUIRE(repaired.lost.size() == 1);
+  CHECK(repaired.lost[0].key == "alone");
+  CHECK(repaired.contents == expected);
+}
+
 TEST_CASE("a repair leaves out a value that lacks a part, and names its key") {
   StoreFixture fixture(FaultyFileSystem(), single_shard());
   const Contents expected = fill(fixture);
