@@ -183,7 +183,7 @@ class Store {
   // The merging of one shard; the merge thread's own.
   struct MergeState {
     bool begun = false;                  // has been above the trigger, and not below the stop since
-    std::vector<SegmentName> requested;  // what the request under way covers
+    std::vector<SegmentName> requested;  // what the request under way covers, in their order
     uint64_t last_requested = 0;         // the id of the last of them
     bool marks_requested = false;        // they have not been looked after yet
     // After a failure the shard is left alone for a while, unless a merge is asked for.

@@ -325,8 +325,8 @@ std::vector<std::shared_ptr<Segment>> Store::pick_inputs(Shard& shard, double le
   if (request != nullptr) {
     const std::vector<SegmentName>& among = request->requested;
     for (size_t i = 0; i < candidates.size(); ++i) {
-      const auto found = std::find(among.begin(), among.end(), name_of(*shard.order_[i]));
-      candidates[i].mergeable = candidates[i].mergeable && found != among.end();
+      const bool asked = std::binary_search(among.begin(), among.end(), name_of(*shard.order_[i]));
+      candidates[i].mergeable = candidates[i].mergeable && asked;
     }
   }
   MergeLimits limits;
