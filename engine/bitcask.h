@@ -198,7 +198,8 @@ class Bitcask {
   ~Bitcask();  // close(), its errors lost
 
   // The value of a key, or nothing. kDamaged: it does not match its checksum; an older value is
-  // never returned instead. A value that is not in memory is read by the calling thread.
+  // never returned instead. kReadOnly: it is what failed to be written. A value that is not in
+  // memory is read by the calling thread.
   Result<std::optional<std::string>> get(std::string_view key);
 
   // Sets the value of a key, and when it expires; a moment that has passed removes the key.

@@ -129,6 +129,8 @@ Result<std::optional<std::string>> BitcaskCore::get(std::string_view key) {
     if (!is_live(entry)) {
     } else if (is_foreign(*entry)) {
       failure = foreign(key);
+    } else if (shard.is_lost(entry->where)) {
+      failure = Error{ErrorCode::kReadOnly, fmt::format("{}: its write has failed", quoted(key))};
     } else if (entry->value_size > kCopyBytes) {
       cold = shard.cold_read(entry->where, entry->value_size);
     } else {

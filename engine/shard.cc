@@ -54,6 +54,7 @@ ValueRead Shard::read(Location where, uint32_t value_size) {
       report_damage(segment, offset);  // the file was cut short
       return {ValueRead::State::kDamaged, {}};
     }
+    if (failed_) return {ValueRead::State::kLost, {}};
     // Not in the file yet, so no damage of the disk's is possible.
     std::string_view value = pending_.at(offset - segment.size(), kValueChecksumSize + value_size);
     return {ValueRead::State::kReady, value.substr(kValueChecksumSize)};
@@ -67,6 +68,10 @@ ValueRead Shard::read(Location where, uint32_t value_size) {
   if (value) return {ValueRead::State::kReady, *value};
   report_damage(segment, offset);
   return {ValueRead::State::kDamaged, {}};
+}
+
+bool Shard::is_lost(Location where) const {
+  return failed_ && segments_[where.slot()] == active_ && where.offset() >= active_->size();
 }
 
 bool Shard::still_resident(Segment& segment, uint64_t offset, uint64_t size) {
@@ -285,8 +290,8 @@ Result<void> Shard::write_pending() {
   }
   auto written = active_->append(pending_.pieces());
   if (!written) {
-    // Never retried: what the file holds past its end is unknown now. The pending bytes stay, so
-    // that look-ups still find what they refer to.
+    // Never retried: what the file holds past its end is unknown now. The pending bytes stay as a
+    // part of the log that is lost, see is_lost().
     failed_ = broken_ = true;
     log(LogLevel::kWarning,
         fmt::format("shard {} is read-only from now on: {}", index_, written.error().message));

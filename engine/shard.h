@@ -54,6 +54,7 @@ struct ValueRead {
     kReady,    // checked against its checksum
     kCold,     // not in memory: fetch it off the loop (see ColdRead) and look again
     kDamaged,  // does not match its checksum; counted and logged with file and offset
+    kLost,     // the shard has failed before it was written, so no start will find it
   };
   State state = State::kReady;
   std::string_view bytes;
@@ -141,6 +142,9 @@ class Shard {
 
   // The bytes of a value, checked. A value is read in place; see the invariants.
   ValueRead read(Location where, uint32_t value_size);
+
+  // Whether the value at `where` will never be in the file: its write has failed, or one before it.
+  bool is_lost(Location where) const;
 
   // Keeps bytes of the value at `where`, as read() gave them, where they are for as long as it is
   // held, also when the shard is unlocked and the value gone. They do not change, but they need not

@@ -228,6 +228,9 @@ std::string_view Context::read(const KeyRef& key, engine::Location where, uint32
       return value.bytes;
     case engine::ValueRead::State::kCold:
       return read_cold(shard, key, where, value_size);
+    case engine::ValueRead::State::kLost:
+      scope_.failed_read = true;
+      break;
     case engine::ValueRead::State::kDamaged:
       break;
   }

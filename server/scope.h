@@ -109,7 +109,7 @@ class Scope {
   std::vector<std::unique_ptr<FetchedValue>> cold;
   std::string damaged_key;
   bool damaged = false;
-  bool failed_read = false;  // of the two: the system refused to read it
+  bool failed_read = false;  // of the two: the system refused to read it, or to write it before
   bool too_much = false;     // what is not in memory does not fit there together
   bool ready() const { return cold.empty() && !damaged && !too_much; }
   // Values read in place because the command had changed something already; kept for its views.

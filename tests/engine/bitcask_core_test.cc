@@ -34,6 +34,20 @@ TEST_CASE("after failed syncs of journal and segment kAlways refuses, and nobody
   CHECK(core->put({"key", "newer", 0}).error().code == ErrorCode::kReadOnly);
 }
 
+TEST_CASE("what failed to be written is nothing that anybody is shown, and no damage") {
+  for (const size_t size : {10, 1 << 20}) {
+    CAPTURE(size);
+    FaultyFileSystem disk;
+    auto core = open_core(disk, SyncMode::kNo);
+    REQUIRE(core->put({"key", "old", 0}));
+    REQUIRE(core->put({"{key}2", "old", 0}));
+    disk.inject({.fault = Fault::kIo, .times = 1, .call = Call::kWrite});
+    CHECK_FALSE(core->put({"key", std::string(size, 'n'), 0}));
+    CHECK(core->get("key").error().code == ErrorCode::kReadOnly);
+    CHECK(*core->get("{key}2") == "old");
+  }
+}
+
 TEST_CASE("a full disk refuses puts and batches whole, and still takes removals") {
   FaultyFileSystem disk;
   auto core = open_core(disk, SyncMode::kNo);

@@ -145,9 +145,14 @@ TEST_CASE("disk: after a failed write a shard serves reads and refuses writes") 
   FaultyFileSystem disk;
   ProbeHarness h({}, &disk);
   h.run("probeset k v");
+  h.run("set {k}1 v");
   disk.inject(
       {.fault = engine::Fault::kIo, .times = engine::kForever, .call = engine::Call::kWrite});
   h.run("probeset k w");  // its reply is the loop's to drop: the commit has failed
+  CHECK(h.run("probeset {k}2 x") == kBroken);
+  CHECK(h.run("get {k}1") == "$1\r\nv\r\n");
+  // Nobody is shown what a start will not find.
+  CHECK(h.run("get k") == "-ERR the value of key 'k' could not be read: I/O error\r\n");
   CHECK(h.run("probeset k x") == kBroken);
   CHECK(h.run("probedel k") == kBroken);
   CHECK(h.run("command count").front() == ':');
