@@ -47,7 +47,8 @@ void Session::reset(const Outbox& outbox) {
   server.remove_monitor(*this);
   db = 0;
   protocol = 2;
-  reply_mode = ReplyMode::kOn;
+  // One that a SKIP has silenced stays so, as in Redis.
+  if (reply_mode != ReplyMode::kSkipping) reply_mode = ReplyMode::kOn;
   set_name("");
   become_default_user(*this);
 }

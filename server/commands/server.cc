@@ -94,6 +94,7 @@ void cmd_shutdown(Context& c) {
 
 void cmd_monitor(Context& c) {
   if (c.in_transaction()) return c.error("ERR MONITOR isn't allowed for DENY BLOCKING client");
+  if (c.session().monitor) return;  // without a reply, as in Redis
   c.server().add_monitor(c.session());
   c.ok();
 }

@@ -341,5 +341,17 @@ TEST_CASE("MONITOR names who comes by the Unix socket by its path") {
   CHECK(line.substr(line.find(' ')) == " [0 unix:" + server.unix_socket() + "] \"GET\" \"key\"");
 }
 
+TEST_CASE("RESET that CLIENT REPLY SKIP holds back, and MONITOR again, are not answered") {
+  ServerProcess server;
+  server.start();
+  Client client(server.port());
+  client.send(request({"CLIENT", "REPLY", "SKIP"}) + request({"RESET"}) + request({"PING"}));
+  CHECK(client.read_reply() == "+PONG\r\n");
+  client.send(request({"MONITOR"}) + request({"MONITOR"}) + request({"PING"}));
+  CHECK(client.read_line() == "+OK");
+  CHECK(client.read_line() == "+PONG");
+  CHECK(client.read_line().ends_with("\"PING\""));
+}
+
 }  // namespace
 }  // namespace respcask::e2e
