@@ -266,6 +266,10 @@ void Connection::run_buffer() {
           report_attack();
           return;
         }
+        if (input_.is_loose()) {
+          input_.shrink();  // it may have to wait, and keeps the buffer for as long as it does
+          parser_.parse(input_.unread());
+        }
         if (!run_command()) return;
         break;
       case resp::Parser::Status::kError:

@@ -306,6 +306,7 @@ void Connection::tick(int64_t now_ms) {
     return;
   }
   input_.release_if_empty(true);
+  if (input_.is_loose()) input_.shrink();
   update_counts();
   if (enforce_output_limits(now_ms) || evict_if_over()) return;
   if (!reading_ && !input_ended_ && peer_is_gone()) {

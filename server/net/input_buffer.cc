@@ -123,6 +123,12 @@ void InputBuffer::unpin() {
   held_bytes_ = 0;
 }
 
+void InputBuffer::shrink() {
+  const size_t unread = end_ - begin_;
+  if (unread == 0) return release_if_empty(true);
+  replace(std::max((unread / kSmallRoom + 1) * kSmallRoom, kPipelineBytes));
+}
+
 void InputBuffer::release_if_empty(bool large_too) {
   if (begin_ != end_ || pinned_ || data_ == nullptr) return;
   begin_ = end_ = 0;

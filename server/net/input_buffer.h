@@ -71,6 +71,13 @@ class InputBuffer {
   // which a client that sends large values had better keep while it is busy.
   void release_if_empty(bool large_too);
 
+  // Whether it is as large as an earlier command has made it, and not pinned.
+  bool is_loose() const {
+    return capacity_ > kKeptBytes && !pinned_ && end_ - begin_ <= capacity_ / 4;
+  }
+  // Gives back what a loose one does not need; what is unread moves.
+  void shrink();
+
   // Heap held, in bytes.
   size_t capacity() const { return capacity_ + held_bytes_; }
   // The last read took all the room there was: there may be more to read.
@@ -79,6 +86,8 @@ class InputBuffer {
   // What a client that sends more than fits may have its buffer grow to, so that its commands take
   // fewer reads.
   static constexpr size_t kPipelineBytes = 64 * 1024;
+  // What a client keeps whatever its commands were.
+  static constexpr size_t kKeptBytes = 1024 * 1024;
 
  private:
   void replace(size_t new_capacity);

@@ -235,5 +235,23 @@ TEST_CASE("memory that a loop keeps for replies goes when it is idle, and counts
   CHECK(kept() < 20'000);
 }
 
+TEST_CASE("what a large command has taken is given back, whatever the client sends behind it") {
+  ServerProcess server;
+  server.start();
+  Client control(server.port());
+  const std::string large = request({"SET", "key", std::string(20'000'000, 'v')});
+  for (const std::string& next : {request({"BLPOP", "list", "0"}), std::string("*")}) {
+    CAPTURE(next);
+    Client client = named(server, "large");
+    client.send(large + next);
+    CHECK(client.read_reply() == "+OK\r\n");
+    std::this_thread::sleep_for(milliseconds(100));  // what is behind it arrives
+    for (int i = 0; i < 100 && field_of(control, "large", "tot-mem") > 200'000; ++i) {
+      std::this_thread::sleep_for(milliseconds(50));
+    }
+    CHECK(field_of(control, "large", "tot-mem") < 200'000);
+  }
+}
+
 }  // namespace
 }  // namespace respcask::e2e
