@@ -231,7 +231,7 @@ void Connection::take_room() {
 void Connection::run_buffer() {
   if (again_) {
     again_ = false;
-    if (!run_command()) return;
+    if (!run_command(true)) return;
   }
   for (;;) {
     if (must_read_first(reply_bytes() + output_.bytes())) {
@@ -302,10 +302,11 @@ void Connection::close_for_query() {
   disconnect();
 }
 
-// Runs the command at the front; false: nothing more of this client runs for now.
-bool Connection::run_command() {
+// Runs the command at the front; false: nothing more of this client runs for now. `resumed`: it has
+// waited, and what goes before its reply is there.
+bool Connection::run_command(bool resumed) {
   if (evict_if_over(true)) return false;
-  if (pushed_.load(std::memory_order_acquire)) add_pushes();
+  if (!resumed && pushed_.load(std::memory_order_acquire)) add_pushes();
   resp::Writer reply(replies_, session_->protocol, &lent_);
   switch (dispatch(*session_, worker_.turn(), parser_.args(), reply)) {
     case Outcome::kDone:
@@ -388,11 +389,16 @@ void Connection::update_parser_limits() {
 // --- from other threads ------------------------------------------------------------------------
 
 void Connection::resume() {
-  worker_.send(*this, [](Mail& mail) { mail.request.resumed = true; });
+  worker_.send(*this, [](Mail& mail) {
+    if (!std::exchange(mail.request.resumed, true)) {
+      mail.request.before_resume = mail.pushed.size();
+    }
+  });
 }
 
 void Connection::push(std::string_view bytes) {
   if (worker_.delivers_here() && !pushed_.load(std::memory_order_acquire)) {
+    if (state_ == State::kFlushing) return;
     take_room();
     replies_ += bytes;
     worker_.mark_dirty(*this);
@@ -412,14 +418,23 @@ void Connection::close(bool after_replies) {
 }
 
 void Connection::take_pushes(std::string& to) {
+  take_pushes(to, SIZE_MAX);
+}
+
+void Connection::take_pushes(std::string& to, size_t most_bytes) {
   if (!pushed_.load(std::memory_order_acquire)) return;
   // Before the bytes are taken: what comes meanwhile must not be left without its mark.
   pushed_.store(false, std::memory_order_relaxed);
-  worker_.take_pushed(*this, to);
+  if (!worker_.take_pushed(*this, to, most_bytes)) pushed_.store(true, std::memory_order_relaxed);
 }
 
-void Connection::add_pushes() {
-  take_pushes(replies_);
+void Connection::add_pushes(size_t most_bytes) {
+  if (state_ == State::kFlushing) {
+    std::string dropped;
+    take_pushes(dropped);
+    return;
+  }
+  take_pushes(replies_, most_bytes);
   worker_.mark_dirty(*this);
 }
 
@@ -429,17 +444,20 @@ void Connection::deliver(Mail::Request request) {
     disconnect();
     return;
   }
-  add_pushes();
+  const bool resumed = request.resumed && state_ == State::kWaiting;
+  add_pushes(resumed ? request.before_resume : SIZE_MAX);
   if (request.close == Mail::Close::kAfterReplies) {
     state_ = State::kFlushing;
     update_reading();
     worker_.mark_dirty(*this);
   }
-  if (request.resumed && state_ == State::kWaiting) {
+  if (!resumed) return;
+  if (state_ == State::kWaiting) {
     state_ = State::kOpen;
     worker_.turn().lap();
     run();
   }
+  if (state_ != State::kClosed && pushed_.load(std::memory_order_acquire)) add_pushes();
 }
 
 }  // namespace respcask::server

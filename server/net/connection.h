@@ -5,7 +5,8 @@
 // - Commands of one client run one after the other, in order; n commands give n replies.
 // - A reply leaves after the commit of the turn that wrote it, and with appendfsync always after
 //   the sync of that commit. If either fails, the connection is closed and the reply is dropped.
-// - Pushed bytes leave in the order of the push() calls, between replies.
+// - Pushed bytes leave in the order of the push() calls, between replies; and none behind the reply
+//   after which the connection is closed.
 // - A client with kOutputHighWater unsent bytes runs no command and is not read from, unless
 //   maxmemory-clients or CLIENT NO-EVICT allows for more.
 // - While a request waits (parked, blocked) its arguments stay where they are.
@@ -89,6 +90,7 @@ class Connection final : public Carrier {
     enum class Close : uint8_t { kNo, kAfterReplies, kNow };
     struct Request {
       bool resumed = false;
+      size_t before_resume = 0;  // bytes of what was pushed, that go before the resumed reply
       Close close = Close::kNo;
     };
     Request request;
@@ -128,7 +130,7 @@ class Connection final : public Carrier {
   void run_buffer();
   bool is_query_too_long();
   void close_for_query();
-  bool run_command();
+  bool run_command(bool resumed = false);
   void consume_request();
   void wait_for_resume(bool parked);
   bool waits_for_nobody() const;
@@ -151,7 +153,8 @@ class Connection final : public Carrier {
   bool take_sent(ssize_t result);
   void write_rest();
   static void on_written(uv_write_t* request, int status);
-  void add_pushes();
+  void take_pushes(std::string& to, size_t most_bytes);
+  void add_pushes(size_t most_bytes = SIZE_MAX);
   void after_flush();
   void close_flushed();
   static constexpr size_t kWritePieces = 256;

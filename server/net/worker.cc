@@ -306,14 +306,21 @@ void Worker::close_told(const Connection& running) {
   for (Connection* connection : told) connection->disconnect();
 }
 
-void Worker::take_pushed(Connection& connection, std::string& to) {
+bool Worker::take_pushed(Connection& connection, std::string& to, size_t most_bytes) {
   std::lock_guard guard(inbox_mutex_);
-  std::string pushed = std::exchange(connection.mail().pushed, {});
+  std::string& waiting = connection.mail().pushed;
+  if (most_bytes < waiting.size()) {
+    to.append(waiting, 0, most_bytes);
+    waiting.erase(0, most_bytes);
+    return false;
+  }
+  std::string pushed = std::exchange(waiting, {});
   if (to.empty()) {
     to = std::move(pushed);
   } else {
     to += pushed;
   }
+  return true;
 }
 
 void Worker::forget(Connection& connection) {

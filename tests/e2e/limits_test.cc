@@ -348,5 +348,27 @@ TEST_CASE("when descriptors run out clients wait, and are served when some come 
   CHECK(server.log().find("Accepting client connection") != std::string::npos);
 }
 
+TEST_CASE("nothing is sent behind the reply after which a connection closes") {
+  ServerProcess server;
+  server.start();
+  for (const std::string& last : {request({"QUIT"}), std::string("*1\r\nnone\r\n")}) {
+    CAPTURE(last);
+    Client subscriber(server.port());
+    // Or what it has sent would not be read while it does not read.
+    REQUIRE(subscriber.call({"CLIENT", "NO-EVICT", "ON"}) == "+OK\r\n");
+    REQUIRE(subscriber.call({"SUBSCRIBE", "c"}).starts_with("*3\r\n"));
+    Client publisher(server.port());
+    const std::string message(200'000, 'm');
+    for (int i = 0; i < 40; ++i) publisher.call({"PUBLISH", "c", message});
+    subscriber.send(last);
+    std::this_thread::sleep_for(milliseconds(50));
+    for (int i = 0; i < 10; ++i) publisher.call({"PUBLISH", "c", message});
+    const std::string all = subscriber.read_all();
+    CHECK(all.size() < 41 * message.size());
+    const size_t line = all.rfind("\r\n", all.size() - 3);
+    CHECK((all[line + 2] == '+' || all[line + 2] == '-'));
+  }
+}
+
 }  // namespace
 }  // namespace respcask::e2e

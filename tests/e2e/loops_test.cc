@@ -81,5 +81,25 @@ TEST_CASE("nothing is written once CLIENT PAUSE is answered") {
   }
 }
 
+TEST_CASE("what follows the command that serves a waiter is told behind the reply, on every loop") {
+  ServerProcess server({"--io-threads", "3"});
+  server.start();
+  Client other(server.port());
+  for (int i = 0; i < 30; ++i) {
+    const std::string name = "n" + std::to_string(i);
+    Client waiter(server.port());
+    REQUIRE(waiter.call({"HELLO", "3"}).starts_with("%7\r\n"));
+    REQUIRE(waiter.call({"SUBSCRIBE", name}).starts_with(">3\r\n"));
+    waiter.send(request({"BLPOP", name, "0"}));
+    while (other.call({"CLIENT", "LIST"}).find(" cmd=blpop ") == std::string::npos) {
+    }
+    other.send(request({"RPUSH", name, "x"}) + request({"PUBLISH", name, "m"}));
+    CHECK(other.read_reply() == ":1\r\n");
+    CHECK(other.read_reply() == ":1\r\n");
+    CHECK(waiter.read_reply().starts_with("*2\r\n"));
+    CHECK(waiter.read_reply().starts_with(">3\r\n"));
+  }
+}
+
 }  // namespace
 }  // namespace respcask::e2e
