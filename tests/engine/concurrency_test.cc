@@ -200,7 +200,8 @@ TEST_CASE("nothing is acknowledged behind a transaction of which one shard fails
   }
   for (const std::string& key : keys) fixture.put(key, "old");
 
-  // While both are being synced a transaction comes and, in the shard that is sound, what follows it.
+  // While both are being synced a transaction comes and, in the shard that is sound, what follows
+  // it.
   const auto put = [&](const std::string& key, std::string_view value) {
     Shard& shard = store.shard(store.shard_of(key));
     shard.put(0, key, shard.hash(key), 0, 0, {&value, 1});
