@@ -91,7 +91,7 @@ TEST_CASE("what follows the command that serves a waiter is told behind the repl
     REQUIRE(waiter.call({"HELLO", "3"}).starts_with("%7\r\n"));
     REQUIRE(waiter.call({"SUBSCRIBE", name}).starts_with(">3\r\n"));
     waiter.send(request({"BLPOP", name, "0"}));
-    while (other.call({"CLIENT", "LIST"}).find(" cmd=blpop ") == std::string::npos) {
+    while (other.call({"CLIENT", "LIST"}).find(" flags=Pb ") == std::string::npos) {
     }
     other.send(request({"RPUSH", name, "x"}) + request({"PUBLISH", name, "m"}));
     CHECK(other.read_reply() == ":1\r\n");
