@@ -96,7 +96,8 @@ struct StoreFixture {
     return read(shard, *entry);
   }
 
-  // The same, with "DAMAGED" for a value that does not match its checksum.
+  // The same, with "DAMAGED" for a value that does not match its checksum, and "LOST" for one that
+  // failed to be written.
   std::optional<std::string> try_get(std::string_view key, uint32_t db = 0) {
     Shard& shard = store->shard(store->shard_of(key));
     std::lock_guard guard(shard);
@@ -105,6 +106,7 @@ struct StoreFixture {
     ValueRead value = shard.read(entry->where, entry->value_size);
     if (value.state == ValueRead::State::kDamaged) return "DAMAGED";
     if (value.state == ValueRead::State::kReady) return std::string(value.bytes);
+    if (value.state == ValueRead::State::kLost) return "LOST";
     auto fetched = fetch(shard.cold_read(entry->where, entry->value_size));
     if (fetched) return *fetched;
     shard.count_damage();
