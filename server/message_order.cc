@@ -63,9 +63,15 @@ std::optional<MessageRun> MessageOrder::take() {
   return std::nullopt;
 }
 
-void MessageOrder::visit_waiting(const TurnMessages* open,
+bool MessageOrder::empty() {
+  std::lock_guard guard(mutex_);
+  return line_.empty();
+}
+
+void MessageOrder::visit_waiting(const TurnMessages* open, uint64_t since,
                                  engine::FunctionRef<void(const Message&)> visit) {
   std::lock_guard guard(mutex_);
+  if (last_number_ <= since) return;
   for (const MessageRun& run : line_) {
     const size_t end = run.turn.get() == open ? run.end : std::min(run.end, run.turn->told_);
     for (size_t i = run.begin; i < end; ++i) visit((*run.turn)[i]);

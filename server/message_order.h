@@ -83,9 +83,13 @@ class MessageOrder {
   // sees to it that runs are sent in the order in which they were taken.
   std::optional<MessageRun> take();
 
+  // Nothing waits, told or not.
+  bool empty();
   // Calls `visit` with each message that is told already but waits for others, and with those of
-  // `open`, the caller's turn (null: none); they stay.
-  void visit_waiting(const TurnMessages* open, engine::FunctionRef<void(const Message&)> visit);
+  // `open`, the caller's turn (null: none); they stay. Does nothing if none was added after the one
+  // of the number `since`.
+  void visit_waiting(const TurnMessages* open, uint64_t since,
+                     engine::FunctionRef<void(const Message&)> visit);
 
  private:
   std::mutex mutex_;

@@ -96,14 +96,25 @@ bool Pubsub::subscribe(Session& session, ChannelKind kind, std::string_view chan
   return true;
 }
 
-bool Pubsub::unsubscribe(Session& session, ChannelKind kind, std::string_view channel,
-                         const Outbox* outbox) {
-  if (session.subscriptions == nullptr) return false;
+void Pubsub::unsubscribe(Session& session, ChannelKind kind, std::span<const std::string> channels,
+                         const Outbox* outbox,
+                         engine::FunctionRef<void(std::string_view channel)> left) {
   std::lock_guard guard(mutex_);
-  StringSet& own = own_set(*session.subscriptions, kind);
-  const auto mine = own.find(channel);
-  if (mine == own.end()) return false;
-  deliver_waiting(session, kind, channel, outbox);
+  const WaitingIn waiting = find_waiting(session, kind, channels, outbox);
+  for (const std::string& channel : channels) {
+    if (session.subscriptions != nullptr &&
+        own_set(*session.subscriptions, kind).contains(channel)) {
+      const auto found = waiting.find(channel);
+      if (found != waiting.end() && !found->second.messages.empty()) {
+        session.link->push(found->second.messages);
+      }
+      remove(session, kind, channel);
+    }
+    left(channel);
+  }
+}
+
+void Pubsub::remove(Session& session, ChannelKind kind, std::string_view channel) {
   if (kind == ChannelKind::kPattern) {
     const auto found = pattern_index_.find(channel);
     const auto pattern = found->second;
@@ -119,10 +130,10 @@ bool Pubsub::unsubscribe(Session& session, ChannelKind kind, std::string_view ch
     std::erase(found->second, &session);
     if (found->second.empty()) channels.erase(found);
   }
-  own.erase(mine);
+  StringSet& own = own_set(*session.subscriptions, kind);
+  own.erase(own.find(channel));
   own_count(session, kind) -= 1;
   listeners_.fetch_sub(1, std::memory_order_relaxed);
-  return true;
 }
 
 void Pubsub::unsubscribe_all(Session& session, const Outbox* outbox) {
@@ -130,7 +141,8 @@ void Pubsub::unsubscribe_all(Session& session, const Outbox* outbox) {
   for (const ChannelKind kind :
        {ChannelKind::kChannel, ChannelKind::kPattern, ChannelKind::kShard}) {
     const StringSet& own = own_set(*session.subscriptions, kind);
-    while (!own.empty()) unsubscribe(session, kind, std::string(*own.begin()), outbox);
+    const std::vector<std::string> channels(own.begin(), own.end());
+    unsubscribe(session, kind, channels, outbox, [](std::string_view) {});
   }
   session.subscriptions = nullptr;
 }
@@ -230,26 +242,45 @@ void Pubsub::deliver(const Message& message) const {
   }
 }
 
-// The session is about to leave the channel, and would miss them.
-void Pubsub::deliver_waiting(Session& session, ChannelKind kind, std::string_view channel,
-                             const Outbox* outbox) {
+const Pubsub::Subscribers& Pubsub::subscribers_of(ChannelKind kind,
+                                                  std::string_view channel) const {
+  if (kind == ChannelKind::kPattern) return pattern_index_.find(channel)->second->subscribers;
   const Channels& channels = kind == ChannelKind::kShard ? shard_channels_ : channels_;
-  const Subscribers& subscribers = kind == ChannelKind::kPattern
-                                       ? pattern_index_.find(channel)->second->subscribers
-                                       : channels.find(channel)->second;
-  const Subscribers self{*std::find(subscribers.begin(), subscribers.end(), &session)};
-  const TurnMessages* open = outbox == nullptr ? nullptr : outbox->messages_.get();
-  order_.visit_waiting(open, [&](const Message& message) {
+  return channels.find(channel)->second;
+}
+
+// Looks at each message once, however many the channels are.
+Pubsub::WaitingIn Pubsub::find_waiting(const Session& session, ChannelKind kind,
+                                       std::span<const std::string> channels,
+                                       const Outbox* outbox) {
+  WaitingIn waiting;
+  if (outbox == nullptr || session.subscriptions == nullptr || order_.empty()) return waiting;
+  uint64_t first_since = UINT64_MAX;
+  const StringSet& own = own_set(*session.subscriptions, kind);
+  for (const std::string& channel : channels) {
+    if (!own.contains(channel)) continue;
+    const Subscribers& all = subscribers_of(kind, channel);
+    const uint64_t since = std::find(all.begin(), all.end(), &session)->since;
+    waiting.try_emplace(channel, Waiting{since, {}});
+    first_since = std::min(first_since, since);
+  }
+  order_.visit_waiting(outbox->messages_.get(), first_since, [&](const Message& message) {
+    if (message.origin == session.id) return;
     if (kind == ChannelKind::kPattern) {
-      if (message.kind == ChannelKind::kShard || !glob_match(channel, message.channel)) return;
-      send(message, self, [&](resp::Writer& out) {
-        write_pattern_message(out, channel, message.channel, message.payload);
-      });
-    } else if (message.kind == kind && message.channel == channel) {
-      send(message, self,
-           [&](resp::Writer& out) { write_message(out, kind, message.channel, message.payload); });
+      if (message.kind == ChannelKind::kShard) return;
+      for (auto& [pattern, at] : waiting) {
+        if (message.number <= at.since || !glob_match(pattern, message.channel)) continue;
+        resp::Writer out(at.messages, session.protocol);
+        write_pattern_message(out, pattern, message.channel, message.payload);
+      }
+    } else if (message.kind == kind) {
+      const auto found = waiting.find(message.channel);
+      if (found == waiting.end() || message.number <= found->second.since) return;
+      resp::Writer out(found->second.messages, session.protocol);
+      write_message(out, kind, message.channel, message.payload);
     }
   });
+  return waiting;
 }
 
 // --- PUBSUB -------------------------------------------------------------------------------------

@@ -16,12 +16,14 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
+#include "engine/function_ref.h"
 #include "resp/writer.h"
 #include "server/message_order.h"
 #include "server/string_hash.h"
@@ -78,10 +80,12 @@ class Pubsub {
  public:
   // True if the session was not subscribed before.
   bool subscribe(Session& session, ChannelKind kind, std::string_view channel);
-  // What was published before and waits for other messages, or for the end of its loop's turn
-  // (`outbox`; null: the session is going), reaches the session before it is gone.
-  bool unsubscribe(Session& session, ChannelKind kind, std::string_view channel,
-                   const Outbox* outbox);
+  // Calls `left` with each channel in turn once the session has left it, if it was there, and has
+  // been pushed what it is still to hear from it: what was published before and waits for other
+  // messages, or for the end of its loop's turn (`outbox`; null: the session is going, and hears
+  // nothing any more). The tables are locked meanwhile: `left` does not publish or block.
+  void unsubscribe(Session& session, ChannelKind kind, std::span<const std::string> channels,
+                   const Outbox* outbox, engine::FunctionRef<void(std::string_view channel)> left);
   void unsubscribe_all(Session& session, const Outbox* outbox);
   // Returns when nobody is sending to sessions as they were when it was called.
   void settle() const { std::lock_guard guard(mutex_); }
@@ -129,8 +133,17 @@ class Pubsub {
   void deliver(const Message& message) const;
   template <class Write>
   static void send(const Message& message, const Subscribers& subscribers, Write write);
-  void deliver_waiting(Session& session, ChannelKind kind, std::string_view channel,
-                       const Outbox* outbox);
+
+  // What a session that is about to leave a channel would miss.
+  struct Waiting {
+    uint64_t since;
+    std::string messages;  // encoded
+  };
+  using WaitingIn = std::unordered_map<std::string_view, Waiting, StringHash>;
+  WaitingIn find_waiting(const Session& session, ChannelKind kind,
+                         std::span<const std::string> channels, const Outbox* outbox);
+  const Subscribers& subscribers_of(ChannelKind kind, std::string_view channel) const;
+  void remove(Session& session, ChannelKind kind, std::string_view channel);
 
   mutable std::mutex mutex_;
   MessageOrder order_;

@@ -85,12 +85,13 @@ void unsubscribe_from(Context& c, ChannelKind kind) {
   if (channels.empty()) channels = own_channels(c.session(), kind);
   // What was published in this turn comes with the confirmation: no sooner than what it tells of.
   c.turn().touched.add(c.turn().written);
-  for (const std::string& channel : channels) {
-    c.server().pubsub.unsubscribe(c.session(), kind, channel, &c.turn().outbox);
-    c.take_pushes();
-    confirm(c, kind, words(kind).unsubscribe, channel);
+  if (!channels.empty()) {
+    const auto left = [&](std::string_view channel) {
+      c.take_pushes();
+      confirm(c, kind, words(kind).unsubscribe, channel);
+    };
+    return c.server().pubsub.unsubscribe(c.session(), kind, channels, &c.turn().outbox, left);
   }
-  if (!channels.empty()) return;
   c.take_pushes();
   confirm(c, kind, words(kind).unsubscribe, std::nullopt);
 }

@@ -3,7 +3,9 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <chrono>
 #include <initializer_list>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -226,6 +228,69 @@ TEST_CASE("pubsub: who leaves a channel has what was published in the same turn"
   h.server->commit(turn);
   CHECK(listener.pushed().empty());
   CHECK(resets.pushed().empty());
+}
+
+TEST_CASE("pubsub: what waits of each of several channels comes before that one's confirmation") {
+  ProbeHarness h;
+  Client listener(h);
+  listener.run("subscribe c d e");
+  listener.run("psubscribe c* ?");
+  Turn& turn = h.client().turn;
+  turn.begin();
+  for (const std::string_view text : {"d1", "c1", "e1", "d2"}) {
+    run_in(turn, h.client(), {"publish", text.substr(0, 1), text});
+  }
+  const auto heard = [](std::string_view text) {
+    return fmt::format("*3\r\n$7\r\nmessage\r\n$1\r\n{}\r\n$2\r\n{}\r\n", text[0], text);
+  };
+  const auto left = [](char channel, int count) {
+    return fmt::format("*3\r\n$11\r\nunsubscribe\r\n$1\r\n{}\r\n:{}\r\n", channel, count);
+  };
+  CHECK(run_in(turn, listener, {"unsubscribe", "c", "q", "d", "c"}) ==
+        heard("c1") + left('c', 4) + left('q', 4) + heard("d1") + heard("d2") + left('d', 3) +
+            left('c', 3));
+  const auto matched = [](std::string_view pattern, std::string_view text) {
+    return fmt::format("*4\r\n$8\r\npmessage\r\n${}\r\n{}\r\n$1\r\n{}\r\n$2\r\n{}\r\n",
+                       pattern.size(), pattern, text[0], text);
+  };
+  CHECK(run_in(turn, listener, {"punsubscribe", "?", "c*"}) ==
+        matched("?", "d1") + matched("?", "c1") + matched("?", "e1") + matched("?", "d2") +
+            "*3\r\n$12\r\npunsubscribe\r\n$1\r\n?\r\n:2\r\n" + matched("c*", "c1") +
+            "*3\r\n$12\r\npunsubscribe\r\n$2\r\nc*\r\n:1\r\n");
+  h.server->commit(turn);
+  CHECK(listener.pushed() == heard("e1"));
+}
+
+TEST_CASE("pubsub: who leaves many channels looks at what waits once, not for each of them") {
+  using Clock = std::chrono::steady_clock;
+  constexpr int kMany = 50'000;
+  ProbeHarness h;
+  Client busy(h);
+  busy.run("subscribe c");
+  std::vector<std::string> subscribe = {"subscribe", "d"};
+  for (int i = 0; i < kMany; ++i) subscribe.push_back(fmt::format("channel:{}", i));
+  auto listener = std::make_unique<Client>(h);
+  OpenTurns turns(h);
+  turns.run(0, {"publish", "c", "first"});
+  Turn& turn = h.client().turn;
+  for (const std::string_view how : {"unsubscribe", "reset", "gone"}) {
+    CAPTURE(how);
+    listener->run(subscribe);
+    turn.begin();
+    for (int i = 0; i < kMany; ++i) run_in(turn, h.client(), {"publish", "c", "x"});
+    run_in(turn, h.client(), {"publish", "d", "y"});
+    if (how == "gone") h.server->commit(turn);  // which waits for the first
+    // To look at all of them for each channel takes ten seconds.
+    const auto begin = Clock::now();
+    if (how == "gone") {
+      listener.reset();
+    } else {
+      const std::string told = run_in(turn, *listener, {how});
+      CHECK(told.find("*3\r\n$7\r\nmessage\r\n$1\r\nd\r\n$1\r\ny\r\n") != std::string::npos);
+    }
+    CHECK(Clock::now() - begin < std::chrono::seconds(2));
+    h.server->commit(turn);
+  }
 }
 
 TEST_CASE("pubsub: others' messages stand in front of what EXEC answers, not within") {
