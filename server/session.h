@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -212,6 +213,7 @@ class Session {
   // The loop's own.
   std::unique_ptr<TransactionState> transaction;  // null outside MULTI and WATCH
   std::unique_ptr<Subscriptions> subscriptions;   // null: none
+  std::set<std::string> prefixes;                 // tracked, with BCAST
   std::shared_ptr<Parked> parked;                 // null unless a cold value is being fetched
   uint64_t random_state;                          // of commands that draw lots (commands/draws.h)
 

@@ -1,7 +1,6 @@
 #include "server/tracking.h"
 
 #include <algorithm>
-#include <iterator>
 #include <random>
 #include <utility>
 
@@ -111,10 +110,9 @@ bool erase_id(std::vector<uint64_t>& ids, uint64_t id) {
 // --- a session's own state ----------------------------------------------------------------------
 
 std::optional<Tracking::Overlap> Tracking::overlap(const Session& session,
-                                                   std::span<const std::string_view> wanted) const {
-  const std::vector<std::string> own = prefixes(session);
+                                                   std::span<const std::string_view> wanted) {
   for (size_t i = 0; i < wanted.size(); ++i) {
-    for (const std::string& prefix : own) {
+    for (const std::string& prefix : session.prefixes) {
       if (either_begins_other(prefix, wanted[i])) return Overlap{wanted[i], prefix, true};
     }
     for (const std::string_view later : wanted.subspan(i + 1)) {
@@ -138,8 +136,9 @@ void Tracking::enable(Session& session, uint64_t redirect, uint32_t options,
   std::lock_guard guard(prefixes_mutex_);
   for (const std::string_view prefix : wanted) {
     std::vector<uint64_t>& ids = prefixes_.try_emplace(std::string(prefix)).first->second;
-    if (insert_id(ids, session.id)) session.tracking_prefixes += 1;
+    if (insert_id(ids, session.id)) session.prefixes.emplace(prefix);
   }
+  session.tracking_prefixes = static_cast<uint32_t>(session.prefixes.size());
   prefix_count_.store(prefixes_.size(), std::memory_order_relaxed);
 }
 
@@ -149,22 +148,14 @@ void Tracking::disable(Session& session) {
   clients_.fetch_sub(1, std::memory_order_relaxed);
   if ((flags & kTracksBroadcast) == 0) return;
   std::lock_guard guard(prefixes_mutex_);
-  for (auto at = prefixes_.begin(); at != prefixes_.end();) {
-    std::erase(at->second, session.id);
-    at = at->second.empty() ? prefixes_.erase(at) : std::next(at);
+  for (const std::string& prefix : session.prefixes) {
+    const auto found = prefixes_.find(prefix);
+    erase_id(found->second, session.id);
+    if (found->second.empty()) prefixes_.erase(found);
   }
   prefix_count_.store(prefixes_.size(), std::memory_order_relaxed);
+  session.prefixes.clear();
   session.tracking_prefixes = 0;
-}
-
-std::vector<std::string> Tracking::prefixes(const Session& session) const {
-  std::vector<std::string> own;
-  if ((session.tracking & kTracksBroadcast) == 0) return own;
-  std::lock_guard guard(prefixes_mutex_);
-  for (const auto& [prefix, ids] : prefixes_) {
-    if (std::binary_search(ids.begin(), ids.end(), session.id)) own.push_back(prefix);
-  }
-  return own;
 }
 
 // --- keys ---------------------------------------------------------------------------------------

@@ -105,15 +105,13 @@ class Tracking {
     std::string other;
     bool existing = false;
   };
-  std::optional<Overlap> overlap(const Session& session,
-                                 std::span<const std::string_view> prefixes) const;
+  static std::optional<Overlap> overlap(const Session& session,
+                                        std::span<const std::string_view> prefixes);
   // `options`: kTracksBroadcast and the like. With BCAST `prefixes` are added to those that the
   // session has; none stands for all keys.
   void enable(Session& session, uint64_t redirect, uint32_t options,
               std::span<const std::string_view> prefixes);
   void disable(Session& session);
-  // In ascending order.
-  std::vector<std::string> prefixes(const Session& session) const;
 
   // --- keys -----------------------------------------------------------------------------------
   // The session has read the key.

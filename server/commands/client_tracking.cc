@@ -94,7 +94,7 @@ void cmd_client_tracking(Context& c) {
   }
   if (!c.arg_is(2, "ON")) return c.syntax_error();
   if (const auto why = conflict(options, session.tracking); !why.empty()) return c.error(why);
-  if (const auto overlap = tracking.overlap(session, options.prefixes)) {
+  if (const auto overlap = Tracking::overlap(session, options.prefixes)) {
     return c.error(
         fmt::format("ERR Prefix '{}' overlaps with {} prefix '{}'. Prefixes for a single client "
                     "must not overlap.",
@@ -160,9 +160,8 @@ void cmd_client_trackinginfo(Context& c) {
   reply.bulk("redirect");
   cmd_client_getredir(c);
   reply.bulk("prefixes");
-  const std::vector<std::string> prefixes = c.server().tracking.prefixes(session);
-  reply.array(prefixes.size());
-  for (const std::string& prefix : prefixes) reply.bulk(prefix);
+  reply.array(session.prefixes.size());
+  for (const std::string& prefix : session.prefixes) reply.bulk(prefix);
 }
 
 }  // namespace respcask::server

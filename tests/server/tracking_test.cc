@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
+#include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -306,6 +308,29 @@ TEST_CASE("tracking: with BCAST a turn's keys are told together, by prefix, read
   CHECK(h.server->tracking.prefix_count() == 1);
   h.run("incr a:1");
   CHECK(some.pushed().empty());
+}
+
+TEST_CASE("tracking: a client with few prefixes looks at none of those of others") {
+  Harness h;
+  std::deque<Client> others;
+  constexpr int kOthers = 300;
+  for (int i = 0; i < kOthers; ++i) {
+    std::string on = "client tracking on bcast";
+    for (int j = 0; j < kOthers; ++j) on += fmt::format(" prefix {}:{}:", i, j);
+    CHECK(others.emplace_back(h).run(on) == "+OK\r\n");
+  }
+  // To look at all prefixes for each of these takes ten seconds.
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < 2500; ++i) {
+    REQUIRE(h.run("client tracking on bcast prefix b prefix a") == "+OK\r\n");
+    REQUIRE(h.run("client trackinginfo").ends_with("*2\r\n$1\r\na\r\n$1\r\nb\r\n"));
+    REQUIRE(h.run("client tracking off") == "+OK\r\n");
+  }
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(2));
+  CHECK(h.server->tracking.prefix_count() == kOthers * kOthers);
+  CHECK(h.run("client trackinginfo").ends_with("*0\r\n"));
+  others.clear();
+  CHECK(h.server->tracking.prefix_count() == 0);
 }
 
 TEST_CASE("tracking: OPTIN and OPTOUT go by CLIENT CACHING before the command or transaction") {
