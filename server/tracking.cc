@@ -82,6 +82,13 @@ bool reads_keys(const Session& session) {
   return (session.tracking & (kTracks | kTracksBroadcast)) == kTracks;
 }
 
+// What it is to be told goes to itself. In RESP2 that is so only if it is subscribed when the turn
+// ends, as a redirection is looked up then.
+bool tells_itself(const Session& session) {
+  const uint64_t redirect = session.tracking_redirect;
+  return redirect == 0 || (redirect == session.id && session.protocol == 3);
+}
+
 void write_invalidation(std::string& to, std::optional<std::string_view> key) {
   resp::Writer out(to, 3);
   out.push(2);
@@ -189,8 +196,8 @@ void Tracking::forget(TrackedKeys& tracked, Entry entry, const Audience& audienc
   items_.fetch_sub(ids.size(), std::memory_order_relaxed);
   if (const Session* self = audience.self) {
     const bool spared = audience.by_self && (self->tracking & kTracksNoLoop) != 0;
-    const bool told_itself = self->tracking_redirect == 0;
-    if ((spared || told_itself) && erase_id(ids, self->id) && !spared && reads_keys(*self)) {
+    if ((spared || tells_itself(*self)) && erase_id(ids, self->id) && !spared &&
+        reads_keys(*self)) {
       tell_self(audience, node.key());
     }
   }
@@ -213,7 +220,7 @@ void Tracking::flushed(std::span<TrackedKeys* const> tables, const Audience& aud
   }
   uint64_t told = 0;
   const Session* self = audience.self;
-  if (self != nullptr && (self->tracking & kTracks) != 0 && self->tracking_redirect == 0) {
+  if (self != nullptr && (self->tracking & kTracks) != 0 && tells_itself(*self)) {
     tell_self(audience, std::nullopt);
     told = self->id;
   }
@@ -249,8 +256,7 @@ void Invalidations::deliver() {
 
 std::string Invalidations::take_for(const Session& session) {
   std::string own;
-  const bool told_itself = session.tracking_redirect == 0 && session.protocol == 3;
-  if (!told_itself || !reads_keys(session)) return own;
+  if (!tells_itself(session) || session.protocol != 3 || !reads_keys(session)) return own;
   for (Entry& entry : entries_) {
     if (erase_id(entry.clients, session.id)) write_invalidation(own, entry.key);
   }

@@ -191,6 +191,53 @@ TEST_CASE("tracking: what a client's own command makes out of date follows its r
   CHECK(both.run("set k 3") == invalidate({"k"}));
 }
 
+TEST_CASE("tracking: it follows the reply if the client has redirected it to itself, too") {
+  Harness h;
+  Client self(h);
+  self.use_protocol(3);
+  const uint64_t id = self.session->id;
+  CHECK(self.run(fmt::format("client tracking on redirect {}", id)) == "+OK\r\n");
+  const auto run = [&](std::initializer_list<std::string_view> args) {
+    return run_in(self.turn, self, args);
+  };
+  self.turn.begin();
+  run({"get", "k"});
+  CHECK(run({"set", "k", "1"}) == "+OK\r\n" + invalidate({"k"}));
+  run({"get", "k"});
+  run({"multi"});
+  run({"incr", "k"});
+  run({"ping"});
+  CHECK(run({"exec"}) == "*2\r\n:2\r\n+PONG\r\n" + invalidate({"k"}));
+  CHECK(run({"flushall"}) == "+OK\r\n" + kAllKeys);
+  h.server->commit(self.turn);
+  CHECK(self.pushed().empty());
+
+  // When it is served what it waited for, in front.
+  self.run("lrange l 0 -1");
+  CHECK(self.run("blpop l 0").empty());
+  Turn turn(*h.server);
+  turn.begin();
+  run_in(turn, h.client(), {"rpush", "l", "x"});
+  CHECK(self.resumed() == invalidate({"l"}) + "*2\r\n$1\r\nl\r\n$1\r\nx\r\n");
+  h.server->commit(turn);
+  CHECK(self.pushed().empty());
+}
+
+TEST_CASE("tracking: in RESP2 a client hears of its own changes if it is subscribed in the end") {
+  Harness h;
+  Client self(h);
+  self.run(fmt::format("client tracking on redirect {}", self.session->id));
+  self.run("get k");
+  CHECK(self.run("set k 1") == "+OK\r\n");
+  CHECK(self.pushed().empty());
+  self.run("get k");
+  self.run("multi");
+  self.run("set k 2");
+  self.run("subscribe c");
+  self.run("exec");
+  CHECK(self.pushed() == "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*1\r\n$1\r\nk\r\n");
+}
+
 TEST_CASE("tracking: a client that was served while it blocked is told behind its reply") {
   Harness h;
   Tracker blocked(h);
