@@ -64,9 +64,9 @@ FAULTS = [
                   "a store agrees with a map through merges*"),
     Fault("try a failed sync again",
           "engine/store_sync.cc",
-          "    failure = synced.error();\n",
+          "    failure = results[n].error();\n",
           "    if (sync_part(*shards_[touched[n]], plan.parts[touched[n]])) continue;\n"
-          "    failure = synced.error();\n",
+          "    failure = results[n].error();\n",
           ENGINE, "a failed sync is final"),
     Fault("delete the inputs of a merge early",
           "engine/merge.cc",
