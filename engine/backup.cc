@@ -24,6 +24,7 @@
 #include "engine/backup_mark.h"
 #include "engine/file.h"
 #include "engine/segment.h"
+#include "engine/segment_name.h"
 #include "engine/shard.h"
 #include "engine/store.h"
 
@@ -233,7 +234,7 @@ class Backup {
 
   Result<void> build_shard(uint32_t index) {
     const Part& part = parts_[index];
-    const std::string to = fmt::format("{}/shard-{:02}", temporary_, index);
+    const std::string to = shard_directory(temporary_, index);
     if (auto made = files_.create_directory(to); !made) return made;
     for (const auto& segment : part.sealed) {
       bool has_hint = false;

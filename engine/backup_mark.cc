@@ -116,7 +116,9 @@ void check_manifest(FileSystem& files, const std::string& directory,
     }
     return;
   }
-  auto text = there ? read_text(files, path, (*there)->size) : Result<std::string>(there.error());
+  if (!there) return fault({path, true, there.error().message});
+  const bool possible = !(*there)->is_directory && (*there)->size <= kMostManifest;
+  const auto text = read_text(files, path, possible ? (*there)->size : 0);
   if (!text) return fault({path, true, text.error().message});
   auto listed = listed_in(*text);
   if (!listed) return fault({path, true, "is damaged: what is to be in the backup is not known"});

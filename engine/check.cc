@@ -14,23 +14,12 @@
 #include "engine/store.h"
 
 namespace respcask::engine {
-namespace {
-
-bool same_record(const PlacedRecord& a, const PlacedRecord& b) {
-  const Record& x = a.record;
-  const Record& y = b.record;
-  return a.value_offset == b.value_offset &&
-         std::tie(x.kind, x.type, x.owner, x.expiry_ms, x.collection, x.value_size, x.name) ==
-             std::tie(y.kind, y.type, y.owner, y.expiry_ms, y.collection, y.value_size, y.name);
-}
-
-}  // namespace
 
 CheckReport StoreCheck::run() {
   FileSystem& files = *store_.options().files;
   check_record();
   for (uint32_t i = 0; i < store_.shard_count(); ++i) {
-    const std::string dir = fmt::format("{}/shard-{:02}", store_.options().dir, i);
+    const std::string dir = shard_directory(store_.options().dir, i);
     auto names = files.list(dir);
     if (!names) continue;  // found below
     for (const std::string& name : *names) {
@@ -104,7 +93,7 @@ void StoreCheck::check_shard(uint32_t index) {
 // The shard's segments, oldest first, without those that a merge has replaced.
 void StoreCheck::list(uint32_t index, std::vector<File>& files) {
   FileSystem& system = *store_.options().files;
-  const std::string dir = fmt::format("{}/shard-{:02}", store_.options().dir, index);
+  const std::string dir = shard_directory(store_.options().dir, index);
   auto names = system.list(dir);
   if (!names) {
     return find(
@@ -256,7 +245,7 @@ void StoreCheck::check_hint(const File& file, LogReader& log) {
                      "a hint that does not agree with its segment"});
       }
       if (const auto placed = batch->next()) {
-        found = same_record(*placed, *entry);
+        found = *placed == *entry;
       } else {
         batch = log.batch(batch->end());
       }

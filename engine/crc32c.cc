@@ -1,9 +1,7 @@
 #include "engine/crc32c.h"
 
 #include <array>
-#include <bit>
 #include <cstddef>
-#include <cstring>
 
 #if defined(__SSE4_2__) && defined(__x86_64__)
 #include <nmmintrin.h>
@@ -11,24 +9,12 @@
 #include <arm_acle.h>
 #endif
 
+#include "engine/fixed_width.h"
+
 namespace respcask::engine {
 namespace {
 
 constexpr std::uint32_t kPolynomial = 0x82F63B78;
-
-// A plain load where the order fits: g++ 12 does not make one of the loop in three_ways below,
-// which costs it four fifths of its speed.
-template <class Word>
-Word load_little_endian(const char* bytes) {
-  Word word = 0;
-  if constexpr (std::endian::native == std::endian::little) {
-    std::memcpy(&word, bytes, sizeof(Word));
-  } else {
-    for (unsigned i = 0; i < sizeof(Word); ++i)
-      word |= Word{static_cast<unsigned char>(bytes[i])} << (8 * i);
-  }
-  return word;
-}
 
 // Slicing by eight (Kounavis and Berry, 2005): table k holds the effect of a byte that k more bytes
 // follow.
@@ -132,9 +118,9 @@ std::uint32_t three_ways(std::uint32_t crc, const char*& next, std::size_t& left
     std::uint32_t second = 0;
     std::uint32_t third = 0;
     for (std::size_t i = 0; i < kLength; i += 8) {
-      crc = step(crc, load_little_endian<std::uint64_t>(next + i));
-      second = step(second, load_little_endian<std::uint64_t>(next + kLength + i));
-      third = step(third, load_little_endian<std::uint64_t>(next + 2 * kLength + i));
+      crc = step(crc, load<std::uint64_t>(next + i));
+      second = step(second, load<std::uint64_t>(next + kLength + i));
+      third = step(third, load<std::uint64_t>(next + 2 * kLength + i));
     }
     crc = ZerosOperator<kLength>::apply(crc) ^ second;
     crc = ZerosOperator<kLength>::apply(crc) ^ third;
@@ -155,9 +141,9 @@ std::uint32_t crc32c(std::string_view bytes, std::uint32_t seed) {
   std::size_t left = bytes.size();
   crc = three_ways<4096>(crc, next, left);
   crc = three_ways<256>(crc, next, left);
-  for (; left >= 8; next += 8, left -= 8) crc = step(crc, load_little_endian<std::uint64_t>(next));
+  for (; left >= 8; next += 8, left -= 8) crc = step(crc, load<std::uint64_t>(next));
   if (left >= 4) {
-    crc = step_half(crc, load_little_endian<std::uint32_t>(next));
+    crc = step_half(crc, load<std::uint32_t>(next));
     next += 4;
     left -= 4;
   }
@@ -173,7 +159,7 @@ std::uint32_t crc32c_by_tables(std::string_view bytes, std::uint32_t seed) {
   const char* next = bytes.data();
   std::size_t left = bytes.size();
   for (; left >= 8; next += 8, left -= 8) {
-    const std::uint64_t word = load_little_endian<std::uint64_t>(next) ^ crc;
+    const std::uint64_t word = load<std::uint64_t>(next) ^ crc;
     crc = 0;
     for (unsigned i = 0; i < 8; ++i) crc ^= kSliceTables[7 - i][(word >> (8 * i)) & 0xFF];
   }

@@ -226,7 +226,7 @@ std::optional<std::pair<std::string_view, KeydirEntry>> Keydir::random_expiring(
 }
 
 size_t Keydir::visit_due(int64_t now_ms, size_t limit, Visitor visit) {
-  constexpr size_t kMaxKeyBytes = 1 << 20;  // copied at a time: keys may be very long
+  constexpr size_t kMostCopiedBytes = 1 << 20;  // at a time: keys may be very long
   struct Key {
     std::string bytes;
     uint64_t hash;
@@ -247,7 +247,7 @@ size_t Keydir::visit_due(int64_t now_ms, size_t limit, Visitor visit) {
       for (auto slot = page->first(); slot.index < page->count(); slot = page->next(slot)) {
         const int64_t expiry_ms = KeydirPage::expiry_ms(slot);
         if (expiry_ms == 0) continue;
-        if (expiry_ms > now_ms || visited + taken.size() == limit || key_bytes > kMaxKeyBytes) {
+        if (expiry_ms > now_ms || visited + taken.size() == limit || key_bytes > kMostCopiedBytes) {
           earliest = std::min(earliest, expiry_ms);
           continue;
         }

@@ -77,7 +77,6 @@ void ShardRecovery::weigh() {
 }
 
 Result<void> ShardRecovery::apply() {
-  const bool all = shard_.options_.read_only;
   for (size_t i = 0; i < segments_.size() && i <= cut_.segment; ++i) {
     shard_.take_slot(segments_[i]);
     shard_.order_.push_back(segments_[i]);
@@ -100,7 +99,7 @@ Result<void> ShardRecovery::apply() {
   shard_.completed_ = completed_;
   // The process that made or removed these names may have died before it synced them.
   shard_.directory_unsynced_ = true;
-  return all ? Result<void>() : cut_tail();
+  return shard_.options_.read_only ? Result<void>() : cut_tail();
 }
 
 Result<void> ShardRecovery::replay_segment(size_t index, uint64_t end) {

@@ -31,7 +31,7 @@ Result<void> ShardRecovery::open() {
 
 Result<void> ShardRecovery::open_segments() {
   FileSystem& files = *shard_.options_.files;
-  const std::string dir = fmt::format("{}/shard-{:02}", shard_.options_.dir, shard_.index_);
+  const std::string dir = shard_directory(shard_.options_.dir, shard_.index_);
   auto names = files.list(dir);
   if (!names && shard_.options_.salvage) {
     give_up_on(dir, names.error());
@@ -93,9 +93,9 @@ void ShardRecovery::report_lost() {
   ++report_.damaged_ranges;
   shard_.log(
       LogLevel::kWarning,
-      fmt::format("{}/shard-{:02}: no segment is there, although other shards hold something; "
-                  "what this one held is lost",
-                  shard_.options_.dir, shard_.index_));
+      fmt::format("{}: no segment is there, although other shards hold something; what this one "
+                  "held is lost",
+                  shard_directory(shard_.options_.dir, shard_.index_)));
 }
 
 // Goes on without what cannot be read, which may have held any part of a transaction.

@@ -109,7 +109,7 @@ Result<void> ShardRecovery::adopt_active() {
     if (rolled || !is_shortage(rolled.error().code)) return rolled;
   }
   // Once more, with room to grow.
-  auto wide = reopen_newest(shard_.options_.segment_bytes + (uint64_t{4} << 30));
+  auto wide = reopen_newest(shard_.options_.segment_bytes + kMapAhead);
   if (!wide) return wide;
   if (!shard_.sealed_unsynced_.empty()) shard_.sealed_unsynced_.pop_back();
   shard_.active_ = shard_.order_.back();

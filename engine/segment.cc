@@ -109,13 +109,7 @@ Result<void> Segment::append(std::span<const std::string_view> pieces) {
   for (std::string_view piece : pieces) bytes += piece.size();
   if (bytes == 0) return {};
   assert(!sealed && at + bytes <= mapping_.size());
-  constexpr size_t kMostPieces = 1024;
-  uint64_t written = 0;
-  for (size_t i = 0; i < pieces.size(); i += kMostPieces) {
-    auto some = pieces.subspan(i, std::min(kMostPieces, pieces.size() - i));
-    if (auto result = file_->write_at(at + written, some); !result) return result;
-    for (std::string_view piece : some) written += piece.size();
-  }
+  if (auto written = file_->write_at(at, pieces); !written) return written;
   residency_.set(at, bytes);
   size_.store(at + bytes, std::memory_order_release);
   return {};

@@ -6,6 +6,10 @@
 
 namespace respcask::engine {
 
+std::string shard_directory(std::string_view store_directory, uint32_t shard) {
+  return fmt::format("{}/shard-{:02}", store_directory, shard);
+}
+
 std::string segment_name(const SegmentFile& file) {
   if (file.generation == 0) return fmt::format("{:08}.seg", file.first_id);
   return fmt::format("{:08}.{}.seg", file.first_id, file.generation);

@@ -20,6 +20,24 @@ Error mismatch(const ColdRead& cold) {
 
 }  // namespace
 
+ShardStats& ShardStats::operator+=(const ShardStats& other) {
+  keys += other.keys;
+  segments += other.segments;
+  hints += other.hints;
+  live_bytes += other.live_bytes;
+  total_bytes += other.total_bytes;
+  pending_bytes += other.pending_bytes;
+  pending_memory_bytes += other.pending_memory_bytes;
+  damaged_records += other.damaged_records;
+  keydir_bytes += other.keydir_bytes;
+  mapped_bytes += other.mapped_bytes;
+  collections += other.collections;
+  garbage += other.garbage;
+  garbage_bytes += other.garbage_bytes;
+  garbage_freed += other.garbage_freed;
+  return *this;
+}
+
 Shard::Shard(const Options& options, uint64_t store_id, uint32_t index, const HashSeed& seed)
     : options_(options), store_id_(store_id), index_(index), seed_(seed) {
   for (uint32_t db = 0; db < options.databases; ++db) database(db);
@@ -181,7 +199,8 @@ ShardStats Shard::stats() {
 }
 
 std::string Shard::segment_path(uint64_t id, uint32_t generation) const {
-  return fmt::format("{}/shard-{:02}/{}", options_.dir, index_, segment_name({id, generation}));
+  return fmt::format("{}/{}", shard_directory(options_.dir, index_),
+                     segment_name({id, generation}));
 }
 
 uint32_t Shard::take_slot(std::shared_ptr<Segment> segment) {
@@ -257,7 +276,7 @@ Result<void> Shard::roll(uint64_t kept_back) {
     header.previous_size = static_cast<uint32_t>(order_.back()->size());
   }
   auto made = Segment::create(*options_.files, segment_path(id, 0), header,
-                              options_.segment_bytes + (uint64_t{4} << 30));
+                              options_.segment_bytes + kMapAhead);
   if (!made) return made.error();
   if (active_) {
     // What is kept back for what makes room has to be there in the new one, too.

@@ -98,11 +98,14 @@ struct ShardStats {
   uint64_t garbage = 0;        // databases and collections that wait to be freed,
   uint64_t garbage_bytes = 0;  // their memory, but what is mapped,
   uint64_t garbage_freed = 0;  // and those that have been freed
+
+  ShardStats& operator+=(const ShardStats& other);  // for those of several shards
 };
 
-// The most that one command or transaction may write to one shard: 4 GiB less a little. The active
-// segment's mapping reaches this far past segment_bytes.
-inline constexpr uint64_t kMaxBatchBytes = (uint64_t{4} << 30) - (uint64_t{1} << 20);
+// How far the active segment's mapping reaches past segment_bytes.
+inline constexpr uint64_t kMapAhead = uint64_t{4} << 30;
+// The most that one command or transaction may write to one shard, with room for its frame.
+inline constexpr uint64_t kMaxBatchBytes = kMapAhead - (uint64_t{1} << 20);
 // Kept back on each shard for what makes room when the disk is full.
 inline constexpr uint64_t kReserveBytes = 512 * 1024;
 
@@ -259,13 +262,20 @@ class Shard {
   uint64_t pending_bytes() const { return pending_.size(); }
 
  private:
+  static void pause() {
+#ifdef __x86_64__
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+  }
   // For whoever found it taken: most who hold it let go within some microseconds, and to sleep
   // and be woken takes longer. True if it was got.
   bool spin() {
     constexpr int kTries = 50;
     constexpr int kPauses = 4;  // about 100 ns to 200 ns, by processor
     for (int i = 0; i < kTries; ++i) {
-      for (int j = 0; j < kPauses; ++j) __builtin_ia32_pause();
+      for (int j = 0; j < kPauses; ++j) pause();
       if (mutex_.try_lock()) return true;
     }
     return false;
@@ -292,8 +302,12 @@ class Shard {
   };
 
   Namespace& database(uint32_t db);
-  Segment& segment_at(Location where) { return *segments_[where.slot()]; }
-  uint64_t append_offset() const { return active_->size() + pending_.size(); }
+  Segment& segment_at(Location where) {
+    return *segments_[where.slot()];
+  }
+  uint64_t append_offset() const {
+    return active_->size() + pending_.size();
+  }
 
   // store, recovery, merge
   bool may_roll() const;
@@ -325,7 +339,6 @@ class Shard {
   void append_mark(const Record& record);
   KeydirEntry put_root(uint32_t db, std::string_view key, uint64_t hash, const Record& record,
                        std::span<const std::string_view> pieces, uint32_t access);
-  void add_live(Location where, uint64_t bytes) { segment_at(where).live_bytes += bytes; }
   void drop_live(Location where, uint64_t bytes);
   void drop_entry(const KeydirEntry& old, size_t name_size);
   void drop_collection(uint64_t id);

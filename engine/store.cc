@@ -10,6 +10,7 @@
 #include "engine/load_log.h"
 #include "engine/named_thread.h"
 #include "engine/recovery.h"
+#include "engine/segment_name.h"
 #include "engine/slot.h"
 
 namespace respcask::engine {
@@ -102,7 +103,7 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
   if (!store->options_.read_only) {
     for (uint32_t i = 0; i < store->shard_count(); ++i) {
       store->held_directories_.push_back(
-          store->options_.files->hold_directory(store->shard_directory(i)));
+          store->options_.files->hold_directory(shard_directory(store->options_.dir, i)));
     }
     constexpr uint32_t kMostSyncs = 8;  // at once
     store->sync_pool_ =
@@ -156,10 +157,6 @@ void Store::stop_threads() {
     if (thread->joinable()) thread->join();
   }
   for (std::thread& thread : sync_threads_) thread.join();
-}
-
-std::string Store::shard_directory(uint32_t index) const {
-  return fmt::format("{}/shard-{:02}", options_.dir, index);
 }
 
 Result<void> Store::prepare_directory() {
@@ -241,7 +238,7 @@ Result<void> Store::create() {
   if (auto none = expect_no_segments(files, options_.dir); !none) return none;
   open_report_.created = true;
   for (uint32_t i = 0; i < options_.shards; ++i) {
-    if (auto made = files.create_directory(shard_directory(i)); !made) return made;
+    if (auto made = files.create_directory(shard_directory(options_.dir, i)); !made) return made;
   }
   auto id = draw_identity();
   if (!id) return id.error();

@@ -11,9 +11,9 @@
 //   SyncMode::kAlways the journal (journal.h) stands in for the segments from one such sync to the
 //   next, of which batches say nothing.
 // - A failed write or sync is never retried; the shard turns read-only.
-// The store owns the shards, the sync threads and the maintenance thread. Methods may be called
-// from any thread unless they say otherwise; none may be called with a shard locked, except those
-// that say so.
+// The store owns the shards and the threads that sync, merge, scrub and keep house. Methods may be
+// called from any thread unless they say otherwise; none may be called with a shard locked, except
+// those that say so.
 #pragma once
 
 #include <atomic>
@@ -72,6 +72,11 @@ using SyncPoint = uint64_t;
 
 class Store {
  public:
+  // Opens the store in options.dir, or makes one there (Options::create_if_missing). An error
+  // leaves nothing open and no thread running; what was made or cut until then stays. kInvalid: an
+  // option is out of its range. kInUse: another process has it. kFormat: it is of another version,
+  // holds types that `options` makes no index for, or has lost its record. kDamaged: its record is.
+  // kIo, kNoSpace, kNoFiles, kDenied: the system refused.
   static Result<std::unique_ptr<Store>> open(Options options);
   ~Store();  // close(), errors ignored
   Store(const Store&) = delete;
@@ -265,7 +270,6 @@ class Store {
   void scrub_loop();
   bool scrub_shard(Shard& shard);
   bool pace_scrub(uint64_t bytes);
-  std::string shard_directory(uint32_t index) const;
 
   Options options_;
   StoreRecord record_;

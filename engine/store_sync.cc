@@ -8,6 +8,7 @@
 
 #include "engine/backup_mark.h"
 #include "engine/named_thread.h"
+#include "engine/segment_name.h"
 #include "engine/store.h"
 
 namespace respcask::engine {
@@ -70,9 +71,8 @@ Store::SyncPlan Store::plan_sync() {
 
 Result<void> Store::sync_part(Shard& shard, const SyncPlan::Part& part) {
   if (part.directory) {
-    if (auto synced = options_.files->sync_directory(shard_directory(shard.index())); !synced) {
-      return synced;
-    }
+    const std::string directory = shard_directory(options_.dir, shard.index());
+    if (auto synced = options_.files->sync_directory(directory); !synced) return synced;
   }
   for (const auto& segment : part.sealed) {
     // What was reserved past the end of a sealed segment is given back. Where that fails nothing is

@@ -54,7 +54,7 @@ class Parser {
   enum class Status : uint8_t {
     kNeedMore,  // The command is unfinished: call again with the same bytes and more behind them.
     kCommand,   // args() and consumed() hold.
-    kEmpty,     // A blank line, "*0" or "*-1": no reply is due. consumed() holds.
+    kEmpty,     // A blank line, or no arguments ("*0" and below): no reply. consumed() holds.
     kError,     // error() holds. The stream cannot be understood from here on: reply and close.
   };
 

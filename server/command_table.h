@@ -146,7 +146,6 @@ std::span<const Command> sorted_set_commands();
 std::span<const Command> sorted_set_pop_commands();
 std::span<const Command> sorted_set_range_commands();
 std::span<const Command> sorted_set_scan_commands();
-std::span<const Command> stream_commands();
 std::span<const Command> string_commands();
 std::span<const Command> string_edit_commands();
 std::span<const Command> string_set_commands();

@@ -39,6 +39,9 @@
 
 namespace respcask::server {
 
+// What a command may write beyond what its arguments take without asking for space.
+inline constexpr uint64_t kAlwaysReserved = 4096;
+
 enum class ChannelKind : uint8_t;
 struct Config;
 struct FetchedValue;
@@ -162,8 +165,8 @@ class Context {
 
   // --- changing -------------------------------------------------------------------------------
   // Space for `bytes` more on the key's shard. Dispatch has reserved for twice the arguments' bytes
-  // and a page; a handler that writes more calls this before its first change. On failure the error
-  // is replied and false returned: return. What was read stays valid.
+  // and kAlwaysReserved; a handler that writes more calls this before its first change. On failure
+  // the error is replied and false returned: return. What was read stays valid.
   bool reserve(const KeyRef& key, uint64_t bytes, engine::Growth growth = engine::Growth::kGrows);
   // The same for all that the command changes, of which nothing is refused for want of memory from
   // then on: who has taken something out has to be able to put it in elsewhere.

@@ -171,7 +171,7 @@ void show_monitors(const Scope& scope, Turn& turn, const Session& session,
 
 // Each argument may become a record of its own.
 uint64_t bytes_to_reserve(std::span<const std::string_view> args) {
-  uint64_t bytes = 4096;
+  uint64_t bytes = kAlwaysReserved;
   for (std::string_view arg : args) bytes += 2 * arg.size() + engine::record_size_bound(0, 0);
   return bytes;
 }

@@ -39,7 +39,7 @@ void show_monitors(const Scope& scope, Turn& turn, const Session& session,
                    const TableEntry& command, std::span<const std::string_view> args);
 
 // The bytes that a command with these arguments may append to one shard: twice what it was given,
-// and a page for what it edits.
+// and kAlwaysReserved for what it edits.
 uint64_t bytes_to_reserve(std::span<const std::string_view> args);
 engine::Growth growth_of(uint32_t command_flags);
 

@@ -60,21 +60,7 @@ StoreTotals store_totals(Context& c) {
   for (size_t db = 0; db < ttls.size(); ++db) {
     if (ttls[db].count > 0) totals.databases[db].average_ttl_ms = ttls[db].sum_ms / ttls[db].count;
   }
-  for (const engine::ShardStats& shard : totals.shards) {
-    totals.sum.keys += shard.keys;
-    totals.sum.segments += shard.segments;
-    totals.sum.hints += shard.hints;
-    totals.sum.live_bytes += shard.live_bytes;
-    totals.sum.total_bytes += shard.total_bytes;
-    totals.sum.pending_bytes += shard.pending_bytes;
-    totals.sum.pending_memory_bytes += shard.pending_memory_bytes;
-    totals.sum.damaged_records += shard.damaged_records;
-    totals.sum.keydir_bytes += shard.keydir_bytes;
-    totals.sum.mapped_bytes += shard.mapped_bytes;
-    totals.sum.collections += shard.collections;
-    totals.sum.garbage += shard.garbage;
-    totals.sum.garbage_freed += shard.garbage_freed;
-  }
+  for (const engine::ShardStats& shard : totals.shards) totals.sum += shard;
   return totals;
 }
 

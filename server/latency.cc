@@ -136,8 +136,8 @@ std::string_view advice(std::string_view event) {
     return "Even commands of constant cost took that long: the machine is short of CPU time, or "
            "the process is being swapped out.";
   }
-  if (event == "expire-cycle") {
-    return "Removing expired keys took that long. Spread expiry times that fall together.";
+  if (event == "eviction-cycle") {
+    return "Evicting keys took that long: maxmemory or maxdisk is reached by much at once.";
   }
   if (event == "aof-write") {
     return "Writing to the segment files took that long: the disk is busy, perhaps with the "

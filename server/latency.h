@@ -1,5 +1,5 @@
 // LatencyMonitor: the latest times that something took longer than latency-monitor-threshold, by
-// what it was ("command", "fast-command", "expire-cycle", "aof-write").
+// what it was ("command", "fast-command", "eviction-cycle", "aof-write").
 //
 // Of each event the latest 160 samples are kept, one a second: a second's worst. Owns its samples.
 // Any thread.

@@ -5,9 +5,9 @@
 // Invariants: a line is written with one write call, so lines of several threads or processes never
 // mix; control characters in a message are escaped, so one call is one line. The file is opened for
 // every line (moving it away rotates the log); a line that cannot be written is dropped.
-// There is one log a process; until log_open it is standard output at notice. Any thread may log at
-// any time; log_open is called by main before the loops start, after a fork, and by the hook on
-// loglevel. Nothing here allocates when the level is off.
+// There is one log a process; until log_open it is standard output at notice. Any thread may log
+// and set the level at any time; log_open is called by main while there is no other thread. Nothing
+// here allocates when the level is off.
 #pragma once
 
 #include <fmt/format.h>

@@ -1,10 +1,10 @@
 // Fetching values that are not in memory, so that no loop waits for a disk.
 //
 // A command that met cold values is parked: its session keeps a Parked with what is to be fetched,
-// somebody reads each value and verifies its checksum, and when the last one is in
-// resumes the session, whose command runs again and finds the bytes here (design.md, section 9).
-// Who reads is the loop's own ring (net/read_ring.h) where the system has such, or else the
-// ReaderPool: threads that wait for the disk.
+// somebody reads each value, verifies its checksum and, when the last one is in, resumes the
+// session, whose command runs again and finds the bytes here. Who reads is the loop's own ring
+// (net/read_ring.h) where the system has such, or else the ReaderPool: threads that wait for the
+// disk.
 #pragma once
 
 #include <atomic>

@@ -83,6 +83,7 @@ bool Session::stop_waiting() {
   server.leave_lines(*waiter);
   std::lock_guard guard(mutex);
   waiter = nullptr;
+  blocked_shown = false;
   gave_up = true;
   return true;
 }

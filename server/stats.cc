@@ -119,9 +119,4 @@ void Stats::reset() {
   errors_.clear();
 }
 
-void Stats::reset_latency(size_t index) {
-  std::lock_guard guard(mutex_);
-  command_base_[index].latency = raw_command(index).latency;
-}
-
 }  // namespace respcask::server

@@ -125,8 +125,6 @@ class Stats {
 
   // CONFIG RESETSTAT.
   void reset();
-  // LATENCY RESET-like: forgets one command's histogram.
-  void reset_latency(size_t index);
 
  private:
   static constexpr size_t kMaxErrors = 128;

@@ -12,8 +12,8 @@ namespace respcask::server {
 engine::Options store_options(const Config& config);
 
 // From now on hands to `store`, and to the log, what a CONFIG SET changes of theirs: appendfsync,
-// merge-*, scrub-bytes-per-second and loglevel. Before the loops start; the store outlives the
-// configuration's use.
+// what merging depends on, scrub-bytes-per-second and loglevel. Before the loops start; the store
+// outlives the configuration's use.
 void follow_config(ConfigStore& config, engine::Store& store);
 
 }  // namespace respcask::server

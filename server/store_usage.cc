@@ -20,19 +20,12 @@ bool StoreUsage::refresh(uint64_t now_ns, uint64_t max_age_ns) {
     engine::Shard& shard = store_.shard(i);
     std::lock_guard guard(shard);
     const engine::ShardStats one = shard.stats();
-    sum.mapped_bytes += one.mapped_bytes;
-    sum.pending_memory_bytes += one.pending_memory_bytes;
-    sum.total_bytes += one.total_bytes + one.pending_bytes;
-    sum.live_bytes += one.live_bytes;
-    sum.garbage += one.garbage;
-    sum.garbage_bytes += one.garbage_bytes;
-    sum.collections += one.collections;
-    sum.keys += one.keys;
+    sum += one;
     keys_[i].store(one.keys, std::memory_order_relaxed);
   }
   mapped_.store(sum.mapped_bytes, std::memory_order_relaxed);
   pending_memory_.store(sum.pending_memory_bytes, std::memory_order_relaxed);
-  segments_.store(sum.total_bytes, std::memory_order_relaxed);
+  segments_.store(sum.total_bytes + sum.pending_bytes, std::memory_order_relaxed);
   live_.store(sum.live_bytes, std::memory_order_relaxed);
   garbage_.store(sum.garbage, std::memory_order_relaxed);
   garbage_bytes_.store(sum.garbage_bytes, std::memory_order_relaxed);

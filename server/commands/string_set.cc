@@ -70,8 +70,8 @@ bool parse_expiry_option(Context& c, size_t i, SetOptions& options) {
   return true;
 }
 
-// Parses the options from argument `first` on; nothing and the error replied if they make no sense.
 enum class OptionsOf : uint8_t { kSet, kGetex };
+// Parses the options from argument `first` on; nothing and the error replied if they make no sense.
 std::optional<SetOptions> parse_options(Context& c, size_t first, OptionsOf command) {
   SetOptions options;
   const bool set = command == OptionsOf::kSet;

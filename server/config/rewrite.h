@@ -22,7 +22,8 @@ std::string rewrite_text(std::string_view text, const std::string& directory, co
 
 // Does so for the file at `path`, which need not exist any more. The new text is synced under a
 // temporary name in the same directory, takes the old file's mode, and is renamed over it; a
-// symbolic link is followed. kIo if that fails; then the file is as it was.
+// symbolic link is followed. kIo if that fails; then the file is as it was, unless the last step
+// failed (replace_file.h).
 engine::Result<void> rewrite_file(const std::string& path, const Config& current,
                                   std::optional<std::span<const std::string>> user_lines);
 

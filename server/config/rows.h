@@ -17,7 +17,7 @@ inline constexpr int64_t kUint32Max = std::numeric_limits<uint32_t>::max();
 inline constexpr int64_t kInt64Max = std::numeric_limits<int64_t>::max();
 inline constexpr uint64_t kUint64Max = std::numeric_limits<uint64_t>::max();
 
-// In place of a default: the number of cores that this process may use.
+// In place of a default that depends on the machine.
 inline constexpr std::string_view kAllCoresButOne = "all cores but one";
 // In place of a member: the parameter has no meaning here.
 inline constexpr std::monostate kInert;

@@ -70,7 +70,7 @@ class ConfigStore {
   // under one comment line, as is `dir`, which then is the same wherever the server is started.
   // `user_lines` replace the file's `user` lines (without the word "user"); without them those stay
   // as they are. Blocks on the disk: the new text is synced under a temporary name and renamed.
-  // kInvalid without a file, kIo otherwise; then the file is as it was.
+  // kInvalid without a file, kIo as rewrite_file() (rewrite.h).
   engine::Result<void> rewrite(
       std::optional<std::span<const std::string>> user_lines = std::nullopt);
 

@@ -132,6 +132,9 @@ engine::Result<void> Network::open(std::vector<ListeningSocket> bound) {
   opened_ = std::move(bound);
   segments_ = count_segments(server_.store);
   if (auto fitted = fit_maxclients(); !fitted) return fitted;
+  for (const auto& worker : workers_) {
+    if (auto made = worker->open(); !made) return made;
+  }
   const auto config = server_.config.snapshot();
   server_.config.on_change({"maxclients"}, [this](const Config&, const Config& to) {
     const OtherFiles others = other_files(to);

@@ -44,8 +44,6 @@ class Network {
   // have been handed to the kernel.
   void stop();
 
-  uint32_t connection_count() const { return connections_.load(std::memory_order_relaxed); }
-
   // --- for workers -----------------------------------------------------------------------------
   void connection_closed() { connections_.fetch_sub(1, std::memory_order_relaxed); }
   // The worker's loop is closing its handles: on its thread.

@@ -44,19 +44,32 @@ Worker& worker_of(Handle* any) {
 }  // namespace
 
 Worker::Worker(Network& network, Server& server, uint32_t index)
-    : network_(network), server_(server), store_(server.store), index_(index) {
-  const int status = uv_loop_init(&loop_);
-  assert(status == 0);
-  uv_async_init(&loop_, &async_, [](uv_async_t* async) { worker_of(async).enter(); });
+    : network_(network), server_(server), store_(server.store), index_(index) {}
+
+engine::Result<void> Worker::open() {
+  if (open_) return {};
+  const auto failed = [](int status) {
+    return engine::Error{engine::ErrorCode::kNoFiles,
+                         fmt::format("Unable to make an event loop: {}", uv_strerror(status))};
+  };
+  if (const int status = uv_loop_init(&loop_); status != 0) return failed(status);
+  const auto woken = [](uv_async_t* async) { worker_of(async).enter(); };
+  if (const int status = uv_async_init(&loop_, &async_, woken); status != 0) {
+    uv_loop_close(&loop_);
+    return failed(status);
+  }
   uv_prepare_init(&loop_, &prepare_);
   uv_check_init(&loop_, &check_);
   uv_idle_init(&loop_, &idle_);
   uv_timer_init(&loop_, &timer_);
   async_.data = prepare_.data = check_.data = idle_.data = timer_.data = this;
+  open_ = true;
+  return {};
 }
 
 Worker::~Worker() {
   assert(!thread_.joinable());
+  if (!open_) return;
   if (uv_loop_alive(&loop_) != 0 || uv_is_closing(handle(&async_)) == 0) {  // never started
     close_everything();
     uv_run(&loop_, UV_RUN_DEFAULT);
@@ -66,6 +79,7 @@ Worker::~Worker() {
 }
 
 engine::Result<void> Worker::start() {
+  if (auto made = open(); !made) return made;
   return engine::start_thread(thread_, "loop-" + std::to_string(index_), [this] { run(); });
 }
 

@@ -40,10 +40,13 @@ class Server;
 class Worker {
  public:
   Worker(Network& network, Server& server, uint32_t index);
-  ~Worker();  // stopped, or never started
+  ~Worker();  // stopped, or never started or opened
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
+  // Makes the loop, if there is none yet. kNoFiles: there is no descriptor for it.
+  engine::Result<void> open();
+  // The same, and starts its thread. kIo: there is none to be had.
   engine::Result<void> start();
 
   // --- any thread ------------------------------------------------------------------------------
@@ -156,6 +159,7 @@ class Worker {
   engine::Store& store_;
   const uint32_t index_;
 
+  bool open_ = false;
   uv_loop_t loop_;
   uv_async_t async_;
   uv_prepare_t prepare_;

@@ -43,7 +43,7 @@ class ListReader {
   // Calls `visit` with the elements of ranks [begin, end), at most length(), from head to tail or,
   // backward, from tail to head, until it returns false. Once an element is not ready, nothing more
   // is visited and the rest is requested, so that it is fetched together; with kMayStop only as
-  // much again as has been visited, since `visit` may want no more.
+  // much again as has been visited, and some hundreds, since `visit` may want no more.
   enum class Extent : uint8_t { kAll, kMayStop };
   void visit_forward(uint64_t begin, uint64_t end, Extent extent, Visit visit);
   void visit_backward(uint64_t begin, uint64_t end, Extent extent, Visit visit);

@@ -16,8 +16,6 @@ namespace {
 
 constexpr std::string_view kHeader("\x01", 1);
 constexpr size_t kScoreBytes = SortedSetIndex::kScoreBytes;
-// What dispatch has reserved for every command, above what its arguments take.
-constexpr uint64_t kReserved = 4096;
 
 static_assert(std::endian::native == std::endian::little);
 
@@ -192,7 +190,7 @@ bool SortedSetEdit::reserve(uint64_t records, uint64_t member_bytes, engine::Gro
     bytes += engine::record_size_bound(key_.name.size(), packed_bytes_) +
              records_bound(packed_.size(), packed_bytes_);
   }
-  return bytes <= kReserved || c_.reserve(key_, bytes, growth);
+  return bytes <= kAlwaysReserved || c_.reserve(key_, bytes, growth);
 }
 
 bool SortedSetEdit::reserve_put(uint64_t count, uint64_t member_bytes) {
@@ -203,7 +201,7 @@ bool SortedSetEdit::reserve_erase(uint64_t count, uint64_t member_bytes) {
   constexpr engine::Growth kShrinks = engine::Growth::kShrinks;
   if (tree_ != nullptr) return reserve(count, member_bytes, kShrinks);
   const uint64_t bytes = engine::record_size_bound(key_.name.size(), packed_bytes_);
-  return bytes <= kReserved || c_.reserve(key_, bytes, kShrinks);
+  return bytes <= kAlwaysReserved || c_.reserve(key_, bytes, kShrinks);
 }
 
 bool SortedSetEdit::reserve_erase_ranks(uint64_t begin, uint64_t end) {

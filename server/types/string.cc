@@ -172,12 +172,6 @@ uint64_t put_string_bound(const KeyRef& key, uint64_t length) {
 
 bool copy_string(Context& c, const KeyRef& from, const engine::KeydirEntry& entry, const KeyRef& to,
                  int64_t expiry_ms) {
-  if (entry.collection == 0) {
-    const std::string_view value = c.read(from, entry);
-    if (!c.ready() || !c.reserve(to, put_string_bound(to, value.size()))) return false;
-    c.put(to, TypeTag{entry.type}, expiry_ms, {value});
-    return true;
-  }
   const StringChunks& chunks = chunks_of(c.shard(from), entry);
   const uint64_t count = (chunks.length() + kChunkBytes - 1) / kChunkBytes;
   std::vector<std::pair<uint32_t, std::string_view>> payloads;

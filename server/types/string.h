@@ -39,10 +39,11 @@ inline constexpr uint64_t kPackedEditBytes = 8192;
 // Bytes of the string; nothing is read.
 uint64_t string_length(Context& c, const KeyRef& key, const engine::KeydirEntry& entry);
 
+// Whether all is going to be looked at.
+enum class Extent : uint8_t { kAll, kMayStop };
 // Calls `visit` with the bytes [begin, end) in order, in pieces that are not empty; end is at most
 // the length. It stops when `visit` returns false. Once a piece is not ready, nothing more is
 // visited and the rest is requested, so that it is fetched together; with kMayStop, not all of it.
-enum class Extent : uint8_t { kAll, kMayStop };
 void visit_string(Context& c, const KeyRef& key, const engine::KeydirEntry& entry, uint64_t begin,
                   uint64_t end, Extent extent, engine::FunctionRef<bool(std::string_view)> visit);
 
@@ -61,15 +62,15 @@ std::string_view string_encoding(Context& c, const KeyRef& key, const engine::Ke
 // True, if a string of `length` and `more` bytes may be; otherwise the error is replied.
 bool check_string_length(Context& c, uint64_t length, uint64_t more);
 
-// Makes `value` what the key holds, whatever it held. The caller has reserved for more than twice
-// the value's size, as dispatch does for arguments.
+// Makes `value` what the key holds, whatever it held. The caller has reserved put_string_bound()
+// bytes; what dispatch reserves for an argument suffices.
 void put_string(Context& c, const KeyRef& key, Encoding encoding, int64_t expiry_ms,
                 std::string_view value);
 
 // Bytes to reserve for put_string().
 uint64_t put_string_bound(const KeyRef& key, uint64_t length);
 
-// Copies the string with its encoding to another key, of any shard that is locked. False, with
+// Copies a split string with its encoding to another key, of any shard that is locked. False, with
 // nothing changed, if it was not ready or there was no room: return.
 bool copy_string(Context& c, const KeyRef& from, const engine::KeydirEntry& entry, const KeyRef& to,
                  int64_t expiry_ms);

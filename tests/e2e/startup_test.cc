@@ -171,6 +171,17 @@ TEST_CASE("a start without the threads that it needs is refused in one sentence"
   }
 }
 
+TEST_CASE("a start without the descriptors that its loops need is refused in one sentence") {
+  ServerProcess server;  // for its directory
+  std::vector<std::string> words = unprivileged(server.directory());
+  words.insert(words.end(),
+               {"prlimit", "--nofile=80:80", server_binary(), "--io-threads", "64", "--port",
+                std::to_string(free_port()), "--dir", server.data_directory()});
+  const Ended ended = run_program_to_end(words);
+  CHECK(ended.exit_code == 1);
+  CHECK(last_line(ended.output).find("The limit of open files is 80") != std::string::npos);
+}
+
 TEST_CASE("on a full disk no store is made, and one that is there serves reads") {
   ServerProcess server;
   SmallDisk disk(server.directory() + "/disk", 8 << 20);
