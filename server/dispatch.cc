@@ -41,6 +41,7 @@ class Request {
   bool permitted();
   void trim_tracking();
   bool memory_suffices();
+  bool replicas_suffice();
   bool allowed_in_pubsub();
   bool allowed_to_monitor();
 
@@ -219,6 +220,15 @@ bool Request::memory_suffices() {
   return false;
 }
 
+// Whoever wants every write on so many replicas gets none: there are no replicas.
+bool Request::replicas_suffice() {
+  const Config& config = turn_.config();
+  const bool wanted = config.min_replicas_to_write > 0 && config.min_replicas_max_lag_s > 0;
+  if (!wanted || (flags() & kWrite) == 0) return true;
+  reject("NOREPLICAS Not enough good replicas to write.");
+  return false;
+}
+
 // A RESP2 client that has subscribed reads a stream of messages: a reply would look like one.
 bool Request::allowed_in_pubsub() {
   if (session_.protocol != 2 || !session_.subscribed() || (command_->flags & kInPubsub) != 0) {
@@ -272,7 +282,9 @@ Outcome Request::process() {
     return done();
   }
   trim_tracking();
-  if (!memory_suffices() || !allowed_in_pubsub() || !allowed_to_monitor()) return done();
+  if (!memory_suffices() || !replicas_suffice() || !allowed_in_pubsub() || !allowed_to_monitor()) {
+    return done();
+  }
   if (must_wait_for_pause()) {
     if (postpone()) return Outcome::kBlocked;
     pause_is_over_ = true;

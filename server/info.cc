@@ -341,6 +341,10 @@ void Info::write_stats() {
 void Info::write_replication() {
   field("role", "master");
   field("connected_slaves", 0);
+  const Config& config = c_.config();
+  if (config.min_replicas_to_write > 0 && config.min_replicas_max_lag_s > 0) {
+    field("min_slaves_good_slaves", 0);
+  }
   field("master_failover_state", "no-failover");
   field("master_replid", server_.ids.replication());
   field("master_replid2", "0000000000000000000000000000000000000000");

@@ -72,6 +72,77 @@ TEST_CASE("dispatch: above maxmemory nothing runs that may grow") {
   CHECK(h.run("probeset k v") == "+OK\r\n");
 }
 
+TEST_CASE("dispatch: where replicas are wanted, of which there are none, no write runs") {
+  const std::string refusal = "-NOREPLICAS Not enough good replicas to write.\r\n";
+  Harness h({"min-replicas-to-write", "1"});
+  for (const char* command :
+       {"set k v", "del k", "flushall", "swapdb 0 1", "expire k 1", "getex k", "sort k",
+        "blpop k 0", "restore k 0 v", "bitfield k get u8 0", "function flush", "pfadd k"}) {
+    CAPTURE(command);
+    CHECK(h.run(command) == refusal);
+  }
+  for (const char* command : {"get k", "publish a b", "pfcount k", "script flush", "sort_ro k",
+                              "touch k", "ping", "exists k"}) {
+    CAPTURE(command);
+    CHECK(h.run(command).find("NOREPLICAS") == std::string::npos);
+  }
+  CHECK(h.server->stats.errors()["NOREPLICAS"] == 12);
+  CHECK(h.run("set k") == "-ERR wrong number of arguments for 'set' command\r\n");
+  h.set({"min-slaves-max-lag", "0"});
+  CHECK(h.run("set k v") == "+OK\r\n");
+  h.set({"min-slaves-max-lag", "10", "maxmemory", "1"});
+  CHECK(h.run("set k v") == "-OOM command not allowed when used memory > 'maxmemory'.\r\n");
+  CHECK(h.run("del k") == refusal);
+  h.set({"maxmemory", "0"});
+  h.run("subscribe c");
+  CHECK(h.run("set k v") == refusal);
+  CHECK(h.run("get k").starts_with("-ERR Can't execute 'get'"));
+}
+
+TEST_CASE("dispatch: a transaction that writes is refused where replicas are wanted") {
+  const std::string refusal = "-NOREPLICAS Not enough good replicas to write.\r\n";
+  const std::string discarded =
+      "-EXECABORT Transaction discarded because of: NOREPLICAS Not enough good replicas to "
+      "write.\r\n";
+  Harness h({"min-replicas-to-write", "1"});
+  const auto want = [&](const char* replicas) { h.set({"min-replicas-to-write", replicas}); };
+  h.run("multi");
+  CHECK(h.run("set k v") == refusal);
+  CHECK(h.run("get k") == "+QUEUED\r\n");
+  CHECK(h.run("exec") == "-EXECABORT Transaction discarded because of previous errors.\r\n");
+  h.run("multi");
+  h.run("get k");
+  CHECK(h.run("exec") == "*1\r\n$-1\r\n");
+  // It counts what holds when EXEC comes, for what was queued until then.
+  want("0");
+  h.run("watch k");
+  h.run("multi");
+  CHECK(h.run("set k v") == "+QUEUED\r\n");
+  want("1");
+  CHECK(h.run("exec") == discarded);
+  CHECK(h.run("exec") == "-ERR EXEC without MULTI\r\n");
+  h.run("multi");
+  h.run("exists k");
+  CHECK(h.run("exec") == "*1\r\n:0\r\n");
+  // What runs inside EXEC was checked with it.
+  want("0");
+  h.run("multi");
+  h.run("config set min-replicas-to-write 1");
+  h.run("set k v");
+  CHECK(h.run("exec") == "*2\r\n+OK\r\n+OK\r\n");
+}
+
+TEST_CASE("dispatch: who waits already is served though replicas are wanted by now") {
+  Harness h;
+  Client waiting(h);
+  CHECK(waiting.run("blpop q 0").empty());
+  h.run("multi");
+  h.run("rpush q x");
+  h.run("config set min-replicas-to-write 1");
+  CHECK(h.run("exec") == "*2\r\n:1\r\n+OK\r\n");
+  CHECK(waiting.resumed() == "*2\r\n$1\r\nq\r\n$1\r\nx\r\n");
+}
+
 TEST_CASE("dispatch: a RESP2 subscriber may only subscribe; a RESP3 one may do anything") {
   ProbeHarness h;
   h.run("subscribe a");

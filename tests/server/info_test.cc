@@ -55,6 +55,16 @@ TEST_CASE("info: sections come by name, in a fixed order, each once") {
   CHECK(h.run("info modules") == "=15\r\ntxt:# Modules\r\n\r\n");
 }
 
+TEST_CASE("info: good replicas are counted where some are wanted, in Redis's place") {
+  Harness h;
+  CHECK_FALSE(contains(h.run("info replication"), "min_slaves_good_slaves"));
+  h.set({"min-replicas-to-write", "2"});
+  CHECK(contains(h.run("info replication"),
+                 "connected_slaves:0\r\nmin_slaves_good_slaves:0\r\nmaster_failover_state:"));
+  h.set({"min-replicas-max-lag", "0"});
+  CHECK_FALSE(contains(h.run("info replication"), "min_slaves_good_slaves"));
+}
+
 TEST_CASE("info: every line of every section is a field with a value, named once") {
   Harness h;
   h.run("set a b");
