@@ -1,7 +1,7 @@
 // Rates: what is going on per second right now, for INFO's instantaneous_* fields.
 //
-// The maintenance thread hands in the totals about ten times a second; a rate is the mean over the
-// last 16 of these. Any thread.
+// The maintenance thread hands in the totals about ten times a second, or `hz` times if that is
+// less; a rate is the mean over the last 16 of these. Any thread.
 #pragma once
 
 #include <array>

@@ -356,17 +356,24 @@ void Server::trim_tracking(Turn& turn, const Session* self) {
 
 void Server::maintain() {
   using namespace std::chrono_literals;
+  constexpr uint64_t kSampleNs = 100'000'000;
   Turn turn(*this);
+  uint64_t sampled_ns = 0;
   const auto stops = [this] {
     std::lock_guard guard(maintenance_mutex_);
     return stopping_;
   };
   std::unique_lock lock(maintenance_mutex_);
   while (!stopping_) {
-    maintenance_wake_.wait_for(lock, 100ms, [this] { return stopping_; });
+    maintenance_wake_.wait_for(lock, std::chrono::nanoseconds(1s) / turn.config().hz,
+                               [this] { return stopping_; });
     if (stopping_) return;
     lock.unlock();
-    rates.sample(stats.sum(), CycleClock::system_ns());
+    const uint64_t now_ns = CycleClock::system_ns();
+    if (now_ns - sampled_ns >= kSampleNs) {
+      rates.sample(stats.sum(), now_ns);
+      sampled_ns = now_ns;
+    }
     used_memory();  // so that its peak is known
     turn.begin();
     trim_tracking(turn, nullptr);

@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <string>
+#include <thread>
 
 #include "tests/server/harness.h"
 #include "tests/server/keyspace_events.h"
@@ -93,6 +95,27 @@ TEST_CASE("PERSIST takes an expiry away") {
   CHECK(h.run("PERSIST a") == ":0\r\n");
   CHECK(h.run("PERSIST missing") == ":0\r\n");
   CHECK(h.run("TTL a") == ":-1\r\n");
+}
+
+// How long the background takes for so many keys that expire one after the other.
+std::chrono::nanoseconds time_to_expire(Harness& h, int keys) {
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < keys; ++i) {
+    h.run("SET k v PX 1");
+    while (h.run("DBSIZE") != ":0\r\n") {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+  return std::chrono::steady_clock::now() - begin;
+}
+
+TEST_CASE("hz says how often expired keys are looked for") {
+  Harness h;
+  h.start_threads();
+  const auto usual = time_to_expire(h, 5);
+  h.set({"hz", "200"});
+  time_to_expire(h, 1);  // by a round of the former length
+  CHECK(2 * time_to_expire(h, 5) < usual);
 }
 
 }  // namespace
