@@ -305,9 +305,8 @@ void Info::write_stats() {
   zeros(kSync);
   field("expired_keys", totals.expired);
   field("expired_stale_perc", "0.00");
-  constexpr std::string_view kExpiry[] = {"expired_time_cap_reached_count",
-                                          "expire_cycle_cpu_milliseconds"};
-  zeros(kExpiry);
+  field("expired_time_cap_reached_count", totals.expiry_cut_short);
+  field("expire_cycle_cpu_milliseconds", totals.expiry_ns / 1'000'000);
   field("evicted_keys", totals.evicted);
   field("evicted_clients", totals.evicted_clients);
   field("total_eviction_exceeded_time", server_.eviction.exceeded_ms());

@@ -314,9 +314,24 @@ void Server::feed_monitors(const Session& session, const Turn& turn,
 
 // --- keys ---------------------------------------------------------------------------------------
 
-bool Server::expire_cycle(uint32_t index, Turn& turn) {
+namespace {
+
+// active-expire-effort, in Redis's measures. A third one there, which share of stale keys may stay,
+// has no meaning where all that are due are known.
+size_t expire_at_once(const Config& config) {
   // Each key costs about a microsecond under the lock.
-  constexpr size_t kKeysAtOnce = 64;
+  constexpr size_t kLeastKeys = 64;
+  return kLeastKeys + kLeastKeys / 4 * static_cast<size_t>(config.active_expire_effort - 1);
+}
+uint64_t expire_budget_ns(const Config& config) {
+  const int percent = 25 + 2 * (config.active_expire_effort - 1);
+  return uint64_t{1'000'000'000} / 100 * static_cast<uint64_t>(percent) /
+         static_cast<uint64_t>(config.hz);
+}
+
+}  // namespace
+
+bool Server::expire_cycle(uint32_t index, Turn& turn) {
   if (!active_expire.load(std::memory_order_relaxed) || paused(turn.now_ms()) != PauseKind::kNone) {
     return false;
   }
@@ -324,9 +339,10 @@ bool Server::expire_cycle(uint32_t index, Turn& turn) {
   Scope scope(turn);
   scope.lock(index);
   engine::Shard& shard = scope.shard(index);
+  const size_t at_once = expire_at_once(turn.config());
   size_t due = 0;
   const uint32_t databases = store.options().databases;
-  for (uint32_t db = 0; db < databases && due < kKeysAtOnce; ++db) {
+  for (uint32_t db = 0; db < databases && due < at_once; ++db) {
     if (shard.keydir(db).expiring() == 0) continue;
     if (!scope.reserve(0, engine::Growth::kShrinks).empty()) break;
     const auto expire = [&](std::string_view name, const engine::KeydirEntry&) {
@@ -335,9 +351,44 @@ bool Server::expire_cycle(uint32_t index, Turn& turn) {
       ++due;
     };
     // Redis's rule: a key goes when its time is past, not when it has come.
-    shard.keydir(db).visit_due(turn.now_ms() - 1, kKeysAtOnce - due, expire);
+    shard.keydir(db).visit_due(turn.now_ms() - 1, at_once - due, expire);
   }
-  return scope.end_command() == kKeysAtOnce;
+  return scope.end_command() == at_once;
+}
+
+// False if at `until_ns` it was too late for all that is due in the shard.
+bool Server::expire_in_time(uint32_t shard, Turn& turn, uint64_t until_ns) {
+  turn.begin();
+  bool in_time = true;
+  // A commit for every few slices: what is pending does not pile up, and a shard that is full of
+  // expired keys does not pay a system call for each slice.
+  for (int slice = 1; in_time && expire_cycle(shard, turn); ++slice) {
+    if (slice % 16 == 0) commit(turn);
+    turn.lap();
+    in_time = CycleClock::system_ns() < until_ns && !is_stopping();
+  }
+  if (!turn.written.empty() || !turn.outbox.empty()) commit(turn);
+  turn.touched.clear();
+  return in_time;
+}
+
+// One shard after the other, until nothing is due or the round's time for it is over. Then the next
+// round goes on behind the shard that took what was left.
+void Server::expire_round(Turn& turn) {
+  const uint64_t begin_ns = CycleClock::system_ns();
+  const uint64_t until_ns = begin_ns + expire_budget_ns(turn.config());
+  bool in_time = true;
+  for (uint32_t i = 0; in_time && i < store.shard_count(); ++i) {
+    in_time = expire_in_time(next_to_expire_, turn, until_ns);
+    next_to_expire_ = (next_to_expire_ + 1) % store.shard_count();
+  }
+  if (!in_time) turn.stats.expiry_cut_short.add();
+  turn.stats.expiry_ns.add(CycleClock::system_ns() - begin_ns);
+}
+
+bool Server::is_stopping() {
+  std::lock_guard guard(maintenance_mutex_);
+  return stopping_;
 }
 
 void Server::trim_tracking(Turn& turn, const Session* self) {
@@ -359,10 +410,6 @@ void Server::maintain() {
   constexpr uint64_t kSampleNs = 100'000'000;
   Turn turn(*this);
   uint64_t sampled_ns = 0;
-  const auto stops = [this] {
-    std::lock_guard guard(maintenance_mutex_);
-    return stopping_;
-  };
   std::unique_lock lock(maintenance_mutex_);
   while (!stopping_) {
     maintenance_wake_.wait_for(lock, std::chrono::nanoseconds(1s) / turn.config().hz,
@@ -379,17 +426,7 @@ void Server::maintain() {
     trim_tracking(turn, nullptr);
     commit(turn);
     keep_bounds(turn);
-    for (uint32_t shard = 0; shard < store.shard_count(); ++shard) {
-      turn.begin();
-      // A commit for every few slices: what is pending does not pile up, and a shard that is full
-      // of expired keys does not pay a system call for each slice.
-      for (int slice = 1; expire_cycle(shard, turn) && !stops(); ++slice) {
-        if (slice % 16 == 0) commit(turn);
-        turn.lap();
-      }
-      if (!turn.written.empty() || !turn.outbox.empty()) commit(turn);
-      turn.touched.clear();
-    }
+    expire_round(turn);
     lock.lock();
   }
 }

@@ -166,7 +166,10 @@ class Server {
   void remove_session(Session& session);
   void wake_next(const Waiter& gone);
   void maintain();
+  bool is_stopping();
   void keep_bounds(Turn& turn);
+  bool expire_in_time(uint32_t shard, Turn& turn, uint64_t until_ns);
+  void expire_round(Turn& turn);
 
   std::vector<KeyTables> tables_;  // by shard; under its lock
 
@@ -196,6 +199,7 @@ class Server {
   std::mutex maintenance_mutex_;
   std::condition_variable maintenance_wake_;
   bool stopping_ = false;
+  uint32_t next_to_expire_ = 0;  // the shard that the next round of expiry begins with
   std::thread maintenance_;
 };
 

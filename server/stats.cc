@@ -23,6 +23,8 @@ Totals Stats::raw_sum() const {
     sum.keyspace_hits += worker->keyspace_hits.get();
     sum.keyspace_misses += worker->keyspace_misses.get();
     sum.expired += worker->expired.get();
+    sum.expiry_cut_short += worker->expiry_cut_short.get();
+    sum.expiry_ns += worker->expiry_ns.get();
     sum.evicted += worker->evicted.get();
     sum.evicted_clients += worker->evicted_clients.get();
     sum.changes += worker->changes.get();
@@ -52,6 +54,8 @@ Totals Stats::sum() const {
   sum.keyspace_hits -= base_.keyspace_hits;
   sum.keyspace_misses -= base_.keyspace_misses;
   sum.expired -= base_.expired;
+  sum.expiry_cut_short -= base_.expiry_cut_short;
+  sum.expiry_ns -= base_.expiry_ns;
   sum.evicted -= base_.evicted;
   sum.evicted_clients -= base_.evicted_clients;
   sum.parked -= base_.parked;

@@ -78,6 +78,8 @@ struct WorkerStats {
   Counter keyspace_hits;
   Counter keyspace_misses;
   Counter expired;
+  Counter expiry_cut_short;  // rounds that ended for want of time
+  Counter expiry_ns;         // that rounds have taken
   Counter evicted;
   Counter evicted_clients;
   Counter changes;   // of keys, ever; INFO's rdb_changes_since_last_save derives from it
@@ -100,8 +102,9 @@ struct CommandTotals {
 };
 struct Totals {
   uint64_t commands = 0, error_replies = 0, keyspace_hits = 0, keyspace_misses = 0, expired = 0,
-           evicted = 0, evicted_clients = 0, changes = 0, parked = 0, bytes_in = 0, bytes_out = 0,
-           connections = 0, rejected_connections = 0, reads = 0, writes = 0;
+           expiry_cut_short = 0, expiry_ns = 0, evicted = 0, evicted_clients = 0, changes = 0,
+           parked = 0, bytes_in = 0, bytes_out = 0, connections = 0, rejected_connections = 0,
+           reads = 0, writes = 0;
 };
 
 class Stats {

@@ -227,7 +227,7 @@ constexpr Row kMemoryRows[] = {
     integer("lfu-decay-time", &Config::lfu_decay_time_min, "1", 0, kIntMax,
             "minutes after which it shrinks"),
     integer("active-expire-effort", &Config::active_expire_effort, "1", 1, 10,
-            "how much time goes into removing expired keys"),
+            "share of the time that may go into removing expired keys: from 25 (1) to 43 % (10)"),
     boolean("lazyfree-lazy-eviction", &Config::lazyfree_lazy_eviction, "no",
             "free evicted values in the background"),
     boolean("lazyfree-lazy-expire", &Config::lazyfree_lazy_expire, "no",

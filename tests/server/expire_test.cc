@@ -97,6 +97,21 @@ TEST_CASE("PERSIST takes an expiry away") {
   CHECK(h.run("TTL a") == ":-1\r\n");
 }
 
+// The value of a field of INFO's section stats.
+uint64_t stat(Harness& h, std::string_view name) {
+  const std::string info = h.run("info stats");
+  const std::string key = "\n" + std::string(name) + ":";
+  const size_t at = info.find(key);
+  REQUIRE(at != std::string::npos);
+  return std::stoull(info.substr(at + key.size()));
+}
+
+// Keys that lie in one shard, and whose time is past.
+void make_expired(Harness& h, int count) {
+  for (int i = 0; i < count; ++i) h.run({"SET", "{s}" + std::to_string(i), "v", "PX", "1"});
+  std::this_thread::sleep_for(std::chrono::milliseconds(3));
+}
+
 // How long the background takes for so many keys that expire one after the other.
 std::chrono::nanoseconds time_to_expire(Harness& h, int keys) {
   const auto begin = std::chrono::steady_clock::now();
@@ -116,6 +131,40 @@ TEST_CASE("hz says how often expired keys are looked for") {
   h.set({"hz", "200"});
   time_to_expire(h, 1);  // by a round of the former length
   CHECK(2 * time_to_expire(h, 5) < usual);
+}
+
+TEST_CASE("active-expire-effort says how many keys go at once") {
+  Harness h;
+  make_expired(h, 1000);
+  const uint32_t shard = h.server->key("{s}0", 0).shard;
+  Turn turn(*h.server);
+  const auto cycle = [&] {
+    const uint64_t before = stat(h, "expired_keys");
+    turn.begin();
+    CHECK(h.server->expire_cycle(shard, turn));
+    h.server->commit(turn);
+    return stat(h, "expired_keys") - before;
+  };
+  CHECK(cycle() == 64);
+  h.set({"active-expire-effort", "5"});
+  CHECK(cycle() == 128);
+  h.set({"active-expire-effort", "10"});
+  CHECK(cycle() == 208);
+}
+
+TEST_CASE("a round of expiry ends when its time is over, and others do the rest") {
+  constexpr int kKeys = 5000;
+  Harness h({"hz", "500"});  // a quarter of 2 ms
+  h.server->active_expire = false;
+  make_expired(h, kKeys);
+  h.start_threads();
+  CHECK(stat(h, "expired_time_cap_reached_count") == 0);
+  h.server->active_expire = true;
+  while (h.run("DBSIZE") != ":0\r\n") std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  CHECK(stat(h, "expired_keys") == kKeys);
+  CHECK(stat(h, "expired_time_cap_reached_count") > 0);
+  h.run("CONFIG RESETSTAT");
+  CHECK(stat(h, "expired_time_cap_reached_count") == 0);
 }
 
 }  // namespace
