@@ -169,7 +169,6 @@ struct Config {
   uint64_t client_query_buffer_limit{};
   std::array<OutputLimit, 3> client_output_buffer_limit{};  // index: ClientClass
   uint64_t tracking_table_max_keys{};
-  uint64_t busy_reply_threshold_ms{};
   // There are never replicas: where both are above 0, every write is answered with NOREPLICAS.
   int min_replicas_to_write{};
   int min_replicas_max_lag_s{};
@@ -182,7 +181,6 @@ struct Config {
   std::vector<std::vector<std::string>> users;  // the words of each `user` line, "user" left out
   std::vector<Rename> renamed_commands;         // each command once
   Permission enable_debug_command{};
-  Permission enable_module_command{};
   Permission enable_protected_configs{};
   SanitizePayload sanitize_dump_payload{};
 

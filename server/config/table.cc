@@ -250,9 +250,6 @@ constexpr Row kLimitRows[] = {
             "class, hard limit, soft limit, seconds: most that a client may leave unread"),
     integer("tracking-table-max-keys", &Config::tracking_table_max_keys, "1000000", 0, kInt64Max,
             "keys remembered for client-side caching; 0 for no limit"),
-    integer("busy-reply-threshold", &Config::busy_reply_threshold_ms, "5000", 0, kInt64Max,
-            "milliseconds after which a running script is answered for with BUSY")
-        .alias("lua-time-limit"),
     integer("min-replicas-to-write", &Config::min_replicas_to_write, "0", 0, kIntMax,
             "refuse writes unless so many replicas are connected; there are none here")
         .alias("min-slaves-to-write"),
@@ -275,9 +272,6 @@ constexpr Row kSecurityRows[] = {
         .fixed(),
     choice("enable-debug-command", kEnumMember<&Config::enable_debug_command>, kPermissionWords,
            "no", "allow DEBUG")
-        .fixed(),
-    choice("enable-module-command", kEnumMember<&Config::enable_module_command>, kPermissionWords,
-           "no", "allow MODULE")
         .fixed(),
     choice("sanitize-dump-payload", kEnumMember<&Config::sanitize_dump_payload>, kSanitizeWords,
            "no", "how thoroughly RESTORE checks what it is given; it is always thorough here"),

@@ -12,6 +12,7 @@ namespace {
 constexpr std::string_view kTlsAuthWords[] = {"no", "yes", "optional"};
 constexpr std::string_view kEndpointWords[] = {"ip", "hostname", "unknown-endpoint"};
 constexpr std::string_view kDisklessWords[] = {"disabled", "on-empty-db", "swapdb"};
+constexpr std::string_view kModuleWords[] = {"no", "yes", "local"};
 constexpr std::string_view kPropagationWords[] = {"ignore", "panic", "panic-on-replicas"};
 
 std::string_view always_on(Value& value) {
@@ -208,6 +209,11 @@ constexpr Row kRows[] = {
     statement("list-max-ziplist-value", Kind::kForgotten, "form of lists in Redis 3.0"),
     statement("lua-replicate-commands", Kind::kForgotten, "replication of scripts in Redis 6.2"),
     statement("loadmodule", Kind::kLoadModule, "refused: modules are not supported"),
+    choice("enable-module-command", kInert, kModuleWords, "no", "loading of modules by command")
+        .fixed(),
+    integer("busy-reply-threshold", kInert, "5000", 0, kInt64Max,
+            "milliseconds until a running script is answered for with BUSY")
+        .alias("lua-time-limit"),
     boolean("activedefrag", kInert, "no", "refused if yes: there is no defragmentation")
         .checked(refuse_defrag),
     memory("active-defrag-ignore-bytes", kInert, "100mb", 1, kInt64Max, "least waste to act on"),
