@@ -13,6 +13,7 @@
 #include <cstring>
 #include <exception>
 #include <new>
+#include <optional>
 
 #include "server/config/startup.h"
 
@@ -25,6 +26,13 @@ constexpr int kFrames = 64;
 
 std::array<char, 4096> log_path;  // "": standard output
 std::array<char, 128> version;
+
+// What the handlers of this file stand in place of; nothing while they are not installed.
+struct Former {
+  std::array<struct sigaction, kFatalSignals.size()> actions{};
+  std::terminate_handler terminate = nullptr;
+};
+std::optional<Former> former;
 
 template <size_t N>
 void keep(std::array<char, N>& to, const std::string& text) {
@@ -171,16 +179,31 @@ CrashStack::~CrashStack() {
   sigaltstack(&none, nullptr);
 }
 
-void install_crash_log(const std::string& logfile) {
+void prepare_crash_log(const std::string& logfile) {
   keep(log_path, logfile);
   keep(version, version_text());
   std::array<void*, 1> frame;
   backtrace(frame.data(), 1);
-  std::set_terminate(on_terminate);
+}
+
+void log_crashes(bool wanted) {
+  if (wanted == former.has_value()) return;
+  if (!wanted) {
+    for (size_t i = 0; i < kFatalSignals.size(); ++i) {
+      sigaction(kFatalSignals[i], &former->actions[i], nullptr);
+    }
+    std::set_terminate(former->terminate);
+    former.reset();
+    return;
+  }
+  former.emplace();
+  former->terminate = std::set_terminate(on_terminate);
   struct sigaction action {};
   action.sa_sigaction = on_crash;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | static_cast<int>(SA_RESETHAND) | SA_NODEFER;
-  for (const int signal : kFatalSignals) sigaction(signal, &action, nullptr);
+  for (size_t i = 0; i < kFatalSignals.size(); ++i) {
+    sigaction(kFatalSignals[i], &action, &former->actions[i]);
+  }
 }
 
 }  // namespace respcask::server

@@ -2,8 +2,9 @@
 // access, no memory) leaves behind: which signal, which version, the command, the registers, the way
 // there.
 //
-// Nothing here allocates, locks or formats by the library after the crash. install_crash_log() is
-// called by main's thread before others are started; the rest by each thread for itself.
+// Nothing here allocates, locks or formats by the library after the crash. prepare_crash_log() is
+// called by main's thread before others are started, and log_crashes() by one thread at a time; the
+// rest by each thread for itself.
 #pragma once
 
 #include <cstddef>
@@ -12,9 +13,12 @@
 
 namespace respcask::server {
 
-// From now on a crash of any thread is reported to `logfile` ("": standard output), and then ends
-// the process by its signal, as it would without.
-void install_crash_log(const std::string& logfile);
+// Where reports are to go: "" is standard output.
+void prepare_crash_log(const std::string& logfile);
+
+// From now on a crash of any thread is reported, and then ends the process by its signal, as it
+// would without; or it is reported no more.
+void log_crashes(bool wanted);
 
 // A stack for the report, in case that of the thread it is made in has run out. Lives as long as
 // the thread.

@@ -72,7 +72,8 @@ void show_banner(const Config& config) {
   log_notice("  ---------------------------");
 }
 
-// What the system shows of this process, and how it ranks it: now, and after each CONFIG SET.
+// What the system shows of this process, how it ranks it, and what is logged when it crashes: now,
+// and after each CONFIG SET.
 void follow_process_settings(ConfigStore& config) {
   const auto initial = config.snapshot();
   if (auto adjusted = adjust_oom_score(*initial); !adjusted) {
@@ -85,6 +86,10 @@ void follow_process_settings(ConfigStore& config) {
                      log_warning("{}", adjusted.error().message);
                      return "Failed to apply new oom_score_adj configuration, check server logs.";
                    });
+  config.on_change({"crash-log-enabled"}, [](const Config&, const Config& to) {
+    log_crashes(to.crash_log_enabled);
+    return std::nullopt;
+  });
   if (!initial->set_proc_title) return;
   set_process_title(process_title(*initial, config.file()));
   config.on_change({"proc-title-template", "port", "bind"},
@@ -198,7 +203,8 @@ int run(const std::vector<std::string_view>& arguments) {
   }
   prepare_signals();
   const CrashStack crash_stack;
-  if (config.crash_log_enabled) install_crash_log(config.in_dir(config.logfile));
+  prepare_crash_log(config.in_dir(config.logfile));
+  log_crashes(config.crash_log_enabled);
   // Huge pages make a keydir of many small pages take more memory than it uses.
   if (config.disable_thp) ::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
   log_start(*startup);

@@ -162,6 +162,18 @@ TEST_CASE("without crash-log-enabled a crash says nothing") {
   CHECK(server.log().find("crashed by") == std::string::npos);
 }
 
+TEST_CASE("CONFIG SET crash-log-enabled holds for the crash that comes next") {
+  for (const bool logs : {true, false}) {
+    CAPTURE(logs);
+    ServerProcess server({"--crash-log-enabled", logs ? "no" : "yes"});
+    server.start();
+    Client client(server.port());
+    CHECK(client.call({"CONFIG", "SET", "crash-log-enabled", logs ? "yes" : "no"}) == "+OK\r\n");
+    CHECK(server.end_by(SIGSEGV) == SIGSEGV);
+    CHECK((server.log().find("crashed by signal: SIGSEGV") != std::string::npos) == logs);
+  }
+}
+
 TEST_CASE("without threads to be had what needs one fails, and the server goes on") {
   ServerProcess server;
   const std::vector<std::string> launcher = unprivileged(server.directory());
