@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "resp/split_args.h"
+#include "server/command_table.h"
 #include "server/config/reader.h"
 #include "server/config/table.h"
 
@@ -24,11 +25,23 @@ struct Arguments {
   std::vector<std::vector<std::string>> lines;  // name and words of each --name
 };
 
+// By Redis's rules: what follows a bare --name is its value, even if it begins with --. But for
+// --save, which scripts write without any value.
 engine::Result<Arguments> sort_arguments(std::span<const std::string_view> arguments) {
   Arguments sorted;
+  bool wants_value = false;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string_view argument = arguments[i];
     const bool is_first = i == 0;
+    if (argument == "-" && (is_first || i + 1 == arguments.size())) {
+      sorted.reads_input = true;
+      continue;
+    }
+    if (wants_value || (!argument.starts_with("--") && !sorted.lines.empty())) {
+      sorted.lines.back().emplace_back(argument);
+      wants_value = false;
+      continue;
+    }
     if (argument == "--help" || (is_first && argument == "-h")) {
       sorted.action = Startup::Action::kPrintHelp;
       return sorted;
@@ -37,17 +50,14 @@ engine::Result<Arguments> sort_arguments(std::span<const std::string_view> argum
       sorted.action = Startup::Action::kPrintVersion;
       return sorted;
     }
-    if (argument == "-" && (is_first || i + 1 == arguments.size())) {
-      sorted.reads_input = true;
-    } else if (argument.starts_with("--") && argument.size() > 2) {
+    if (argument.starts_with("--")) {
       // "--port 7000" may also come as a single argument.
       auto words = resp::split_args(argument.substr(2));
-      if (!words || words->empty()) {
-        return invalid(fmt::format("command line: unbalanced quotes in '{}'", argument));
-      }
+      if (!words) return invalid(fmt::format("command line: unbalanced quotes in '{}'", argument));
+      const bool is_next_name = i + 1 < arguments.size() && arguments[i + 1].starts_with("--");
+      const bool is_save = equal_ignoring_case(argument, "--save");
+      wants_value = words->size() <= 1 && !(is_save && is_next_name);
       sorted.lines.push_back(std::move(*words));
-    } else if (!sorted.lines.empty()) {
-      sorted.lines.back().emplace_back(argument);
     } else if (is_first && !argument.starts_with('-')) {
       sorted.file = argument;
     } else {
@@ -89,8 +99,9 @@ engine::Result<Startup> parse_command_line(std::span<const std::string_view> arg
     }
   }
   for (std::vector<std::string>& line : sorted->lines) {
+    if (line.empty()) continue;  // -- alone
     // As Redis has it, --save without anything means no snapshots.
-    if (line.size() == 1 && line[0] == "save") line.emplace_back();
+    if (line.size() == 1 && equal_ignoring_case(line[0], "save")) line.emplace_back();
     if (const std::string wrong = reader.apply(line, ""); !wrong.empty()) {
       return invalid("command line: " + wrong);
     }

@@ -238,6 +238,51 @@ TEST_CASE("the command line comes after the file, standard input between them") 
   CHECK(render_value(*find_row("save"), start({"--save", "--hz", "20"})->config) == "");
 }
 
+TEST_CASE("what follows a bare --name is its value, whatever it begins with") {
+  const auto password = [](const std::vector<std::string_view>& arguments) {
+    const auto startup = start(arguments);
+    return startup ? startup->config.requirepass : startup.error().message;
+  };
+  CHECK(password({"--requirepass", "--foo"}) == "--foo");
+  CHECK(password({"--requirepass", "--foo", "--hz", "20"}) == "--foo");
+  CHECK(password({"--requirepass", "--foo \"bar"}) == "--foo \"bar");
+  CHECK(password({"--hz 20", "--requirepass", "--help"}) == "--help");
+  CHECK(password({"--requirepass", "--version"}) == "--version");
+  CHECK(password({"--requirepass", "--"}) == "--");
+  CHECK(password({"--requirepass", "-", "--hz", "20"}) == "-");
+  CHECK(start({"--requirepass", "--foo", "--hz", "20"})->config.hz == 20);
+  CHECK(error_of(start({"--port", "--help"})) ==
+        "command line: port: argument couldn't be parsed into an integer");
+  CHECK(error_of(start({"--appendonly", "--port", "1"})) ==
+        "command line: appendonly: wrong number of arguments");
+  CHECK(error_of(start({"--requirepass", "--foo", "bar"})) ==
+        "command line: requirepass: wrong number of arguments");
+  // A second value is none, and what has its value within has had it.
+  CHECK(error_of(start({"--requirepass", "a", "--foo", "b"})) ==
+        "command line: unknown parameter 'foo'");
+  CHECK(error_of(start({"--requirepass a", "--foo"})) == "command line: unknown parameter 'foo'");
+}
+
+TEST_CASE("--save alone may lack its value, and -- alone is no parameter") {
+  const auto save_and_hz = [](const std::vector<std::string_view>& arguments) {
+    const auto startup = start(arguments);
+    if (!startup) return startup.error().message;
+    return render_value(*find_row("save"), startup->config) + "," +
+           std::to_string(startup->config.hz);
+  };
+  CHECK(save_and_hz({"--save", "--hz", "20"}) == ",20");
+  CHECK(save_and_hz({"--SAVE", "--hz", "20"}) == ",20");
+  CHECK(save_and_hz({"--hz", "20", "--save"}) == ",20");
+  CHECK(save_and_hz({"--hz", "20", "--SAVE"}) == ",20");
+  CHECK(save_and_hz({"--hz", "20", "--save "}) == ",20");
+  CHECK_FALSE(start({"--save ", "--hz"}));
+  CHECK(error_of(start({"--save", "--foo"})) == "command line: unknown parameter 'foo'");
+  CHECK(save_and_hz({"--hz", "20", "--"}).ends_with(",20"));
+  CHECK(save_and_hz({"--", "hz", "20"}).ends_with(",20"));
+  CHECK(save_and_hz({"--port", "1", "--", "hz", "20"}).ends_with(",20"));
+  CHECK(error_of(start({"--", "--hz", "20"})) == "command line: unknown parameter '--hz'");
+}
+
 TEST_CASE("errors on the command line") {
   CHECK(error_of(start({"--prot", "1"})) == "command line: unknown parameter 'prot'");
   CHECK(error_of(start({"--port=7"})) == "command line: unknown parameter 'port=7'");
