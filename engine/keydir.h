@@ -120,6 +120,12 @@ class Keydir {
   // call takes some microseconds a visit whatever is due in total.
   size_t visit_due(int64_t now_ms, size_t limit, Visitor visit);
 
+  // Whether a key with this hash may have an expiry_ms of at most now_ms. Reads one number for the
+  // whole page: it costs next to nothing, and is seldom wrong where what is due is soon removed.
+  bool may_be_due(uint64_t hash, int64_t now_ms) const {
+    return expiring_ != 0 && expiry_.due(page_index(hash)) <= now_ms;
+  }
+
   // Makes room for this many keys, for use at start-up: they are then put without splitting pages.
   void reserve(size_t keys);
   // Gives back the pages that reserve() made for keys which have not come.

@@ -85,7 +85,7 @@ bool is_replaced(Context& c, const KeyRef& key) {
 }
 
 void expire_before_overwriting(Context& c, const KeyRef& key) {
-  if ((c.config().notify_keyspace_events & kNotifyExpired) != 0) c.peek(key);
+  if (c.shard(key).keydir(key.db).may_be_due(key.hash, c.now_ms() - 1)) c.peek(key);
 }
 
 bool copy_object(Context& c, const KeyRef& from, const engine::KeydirEntry& entry, const KeyRef& to,

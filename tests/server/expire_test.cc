@@ -167,5 +167,54 @@ TEST_CASE("a round of expiry ends when its time is over, and others do the rest"
   CHECK(stat(h, "expired_time_cap_reached_count") == 0);
 }
 
+TEST_CASE("an expired key that is written over counts as expired, whoever listens") {
+  struct Case {
+    const char* command;
+    const char* others = "";  // makes what it takes
+  };
+  constexpr Case kCases[] = {
+      {"SET k v"},
+      {"SET k v EX 100"},
+      {"SET k v KEEPTTL"},
+      {"SETEX k 100 v"},
+      {"MSET k v l w"},
+      {"GETSET k v"},
+      {"SETRANGE k 0 v"},
+      {"SETBIT k 1 1"},
+      {"APPEND k v"},
+      {"INCR k"},
+      {"HSET k f v"},
+      {"RPUSH k v"},
+      {"SADD k v"},
+      {"ZADD k 1 v"},
+      {"SINTERSTORE k set", "SADD set a b"},
+      {"SUNIONSTORE k set", "SADD set a b"},
+      {"ZRANGESTORE k zset 0 -1", "ZADD zset 1 a"},
+      {"ZUNIONSTORE k 1 zset", "ZADD zset 1 a"},
+      {"SORT set STORE k ALPHA", "SADD set a b"},
+      {"BITOP NOT k string", "SET string v"},
+      {"COPY string k REPLACE", "SET string v"},
+      {"RENAME string k", "SET string v"},
+      {"PFMERGE k"},
+      {"GEOSEARCHSTORE k geo FROMMEMBER a BYRADIUS 1 km", "GEOADD geo 1 1 a"},
+      {"LMOVE list k LEFT LEFT", "RPUSH list a b"},
+      {"SMOVE set k a", "SADD set a b"},
+  };
+  for (const char* events : {"", "KEA"}) {
+    Harness h{"notify-keyspace-events", events};
+    for (const Case& c : kCases) {
+      CAPTURE(c.command);
+      h.run("FLUSHALL");
+      if (*c.others != '\0') h.run(c.others);
+      h.run("SET k old PX 1");
+      std::this_thread::sleep_for(std::chrono::milliseconds(3));
+      h.run("CONFIG RESETSTAT");
+      CHECK(h.run(c.command).front() != '-');
+      CHECK(stat(h, "expired_keys") == 1);
+      CHECK(h.run("EXISTS k") == ":1\r\n");
+    }
+  }
+}
+
 }  // namespace
 }  // namespace respcask::server::testing
