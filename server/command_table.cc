@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "resp/number.h"
+#include "server/letter_case.h"
 
 namespace respcask::server {
 namespace {
@@ -66,21 +67,11 @@ constexpr std::span<const Command> (*kFamilies[])() = {
 };
 // clang-format on
 
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-}
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) c = lower(c);
-  return result;
-}
-
 // `name` is lower case.
 bool same_name(std::string_view text, std::string_view name) {
   if (text.size() != name.size()) return false;
   for (size_t i = 0; i < name.size(); ++i) {
-    if (lower(text[i]) != name[i]) return false;
+    if (to_lower(text[i]) != name[i]) return false;
   }
   return true;
 }
@@ -226,7 +217,7 @@ CommandTable::CommandTable(std::span<const std::pair<std::string, std::string>> 
     for (const auto& [from, to] : renames) {
       if (!same_name(from, entry->row->name)) continue;
       renamed = true;
-      insert(names_.emplace_back(lower(to)), entry);
+      insert(names_.emplace_back(lower_case(to)), entry);
     }
     if (!renamed) insert(entry->row->name, entry);
   }
@@ -334,11 +325,6 @@ bool find_keys(const TableEntry& entry, std::span<const std::string_view> args,
     keys.resize(before);
   }
   return entry.row->find_keys(args, keys);
-}
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return lower(x) == lower(y); });
 }
 
 bool is_word(std::string_view argument, std::string_view word) {

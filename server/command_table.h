@@ -88,8 +88,6 @@ class CommandTable {
 bool find_keys(const TableEntry& entry, std::span<const std::string_view> args,
                std::vector<KeyPosition>& keys);
 
-// Whether two names are the same but for the case of ASCII letters.
-bool equal_ignoring_case(std::string_view a, std::string_view b);
 // Whether an argument is the word of an option, in any case; as in Redis it ends at its first NUL.
 // Who looks for keys and who runs the command must agree on every word.
 bool is_word(std::string_view argument, std::string_view word);

@@ -7,6 +7,7 @@
 #include "server/access.h"
 #include "server/acl/permission.h"
 #include "server/expiry.h"
+#include "server/letter_case.h"
 #include "server/scope.h"
 #include "server/server.h"
 
@@ -101,8 +102,7 @@ void Context::syntax_error() {
 }
 
 void Context::help(std::span<const std::string_view> lines) {
-  std::string title(quoted_arg(0));  // by which name it was called, if it was renamed
-  for (char& c : title) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+  std::string title = upper_case(quoted_arg(0));  // by which name it was called, if renamed
   title += " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:";
   reply_.array(lines.size() + 3);
   reply_.simple_string(title);

@@ -5,251 +5,14 @@
 #include <string>
 #include <utility>
 
-#include <fmt/format.h>
-
 #include "server/client_info.h"
 #include "server/crash_log.h"
 #include "server/execution.h"
 #include "server/identity.h"
 #include "server/look_ahead.h"
-#include "server/server.h"
-#include "server/transaction.h"
+#include "server/request.h"
 
 namespace respcask::server {
-namespace {
-
-// One request on its way. Lives on the stack for one call of dispatch.
-class Request {
- public:
-  Request(Session& session, Turn& turn, std::span<const std::string_view> args, resp::Writer& reply)
-      : session_(session),
-        turn_(turn),
-        server_(session.server),
-        args_(args),
-        reply_(reply),
-        reply_begin_(reply.size()) {}
-
-  Outcome run();
-
- private:
-  // Each check replies and returns false if it refuses the command.
-  bool known();
-  bool arity_fits();
-  bool allowed_by_configuration();
-  bool authenticated();
-  bool allowed_in_multi();
-  bool permitted();
-  void trim_tracking();
-  bool memory_suffices();
-  bool replicas_suffice();
-  bool allowed_in_pubsub();
-  bool allowed_to_monitor();
-
-  Outcome process();
-  bool must_wait_for_pause() const;
-  bool postpone();
-  Outcome continue_waiting(bool& run_again);
-  void write_wait_error(std::string_view text);
-  void queue();
-  Outcome run_command();
-  bool checks_are_old() const;
-  Outcome check_again(Scope& scope);
-  Outcome finish_run(Scope& scope);
-  engine::ShardSet shards_to_lock() const;
-  uint64_t reserve_bytes() const;
-  Outcome park(Scope& scope);
-  Outcome block(Scope& scope);
-  void served_after_waking(Scope& scope);
-  Outcome done();
-  void end_caching();
-  bool over_output_limit() const;
-
-  void reject(std::string_view error);
-  void write_own_pushes();
-  bool in_multi() const { return session_.transaction && session_.transaction->in_multi; }
-  bool is_exec() const { return (command_->flags & kExecutes) != 0; }
-  // The flags that count for the checks: EXEC does what its queue does.
-  uint32_t flags() const {
-    return is_exec() && in_multi() ? command_->flags | session_.transaction->flags
-                                   : command_->flags;
-  }
-
-  Session& session_;
-  Turn& turn_;
-  Server& server_;
-  const std::span<const std::string_view> args_;
-  resp::Writer& reply_;
-  size_t reply_begin_;
-  const TableEntry* command_ = nullptr;
-  bool pause_is_over_ = false;
-};
-
-// --- refusing -----------------------------------------------------------------------------------
-
-// As an error before the command ran: a transaction that is being queued will not be executed.
-void Request::reject(std::string_view error) {
-  if (in_multi()) session_.transaction->aborted = true;
-  turn_.stats.error_replies.add();
-  turn_.new_errors();
-  if (command_ != nullptr) turn_.stats.per_command[command_->index].rejected.add();
-  if (command_ != nullptr && is_exec()) {
-    const std::string_view reason = error.starts_with("ERR ") ? error.substr(4) : error;
-    discard_transaction(session_);
-    reply_.error(fmt::format("EXECABORT Transaction discarded because of: {}", reason));
-    server_.stats.count_error("EXECABORT");
-    // Who has seen the MULTI is to see that it is over, as in Redis.
-    turn_.scratch.redacted.clear();
-    if (server_.has_monitors()) server_.feed_monitors(session_, turn_, args_);
-    return;
-  }
-  reply_.error(error);
-  server_.stats.count_error(error.substr(0, error.find(' ')));
-}
-
-// C's "%.128s": what a client sent is quoted up to its first NUL.
-std::string_view quoted(std::string_view text, size_t limit = 128) {
-  return text.substr(0, std::min(limit, text.find('\0')));
-}
-
-bool Request::known() {
-  command_ = server_.commands.find(args_);
-  if (command_ != nullptr && command_->row->handler != nullptr) return true;
-  const TableEntry* container = server_.commands.find(args_[0]);
-  // A container without a subcommand fails for its arity, below.
-  if (command_ != nullptr) return true;
-  if (container != nullptr) {
-    std::string name(quoted(args_[0]));
-    for (char& c : name) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
-    reject(fmt::format("ERR unknown subcommand '{}'. Try {} HELP.", quoted(args_[1]), name));
-    return false;
-  }
-  std::string quoted_args;
-  for (size_t i = 1; i < args_.size() && quoted_args.size() < 128; ++i) {
-    quoted_args += '\'';
-    quoted_args += quoted(args_[i], 128 - (quoted_args.size() - 1));
-    quoted_args += "' ";
-  }
-  reject(fmt::format("ERR unknown command '{}', with args beginning with: {}", quoted(args_[0]),
-                     quoted_args));
-  return false;
-}
-
-bool Request::arity_fits() {
-  const int arity = command_->row->arity;
-  const int argc = static_cast<int>(std::min<size_t>(args_.size(), INT32_MAX));
-  const bool fits = arity > 0 ? argc == arity : argc >= -arity;
-  if (fits && command_->row->handler != nullptr) return true;
-  reject(fmt::format("ERR wrong number of arguments for '{}' command", command_->full_name));
-  return false;
-}
-
-// DEBUG can crash and stall a server: it must have been asked for.
-bool Request::allowed_by_configuration() {
-  if ((command_->flags & kProtected) == 0) return true;
-  const Permission permission = turn_.config().enable_debug_command;
-  if (permission == Permission::kYes || (permission == Permission::kLocal && session_.peer.local)) {
-    return true;
-  }
-  reject(
-      "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you "
-      "can run it from a local connection, otherwise you need to set this option in the "
-      "configuration file, and then restart the server.");
-  return false;
-}
-
-bool Request::authenticated() {
-  if ((command_->flags & kNoAuth) != 0) return true;
-  if (current_access(session_) != Access::kUnauthenticated) return true;
-  reject("NOAUTH Authentication required.");
-  return false;
-}
-
-// By the rules of the session's user.
-bool Request::permitted() {
-  const auto lack = find_lack(turn_, session_, *command_, args_, in_multi());
-  if (!lack) return true;
-  switch (*lack) {
-    case acl::Lack::kKey:
-      reject("NOPERM this user has no permissions to access one of the keys used as arguments");
-      break;
-    case acl::Lack::kChannel:
-      reject("NOPERM this user has no permissions to access one of the channels used as arguments");
-      break;
-    default:
-      reject(fmt::format("NOPERM this user has no permissions to run the '{}' command",
-                         command_->full_name));
-  }
-  return false;
-}
-
-// A queue of commands that no EXEC can run is of no use.
-bool Request::allowed_in_multi() {
-  if (!in_multi() || (command_->flags & kNoMulti) == 0) return true;
-  reject("ERR Command not allowed inside a transaction");
-  return false;
-}
-
-// As in Redis the table of tracked keys is brought below its limit before commands, which is all
-// that keeps it there; the maintenance thread does the rest where no commands come.
-void Request::trim_tracking() {
-  const uint64_t max_keys = turn_.config().tracking_table_max_keys;
-  if (server_.tracking.idle() || !server_.tracking.over(max_keys)) return;
-  server_.trim_tracking(turn_, &session_);  // with the shards locked one at a time
-  write_own_pushes();
-}
-
-// Above maxmemory, or maxdisk, and when eviction does not help, nothing that may grow runs; nor is
-// it queued, as a queue takes memory itself.
-bool Request::memory_suffices() {
-  if (turn_.config().maxmemory == 0 && turn_.config().maxdisk == 0) return true;
-  const Eviction::Room room = server_.eviction.make_room(turn_, &session_);
-  write_own_pushes();
-  const bool queueing = in_multi() && (command_->flags & kMultiNow) == 0;
-  if ((flags() & kDenyOom) == 0 && !queueing) return true;
-  switch (room) {
-    case Eviction::Room::kEnough:
-    case Eviction::Room::kSoon:
-      return true;
-    case Eviction::Room::kNoMemory:
-      reject("OOM command not allowed when used memory > 'maxmemory'.");
-      return false;
-    case Eviction::Room::kNoDisk:
-      break;
-  }
-  reject("OOM command not allowed when used disk > 'maxdisk'.");
-  return false;
-}
-
-// Whoever wants every write on so many replicas gets none: there are no replicas.
-bool Request::replicas_suffice() {
-  const Config& config = turn_.config();
-  const bool wanted = config.min_replicas_to_write > 0 && config.min_replicas_max_lag_s > 0;
-  if (!wanted || (flags() & kWrite) == 0) return true;
-  reject("NOREPLICAS Not enough good replicas to write.");
-  return false;
-}
-
-// A RESP2 client that has subscribed reads a stream of messages: a reply would look like one.
-bool Request::allowed_in_pubsub() {
-  if (session_.protocol != 2 || !session_.subscribed() || (command_->flags & kInPubsub) != 0) {
-    return true;
-  }
-  reject(fmt::format(
-      "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
-      "allowed in this context",
-      command_->full_name));
-  return false;
-}
-
-// To Redis who monitors is a replica of sorts.
-bool Request::allowed_to_monitor() {
-  constexpr uint32_t kOfKeys = kReadonly | kWrite | kMayReplicate;
-  if (!session_.monitor || (flags() & kOfKeys) == 0) return true;
-  reject("ERR Replica can't interact with the keyspace");
-  return false;
-}
-
-// --- the way of a request -----------------------------------------------------------------------
 
 Outcome Request::run() {
   reply_.set_protocol(session_.protocol);
@@ -366,7 +129,7 @@ Outcome Request::continue_waiting(bool& run_again) {
       turn_.own_pushes = std::move(waiter->told_behind);
       break;
     default:
-      server_.leave_lines(*waiter);
+      server_.end_blocking(*waiter);
       if (state == Waiter::State::kUnblockedError) {
         write_wait_error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
       } else if (state == Waiter::State::kRefused) {
@@ -585,8 +348,6 @@ bool Request::over_output_limit() const {
   const uint64_t limit = output_limit(turn_.config(), session_).hard_bytes;
   return limit != 0 && size >= limit;
 }
-
-}  // namespace
 
 Outcome dispatch(Session& session, Turn& turn, std::span<const std::string_view> args,
                  resp::Writer& reply) {

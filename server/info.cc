@@ -19,6 +19,7 @@
 #include "server/config/table.h"
 #include "server/context.h"
 #include "server/info_totals.h"
+#include "server/letter_case.h"
 #include "server/process.h"
 #include "server/server.h"
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "server/command_table.h"
+#include "server/letter_case.h"
 
 namespace respcask::server {
 namespace {

@@ -99,14 +99,12 @@ uint64_t Server::take_session_id() {
 void Server::add_session(Session& session) {
   std::lock_guard guard(sessions_mutex_);
   sessions_.emplace(session.id, &session);
-  session_count_.store(sessions_.size(), std::memory_order_relaxed);
 }
 
 void Server::remove_session(Session& session) {
   {
     std::lock_guard guard(sessions_mutex_);
     sessions_.erase(session.id);
-    session_count_.store(sessions_.size(), std::memory_order_relaxed);
   }
   if (const std::shared_ptr<Waiter> waiter = session.waiter) drop_waiter(*waiter);
   unwatch(session);
@@ -137,7 +135,7 @@ void Server::with_sessions(const std::function<void(const std::map<uint64_t, Ses
 
 // --- waiting ------------------------------------------------------------------------------------
 
-void Server::leave_lines(Waiter& waiter) {
+void Server::end_blocking(Waiter& waiter) {
   for (const OwnedKey& key : waiter.keys) {
     std::lock_guard guard(store.shard(key.shard));
     KeyTables& keyed = tables(key.shard);
@@ -156,7 +154,7 @@ void Server::drop_waiter(Waiter& waiter) {
     std::lock_guard guard(waiter.mutex);
     was = std::exchange(waiter.state, Waiter::State::kGone);
   }
-  if (was != Waiter::State::kServed) leave_lines(waiter);
+  if (was != Waiter::State::kServed) end_blocking(waiter);
   if (was == Waiter::State::kWoken) wake_next(waiter);
 }
 

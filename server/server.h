@@ -88,7 +88,6 @@ class Server {
   Shutdown shutdown{*this};
 
   // --- sessions -------------------------------------------------------------------------------
-  size_t session_count() const { return session_count_.load(std::memory_order_relaxed); }
   // Calls `visit` with every session, oldest first; false ends it. The registry is locked meanwhile
   // and keeps them alive: the visitor does not block and makes no session.
   void for_each_session(const std::function<bool(Session&)>& visit);
@@ -104,8 +103,9 @@ class Server {
 
   uint64_t next_order() { return last_order_.fetch_add(1, std::memory_order_relaxed) + 1; }
   void count_blocked(int by) { blocked_clients_.fetch_add(static_cast<size_t>(by)); }
-  // Takes a session out of the lines that it stands in. On its loop, no shard locked.
-  void leave_lines(Waiter& waiter);
+  // Takes a session out of the lines that it stands in, and from the count of those that wait. On
+  // its loop, no shard locked.
+  void end_blocking(Waiter& waiter);
   // The command is given up: its client is gone. On its loop, no shard locked.
   void drop_waiter(Waiter& waiter);
 
@@ -154,9 +154,10 @@ class Server {
   static int64_t now_ms();
 
   // --- memory ---------------------------------------------------------------------------------
-  // Heap used by index, clients and buffers, as of at most 100 ms ago. No shard may be locked.
+  // Heap used by index, clients and buffers, as of at most 100 ms ago, or ten times that where
+  // counting takes long. No shard may be locked.
   uint64_t used_memory();
-  // The same, at most that old.
+  // The same, at most that old, with the same exception.
   uint64_t used_memory(uint64_t now_ns, uint64_t max_age_ns);
 
  private:
@@ -175,7 +176,6 @@ class Server {
 
   mutable std::mutex sessions_mutex_;
   std::map<uint64_t, Session*> sessions_;
-  std::atomic<size_t> session_count_{0};
   std::atomic<uint64_t> last_session_id_{0};
 
   std::atomic<uint64_t> last_order_{0};

@@ -80,7 +80,7 @@ bool Session::stop_waiting() {
     if (waiter->state != Waiter::State::kWaiting) return false;
     waiter->state = Waiter::State::kGone;
   }
-  server.leave_lines(*waiter);
+  server.end_blocking(*waiter);
   std::lock_guard guard(mutex);
   waiter = nullptr;
   blocked_shown = false;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "server/letter_case.h"
+
 namespace respcask::server::acl {
 
 void CommandSet::allow_all() {

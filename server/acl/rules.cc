@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "resp/split_args.h"
+#include "server/letter_case.h"
 #include "server/sha256.h"
 
 namespace respcask::server::acl {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "server/letter_case.h"
+
 namespace respcask::server::acl {
 namespace {
 

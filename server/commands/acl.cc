@@ -14,6 +14,7 @@
 #include "server/acl/permission.h"
 #include "server/command_table.h"
 #include "server/context.h"
+#include "server/letter_case.h"
 #include "server/log.h"
 #include "server/server.h"
 #include "server/session.h"

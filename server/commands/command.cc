@@ -6,6 +6,7 @@
 #include "server/command_table.h"
 #include "server/context.h"
 #include "server/glob.h"
+#include "server/letter_case.h"
 #include "server/server.h"
 
 namespace respcask::server {

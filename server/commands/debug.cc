@@ -17,6 +17,7 @@
 #include "server/command_table.h"
 #include "server/context.h"
 #include "server/digest.h"
+#include "server/letter_case.h"
 #include "server/log.h"
 #include "server/rdb/encode.h"
 #include "server/scope.h"

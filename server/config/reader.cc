@@ -12,6 +12,7 @@
 #include "server/acl/vocabulary.h"
 #include "server/command_table.h"
 #include "server/config/table.h"
+#include "server/letter_case.h"
 #include "server/read_file.h"
 
 namespace respcask::server {
@@ -19,12 +20,6 @@ namespace {
 
 // A file that includes itself would otherwise never end.
 constexpr std::size_t kMaxIncludeDepth = 16;
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return out;
-}
 
 // Redis's own, those that this server has not among them: what calls EVAL otherwise is no mistake.
 bool is_command_of_redis(std::string_view name) {
@@ -78,7 +73,7 @@ std::string Reader::apply_words(std::span<const std::string> words, const std::s
   if (!id) return fmt::format("unknown parameter '{}'", words[0]);
   const Row& row = row_at(*id);
   const auto rest = words.subspan(1);
-  const std::string name = lower(words[0]);
+  const std::string name = lower_case(words[0]);
   const auto wrong_count = [&] { return name + ": wrong number of arguments"; };
 
   switch (row.kind) {
@@ -132,7 +127,7 @@ std::string Reader::rename_command(std::string_view from, const std::string& to)
   };
   const auto has_own_name = [&](std::string_view name) {
     return is_command_of_redis(name) &&
-           std::ranges::find(renamed, lower(name), &Config::Rename::first) == renamed.end();
+           std::ranges::find(renamed, lower_case(name), &Config::Rename::first) == renamed.end();
   };
   const auto before = called(from);
   if (from.empty() || (before == renamed.end() && !has_own_name(from))) {
@@ -145,7 +140,7 @@ std::string Reader::rename_command(std::string_view from, const std::string& to)
   if (before != renamed.end()) {
     before->second = to;
   } else {
-    renamed.emplace_back(lower(from), to);
+    renamed.emplace_back(lower_case(from), to);
   }
   return {};
 }

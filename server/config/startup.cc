@@ -6,9 +6,9 @@
 #include <optional>
 
 #include "resp/split_args.h"
-#include "server/command_table.h"
 #include "server/config/reader.h"
 #include "server/config/table.h"
+#include "server/letter_case.h"
 
 namespace respcask::server {
 namespace {

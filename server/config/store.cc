@@ -10,6 +10,7 @@
 #include "server/config/rewrite.h"
 #include "server/config/table.h"
 #include "server/glob.h"
+#include "server/letter_case.h"
 
 namespace respcask::server {
 namespace {
@@ -32,8 +33,7 @@ class NamePattern {
   std::string_view text() const { return text_; }
   bool matches(const RowName& known) const {
     if (has_wildcards_) return !row_at(known.id).is_hidden && glob_match(text_, known.name, true);
-    return text_.size() == known.name.size() &&
-           ::strncasecmp(text_.data(), known.name.data(), text_.size()) == 0;
+    return equal_ignoring_case(text_, known.name);
   }
 
  private:
@@ -93,8 +93,7 @@ std::optional<std::string> ConfigStore::look_up(std::span<const std::string_view
                          words[i].substr(0, words[i].find('\0')));  // as a C string, as Redis
     }
     const Row& row = row_at(*id);
-    std::string name(words[i]);
-    for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    std::string name = lower_case(words[i]);
     if (row.accepts_itself && words[i + 1] == render_value(*id, *current_)) continue;
     // These name it as it was typed, later complaints as it is written in the table.
     if (row.is_protected && !may_protected) return failed(words[i], "can't set protected config");

@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "server/config/rows.h"
+#include "server/letter_case.h"
 
 namespace respcask::server {
 namespace {
@@ -411,9 +412,7 @@ const Row& row_at(RowId id) {
 }
 
 std::optional<RowId> find_row(std::string_view name) {
-  std::string lower(name);
-  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  const auto found = index().by_name.find(lower);
+  const auto found = index().by_name.find(lower_case(name));
   if (found == index().by_name.end()) return std::nullopt;
   return found->second;
 }

@@ -5,6 +5,7 @@
 
 #include "server/config/rows.h"
 #include "server/config/table.h"
+#include "server/letter_case.h"
 
 namespace respcask::server {
 namespace {
@@ -22,11 +23,10 @@ std::string_view always_on(Value& value) {
 
 std::string_view refuse_replication(Value& value) {
   auto& words = std::get<std::vector<std::string>>(value);
-  const auto is = [&](size_t i, std::string_view word) {
-    return words[i].size() == word.size() &&
-           strncasecmp(words[i].data(), word.data(), word.size()) == 0;
-  };
-  if (words.size() == 2 && is(0, "no") && is(1, "one")) words.clear();
+  if (words.size() == 2 && equal_ignoring_case(words[0], "no") &&
+      equal_ignoring_case(words[1], "one")) {
+    words.clear();
+  }
   return words.empty() || words == std::vector<std::string>{""}
              ? ""
              : "replication is not supported, this server cannot be a replica";

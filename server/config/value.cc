@@ -11,6 +11,7 @@
 
 #include "resp/number.h"
 #include "server/config/table.h"
+#include "server/letter_case.h"
 
 namespace respcask::server {
 namespace {
@@ -41,10 +42,6 @@ std::string join(const Words& words, std::string_view separator) {
     out += word;
   }
   return out;
-}
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
 }
 
 // --- one word ---------------------------------------------------------------------------------

@@ -10,6 +10,7 @@
 #include "resp/writer.h"
 #include "server/dispatch.h"
 #include "server/identity.h"
+#include "server/letter_case.h"
 #include "server/log.h"
 #include "server/look_ahead.h"
 #include "server/net/address.h"
@@ -19,18 +20,9 @@
 namespace respcask::server {
 namespace {
 
-bool same_word(std::string_view word, std::string_view lower) {
-  if (word.size() != lower.size()) return false;
-  for (size_t i = 0; i < word.size(); ++i) {
-    const char c = word[i];
-    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c) != lower[i]) return false;
-  }
-  return true;
-}
-
 // What a browser sends first when a web page makes it talk to a port that is not HTTP's.
 bool is_http(std::string_view word) {
-  return same_word(word, "post") || same_word(word, "host:");
+  return equal_ignoring_case(word, "post") || equal_ignoring_case(word, "host:");
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "server/letter_case.h"
 #include "server/log.h"
 #include "tests/engine/faulty_file.h"
 #include "tests/fuzz/input.h"
