@@ -2,8 +2,6 @@
 
 #include <string>
 
-#include <fmt/format.h>
-
 #include "resp/number.h"
 
 namespace respcask::server {
@@ -33,7 +31,6 @@ enum RedisType : uint32_t {
   kSetType = 2,
   kSortedSetType = 3,
   kHashType = 4,
-  kStreamType = 6,
 };
 
 void mix_pair(Digest& digest, std::string_view name, std::string_view value) {
@@ -69,16 +66,6 @@ struct MixValue {
   void operator()(const rdb::Hash& hash) const {
     digest.mix_number(kHashType);
     for (const auto& [field, value] : hash.fields) mix_pair(digest, field, value);
-  }
-  void operator()(const rdb::Stream& stream) const {
-    digest.mix_number(kStreamType);
-    for (const rdb::StreamEntry& entry : stream.entries) {
-      digest.mix(fmt::format("{}.{}", entry.id.ms, entry.id.seq));
-      for (const auto& [field, value] : entry.fields) {
-        digest.mix(field);
-        digest.mix(value);
-      }
-    }
   }
 };
 

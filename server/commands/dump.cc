@@ -67,13 +67,10 @@ std::optional<RestoreOptions> parse_restore_options(Context& c) {
 // The value in argument 3; nothing, and the error replied, if it holds none.
 std::optional<rdb::Value> payload_arg(Context& c) {
   rdb::Decoded decoded = rdb::decode(c.arg(3));
-  if (auto* value = std::get_if<rdb::Value>(&decoded)) {
-    if (object_type(*value) != nullptr) return std::move(*value);
-  } else if (std::get<rdb::DecodeError>(decoded) == rdb::DecodeError::kFooter) {
-    c.error("ERR DUMP payload version or checksum are wrong");
-    return std::nullopt;
-  }
-  c.error("ERR Bad data format");
+  if (auto* value = std::get_if<rdb::Value>(&decoded)) return std::move(*value);
+  c.error(std::get<rdb::DecodeError>(decoded) == rdb::DecodeError::kFooter
+              ? "ERR DUMP payload version or checksum are wrong"
+              : "ERR Bad data format");
   return std::nullopt;
 }
 

@@ -7,7 +7,6 @@
 
 #include "server/rdb/bytes.h"
 #include "server/rdb/crc64.h"
-#include "server/rdb/decode_stream.h"
 #include "server/rdb/element.h"
 #include "server/rdb/format.h"
 #include "server/rdb/intset.h"
@@ -253,9 +252,6 @@ bool decode_body(Reader& reader, Type type, Value& out) {
       sort_by_score(set);
       return true;
     }
-    case Type::kStreamListpacks:
-    case Type::kStreamListpacks2:
-      return decode_stream(reader, type == Type::kStreamListpacks2, out.emplace<Stream>());
   }
   return false;
 }

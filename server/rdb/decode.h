@@ -1,4 +1,4 @@
-// From a DUMP payload to a value: everything that Redis 2.6 to 7.0 wrote.
+// From a DUMP payload to a value: everything but streams that Redis 2.6 to 7.0 wrote.
 //
 //     payload   u8 type, body (by type, below), u16 RDB version, u64 CRC-64 of all before it
 //               (both little endian; the version is at most 10)
@@ -16,11 +16,11 @@
 //     12    S ziplist: member, score, ...                     sorted set
 //     13    S ziplist: field, value, ...                      hash
 //     14    L n, n x S ziplist                                list
-//     15    see decode_stream.h                               stream
 //     16    S listpack: field, value, ...                     hash
 //     17    S listpack: member, score, ...                    sorted set
 //     18    L n, n x (L 1, S element  |  L 2, S listpack)     list
-//     19    see decode_stream.h                               stream
+//
+// The types 15 and 19 are streams, of which there are none here: refused like every other type.
 //
 // A payload is hostile until shown otherwise: any byte may be wrong under a right checksum. Each
 // length is compared with what is there before it is used; a collection that is empty, holds a name

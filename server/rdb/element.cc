@@ -8,10 +8,6 @@ std::string Element::to_string() const {
   return number ? std::to_string(*number) : std::string(text);
 }
 
-std::optional<int64_t> Element::to_integer() const {
-  return number ? number : parse_canonical_integer(text);
-}
-
 std::optional<int64_t> parse_canonical_integer(std::string_view text) {
   constexpr size_t kLongestInteger = 20;  // "-9223372036854775808"
   if (text.empty() || text.size() > kLongestInteger) return std::nullopt;

@@ -23,8 +23,6 @@ struct Element {
   std::optional<int64_t> number;
 
   std::string to_string() const;
-  // The number, or the text where it is the canonical decimal form of one.
-  std::optional<int64_t> to_integer() const;
 };
 
 // The number whose canonical decimal text `text` is (no sign but '-', no leading zero, no "-0"), or

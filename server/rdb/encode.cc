@@ -16,6 +16,7 @@
 #include "server/rdb/intset.h"
 #include "server/rdb/listpack.h"
 #include "server/rdb/lzf.h"
+#include "server/rdb/writer.h"
 
 namespace respcask::server::rdb {
 namespace {
@@ -207,11 +208,6 @@ void encode_value(const SortedSet& set, const EncodeLimits& limits, Writer& writ
     writer.string(member->first);
     writer.binary_score(member->second);
   }
-}
-
-void encode_value(const Stream& stream, const EncodeLimits& limits, Writer& writer) {
-  writer.type(Type::kStreamListpacks2);
-  encode_stream(stream, limits, writer);
 }
 
 }  // namespace

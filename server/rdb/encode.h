@@ -1,6 +1,6 @@
 // From a value to a DUMP payload: the bytes that Redis 7.0 writes for an object that was built in
 // the value's order under the same limits. The payload's table stands in decode.h; of the types
-// there, the ones written are 0, 2, 4, 5, 11, 16, 17, 18 and 19.
+// there, the ones written are 0, 2, 4, 5, 11, 16, 17 and 18.
 //
 // Pure functions of their arguments; any thread may call them.
 #pragma once
@@ -10,7 +10,6 @@
 #include <string>
 
 #include "server/rdb/value.h"
-#include "server/rdb/writer.h"
 
 namespace respcask::server::rdb {
 
@@ -29,18 +28,12 @@ struct EncodeLimits {
   // Nodes at either end of a list that stay as they are while those between are compressed (0: all
   // stay). With rdb_compression this makes no difference to speak of.
   size_t list_compress_depth = 0;
-  // Bytes and entries a stream node holds; 0: as many as go.
-  size_t stream_node_max_bytes = 4096;
-  size_t stream_node_max_entries = 100;
   // Strings and blobs longer than 20 bytes are compressed.
   bool rdb_compression = true;
 };
 
 // The payload of `value`, footer included. `value` keeps what value.h says of it; a collection is
-// not empty (a stream may be).
+// not empty.
 std::string encode(const Value& value, const EncodeLimits& limits);
-
-// The body of a stream's payload, type 19: the table stands in decode_stream.h.
-void encode_stream(const Stream& stream, const EncodeLimits& limits, Writer& writer);
 
 }  // namespace respcask::server::rdb

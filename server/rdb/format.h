@@ -25,19 +25,13 @@ enum class Type : uint8_t {
   kZsetZiplist = 12,
   kHashZiplist = 13,
   kListQuicklist = 14,
-  kStreamListpacks = 15,
   kHashListpack = 16,
   kZsetListpack = 17,
   kListQuicklist2 = 18,
-  kStreamListpacks2 = 19,
 };
 
 // How a node of a quicklist (type 18) holds its elements: one as it is, or several in a listpack.
 inline constexpr uint8_t kPlainNode = 1;
 inline constexpr uint8_t kPackedNode = 2;
-
-// Flags of an entry in a stream's listpack.
-inline constexpr int64_t kEntryDeleted = 1;
-inline constexpr int64_t kEntrySameFields = 2;
 
 }  // namespace respcask::server::rdb

@@ -168,11 +168,6 @@ void ListpackWriter::append(int64_t number) {
   ++count_;
 }
 
-void ListpackWriter::append(const ListpackWriter& other) {
-  bytes_.append(other.bytes_, kHeaderSize);
-  count_ += other.count_;
-}
-
 std::string ListpackWriter::finish() && {
   bytes_.push_back(static_cast<char>(kEnd));
   assert(bytes_.size() <= std::numeric_limits<uint32_t>::max());
@@ -181,12 +176,6 @@ std::string ListpackWriter::finish() && {
   append_little(header, count_ < kUnknownCount ? count_ : kUnknownCount, 2);
   bytes_.replace(0, kHeaderSize, header);
   return std::move(bytes_);
-}
-
-size_t ListpackWriter::element_size(int64_t number) {
-  std::string encoded;
-  append_number(encoded, number);
-  return encoded.size() + 1;
 }
 
 }  // namespace respcask::server::rdb

@@ -1,5 +1,5 @@
 // The listpack: the packed sequence of strings and integers in which Redis 7 keeps small
-// collections, list nodes and stream nodes. Integers are little endian unless said otherwise.
+// collections and list nodes. Integers are little endian unless said otherwise.
 //
 //     header    u32 size of the whole, u16 number of elements (65535: count them)
 //     element   encoding and data (below), then the length of both as a back-length
@@ -58,17 +58,12 @@ class ListpackWriter {
 
   void append(std::string_view text);
   void append(int64_t number);
-  // The elements of another one, in order.
-  void append(const ListpackWriter& other);
 
   // Size in bytes of what finish() would give now.
   size_t size() const { return bytes_.size() + 1; }
   size_t count() const { return count_; }
   // The listpack. At most 4 GiB: the caller splits long before.
   std::string finish() &&;
-
-  // Bytes that an integer takes, its back-length included.
-  static size_t element_size(int64_t number);
 
  private:
   std::string bytes_;

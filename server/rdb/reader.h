@@ -23,7 +23,6 @@
 #include <string_view>
 
 #include "server/rdb/bytes.h"
-#include "server/rdb/value.h"
 
 namespace respcask::server::rdb {
 
@@ -32,7 +31,6 @@ class Reader {
   explicit Reader(std::string_view bytes) : cursor_(bytes) {}
 
   bool at_end() const { return cursor_.at_end(); }
-  size_t remaining() const { return cursor_.remaining(); }
 
   [[nodiscard]] bool byte(uint8_t& out) { return cursor_.u8(out); }
   [[nodiscard]] bool length(uint64_t& out);
@@ -45,13 +43,6 @@ class Reader {
   // bytes, or 253, 254, 255 for NaN and the two infinities). NaN is refused.
   [[nodiscard]] bool binary_score(double& out);
   [[nodiscard]] bool text_score(double& out);
-
-  [[nodiscard]] bool time_ms(int64_t& out) { return cursor_.little_signed(8, out); }
-  // A stream ID as two lengths; as 16 bytes, big endian.
-  [[nodiscard]] bool id(StreamId& out) { return length(out.ms) && length(out.seq); }
-  [[nodiscard]] bool raw_id(StreamId& out) {
-    return cursor_.big(8, out.ms) && cursor_.big(8, out.seq);
-  }
 
  private:
   bool compressed(std::string& out);

@@ -6,9 +6,6 @@
 // state, so that any thread may use its own.
 #pragma once
 
-#include <compare>
-#include <cstdint>
-#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -48,57 +45,6 @@ struct SortedSet {
   bool operator==(const SortedSet& other) const { return members == other.members; }
 };
 
-struct StreamId {
-  uint64_t ms = 0;
-  uint64_t seq = 0;
-  auto operator<=>(const StreamId&) const = default;
-};
-
-struct StreamEntry {
-  StreamId id;
-  std::vector<std::pair<std::string, std::string>> fields;
-  bool operator==(const StreamEntry&) const = default;
-};
-
-// An entry that was delivered to a consumer and not acknowledged yet.
-struct StreamPending {
-  StreamId id;
-  int64_t delivery_time_ms = 0;
-  uint64_t delivery_count = 0;
-  bool operator==(const StreamPending&) const = default;
-};
-
-// `pending` ascends.
-struct StreamConsumer {
-  std::string name;
-  int64_t seen_time_ms = 0;
-  std::vector<StreamId> pending;
-  bool operator==(const StreamConsumer&) const = default;
-};
-
-// `pending` ascends by id; each of its ids is in the `pending` of exactly one consumer.
-// `entries_read` is absent where the group's logical position is not known.
-struct StreamGroup {
-  std::string name;
-  StreamId last_id;
-  std::optional<uint64_t> entries_read;
-  std::vector<StreamPending> pending;
-  std::vector<StreamConsumer> consumers;
-  bool operator==(const StreamGroup&) const = default;
-};
-
-// `entries` ascends by id, none of which is 0-0 or greater than `last_id`. Groups and consumers
-// come in the order of their names' bytes where Redis wrote them.
-struct Stream {
-  std::vector<StreamEntry> entries;
-  StreamId last_id;
-  StreamId first_id;
-  StreamId max_deleted_id;
-  uint64_t entries_added = 0;
-  std::vector<StreamGroup> groups;
-  bool operator==(const Stream&) const = default;
-};
-
-using Value = std::variant<String, List, Set, Hash, SortedSet, Stream>;
+using Value = std::variant<String, List, Set, Hash, SortedSet>;
 
 }  // namespace respcask::server::rdb

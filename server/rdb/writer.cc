@@ -70,30 +70,10 @@ void Writer::binary_score(double score) {
   append_little(bytes_, std::bit_cast<uint64_t>(score), sizeof(score));
 }
 
-void Writer::time_ms(int64_t time_ms) {
-  append_little(bytes_, static_cast<uint64_t>(time_ms), sizeof(time_ms));
-}
-
-void Writer::id(StreamId id) {
-  length(id.ms);
-  length(id.seq);
-}
-
-void Writer::raw_id(StreamId id) {
-  bytes_ += raw_id_bytes(id);
-}
-
 std::string Writer::finish() && {
   append_little(bytes_, kRdbVersion, sizeof(kRdbVersion));
   append_little(bytes_, crc64(bytes_), sizeof(uint64_t));
   return std::move(bytes_);
-}
-
-std::string raw_id_bytes(StreamId id) {
-  std::string bytes;
-  append_big(bytes, id.ms, sizeof(id.ms));
-  append_big(bytes, id.seq, sizeof(id.seq));
-  return bytes;
 }
 
 }  // namespace respcask::server::rdb

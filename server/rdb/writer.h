@@ -10,7 +10,6 @@
 #include <string_view>
 
 #include "server/rdb/format.h"
-#include "server/rdb/value.h"
 
 namespace respcask::server::rdb {
 
@@ -29,9 +28,6 @@ class Writer {
   void compressed_string(std::string_view compressed, uint64_t size);
 
   void binary_score(double score);
-  void time_ms(int64_t time_ms);
-  void id(StreamId id);
-  void raw_id(StreamId id);
 
   std::string finish() &&;
 
@@ -39,8 +35,5 @@ class Writer {
   std::string bytes_;
   bool compress_;
 };
-
-// A stream ID as 16 bytes, big endian: the name of a node.
-std::string raw_id_bytes(StreamId id);
 
 }  // namespace respcask::server::rdb

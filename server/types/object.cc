@@ -14,20 +14,19 @@ namespace respcask::server {
 namespace {
 
 // The types that there are; a position is what Type says.
-constexpr std::array<const ObjectType*, 6> kTypes = {
-    &kStringObject, &kListObject, &kSetObject, &kSortedSetObject, &kHashObject, nullptr,
+constexpr std::array<const ObjectType*, 5> kTypes = {
+    &kStringObject, &kListObject, &kSetObject, &kSortedSetObject, &kHashObject,
 };
 
 // The type of a value, by its place among rdb::Value's alternatives.
 constexpr std::array<Type, std::variant_size_v<rdb::Value>> kTypeOfAlternative = {
-    Type::kString, Type::kList, Type::kSet, Type::kHash, Type::kSortedSet, Type::kStream,
+    Type::kString, Type::kList, Type::kSet, Type::kHash, Type::kSortedSet,
 };
 static_assert(std::is_same_v<std::variant_alternative_t<0, rdb::Value>, rdb::String>);
 static_assert(std::is_same_v<std::variant_alternative_t<1, rdb::Value>, rdb::List>);
 static_assert(std::is_same_v<std::variant_alternative_t<2, rdb::Value>, rdb::Set>);
 static_assert(std::is_same_v<std::variant_alternative_t<3, rdb::Value>, rdb::Hash>);
 static_assert(std::is_same_v<std::variant_alternative_t<4, rdb::Value>, rdb::SortedSet>);
-static_assert(std::is_same_v<std::variant_alternative_t<5, rdb::Value>, rdb::Stream>);
 
 bool copy_packed(Context& c, const KeyRef& from, const engine::KeydirEntry& entry, const KeyRef& to,
                  int64_t expiry_ms) {
@@ -135,8 +134,6 @@ rdb::EncodeLimits encode_limits(const Config& config, const engine::KeydirEntry&
   limits.rdb_compression = config.rdb_compression;
   limits.list_max_listpack_size = config.list_max_listpack_size;
   limits.list_compress_depth = static_cast<size_t>(config.list_compress_depth);
-  limits.stream_node_max_bytes = config.stream_node_max_bytes;
-  limits.stream_node_max_entries = config.stream_node_max_entries;
   return limits;
 }
 

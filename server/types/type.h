@@ -16,7 +16,6 @@ enum class Type : uint8_t {
   kSet = 2,
   kSortedSet = 3,
   kHash = 4,
-  kStream = 5,
 };
 
 enum class Encoding : uint8_t {
@@ -44,7 +43,6 @@ constexpr std::string_view type_name(Type type) {
     case Type::kSet: return "set";
     case Type::kSortedSet: return "zset";
     case Type::kHash: return "hash";
-    case Type::kStream: return "stream";
   }
   return "none";
 }

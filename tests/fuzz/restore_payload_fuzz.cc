@@ -29,7 +29,6 @@ EncodeLimits limits_of(uint8_t choice) {
     limits.hash_max_listpack_entries = few;
     limits.set_max_intset_entries = few;
     limits.zset_max_listpack_entries = few;
-    limits.stream_node_max_entries = few;
   }
   return limits;
 }

@@ -8,6 +8,7 @@
 #include "tests/engine/faulty_file.h"
 #include "tests/server/harness.h"
 #include "tests/server/keyspace_events.h"
+#include "tests/server/rdb_golden.h"
 
 namespace respcask::server::testing {
 namespace {
@@ -212,6 +213,15 @@ TEST_CASE("RESTORE refuses with Redis's words, and changes nothing") {
         "-ERR DUMP payload version or checksum are wrong\r\n");
   CHECK(h.run("GET a") == "$1\r\n1\r\n");
   CHECK(h.run("EXISTS b") == ":0\r\n");
+}
+
+TEST_CASE("RESTORE refuses streams, of which there are none here") {
+  Harness h;
+  for (const std::string_view stream :
+       {rdb::golden::kStreamListpacks, rdb::golden::kStreamListpacks2}) {
+    CHECK(h.run({"RESTORE", "a", "0", rdb::golden::bytes(stream)}) == "-ERR Bad data format\r\n");
+    CHECK(h.run("EXISTS a") == ":0\r\n");
+  }
 }
 
 }  // namespace

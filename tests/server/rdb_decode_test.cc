@@ -90,51 +90,6 @@ TEST_CASE("sorted sets are decoded from every encoding, in their order") {
                                                      {"hi", infinity}}}));
 }
 
-TEST_CASE("a stream of Redis 7 is decoded with its offsets, groups and deleted entries") {
-  constexpr int64_t kTime = 1700000000000;
-  const Stream expected{
-      .entries = {{{5, 1}, {{"a", "1"}, {"b", "two"}}},
-                  {{5, 2}, {{"a", "3"}, {"b", "four"}}},
-                  {{8, 0}, {{"a", "y"}, {"b", "z"}}}},
-      .last_id = {8, 0},
-      .first_id = {5, 1},
-      .max_deleted_id = {7, 0},
-      .entries_added = 4,
-      .groups = {{.name = "g1",
-                  .last_id = {8, 0},
-                  .entries_read = 4,
-                  .pending = {{{5, 1}, kTime, 1}, {{5, 2}, kTime, 1}, {{8, 0}, kTime, 1}},
-                  .consumers = {{"alice", kTime, {{5, 1}, {5, 2}}}, {"bob", kTime, {{8, 0}}}}},
-                 {.name = "g2",
-                  .last_id = {5, 1},
-                  .entries_read = std::nullopt,
-                  .pending = {},
-                  .consumers = {}}}};
-  CHECK(decodes_to(golden::kStreamListpacks2, expected));
-  const auto empty = decode_hex(golden::kEmptyStream);
-  REQUIRE(empty);
-  CHECK(std::get<Stream>(*empty).entries.empty());
-  CHECK(std::get<Stream>(*empty).groups.size() == 1);
-}
-
-TEST_CASE("a stream of Redis 5 gets the offsets that Redis 7 derives") {
-  const auto value = decode_hex(golden::kStreamListpacks);
-  REQUIRE(value);
-  const Stream& stream = std::get<Stream>(*value);
-  CHECK((stream.entries ==
-         std::vector<StreamEntry>{{{5, 1}, {{"f", "v1"}}}, {{8, 0}, {{"g", "v2"}}}}));
-  CHECK((stream.first_id == StreamId{5, 1}));
-  CHECK((stream.last_id == StreamId{8, 0}));
-  CHECK((stream.max_deleted_id == StreamId{}));
-  CHECK(stream.entries_added == 2);
-  REQUIRE(stream.groups.size() == 4);
-  CHECK((stream.groups[0].entries_read == 1));             // at the first entry
-  CHECK((stream.groups[1].entries_read == 0));             // before the first
-  CHECK((stream.groups[2].entries_read == 2));             // at the last
-  CHECK((stream.groups[3].entries_read == std::nullopt));  // somewhere between
-  CHECK((stream.groups[0].consumers[0].pending == std::vector<StreamId>{{5, 1}}));
-}
-
 TEST_CASE("the footer is checked before anything else") {
   const std::string good = golden::bytes(golden::kPlainString);
   CHECK(has_valid_footer(good));
@@ -158,7 +113,8 @@ TEST_CASE("the footer is checked before anything else") {
 TEST_CASE("types that hold no value are refused") {
   CHECK(std::get<DecodeError>(decode(golden::close(""))) == DecodeError::kFormat);
   for (int type = 0; type < 256; ++type) {
-    const bool known = type <= 5 || (type >= 9 && type <= 19);
+    const bool stream = type == 15;
+    const bool known = type <= 5 || (type >= 9 && type <= 18 && !stream);
     if (!known)
       CHECK(refused(std::string(1, static_cast<char>(type)) + "\x01"s
                                                               "a"s));
@@ -248,48 +204,6 @@ TEST_CASE("a claimed length allocates nothing") {
   CHECK(refused("\0\xc3\x02"s + huge + "\0a"s));
 }
 
-TEST_CASE("a stream whose entries would repeat long field names without end is refused") {
-  // One field name of 1 MiB and 4000 entries of an empty value: 4 GiB from a payload of 1 MiB.
-  const size_t entries = 4000;
-  std::string packed;
-  const auto add = [&packed](std::string_view element) {
-    packed += element;
-    const size_t size = element.size();
-    if (size < 128) {
-      packed.push_back(static_cast<char>(size));
-    } else {
-      packed.push_back(static_cast<char>(size >> 14));
-      packed.push_back(static_cast<char>((size >> 7 & 0x7f) | 0x80));
-      packed.push_back(static_cast<char>((size & 0x7f) | 0x80));
-    }
-  };
-  add("\xcf\xa0"s);  // 4000
-  add("\0"s);
-  add("\x01"s);
-  std::string name = "\xf0\0\0\x10\0"s;
-  name.append(size_t{1} << 20, 'f');
-  add(name);
-  add("\0"s);
-  for (size_t i = 0; i < entries; ++i) {
-    add("\x02"s);
-    add("\0"s);
-    std::string seq;
-    seq.push_back(static_cast<char>(0xc0 | i >> 8));
-    seq.push_back(static_cast<char>(i));
-    add(seq);
-    add("\x80"s);
-    add("\x04"s);
-  }
-  std::string listpack;
-  append_little(listpack, packed.size() + 7, 4);
-  append_little(listpack, 3 + 1 + 1 + 5 * entries, 2);
-  listpack += packed + '\xff';
-  std::string body = "\x0f\x01\x10"s + std::string(15, '\0') + "\x01\x80"s;
-  append_big(body, listpack.size(), 4);
-  body += listpack + "\x4f\xa0\0\x4f\xff\0"s;
-  CHECK(refused(body));
-}
-
 // Neither may misbehave (the sanitizers watch); most are refused.
 TEST_CASE("every truncation of every payload is refused or a value") {
   for (const golden::Named& payload : golden::kAll) {
@@ -316,7 +230,7 @@ TEST_CASE("every changed byte of every payload gives a value or an error") {
     }
   }
   CHECK(values > 0);
-  CHECK(errors > values);
+  CHECK(errors > 0);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include "server/rdb/decode.h"
 #include "server/rdb/encode.h"
+#include "server/rdb/format.h"
 #include "tests/server/rdb_golden.h"
 
 namespace respcask::server::rdb {
@@ -31,8 +32,7 @@ TEST_CASE("what Redis wrote is written again byte for byte") {
         golden::kInt32String, golden::kInt64String, golden::kCompressedString,
         golden::kIncompressibleString, golden::kListQuicklist2, golden::kSetIntset16,
         golden::kSetIntset32, golden::kSetIntset64, golden::kSetStrings, golden::kHashListpack,
-        golden::kHashTable, golden::kZsetListpack, golden::kZsetTable, golden::kEmptyStream,
-        golden::kStreamAppended}) {
+        golden::kHashTable, golden::kZsetListpack, golden::kZsetTable}) {
     CAPTURE(hex);
     const std::string payload = golden::bytes(hex);
     CHECK(encode(value_of(payload), {}) == payload);
@@ -99,26 +99,6 @@ TEST_CASE("nodes away from a list's ends are compressed by depth alone") {
   CHECK((value_of(encode(list, limits)) == Value(list)));
 }
 
-TEST_CASE("stream nodes are cut by entries and by bytes") {
-  Stream stream;
-  for (uint64_t ms = 1; ms <= 10; ++ms) {
-    stream.entries.push_back({{ms, 0}, {{"field", std::string(100, 'v')}}});
-  }
-  stream.first_id = {1, 0};
-  stream.last_id = {10, 0};
-  stream.entries_added = 10;
-  const auto nodes = [&stream](size_t bytes, size_t entries) {
-    EncodeLimits limits;
-    limits.stream_node_max_bytes = bytes;
-    limits.stream_node_max_entries = entries;
-    return static_cast<int>(encode(stream, limits)[1]);
-  };
-  CHECK(nodes(0, 0) == 1);
-  CHECK(nodes(4096, 3) == 4);
-  CHECK(nodes(1, 100) == 10);
-  CHECK(nodes(300, 100) == 5);
-}
-
 // Random values, each through encode and decode under random limits.
 class RandomValues {
  public:
@@ -149,7 +129,7 @@ class RandomValues {
   }
 
   Value value() {
-    switch (below(6)) {
+    switch (below(5)) {
       case 0:
         return String{text()};
       case 1: {
@@ -164,10 +144,8 @@ class RandomValues {
         for (const std::string& name : names()) hash.fields.emplace_back(name, text());
         return hash;
       }
-      case 4:
-        return sorted_set();
       default:
-        return stream();
+        return sorted_set();
     }
   }
 
@@ -179,8 +157,6 @@ class RandomValues {
             .zset_max_listpack_value = below(300),
             .list_max_listpack_size = static_cast<int64_t>(below(200)) - 6,
             .list_compress_depth = below(3),
-            .stream_node_max_bytes = below(2) * below(5000),
-            .stream_node_max_entries = below(300),
             .rdb_compression = below(2) == 0};
   }
 
@@ -195,34 +171,6 @@ class RandomValues {
       return a.second != b.second ? a.second < b.second : a.first < b.first;
     });
     return set;
-  }
-
-  Stream stream() {
-    Stream stream;
-    StreamId id{1 + below(1000000), below(5)};
-    const std::vector<std::string> usual = {"temperature", "7", ""};
-    for (size_t n = below(300); n > 0; --n) {
-      StreamEntry entry{id, {}};
-      for (const std::string& name : below(4) > 0 ? usual : std::vector{text(), text()}) {
-        entry.fields.emplace_back(name, text());
-      }
-      stream.entries.push_back(std::move(entry));
-      id = below(2) == 0 ? StreamId{id.ms, id.seq + 1 + below(3)} : StreamId{id.ms + 1, below(3)};
-    }
-    stream.last_id = id;
-    if (!stream.entries.empty()) stream.first_id = stream.entries.front().id;
-    stream.entries_added = stream.entries.size() + below(3);
-    StreamGroup group{
-        .name = text(), .last_id = id, .entries_read = {}, .pending = {}, .consumers = {}};
-    if (below(2) == 0) group.entries_read = below(100);
-    group.consumers = {{"a", 5, {}}, {"b", -1, {}}};
-    for (const StreamEntry& entry : stream.entries) {
-      if (below(3) > 0) continue;
-      group.pending.push_back({entry.id, static_cast<int64_t>(below(1000000)), below(9)});
-      group.consumers[below(2)].pending.push_back(entry.id);
-    }
-    stream.groups.push_back(std::move(group));
-    return stream;
   }
 
   std::mt19937_64 random_;

@@ -80,16 +80,6 @@ TEST_CASE("a listpack holds more elements than its header counts") {
   }
 }
 
-TEST_CASE("a listpack's size of an integer is what the integer adds") {
-  for (const int64_t number : {int64_t{0}, int64_t{127}, int64_t{128}, int64_t{4095}, int64_t{4096},
-                               int64_t{40000}, int64_t{9000000}, int64_t{1} << 40}) {
-    ListpackWriter writer;
-    const size_t before = writer.size();
-    writer.append(number);
-    CHECK(writer.size() - before == ListpackWriter::element_size(number));
-  }
-}
-
 TEST_CASE("a damaged listpack is refused") {
   const std::string good =
       "\x0a\0\0\0\x01\0\x81"s
