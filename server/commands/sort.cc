@@ -240,7 +240,7 @@ void put_in_order(const Options& options, std::vector<Item>& items, size_t begin
   if (!options.alphabetic) return order_by_number(options, items, begin, end);
   const TextOrder order(options);
   if (options.by && begin < end && end - begin < items.size()) {
-    return sort_part(std::span(items), begin, end - 1, order);
+    return sort_part(std::span(items), begin, end, order);
   }
   std::stable_sort(items.begin(), items.end(),
                    [&](const Item& a, const Item& b) { return order(a, b) < 0; });
