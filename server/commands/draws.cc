@@ -57,7 +57,7 @@ std::vector<Members::Member> Draws::distinct(const Members& members, uint64_t co
   // Selection sampling: D. E. Knuth, "The Art of Computer Programming", vol. 2, 3.4.2, algorithm S.
   uint64_t left = size;
   members.for_each([&](const Members::Member& member) {
-    if (next() % left < count - drawn.size()) drawn.push_back(member);
+    if (below(left) < count - drawn.size()) drawn.push_back(member);
     --left;
   });
   return drawn;
@@ -71,7 +71,7 @@ void Draws::repeated(const Members& members, uint64_t count,
     return;
   }
   const std::vector<Members::Member> all = members.all();
-  while (count-- > 0 && visit(all[next() % all.size()])) {
+  while (count-- > 0 && visit(all[below(all.size())])) {
   }
 }
 

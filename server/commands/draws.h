@@ -1,5 +1,5 @@
-// Drawing lots among the members of a hash or a set, for HRANDFIELD, SRANDMEMBER and SPOP; and how
-// long the reply may get, for ZRANDMEMBER too.
+// Drawing lots: among the members of a hash or a set for HRANDFIELD, SRANDMEMBER and SPOP, among
+// numbers for ZRANDMEMBER and RANDOMKEY; and how long the reply may get.
 //
 // Draws owns nothing; it lives on the stack of one run of one command. What it draws it draws again
 // if the command has to run again because a value was cold: else every run would ask for other
@@ -17,8 +17,8 @@
 
 namespace respcask::server {
 
-// The count of HRANDFIELD and SRANDMEMBER at argument `i`; nothing, and the error replied, if it is
-// none.
+// The count of HRANDFIELD, SRANDMEMBER and ZRANDMEMBER at argument `i`; nothing, and the error
+// replied, if it is none.
 std::optional<int64_t> random_count_arg(Context& c, size_t i);
 
 // Redis lets a client ask for members again and again until memory is full. Here a reply that would
@@ -36,6 +36,8 @@ class Draws {
   Draws& operator=(const Draws&) = delete;
 
   uint64_t next();
+  // A number below `end`, which is not 0.
+  uint64_t below(uint64_t end) { return next() % end; }
 
   // One of the members. There must be one.
   Members::Member one(const Members& members) { return members.random(next()); }

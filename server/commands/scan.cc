@@ -15,7 +15,6 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <random>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,6 +24,7 @@
 #include "engine/shard.h"
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/draws.h"
 #include "server/glob.h"
 #include "server/scope.h"
 #include "server/server.h"
@@ -154,11 +154,6 @@ void cmd_scan(Context& c) {
   for (const std::string& name : names) c.reply().bulk(name);
 }
 
-uint64_t random_bits() {
-  thread_local std::mt19937_64 generator{std::random_device{}()};
-  return generator();
-}
-
 // The first key from `position` on that has not expired, looked for shard by shard.
 std::optional<std::string> first_alive(Context& c) {
   std::optional<std::string> found;
@@ -178,7 +173,7 @@ std::optional<std::string> first_alive(Context& c) {
 
 // A key of some shard, each shard chosen by the number of its keys; it may have expired, and then
 // it is removed. `empty` becomes true if there is none.
-std::optional<std::string> draw_key(Context& c, bool& empty) {
+std::optional<std::string> draw_key(Context& c, Draws& draws, bool& empty) {
   const uint32_t shards = c.server().store.shard_count();
   std::vector<size_t> sizes(shards);
   size_t total = 0;
@@ -188,12 +183,12 @@ std::optional<std::string> draw_key(Context& c, bool& empty) {
   }
   empty = total == 0;
   if (empty) return std::nullopt;
-  size_t at = random_bits() % total;
+  size_t at = draws.below(total);
   uint32_t shard = 0;
   while (at >= sizes[shard]) at -= sizes[shard++];
   std::optional<std::string> name;
   c.with_shard(shard, [&](engine::Shard& home) {
-    const auto drawn = home.keydir(c.db()).random(random_bits());
+    const auto drawn = home.keydir(c.db()).random(draws.next());
     if (drawn && c.peek(c.key_named(drawn->first, c.db()))) name = drawn->first;
   });
   return name;
@@ -202,9 +197,10 @@ std::optional<std::string> draw_key(Context& c, bool& empty) {
 void cmd_randomkey(Context& c) {
   // Where nearly all keys have expired it is faster to look for one that has not.
   constexpr int kDraws = 100;
+  Draws draws(c);
   bool empty = false;
   std::optional<std::string> name;
-  for (int draw = 0; draw < kDraws && !name && !empty; ++draw) name = draw_key(c, empty);
+  for (int draw = 0; draw < kDraws && !name && !empty; ++draw) name = draw_key(c, draws, empty);
   if (!name && !empty) name = first_alive(c);
   if (name) {
     c.reply().bulk(*name);

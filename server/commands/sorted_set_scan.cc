@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
-#include <random>
 #include <unordered_set>
 #include <vector>
 
@@ -72,31 +71,27 @@ void cmd_zscan(Context& c) {
   }
 }
 
-// A number below `end`, which is not 0.
-uint64_t random_below(uint64_t end) {
-  thread_local std::mt19937_64 generator{std::random_device{}()};
-  return std::uniform_int_distribution<uint64_t>(0, end - 1)(generator);
-}
-
 void reply_any(Context& c, const SortedSet& set, uint64_t count, WithScores with_scores) {
+  Draws draws(c);
   const size_t begin = c.reply().size();
   if (count > kMaxDrawn) return refuse_drawn_reply(c, begin);
   reply_members_header(c, count, with_scores);
   for (uint64_t i = 0; i < count; ++i) {
-    reply_member(c, set.at(random_below(set.size())), with_scores);
+    reply_member(c, set.at(draws.below(set.size())), with_scores);
     if (c.reply().size() - begin > kMaxDrawnReplyBytes) return refuse_drawn_reply(c, begin);
   }
 }
 
 // `count` different members, fewer than there are.
 void reply_sample(Context& c, const SortedSet& set, uint64_t count, WithScores with_scores) {
+  Draws draws(c);
   reply_members_header(c, count, with_scores);
   if (count > set.size() / 3) {
     // Selection sampling: D. E. Knuth, The Art of Computer Programming, volume 2, algorithm 3.4.2
     // S.
     uint64_t left = set.size();
     set.visit(0, set.size(), Order::kAscending, [&](const ScoredMember& m) {
-      if (random_below(left--) >= count) return;
+      if (draws.below(left--) >= count) return;
       --count;
       reply_member(c, m, with_scores);
     });
@@ -105,7 +100,7 @@ void reply_sample(Context& c, const SortedSet& set, uint64_t count, WithScores w
   // Floyd's: J. Bentley, "A sample of brilliance", Communications of the ACM 30, 1987.
   std::unordered_set<uint64_t> chosen;
   for (uint64_t end = set.size() - count; end < set.size(); ++end) {
-    if (!chosen.insert(random_below(end + 1)).second) chosen.insert(end);
+    if (!chosen.insert(draws.below(end + 1)).second) chosen.insert(end);
   }
   std::vector<uint64_t> ranks(chosen.begin(), chosen.end());
   std::sort(ranks.begin(), ranks.end());
@@ -116,13 +111,8 @@ void cmd_zrandmember(Context& c) {
   std::optional<int64_t> count;
   auto with_scores = WithScores::kNo;
   if (c.argc() >= 3) {
-    count = c.integer_arg(2);
+    count = random_count_arg(c, 2);
     if (!count) return;
-    if (*count < -kInt64Max) {
-      return c.error(
-          "ERR value is out of range, value must between -9223372036854775807 and "
-          "9223372036854775807");
-    }
     if (c.argc() > 4 || (c.argc() == 4 && !c.arg_is(3, "WITHSCORES"))) return c.syntax_error();
     if (c.argc() == 4) {
       with_scores = WithScores::kYes;
@@ -138,7 +128,7 @@ void cmd_zrandmember(Context& c) {
   if (!c.ready()) return;
   if (!count) {
     if (set.size() == 0) return c.reply().bulk_null();
-    return c.reply().bulk(set.at(random_below(set.size())).member);
+    return c.reply().bulk(set.at(Draws(c).below(set.size())).member);
   }
   if (set.size() == 0 || *count == 0) return c.reply().array(0);
   if (*count < 0 || *count == 1) {
