@@ -14,6 +14,7 @@
 #include "resp/number.h"
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/sorted_set.h"
 #include "server/context.h"
 #include "server/types/geohash.h"
 #include "server/types/sorted_set.h"
@@ -123,15 +124,6 @@ void cmd_geoadd(Context& c) {
     c.signal_ready(key);
   }
   c.reply().integer(options.ch ? added + moved : added);
-}
-
-// The set at argument 1, for reading; nothing if it is of another type or not ready.
-std::optional<SortedSet> open_set(Context& c, const KeyRef& key) {
-  const auto found = c.find_typed(key, Type::kSortedSet);
-  if (found.wrong) return std::nullopt;
-  SortedSet set(c, key, found.entry);
-  if (!c.ready()) return std::nullopt;
-  return set;
 }
 
 void cmd_geodist(Context& c) {

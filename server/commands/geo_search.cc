@@ -80,18 +80,17 @@ void store_matches(Context& c, const GeoSearch& search, bool by_options,
 
 void search(Context& c, const GeoSearchCommand& command) {
   const KeyRef key = c.key(command.source_arg);
-  const auto found = c.find_typed(key, Type::kSortedSet);
-  if (found.wrong) return;
-  const SortedSet set(c, key, found.entry);
-  if (!c.ready()) return;
-  const auto parsed = parse_geo_search(c, command, found.entry ? &set : nullptr);
+  const auto set = open_set(c, key);
+  if (!set) return;
+  const bool exists = set->size() != 0;
+  const auto parsed = parse_geo_search(c, command, exists ? &*set : nullptr);
   if (!parsed) return;
   const GeoSearch& search = *parsed;
 
   std::vector<GeoMatch> matches;
-  if (found.entry) {
+  if (exists) {
     const auto count = static_cast<uint64_t>(search.count);
-    matches = find_matches(set, search.area, search.any ? count : 0);
+    matches = find_matches(*set, search.area, search.any ? count : 0);
     const size_t wanted = count == 0 ? matches.size() : std::min<uint64_t>(count, matches.size());
     // The nearest, if only some are wanted and it does not matter otherwise which.
     auto order = search.order;

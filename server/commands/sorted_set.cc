@@ -46,6 +46,14 @@ bool parse_lex_bound(std::string_view text, LexRange::Bound& bound) {
 
 }  // namespace
 
+std::optional<SortedSet> open_set(Context& c, const KeyRef& key) {
+  const auto found = c.find_typed(key, Type::kSortedSet);
+  if (found.wrong) return std::nullopt;
+  SortedSet set(c, key, found.entry);
+  if (!c.ready()) return std::nullopt;
+  return set;
+}
+
 std::optional<ScoreRange> ScoreRange::parse(Context& c, size_t min_arg, size_t max_arg) {
   ScoreRange range;
   if (parse_score_bound(c.arg(min_arg), range.min, range.min_open) &&
@@ -288,19 +296,15 @@ void cmd_zrem(Context& c) {
 
 void cmd_zcard(Context& c) {
   const KeyRef key = c.key(1);
-  const auto found = c.find_typed(key, Type::kSortedSet);
-  if (found.wrong) return;
-  const SortedSet set(c, key, found.entry);
-  if (c.ready()) c.reply().integer(static_cast<int64_t>(set.size()));
+  const auto set = open_set(c, key);
+  if (set) c.reply().integer(static_cast<int64_t>(set->size()));
 }
 
 void cmd_zscore(Context& c) {
   const KeyRef key = c.key(1);
-  const auto found = c.find_typed(key, Type::kSortedSet);
-  if (found.wrong) return;
-  const SortedSet set(c, key, found.entry);
-  if (!c.ready()) return;
-  if (const auto score = set.score(c.arg(2))) {
+  const auto set = open_set(c, key);
+  if (!set) return;
+  if (const auto score = set->score(c.arg(2))) {
     c.reply().double_value(*score);
   } else {
     c.reply().bulk_null();
@@ -309,13 +313,11 @@ void cmd_zscore(Context& c) {
 
 void cmd_zmscore(Context& c) {
   const KeyRef key = c.key(1);
-  const auto found = c.find_typed(key, Type::kSortedSet);
-  if (found.wrong) return;
-  const SortedSet set(c, key, found.entry);
-  if (!c.ready()) return;
+  const auto set = open_set(c, key);
+  if (!set) return;
   c.reply().array(c.argc() - 2);
   for (const std::string_view member : c.args().subspan(2)) {
-    if (const auto score = set.score(member)) {
+    if (const auto score = set->score(member)) {
       c.reply().double_value(*score);
     } else {
       c.reply().bulk_null();
@@ -325,14 +327,12 @@ void cmd_zmscore(Context& c) {
 
 void reply_rank(Context& c, Order order) {
   const KeyRef key = c.key(1);
-  const auto found = c.find_typed(key, Type::kSortedSet);
-  if (found.wrong) return;
-  const SortedSet set(c, key, found.entry);
-  if (!c.ready()) return;
-  const auto rank = set.rank(c.arg(2));
+  const auto set = open_set(c, key);
+  if (!set) return;
+  const auto rank = set->rank(c.arg(2));
   if (!rank) return c.reply().bulk_null();
   c.reply().integer(
-      static_cast<int64_t>(order == Order::kAscending ? *rank : set.size() - 1 - *rank));
+      static_cast<int64_t>(order == Order::kAscending ? *rank : set->size() - 1 - *rank));
 }
 
 void cmd_zrank(Context& c) {

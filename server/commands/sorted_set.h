@@ -1,5 +1,5 @@
-// What the commands on sorted sets have in common: ranges by score and by the member's bytes, and
-// replies with members and scores.
+// What the commands on sorted sets have in common: the set to be read, ranges by score and by the
+// member's bytes, and replies with members and scores.
 //
 // Plain values and functions; bounds are views of the command's arguments. For handlers, on their
 // thread.
@@ -15,6 +15,10 @@
 #include "server/types/sorted_set.h"
 
 namespace respcask::server {
+
+// The set at `key`, for reading, empty where there is no such key; nothing if it is of another type
+// (the error is replied) or not ready.
+std::optional<SortedSet> open_set(Context& c, const KeyRef& key);
 
 // Ranks [begin, end).
 struct RankRange {

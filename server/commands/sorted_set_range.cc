@@ -128,14 +128,12 @@ bool parse_range(Context& c, size_t bounds, RangeSyntax syntax, Range& range) {
 void reply_range(Context& c, Range range, const RangeSyntax& syntax = {}) {
   if (!parse_range(c, 2, syntax, range)) return;
   const KeyRef key = c.key(1);
-  const auto found = c.find_typed(key, Type::kSortedSet);
-  if (found.wrong) return;
-  const SortedSet set(c, key, found.entry);
-  if (!c.ready()) return;
-  const RankRange ranks = range.ranks(set);
+  const auto set = open_set(c, key);
+  if (!set) return;
+  const RankRange ranks = range.ranks(*set);
   reply_members_header(c, ranks.size(), range.with_scores);
-  set.visit(ranks.begin, ranks.end, range.order,
-            [&](const ScoredMember& m) { reply_member(c, m, range.with_scores); });
+  set->visit(ranks.begin, ranks.end, range.order,
+             [&](const ScoredMember& m) { reply_member(c, m, range.with_scores); });
 }
 
 void cmd_zrange(Context& c) {
@@ -164,15 +162,13 @@ void cmd_zrangestore(Context& c) {
   }
   const KeyRef to = c.key(1);
   const KeyRef from = c.key(2);
-  const auto found = c.find_typed(from, Type::kSortedSet);
-  if (found.wrong) return;
-  const SortedSet set(c, from, found.entry);
-  if (!c.ready()) return;
-  const RankRange ranks = range.ranks(set);
+  const auto set = open_set(c, from);
+  if (!set) return;
+  const RankRange ranks = range.ranks(*set);
   std::vector<ScoredMember> members;
   members.reserve(ranks.size());
-  set.visit(ranks.begin, ranks.end, Order::kAscending,
-            [&](const ScoredMember& m) { members.push_back(m); });
+  set->visit(ranks.begin, ranks.end, Order::kAscending,
+             [&](const ScoredMember& m) { members.push_back(m); });
   // Of a range by rank Redis knows the size, and begins with the encoding that fits it.
   const bool plain_at_once =
       range.by == RangeBy::kRank && members.size() > c.config().zset_max_listpack_entries;
@@ -184,10 +180,8 @@ void reply_count(Context& c, RangeBy by) {
   Range range{.by = by};
   if (!range.parse_bounds(c, 2, 3)) return;
   const KeyRef key = c.key(1);
-  const auto found = c.find_typed(key, Type::kSortedSet);
-  if (found.wrong) return;
-  const SortedSet set(c, key, found.entry);
-  if (c.ready()) c.reply().integer(static_cast<int64_t>(range.ranks(set).size()));
+  const auto set = open_set(c, key);
+  if (set) c.reply().integer(static_cast<int64_t>(range.ranks(*set).size()));
 }
 
 void cmd_zcount(Context& c) {

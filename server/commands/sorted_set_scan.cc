@@ -122,23 +122,21 @@ void cmd_zrandmember(Context& c) {
     }
   }
   const KeyRef key = c.key(1);
-  const auto found = c.find_typed(key, Type::kSortedSet);
-  if (found.wrong) return;
-  const SortedSet set(c, key, found.entry);
-  if (!c.ready()) return;
+  const auto set = open_set(c, key);
+  if (!set) return;
   if (!count) {
-    if (set.size() == 0) return c.reply().bulk_null();
-    return c.reply().bulk(set.at(Draws(c).below(set.size())).member);
+    if (set->size() == 0) return c.reply().bulk_null();
+    return c.reply().bulk(set->at(Draws(c).below(set->size())).member);
   }
-  if (set.size() == 0 || *count == 0) return c.reply().array(0);
+  if (set->size() == 0 || *count == 0) return c.reply().array(0);
   if (*count < 0 || *count == 1) {
-    return reply_any(c, set, static_cast<uint64_t>(std::abs(*count)), with_scores);
+    return reply_any(c, *set, static_cast<uint64_t>(std::abs(*count)), with_scores);
   }
   const auto wanted = static_cast<uint64_t>(*count);
-  if (wanted < set.size()) return reply_sample(c, set, wanted, with_scores);
-  reply_members_header(c, set.size(), with_scores);
-  set.visit(0, set.size(), Order::kDescending,
-            [&](const ScoredMember& m) { reply_member(c, m, with_scores); });
+  if (wanted < set->size()) return reply_sample(c, *set, wanted, with_scores);
+  reply_members_header(c, set->size(), with_scores);
+  set->visit(0, set->size(), Order::kDescending,
+             [&](const ScoredMember& m) { reply_member(c, m, with_scores); });
 }
 
 constexpr KeySpec kZrandmemberKeys[] = {
