@@ -3,6 +3,8 @@
 #include <cassert>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "resp/number.h"
 #include "server/access.h"
 #include "server/acl/permission.h"
@@ -101,8 +103,18 @@ void Context::syntax_error() {
   error("ERR syntax error");
 }
 
+void Context::wrong_subcommand() {
+  constexpr size_t kMostQuoted = 128;
+  error(fmt::format("ERR unknown subcommand or wrong number of arguments for '{}'. Try {} HELP.",
+                    quoted_arg(1).substr(0, kMostQuoted), container_name()));
+}
+
+std::string Context::container_name() const {
+  return upper_case(quoted_arg(0));
+}
+
 void Context::help(std::span<const std::string_view> lines) {
-  std::string title = upper_case(quoted_arg(0));  // by which name it was called, if renamed
+  std::string title = container_name();
   title += " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:";
   reply_.array(lines.size() + 3);
   reply_.simple_string(title);

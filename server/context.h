@@ -116,6 +116,8 @@ class Context {
   void error(std::string_view text);
   void wrong_type();    // WRONGTYPE Operation against a key holding ...
   void syntax_error();  // ERR syntax error
+  // ERR unknown subcommand or wrong number of arguments: for what argument 1 names.
+  void wrong_subcommand();
   // What `CONTAINER HELP` answers, between the lines that are the same for all containers.
   void help(std::span<const std::string_view> lines);
 
@@ -246,6 +248,8 @@ class Context {
   // False if it was counted when the command ran before.
   bool count_look_up(bool found);
   void tell_look_up(const KeyRef& key, bool found);
+  // The word before a subcommand, in capitals: as it was called, if it was renamed.
+  std::string container_name() const;
   // What a put takes over from the entry that it replaces.
   struct Former {
     uint32_t access = 0;

@@ -28,12 +28,6 @@ void redact_from(Context& c, size_t argument) {
   for (; argument < c.argc(); ++argument) c.turn().scratch.redacted.push_back(argument);
 }
 
-void wrong_arguments(Context& c) {
-  c.error(fmt::format(
-      "ERR unknown subcommand or wrong number of arguments for '{:.128}'. Try ACL HELP.",
-      c.quoted_arg(1)));
-}
-
 // --- users --------------------------------------------------------------------------------------
 
 void cmd_acl_setuser(Context& c) {
@@ -150,7 +144,7 @@ void reply_category(Context& c, uint32_t category) {
 }
 
 void cmd_acl_cat(Context& c) {
-  if (c.argc() > 3) return wrong_arguments(c);
+  if (c.argc() > 3) return c.wrong_subcommand();
   const auto mark = c.reply().defer();
   size_t count = 0;
   for (uint32_t bit = 1; !category_name(bit).empty(); bit <<= 1) {
@@ -201,7 +195,7 @@ void cmd_acl_genpass(Context& c) {
   constexpr int64_t kMostBits = 4096;
   constexpr size_t kMostBytes = kMostBits / 8,
                    kBytesAtOnce = 256;  // those come whole or not at all
-  if (c.argc() > 3) return wrong_arguments(c);
+  if (c.argc() > 3) return c.wrong_subcommand();
   int64_t bits = 256;
   if (c.argc() == 3) {
     const auto wanted = c.integer_arg(2);
@@ -234,7 +228,7 @@ std::string_view lack_name(acl::Lack lack) {
 }
 
 void cmd_acl_log(Context& c) {
-  if (c.argc() > 3) return wrong_arguments(c);
+  if (c.argc() > 3) return c.wrong_subcommand();
   int64_t count = 10;
   if (c.argc() == 3 && c.arg_is(2, "RESET")) {
     c.server().acl_log.clear();

@@ -211,13 +211,8 @@ void cmd_client_no_evict(Context& c) {
   c.ok();
 }
 
-void wrong_arguments(Context& c) {
-  c.error(fmt::format(
-      "ERR unknown subcommand or wrong number of arguments for '{}'. Try CLIENT HELP.", c.arg(1)));
-}
-
 void cmd_client_pause(Context& c) {
-  if (c.argc() > 4) return wrong_arguments(c);
+  if (c.argc() > 4) return c.wrong_subcommand();
   auto kind = PauseKind::kAll;
   if (c.argc() == 4) {
     if (c.arg_is(3, "WRITE")) {
@@ -242,7 +237,7 @@ void cmd_client_unpause(Context& c) {
 
 void cmd_client_unblock(Context& c) {
   bool with_error = false;
-  if (c.argc() > 4) return wrong_arguments(c);
+  if (c.argc() > 4) return c.wrong_subcommand();
   if (c.argc() == 4) {
     with_error = c.arg_is(3, "ERROR");
     if (!with_error && !c.arg_is(3, "TIMEOUT")) {

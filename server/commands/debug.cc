@@ -220,7 +220,7 @@ void debug_pause_cron(Context& c) {
 
 void debug_replybuffer(Context& c) {
   if (c.arg_is(2, "RESIZING") || c.arg_is(2, "PEAK-RESET-TIME")) return c.ok();
-  c.error("ERR unknown subcommand or wrong number of arguments for 'REPLYBUFFER'. Try DEBUG HELP.");
+  c.wrong_subcommand();
 }
 
 // The size from which a list's element gets a node of its own; nodes are not kept here.
@@ -399,9 +399,7 @@ void cmd_debug(Context& c) {
       return sub.handler(c);
     }
   }
-  c.error(
-      fmt::format("ERR unknown subcommand or wrong number of arguments for '{}'. Try DEBUG HELP.",
-                  c.quoted_arg(1).substr(0, 128)));
+  c.wrong_subcommand();
 }
 
 constexpr Command kRows[] = {

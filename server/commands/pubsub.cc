@@ -1,8 +1,6 @@
 // SUBSCRIBE, PSUBSCRIBE, SSUBSCRIBE and their opposites, PUBLISH, SPUBLISH, PUBSUB.
 #include <algorithm>
 
-#include <fmt/format.h>
-
 #include "server/command_table.h"
 #include "server/context.h"
 #include "server/identity.h"
@@ -132,12 +130,7 @@ void cmd_spublish(Context& c) {
 }
 
 void reply_channels(Context& c, ChannelKind kind) {
-  if (c.argc() > 3) {
-    c.error(fmt::format(
-        "ERR unknown subcommand or wrong number of arguments for '{:.128}'. Try PUBSUB HELP.",
-        c.arg(1)));
-    return;
-  }
+  if (c.argc() > 3) return c.wrong_subcommand();
   const auto names = c.server().pubsub.active_channels(
       kind, c.argc() == 3 ? std::optional(c.arg(2)) : std::nullopt);
   c.reply().array(names.size());

@@ -9,12 +9,7 @@ namespace respcask::server {
 namespace {
 
 void cmd_function_flush(Context& c) {
-  if (c.argc() > 3) {
-    return c.error(
-        fmt::format("ERR unknown subcommand or wrong number of arguments for '{}'. Try FUNCTION "
-                    "HELP.",
-                    c.arg(1).substr(0, 128)));
-  }
+  if (c.argc() > 3) return c.wrong_subcommand();
   if (c.argc() == 3 && !c.arg_is(2, "SYNC") && !c.arg_is(2, "ASYNC")) {
     return c.error("ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
   }

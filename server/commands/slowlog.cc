@@ -1,6 +1,4 @@
 // SLOWLOG: the latest commands that took long.
-#include <fmt/format.h>
-
 #include <limits>
 #include <vector>
 
@@ -13,12 +11,7 @@ namespace {
 
 void cmd_slowlog_get(Context& c) {
   constexpr int64_t kDefaultCount = 10;
-  if (c.argc() > 3) {
-    return c.error(
-        fmt::format("ERR unknown subcommand or wrong number of arguments for '{}'. Try SLOWLOG "
-                    "HELP.",
-                    c.arg(1).substr(0, 128)));
-  }
+  if (c.argc() > 3) return c.wrong_subcommand();
   int64_t count = kDefaultCount;
   if (c.argc() == 3) {
     const auto given = c.integer_arg_in(2, -1, std::numeric_limits<int64_t>::max(),

@@ -210,7 +210,7 @@ TEST_CASE("debug: switches, and what is not known") {
   CHECK(h.run("debug quicklist-packed-threshold 1x") == limit);
   CHECK(h.run("debug quicklist-packed-threshold -5") == limit);
   CHECK(h.run("debug replybuffer resizing 0") == "+OK\r\n");
-  CHECK(h.run("debug replybuffer x 0") == wrong + "'REPLYBUFFER'. Try DEBUG HELP.\r\n");
+  CHECK(h.run("debug replybuffer x 0") == wrong + "'replybuffer'. Try DEBUG HELP.\r\n");
   const std::string id = h.server->ids.replication();
   CHECK(h.run("debug change-repl-id") == "+OK\r\n");
   CHECK(h.server->ids.replication() != id);
