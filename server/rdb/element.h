@@ -4,8 +4,7 @@
 //
 //     Step next(Element& out);
 //
-// so that the decoder treats them alike. An element borrows the blob's bytes. Also here: which
-// texts are integers, since Redis stores such a text as a number and it must come back the same.
+// so that the decoder treats them alike. An element borrows the blob's bytes.
 #pragma once
 
 #include <cstdint>
@@ -22,11 +21,7 @@ struct Element {
   std::string_view text;  // meaningful where `number` is absent
   std::optional<int64_t> number;
 
-  std::string to_string() const;
+  std::string to_string() const { return number ? std::to_string(*number) : std::string(text); }
 };
-
-// The number whose canonical decimal text `text` is (no sign but '-', no leading zero, no "-0"), or
-// nothing: exactly the texts that turn into a 64-bit integer and back without a change.
-std::optional<int64_t> parse_canonical_integer(std::string_view text);
 
 }  // namespace respcask::server::rdb

@@ -11,7 +11,7 @@
 
 #include <fmt/format.h>
 
-#include "server/rdb/element.h"
+#include "resp/number.h"
 #include "server/rdb/format.h"
 #include "server/rdb/intset.h"
 #include "server/rdb/listpack.h"
@@ -134,7 +134,7 @@ std::optional<std::vector<int64_t>> as_integers(const Set& set, size_t max_count
   std::vector<int64_t> numbers;
   numbers.reserve(set.members.size());
   for (const std::string& member : set.members) {
-    const auto number = parse_canonical_integer(member);
+    const auto number = resp::parse_int64(member);
     if (!number) return std::nullopt;
     numbers.push_back(*number);
   }

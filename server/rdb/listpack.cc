@@ -4,6 +4,8 @@
 #include <cassert>
 #include <limits>
 
+#include "resp/number.h"
+
 namespace respcask::server::rdb {
 namespace {
 
@@ -154,7 +156,7 @@ bool ListpackReader::integer(size_t size, Element& out) {
 ListpackWriter::ListpackWriter() : bytes_(kHeaderSize, '\0') {}
 
 void ListpackWriter::append(std::string_view text) {
-  if (const auto number = parse_canonical_integer(text)) return append(*number);
+  if (const auto number = resp::parse_int64(text)) return append(*number);
   const size_t before = bytes_.size();
   append_string(bytes_, text);
   bytes_ += BackLength(bytes_.size() - before).bytes();

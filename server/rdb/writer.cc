@@ -5,9 +5,9 @@
 #include <optional>
 #include <utility>
 
+#include "resp/number.h"
 #include "server/rdb/bytes.h"
 #include "server/rdb/crc64.h"
-#include "server/rdb/element.h"
 #include "server/rdb/lzf.h"
 
 namespace respcask::server::rdb {
@@ -43,7 +43,7 @@ void Writer::length(uint64_t length) {
 
 void Writer::string(std::string_view text) {
   if (text.size() <= kLongestInteger32) {
-    const std::optional<int64_t> number = parse_canonical_integer(text);
+    const std::optional<int64_t> number = resp::parse_int64(text);
     const std::optional<size_t> size = number ? integer_size(*number) : std::nullopt;
     if (size) {
       bytes_.push_back(static_cast<char>(0xc0 | std::countr_zero(*size)));

@@ -41,19 +41,6 @@ std::string listpack_of(const std::vector<std::string>& texts) {
   return blob;
 }
 
-TEST_CASE("only canonical decimal texts are integers") {
-  CHECK(parse_canonical_integer("0") == 0);
-  CHECK(parse_canonical_integer("-1") == -1);
-  CHECK(parse_canonical_integer("9223372036854775807") == std::numeric_limits<int64_t>::max());
-  CHECK(parse_canonical_integer("-9223372036854775808") == std::numeric_limits<int64_t>::min());
-  for (const char* text : {"", "-", "-0", "00", "01", "+1", " 1", "1 ", "1e3", "0x1", "1.0",
-                           "9223372036854775808", "-9223372036854775809", "99999999999999999999"}) {
-    CAPTURE(text);
-    CHECK(!parse_canonical_integer(text));
-  }
-  CHECK(!parse_canonical_integer("1\0"s));
-}
-
 TEST_CASE("a listpack gives back every size of string and integer") {
   std::vector<std::string> texts;
   for (int64_t power = 1; power < int64_t{1} << 62; power *= 2) {
