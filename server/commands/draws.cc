@@ -63,15 +63,18 @@ std::vector<Members::Member> Draws::distinct(const Members& members, uint64_t co
   return drawn;
 }
 
-void Draws::repeated(const Members& members, uint64_t count,
-                     engine::FunctionRef<bool(const Members::Member&)> visit) {
-  if (members.is_split()) {
-    while (count-- > 0 && visit(one(members))) {
-    }
-    return;
-  }
-  const std::vector<Members::Member> all = members.all();
-  while (count-- > 0 && visit(all[below(all.size())])) {
+void Draws::reply_repeated(const Members& members, uint64_t count,
+                           engine::FunctionRef<void()> header,
+                           engine::FunctionRef<void(const Members::Member&)> reply) {
+  const size_t begin = c_.reply().size();
+  if (count > kMaxDrawn) return refuse_drawn_reply(c_, begin);
+  header();
+  // Each draw among packed members would read those before the one that it takes.
+  std::vector<Members::Member> all;
+  if (!members.is_split()) all = members.all();
+  for (; count > 0; --count) {
+    reply(members.is_split() ? one(members) : all[below(all.size())]);
+    if (c_.reply().size() - begin > kMaxDrawnReplyBytes) return refuse_drawn_reply(c_, begin);
   }
 }
 

@@ -45,9 +45,10 @@ class Draws {
   // `count` different ones, or all if there are no more; every choice is as likely as any other.
   std::vector<Members::Member> distinct(const Members& members, uint64_t count);
 
-  // Calls `visit` `count` times with one of the members, until it returns false. There must be one.
-  void repeated(const Members& members, uint64_t count,
-                engine::FunctionRef<bool(const Members::Member&)> visit);
+  // Replies to a client that asks for `count` members whether or not they come twice: `header()`,
+  // and `reply()` with each; or refuses, if that gets too long. There must be a member.
+  void reply_repeated(const Members& members, uint64_t count, engine::FunctionRef<void()> header,
+                      engine::FunctionRef<void(const Members::Member&)> reply);
 
  private:
   Context& c_;

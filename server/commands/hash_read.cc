@@ -138,17 +138,10 @@ void random_fields(Context& c, int64_t count, bool with_values) {
     for (const Members::Member& field : drawn) reply_field(c, fields, field, with_values);
     return;
   }
-  const uint64_t times = static_cast<uint64_t>(-count);
-  const size_t begin = c.reply().size();
-  if (times > kMaxDrawn) return refuse_drawn_reply(c, begin);
-  reply_fields_header(c, times, with_values);
-  bool too_long = false;
-  draws.repeated(fields, times, [&](const Members::Member& field) {
-    reply_field(c, fields, field, with_values);
-    too_long = c.reply().size() - begin > kMaxDrawnReplyBytes;
-    return !too_long;
-  });
-  if (too_long) refuse_drawn_reply(c, begin);
+  const auto times = static_cast<uint64_t>(-count);
+  draws.reply_repeated(
+      fields, times, [&] { reply_fields_header(c, times, with_values); },
+      [&](const Members::Member& field) { reply_field(c, fields, field, with_values); });
 }
 
 void cmd_hrandfield(Context& c) {

@@ -225,17 +225,10 @@ void random_members(Context& c, int64_t count) {
     for (const Members::Member& member : drawn) c.reply().bulk(member.name);
     return;
   }
-  const uint64_t times = static_cast<uint64_t>(-count);
-  const size_t begin = c.reply().size();
-  if (times > kMaxDrawn) return refuse_drawn_reply(c, begin);
-  c.reply().array(times);
-  bool too_long = false;
-  draws.repeated(*set.members, times, [&](const Members::Member& member) {
-    c.reply().bulk(member.name);
-    too_long = c.reply().size() - begin > kMaxDrawnReplyBytes;
-    return !too_long;
-  });
-  if (too_long) refuse_drawn_reply(c, begin);
+  const auto times = static_cast<uint64_t>(-count);
+  draws.reply_repeated(
+      *set.members, times, [&] { c.reply().array(times); },
+      [&](const Members::Member& member) { c.reply().bulk(member.name); });
 }
 
 void cmd_srandmember(Context& c) {
