@@ -13,7 +13,9 @@ using Position = ListIndex::Position;
 constexpr Position kOne = ListIndex::kOne;
 
 constexpr uint32_t kLeastCapacity = 4;
-constexpr size_t kMallocHeader = 16;
+// What a block's arrays take beyond their bytes, which are a multiple of 16: malloc's header, and
+// as much again that it rounds up.
+constexpr size_t kArrayOverhead = 16;
 
 int64_t whole_of(Position position) {
   return static_cast<int64_t>(position >> 64);
@@ -87,8 +89,8 @@ uint32_t ListIndex::Name::size_of(Position position) {
 // --- looking up ---------------------------------------------------------------------------------
 
 size_t ListIndex::Block::heap_bytes() const {
-  size_t bytes = kMallocHeader + capacity * sizeof(Stored);
-  if (positions) bytes += kMallocHeader + capacity * sizeof(Position);
+  size_t bytes = kArrayOverhead + capacity * sizeof(Stored);
+  if (positions) bytes += kArrayOverhead + capacity * sizeof(Position);
   return bytes;
 }
 

@@ -5,6 +5,7 @@
 #include <cassert>
 
 #include "engine/varint.h"
+#include "server/types/malloc_header.h"
 
 namespace respcask::server {
 
@@ -144,7 +145,6 @@ void MemberIndex::for_each(const std::function<void(const engine::ElementLocatio
 }
 
 size_t MemberIndex::memory_bytes() const {
-  constexpr size_t kMallocHeader = 8;
   return sizeof *this + kMallocHeader + table_.memory_bytes();
 }
 

@@ -5,11 +5,11 @@
 #include <cstring>
 #include <new>
 
+#include "server/types/malloc_header.h"
+
 namespace respcask::server {
 
 namespace {
-
-constexpr size_t kMallocHeader = 8;
 
 uint32_t reversed(uint32_t bits) {
   bits = (bits >> 1 & 0x55555555) | (bits & 0x55555555) << 1;

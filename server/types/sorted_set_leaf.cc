@@ -4,11 +4,11 @@
 #include <cstdlib>
 #include <new>
 
+#include "server/types/malloc_header.h"
+
 namespace respcask::server {
 
 namespace {
-
-constexpr size_t kMallocHeader = 8;
 
 // The size that malloc makes of a block anyway: 8 less than a multiple of 16.
 size_t rounded_block(size_t bytes) {

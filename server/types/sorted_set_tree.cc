@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/hash.h"
+#include "server/types/malloc_header.h"
 
 namespace respcask::server {
 
@@ -40,7 +41,6 @@ struct SortedSetNode {
 namespace {
 
 constexpr size_t kMaxChildren = SortedSetNode::kMaxChildren;
-constexpr size_t kMallocHeader = 8;
 // Below these a leaf or node is joined with a neighbour, if what comes of it leaves some room.
 constexpr size_t kFewElements = SortedSetLeaf::kMaxCount / 4;
 constexpr size_t kFewChildren = kMaxChildren / 4;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "server/types/malloc_header.h"
+
 namespace respcask::server {
 
 namespace {
@@ -124,7 +126,6 @@ void StringChunks::for_each(
 }
 
 size_t StringChunks::memory_bytes() const {
-  constexpr size_t kMallocHeader = 8;
   return sizeof *this + kMallocHeader + page_count_ * (sizeof(Page) + kMallocHeader) +
          pages_.capacity() * sizeof(pages_[0]);
 }
