@@ -202,8 +202,6 @@ struct Config {
   uint64_t zset_max_listpack_entries{};
   uint64_t zset_max_listpack_value{};
   uint64_t hll_sparse_max_bytes{};
-  uint64_t stream_node_max_bytes{};
-  uint64_t stream_node_max_entries{};
 
   // The values of parameters that have no meaning here, as CONFIG GET shows them; index: table row.
   std::vector<std::string> inert;

@@ -317,10 +317,6 @@ constexpr Row kEncodingRows[] = {
         .alias("zset-max-ziplist-value"),
     memory("hll-sparse-max-bytes", &Config::hll_sparse_max_bytes, "3000", 0, kInt64Max,
            "size up to which a HyperLogLog is sparse"),
-    memory("stream-node-max-bytes", &Config::stream_node_max_bytes, "4096", 0, kInt64Max,
-           "most bytes in a node of a stream"),
-    integer("stream-node-max-entries", &Config::stream_node_max_entries, "100", 0, kInt64Max,
-            "most entries in a node of a stream"),
 };
 
 constexpr Row kFileRows[] = {

@@ -208,6 +208,10 @@ constexpr Row kRows[] = {
     statement("list-max-ziplist-entries", Kind::kForgotten, "form of lists in Redis 3.0"),
     statement("list-max-ziplist-value", Kind::kForgotten, "form of lists in Redis 3.0"),
     statement("lua-replicate-commands", Kind::kForgotten, "replication of scripts in Redis 6.2"),
+    memory("stream-node-max-bytes", kInert, "4096", 0, kInt64Max,
+           "most bytes in a node of a stream"),
+    integer("stream-node-max-entries", kInert, "100", 0, kInt64Max,
+            "most entries in a node of a stream"),
     statement("loadmodule", Kind::kLoadModule, "refused: modules are not supported"),
     choice("enable-module-command", kInert, kModuleWords, "no", "loading of modules by command")
         .fixed(),
