@@ -2,7 +2,8 @@
 // sends the replies at the end of the loop's turn, after the commit that they depend on.
 //
 // Invariants:
-// - Commands of one client run one after the other, in order; n commands give n replies.
+// - Commands of one client run one after the other, in order; n commands give n replies, but for
+//   those that Redis does not answer either.
 // - A reply leaves after the commit of the turn that wrote it, and with appendfsync always after
 //   the sync of that commit. If either fails, the connection is closed and the reply is dropped.
 // - Pushed bytes leave in the order of the push() calls, between replies; and none behind the reply
@@ -90,7 +91,7 @@ class Connection final : public Carrier {
     enum class Close : uint8_t { kNo, kAfterReplies, kNow };
     struct Request {
       bool resumed = false;
-      size_t before_resume = 0;  // bytes of what was pushed, that go before the resumed reply
+      size_t before_resume = 0;  // of `pushed`, the bytes that go before the resumed reply
       Close close = Close::kNo;
     };
     Request request;

@@ -322,7 +322,13 @@ void Worker::close_told(const Connection& running) {
 
 bool Worker::take_pushed(Connection& connection, std::string& to, size_t most_bytes) {
   std::lock_guard guard(inbox_mutex_);
-  std::string& waiting = connection.mail().pushed;
+  Connection::Mail& mail = connection.mail();
+  std::string& waiting = mail.pushed;
+  if (mail.request.resumed) {
+    // What is behind the end of the wait belongs behind its reply.
+    most_bytes = std::min(most_bytes, mail.request.before_resume);
+    mail.request.before_resume -= most_bytes;
+  }
   if (most_bytes < waiting.size()) {
     to.append(waiting, 0, most_bytes);
     waiting.erase(0, most_bytes);

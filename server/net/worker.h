@@ -106,7 +106,8 @@ class Worker {
   // It has commands left, for the next turn.
   void mark_ready(Connection& connection);
   void mark_held(Connection& connection);
-  // Moves what other threads have pushed to a connection behind `to`, or so much of it; true: all.
+  // Moves what other threads have pushed to a connection behind `to`, or so much of it, but nothing
+  // from behind the end of a wait that it has not heard of yet; true: all.
   bool take_pushed(Connection& connection, std::string& to, size_t most_bytes);
   // Closes those of its connections that were told to close at once, but for `running`; so that
   // what they hold is free before the turn ends.

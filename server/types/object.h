@@ -35,9 +35,8 @@ struct ObjectType {
   // The whole object, packed or split; meaningless if not ready afterwards.
   rdb::Value (*read)(Context& c, const KeyRef& key, const engine::KeydirEntry& entry);
 
-  // Makes `value`, which is of this type and not empty unless it is a stream, what `key` holds,
-  // whatever it held. Reserves its space. False, with nothing changed and the error replied, if
-  // there is no room.
+  // Makes `value`, which is of this type and not empty, what `key` holds, whatever it held. Reserves
+  // its space. False, with nothing changed and the error replied, if there is no room.
   bool (*write)(Context& c, const KeyRef& key, int64_t expiry_ms, const rdb::Value& value);
 
   // Copies a split object, elements and encoding, to `to`, whatever that held, in whichever shard.

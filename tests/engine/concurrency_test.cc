@@ -206,7 +206,7 @@ TEST_CASE("nothing is acknowledged behind a transaction of which one shard fails
     Shard& shard = store.shard(store.shard_of(key));
     shard.put(0, key, shard.hash(key), 0, 0, {&value, 1});
   };
-  fixture.disk->set_sync_time(std::chrono::milliseconds(200));
+  fixture.disk->set_sync_time(std::chrono::seconds(1));
   fixture.disk->inject({.fault = Fault::kIo, .times = 1, .call = Call::kSync, .path = "shard-01"});
   std::thread syncer([&] { CHECK_FALSE(store.sync()); });
   while (fixture.disk->most_syncs_at_once() == 0) std::this_thread::yield();
