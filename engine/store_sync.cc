@@ -110,11 +110,11 @@ Result<void> Store::carry_out(const SyncPlan& plan) {
     results[n] = sync_part(*shards_[touched[n]], plan.parts[touched[n]]);
   });
   std::optional<Error> failure;
-  std::vector<uint32_t> broken;
+  std::vector<size_t> broken;  // where they stand in `touched`
   for (size_t n = 0; n < touched.size(); ++n) {
     if (results[n]) continue;
     failure = results[n].error();
-    broken.push_back(touched[n]);
+    broken.push_back(n);
   }
   if (failure) sync_failed_.store(true, std::memory_order_release);
   if (sync_failed()) {
@@ -122,12 +122,11 @@ Result<void> Store::carry_out(const SyncPlan& plan) {
     // takes all that follows its other parts, so none of that may be acknowledged.
     for (auto& shard : shards_) shard->lock();
     // Final: Linux would call a second attempt a success over pages that are lost.
-    for (uint32_t i : broken) shards_[i]->broken_ = true;
+    for (size_t n : broken) shards_[touched[n]]->broken_ = true;
     refuse_writes();
     for (auto& shard : shards_) shard->unlock();
   }
-  for (size_t n = 0; n < touched.size(); ++n) {
-    if (results[n]) continue;
+  for (size_t n : broken) {
     shards_[touched[n]]->log(LogLevel::kWarning,
                              fmt::format("shard {} is read-only from now on: {}", touched[n],
                                          results[n].error().message));
