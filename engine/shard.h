@@ -109,6 +109,15 @@ inline constexpr uint64_t kMaxBatchBytes = kMapAhead - (uint64_t{1} << 20);
 // Kept back on each shard for what makes room when the disk is full.
 inline constexpr uint64_t kReserveBytes = 512 * 1024;
 
+// For who waits without sleeping: leaves the processor to others for a moment.
+inline void pause_processor() {
+#ifdef __x86_64__
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
 class Shard {
  public:
   // The store makes shards; see engine/recovery.h for how they come to life. `options` must outlive
@@ -262,20 +271,13 @@ class Shard {
   uint64_t pending_bytes() const { return pending_.size(); }
 
  private:
-  static void pause() {
-#ifdef __x86_64__
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    asm volatile("yield");
-#endif
-  }
   // For whoever found it taken: most who hold it let go within some microseconds, and to sleep
   // and be woken takes longer. True if it was got.
   bool spin() {
     constexpr int kTries = 50;
     constexpr int kPauses = 4;  // about 100 ns to 200 ns, by processor
     for (int i = 0; i < kTries; ++i) {
-      for (int j = 0; j < kPauses; ++j) pause();
+      for (int j = 0; j < kPauses; ++j) pause_processor();
       if (mutex_.try_lock()) return true;
     }
     return false;
@@ -302,12 +304,8 @@ class Shard {
   };
 
   Namespace& database(uint32_t db);
-  Segment& segment_at(Location where) {
-    return *segments_[where.slot()];
-  }
-  uint64_t append_offset() const {
-    return active_->size() + pending_.size();
-  }
+  Segment& segment_at(Location where) { return *segments_[where.slot()]; }
+  uint64_t append_offset() const { return active_->size() + pending_.size(); }
 
   // store, recovery, merge
   bool may_roll() const;
