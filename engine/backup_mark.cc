@@ -39,6 +39,15 @@ Result<std::string> read_text(FileSystem& files, const std::string& path, uint64
   return text;
 }
 
+// What is called a manifest, whole; nothing if it is a directory, or larger than one can be.
+Result<std::optional<std::string>> read_manifest(FileSystem& files, const std::string& path,
+                                                 const FileInfo& info) {
+  if (info.is_directory || info.size > kMostManifest) return std::optional<std::string>();
+  auto text = read_text(files, path, info.size);
+  if (!text) return text.error();
+  return std::optional<std::string>(*std::move(text));
+}
+
 // The lines that list files, or nothing if they are not as they were written.
 std::optional<std::string_view> listed_in(std::string_view manifest) {
   const size_t last = manifest.rfind(kChecksum);
@@ -89,10 +98,10 @@ Result<BackupMarks> find_backup_marks(FileSystem& files, const std::string& dire
   const std::string path = fmt::format("{}/{}", directory, kManifest);
   auto there = files.stat(path);
   if (!there) return there.error();
-  if (!*there || (*there)->is_directory || (*there)->size > kMostManifest) return marks;
-  const auto text = read_text(files, path, (*there)->size);
+  if (!*there) return marks;
+  const auto text = read_manifest(files, path, **there);
   if (!text) return text.error();
-  marks.manifest = listed_in(*text).has_value();
+  marks.manifest = *text && listed_in(**text);
   return marks;
 }
 
@@ -117,10 +126,9 @@ void check_manifest(FileSystem& files, const std::string& directory,
     return;
   }
   if (!there) return fault({path, true, there.error().message});
-  const bool possible = !(*there)->is_directory && (*there)->size <= kMostManifest;
-  const auto text = read_text(files, path, possible ? (*there)->size : 0);
+  const auto text = read_manifest(files, path, **there);
   if (!text) return fault({path, true, text.error().message});
-  auto listed = listed_in(*text);
+  auto listed = *text ? listed_in(**text) : std::nullopt;
   if (!listed) return fault({path, true, "is damaged: what is to be in the backup is not known"});
   while (!listed->empty()) {
     const std::string_view line = listed->substr(0, listed->find('\n'));
