@@ -21,8 +21,8 @@ class Session;
 
 namespace acl {
 
-// The users of the configuration's `user` lines or aclfile, which requirepass, that the server has
-// taken before, does not outdo. Once, before there are sessions. The error is one sentence.
+// What the configuration says: `user` lines or aclfile; requirepass was applied when the server was
+// made. Once, before there are sessions. The error is one sentence.
 engine::Result<void> load_users(Server& server);
 
 // ACL SETUSER. The error as it is replied, without "ERR ".

@@ -19,14 +19,18 @@ constexpr std::array<const ObjectType*, 5> kTypes = {
 };
 
 // The type of a value, by its place among rdb::Value's alternatives.
-constexpr std::array<Type, std::variant_size_v<rdb::Value>> kTypeOfAlternative = {
-    Type::kString, Type::kList, Type::kSet, Type::kHash, Type::kSortedSet,
+constexpr std::array<const ObjectType*, std::variant_size_v<rdb::Value>> kTypeOfAlternative = {
+    &kStringObject, &kListObject, &kSetObject, &kHashObject, &kSortedSetObject,
 };
 static_assert(std::is_same_v<std::variant_alternative_t<0, rdb::Value>, rdb::String>);
 static_assert(std::is_same_v<std::variant_alternative_t<1, rdb::Value>, rdb::List>);
 static_assert(std::is_same_v<std::variant_alternative_t<2, rdb::Value>, rdb::Set>);
 static_assert(std::is_same_v<std::variant_alternative_t<3, rdb::Value>, rdb::Hash>);
 static_assert(std::is_same_v<std::variant_alternative_t<4, rdb::Value>, rdb::SortedSet>);
+
+const ObjectType& type_of(const rdb::Value& value) {
+  return *kTypeOfAlternative[value.index()];
+}
 
 bool copy_packed(Context& c, const KeyRef& from, const engine::KeydirEntry& entry, const KeyRef& to,
                  int64_t expiry_ms) {
@@ -57,15 +61,9 @@ const ObjectType& object_type(const engine::KeydirEntry& entry) {
   return *type;
 }
 
-const ObjectType* object_type(const rdb::Value& value) {
-  return object_type(kTypeOfAlternative[value.index()]);
-}
-
 bool write_object(Context& c, const KeyRef& key, int64_t expiry_ms, const rdb::Value& value) {
-  const ObjectType* type = object_type(value);
-  assert(type != nullptr);
   const bool replaces = is_replaced(c, key);
-  if (!type->write(c, key, expiry_ms, value)) return false;
+  if (!type_of(value).write(c, key, expiry_ms, value)) return false;
   made_anew(c, key, replaces ? ToldNew::kNo : ToldNew::kYes);
   return true;
 }
@@ -73,7 +71,7 @@ bool write_object(Context& c, const KeyRef& key, int64_t expiry_ms, const rdb::V
 bool overwrite_object(Context& c, const KeyRef& key, const rdb::Value& value) {
   expire_before_overwriting(c, key);
   const bool replaces = is_replaced(c, key);
-  if (!object_type(value)->write(c, key, 0, value)) return false;
+  if (!type_of(value).write(c, key, 0, value)) return false;
   if (!replaces) c.signal_ready(key);
   return true;
 }

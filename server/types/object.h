@@ -35,8 +35,8 @@ struct ObjectType {
   // The whole object, packed or split; meaningless if not ready afterwards.
   rdb::Value (*read)(Context& c, const KeyRef& key, const engine::KeydirEntry& entry);
 
-  // Makes `value`, which is of this type and not empty, what `key` holds, whatever it held. Reserves
-  // its space. False, with nothing changed and the error replied, if there is no room.
+  // Makes `value`, which is of this type and not empty, what `key` holds, whatever it held.
+  // Reserves its space. False, with nothing changed and the error replied, if there is no room.
   bool (*write)(Context& c, const KeyRef& key, int64_t expiry_ms, const rdb::Value& value);
 
   // Copies a split object, elements and encoding, to `to`, whatever that held, in whichever shard.
@@ -57,8 +57,6 @@ extern const ObjectType kHashObject;
 const ObjectType* object_type(Type type);
 // Of an object that is there.
 const ObjectType& object_type(const engine::KeydirEntry& entry);
-// Null where there is no type for such a value.
-const ObjectType* object_type(const rdb::Value& value);
 
 // The following replace whatever the destination held. As in Redis the key counts as taken away and
 // made anew: "new" is told of it, and who waits for such a key is served.
