@@ -234,6 +234,18 @@ struct Repaired {
   size_t elements = 0;
 };
 
+// Where the value of an element lies in its segment.
+uint64_t offset_of_element(StoreFixture& fixture, std::string_view key, std::string_view element) {
+  Shard& shard = fixture.store->shard(0);
+  std::lock_guard guard(shard);
+  const auto entry = shard.find(0, key, shard.hash(key));
+  REQUIRE(entry);
+  const auto& elements = static_cast<MapIndex&>(shard.collection(entry->collection)).elements();
+  const auto found = elements.find(element);
+  REQUIRE(found != elements.end());
+  return found->second.where.offset();
+}
+
 Repaired repair_damaged(StoreFixture& fixture, uint64_t offset, const std::string& name) {
   Repaired repaired;
   REQUIRE(fixture.store->close());
@@ -301,16 +313,7 @@ TEST_CASE("a repair saves all of a collection but the damaged element") {
     index.set("other", shard.put_element(entry->collection, 1, "other", {&piece, 1}));
     return true;
   });
-  uint64_t offset = 0;
-  {
-    Shard& shard = fixture.store->shard(0);
-    std::lock_guard guard(shard);
-    const auto entry = shard.find(0, "collection", shard.hash("collection"));
-    shard.collection(entry->collection).for_each([&](const ElementLocation& element) {
-      if (element.value_size == 7) offset = element.where.offset();
-    });
-  }
-  REQUIRE(offset != 0);
+  const uint64_t offset = offset_of_element(fixture, "collection", "element");
   const Repaired repaired = repair_damaged(fixture, offset, "element");
   REQUIRE(repaired.lost.size() == 1);
   CHECK(repaired.lost[0].key == "collection");
@@ -330,15 +333,7 @@ TEST_CASE("a repair leaves out a collection of which no element can be read") {
     index.set("e", shard.put_element(entry.collection, 1, "e", {&piece, 1}));
     return true;
   });
-  uint64_t offset = 0;
-  {
-    Shard& shard = fixture.store->shard(0);
-    std::lock_guard guard(shard);
-    const auto entry = shard.find(0, "alone", shard.hash("alone"));
-    shard.collection(entry->collection).for_each([&](const ElementLocation& element) {
-      offset = element.where.offset();
-    });
-  }
+  const uint64_t offset = offset_of_element(fixture, "alone", "e");
   const Repaired repaired = repair_damaged(fixture, offset, "e");
   REQUIRE(repaired.lost.size() == 1);
   CHECK(repaired.lost[0].key == "alone");
@@ -361,14 +356,7 @@ TEST_CASE("a repair leaves out a value that lacks a part, and names its key") {
       return true;
     });
   }
-  uint64_t offset = 0;
-  {
-    Shard& shard = fixture.store->shard(0);
-    std::lock_guard guard(shard);
-    const auto entry = shard.find(0, "made of parts", shard.hash("made of parts"));
-    const auto& index = static_cast<MapIndex&>(shard.collection(entry->collection));
-    offset = index.elements().at("second").where.offset();
-  }
+  const uint64_t offset = offset_of_element(fixture, "made of parts", "second");
   const Repaired repaired = repair_damaged(fixture, offset, "second");
   REQUIRE(repaired.lost.size() == 1);
   CHECK(repaired.lost[0].key == "made of parts");

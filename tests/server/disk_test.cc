@@ -14,9 +14,8 @@
 #include <vector>
 
 #include "engine/store.h"
-#include "server/net/network.h"
-#include "server/net/worker.h"
 #include "tests/engine/faulty_file.h"
+#include "tests/server/loop_client.h"
 #include "tests/server/probe_commands.h"
 
 namespace respcask::server::testing {
@@ -370,12 +369,7 @@ TEST_CASE("disk: who sends no more while a value is fetched gets the replies to 
   make_cold(h, disk, "k");
   // Nobody fetches it for now.
   REQUIRE(h.server->readers.start(0));
-  Network network(*h.server);
-  Worker loop(network, *h.server, 0);
-  REQUIRE(loop.start());
-  int ends[2];
-  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
-  loop.adopt(ends[0], true);
+  LoopClient client(h);
   // More than is read ahead: the socket is not read from any more.
   std::string requests = "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
   std::string expected = "$5\r\nvalue\r\n";
@@ -383,17 +377,12 @@ TEST_CASE("disk: who sends no more while a value is fetched gets the replies to 
     requests += "*2\r\n$4\r\nECHO\r\n$100\r\n" + std::string(100, 'e') + "\r\n";
     expected += "$100\r\n" + std::string(100, 'e') + "\r\n";
   }
-  REQUIRE(::send(ends[1], requests.data(), requests.size(), MSG_NOSIGNAL) ==
-          static_cast<ssize_t>(requests.size()));
-  REQUIRE(::shutdown(ends[1], SHUT_WR) == 0);
+  client.send(requests);
+  REQUIRE(::shutdown(client.fd(), SHUT_WR) == 0);
   // Time for the loop to look for those who have gone; it does so every 100 ms.
   std::this_thread::sleep_for(std::chrono::milliseconds(400));
   REQUIRE(h.server->readers.start(1));
-  CHECK((read_all(ends[1]) == expected));
-  loop.stop();
-  loop.join();
-  ::close(ends[1]);
-  h.server->readers.stop();
+  CHECK((read_all(client.fd()) == expected));
 }
 
 // A list whose tail is not in memory, and a key behind it in the same shard.
