@@ -266,6 +266,7 @@ void Connection::run_buffer() {
         break;
       case resp::Parser::Status::kError:
         log_verbose("Protocol error ({}) from client: {}", parser_.error(), description());
+        if (pushed_.load(std::memory_order_acquire)) add_pushes();
         if (!session_->replies_are_hidden()) {
           resp::Writer(replies_, session_->protocol).error(parser_.error());
         }

@@ -330,6 +330,15 @@ TEST_CASE("CLIENT REPLY OFF and SKIP hold a protocol error back") {
   }
 }
 
+TEST_CASE("a confirmation that CLIENT REPLY OFF lets through comes before a protocol error") {
+  ServerProcess server;
+  server.start();
+  Client client(server.port());
+  client.send(request({"CLIENT", "REPLY", "OFF"}) + request({"SUBSCRIBE", "a"}) +
+              "*1\r\nnone\r\n");
+  CHECK(client.read_all() == "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
+}
+
 TEST_CASE("MONITOR names who comes by the Unix socket by its path") {
   ServerProcess server;
   server.start();
