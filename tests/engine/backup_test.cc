@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <random>
@@ -17,6 +19,7 @@
 #include "engine/check.h"
 #include "engine/crc32c.h"
 #include "engine/store.h"
+#include "tests/engine/directory.h"
 #include "tests/engine/store_fixture.h"
 
 using namespace respcask::engine;
@@ -305,6 +308,16 @@ TEST_CASE("a manifest that is no list of files is reported") {
     check_manifest(*fixture.disk, path, [&](const BackupFault& fault) { found += fault.path; });
     CHECK(found.find(path + "/MANIFEST") != std::string::npos);
   }
+}
+
+TEST_CASE("what is larger than a manifest can be is none, and is not read") {
+  Directory directory;
+  const std::string path = directory.path / "MANIFEST";
+  std::ofstream(path).put('x');
+  std::filesystem::resize_file(path, uint64_t{1} << 43);
+  const auto marks = find_backup_marks(posix_file_system(), directory.path);
+  REQUIRE(marks);
+  CHECK_FALSE(marks->is_backup());
 }
 
 TEST_CASE("a copy of a backup that is not whole is reported when it is opened") {
