@@ -14,6 +14,7 @@
 #include "resp/number.h"
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/commands/bitmap.h"
 #include "server/context.h"
 #include "server/scope.h"
@@ -310,7 +311,7 @@ constexpr KeySpec kBitfieldKeys[] = {
      .notes = "This command allows both access and modification of the key",
      .index = 1},
 };
-constexpr Argument kBitfieldArgsOperationEncodingOffset[] = {
+constexpr Argument kEncodingOffset[] = {
     {.name = "encoding"},
     {.name = "offset", .type = ArgType::kInteger},
 };
@@ -350,10 +351,7 @@ constexpr Argument kBitfieldArgsOperationWrite[] = {
      .sub = kBitfieldArgsOperationWriteWriteOperation},
 };
 constexpr Argument kBitfieldArgsOperation[] = {
-    {.name = "encoding_offset",
-     .type = ArgType::kBlock,
-     .token = "GET",
-     .sub = kBitfieldArgsOperationEncodingOffset},
+    {.name = "encoding_offset", .type = ArgType::kBlock, .token = "GET", .sub = kEncodingOffset},
     {.name = "write", .type = ArgType::kBlock, .sub = kBitfieldArgsOperationWrite},
 };
 constexpr Argument kBitfieldArgs[] = {
@@ -363,20 +361,13 @@ constexpr Argument kBitfieldArgs[] = {
      .flags = kOptional | kMultiple,
      .sub = kBitfieldArgsOperation},
 };
-constexpr KeySpec kBitfieldRoKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kBitfieldRoArgsEncodingOffset[] = {
-    {.name = "encoding"},
-    {.name = "offset", .type = ArgType::kInteger},
-};
 constexpr Argument kBitfieldRoArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "encoding_offset",
      .type = ArgType::kBlock,
      .token = "GET",
      .flags = kOptional | kMultiple | kMultipleToken,
-     .sub = kBitfieldRoArgsEncodingOffset},
+     .sub = kEncodingOffset},
 };
 constexpr Command kBitfieldRows[] = {
     {.name = "bitfield",
@@ -395,7 +386,7 @@ constexpr Command kBitfieldRows[] = {
      .handler = cmd_bitfield_ro,
      .arity = -2,
      .flags = kReadonly | kFast,
-     .keys = kBitfieldRoKeys,
+     .keys = kReadKey,
      .group = Group::kBitmap,
      .since = "6.0.0",
      .complexity = "O(1) for each subcommand specified",

@@ -14,6 +14,7 @@
 #include "resp/number.h"
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/config/config.h"
 #include "server/context.h"
 #include "server/types/string.h"
@@ -254,10 +255,7 @@ void cmd_bitpos(Context& c) {
   c.reply().integer(*bit == 0 && !end_given ? length * 8 : -1);
 }
 
-constexpr KeySpec kBitcountKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kBitcountArgsIndexIndexUnit[] = {
+constexpr Argument kByteOrBit[] = {
     {.name = "byte", .type = ArgType::kPureToken, .token = "BYTE"},
     {.name = "bit", .type = ArgType::kPureToken, .token = "BIT"},
 };
@@ -268,21 +266,14 @@ constexpr Argument kBitcountArgsIndex[] = {
      .type = ArgType::kOneof,
      .since = "7.0.0",
      .flags = kOptional,
-     .sub = kBitcountArgsIndexIndexUnit},
+     .sub = kByteOrBit},
 };
 constexpr Argument kBitcountArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "index", .type = ArgType::kBlock, .flags = kOptional, .sub = kBitcountArgsIndex},
 };
-constexpr HistoryEntry kBitcountHistory[] = {
+constexpr HistoryEntry kByteOrBitHistory[] = {
     {"7.0.0", "Added the `BYTE|BIT` option."},
-};
-constexpr KeySpec kBitposKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kBitposArgsIndexEndIndexIndexUnit[] = {
-    {.name = "byte", .type = ArgType::kPureToken, .token = "BYTE"},
-    {.name = "bit", .type = ArgType::kPureToken, .token = "BIT"},
 };
 constexpr Argument kBitposArgsIndexEndIndex[] = {
     {.name = "end", .type = ArgType::kInteger},
@@ -290,7 +281,7 @@ constexpr Argument kBitposArgsIndexEndIndex[] = {
      .type = ArgType::kOneof,
      .since = "7.0.0",
      .flags = kOptional,
-     .sub = kBitposArgsIndexEndIndexIndexUnit},
+     .sub = kByteOrBit},
 };
 constexpr Argument kBitposArgsIndex[] = {
     {.name = "start", .type = ArgType::kInteger},
@@ -304,18 +295,9 @@ constexpr Argument kBitposArgs[] = {
     {.name = "bit", .type = ArgType::kInteger},
     {.name = "index", .type = ArgType::kBlock, .flags = kOptional, .sub = kBitposArgsIndex},
 };
-constexpr HistoryEntry kBitposHistory[] = {
-    {"7.0.0", "Added the `BYTE|BIT` option."},
-};
-constexpr KeySpec kGetbitKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
 constexpr Argument kGetbitArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "offset", .type = ArgType::kInteger},
-};
-constexpr KeySpec kSetbitKeys[] = {
-    {.flags = kRW | kAccess | kUpdate, .index = 1},
 };
 constexpr Argument kSetbitArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
@@ -327,31 +309,31 @@ constexpr Command kBitmapRows[] = {
      .handler = cmd_bitcount,
      .arity = -2,
      .flags = kReadonly,
-     .keys = kBitcountKeys,
+     .keys = kReadKey,
      .group = Group::kBitmap,
      .since = "2.6.0",
      .complexity = "O(N)",
      .summary = "Count set bits in a string",
      .arguments = kBitcountArgs,
-     .history = kBitcountHistory,
+     .history = kByteOrBitHistory,
      .categories = kCatBitmap},
     {.name = "bitpos",
      .handler = cmd_bitpos,
      .arity = -3,
      .flags = kReadonly,
-     .keys = kBitposKeys,
+     .keys = kReadKey,
      .group = Group::kBitmap,
      .since = "2.8.7",
      .complexity = "O(N)",
      .summary = "Find first bit set or clear in a string",
      .arguments = kBitposArgs,
-     .history = kBitposHistory,
+     .history = kByteOrBitHistory,
      .categories = kCatBitmap},
     {.name = "getbit",
      .handler = cmd_getbit,
      .arity = 3,
      .flags = kReadonly | kFast,
-     .keys = kGetbitKeys,
+     .keys = kReadKey,
      .group = Group::kBitmap,
      .since = "2.2.0",
      .complexity = "O(1)",
@@ -362,7 +344,7 @@ constexpr Command kBitmapRows[] = {
      .handler = cmd_setbit,
      .arity = 4,
      .flags = kWrite | kDenyOom,
-     .keys = kSetbitKeys,
+     .keys = kReadUpdateKey,
      .group = Group::kBitmap,
      .since = "2.2.0",
      .complexity = "O(1)",

@@ -7,6 +7,7 @@
 
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/context.h"
 #include "server/server.h"
 #include "server/types/object.h"
@@ -110,9 +111,6 @@ constexpr Argument kCopyArgs[] = {
     {.name = "destination-db", .type = ArgType::kInteger, .token = "DB", .flags = kOptional},
     {.name = "replace", .type = ArgType::kPureToken, .token = "REPLACE", .flags = kOptional},
 };
-constexpr KeySpec kMoveKeys[] = {
-    {.flags = kRW | kAccess | kUpdate, .index = 1},
-};
 constexpr Argument kMoveArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "db", .type = ArgType::kInteger},
@@ -121,17 +119,13 @@ constexpr KeySpec kRenameKeys[] = {
     {.flags = kRW | kAccess | kDelete, .index = 1},
     {.flags = kOW | kUpdate, .index = 2},
 };
-constexpr Argument kRenameArgs[] = {
+constexpr Argument kKeyNewkey[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "newkey", .type = ArgType::kKey, .key_spec = 1},
 };
 constexpr KeySpec kRenamenxKeys[] = {
     {.flags = kRW | kAccess | kDelete, .index = 1},
     {.flags = kOW | kInsert, .index = 2},
-};
-constexpr Argument kRenamenxArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "newkey", .type = ArgType::kKey, .key_spec = 1},
 };
 constexpr HistoryEntry kRenamenxHistory[] = {
     {"3.2.0",
@@ -154,7 +148,7 @@ constexpr Command kCopyRows[] = {
      .handler = cmd_move,
      .arity = 3,
      .flags = kWrite | kFast,
-     .keys = kMoveKeys,
+     .keys = kReadUpdateKey,
      .group = Group::kGeneric,
      .since = "1.0.0",
      .complexity = "O(1)",
@@ -170,7 +164,7 @@ constexpr Command kCopyRows[] = {
      .since = "1.0.0",
      .complexity = "O(1)",
      .summary = "Rename a key",
-     .arguments = kRenameArgs,
+     .arguments = kKeyNewkey,
      .categories = kCatKeyspace},
     {.name = "renamenx",
      .handler = cmd_renamenx,
@@ -181,7 +175,7 @@ constexpr Command kCopyRows[] = {
      .since = "1.0.0",
      .complexity = "O(1)",
      .summary = "Rename a key, only if the new key does not exist",
-     .arguments = kRenamenxArgs,
+     .arguments = kKeyNewkey,
      .history = kRenamenxHistory,
      .categories = kCatKeyspace},
 };

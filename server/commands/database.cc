@@ -1,7 +1,7 @@
 // Commands on whole databases: DBSIZE, FLUSHDB, FLUSHALL, SWAPDB.
 //
-// The last three are one transaction over all shards, and write a small record in each, whatever the
-// databases hold; a flush leaves out those shards that hold nothing of them.
+// The last three are one transaction over all shards, and write a small record in each, whatever
+// the databases hold; a flush leaves out those shards that hold nothing of them.
 
 #include <cstdint>
 #include <limits>
@@ -74,30 +74,19 @@ void cmd_swapdb(Context& c) {
 }
 
 constexpr std::string_view kDbsizeTips[] = {"request_policy:all_shards", "response_policy:agg_sum"};
-constexpr Argument kFlushallArgsAsync[] = {
+constexpr Argument kAsyncOrSync[] = {
     {.name = "async", .type = ArgType::kPureToken, .token = "ASYNC", .since = "4.0.0"},
     {.name = "sync", .type = ArgType::kPureToken, .token = "SYNC", .since = "6.2.0"},
 };
-constexpr Argument kFlushallArgs[] = {
-    {.name = "async", .type = ArgType::kOneof, .flags = kOptional, .sub = kFlushallArgsAsync},
+constexpr Argument kFlushArgs[] = {
+    {.name = "async", .type = ArgType::kOneof, .flags = kOptional, .sub = kAsyncOrSync},
 };
-constexpr HistoryEntry kFlushallHistory[] = {
+constexpr HistoryEntry kFlushHistory[] = {
     {"4.0.0", "Added the `ASYNC` flushing mode modifier."},
     {"6.2.0", "Added the `SYNC` flushing mode modifier."},
 };
 constexpr std::string_view kFlushallTips[] = {"request_policy:all_shards",
                                               "response_policy:all_succeeded"};
-constexpr Argument kFlushdbArgsAsync[] = {
-    {.name = "async", .type = ArgType::kPureToken, .token = "ASYNC", .since = "4.0.0"},
-    {.name = "sync", .type = ArgType::kPureToken, .token = "SYNC", .since = "6.2.0"},
-};
-constexpr Argument kFlushdbArgs[] = {
-    {.name = "async", .type = ArgType::kOneof, .flags = kOptional, .sub = kFlushdbArgsAsync},
-};
-constexpr HistoryEntry kFlushdbHistory[] = {
-    {"4.0.0", "Added the `ASYNC` flushing mode modifier."},
-    {"6.2.0", "Added the `SYNC` flushing mode modifier."},
-};
 constexpr std::string_view kFlushdbTips[] = {"request_policy:all_shards",
                                              "response_policy:all_succeeded"};
 constexpr Argument kSwapdbArgs[] = {
@@ -123,8 +112,8 @@ constexpr Command kDatabaseRows[] = {
      .since = "1.0.0",
      .complexity = "O(N) where N is the total number of keys in all databases",
      .summary = "Remove all keys from all databases",
-     .arguments = kFlushallArgs,
-     .history = kFlushallHistory,
+     .arguments = kFlushArgs,
+     .history = kFlushHistory,
      .tips = kFlushallTips,
      .categories = kCatKeyspace | kCatDangerous},
     {.name = "flushdb",
@@ -135,8 +124,8 @@ constexpr Command kDatabaseRows[] = {
      .since = "1.0.0",
      .complexity = "O(N) where N is the number of keys in the selected database",
      .summary = "Remove all keys from the current database",
-     .arguments = kFlushdbArgs,
-     .history = kFlushdbHistory,
+     .arguments = kFlushArgs,
+     .history = kFlushHistory,
      .tips = kFlushdbTips,
      .categories = kCatKeyspace | kCatDangerous},
     {.name = "swapdb",

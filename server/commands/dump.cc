@@ -8,6 +8,7 @@
 #include "server/access.h"
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/context.h"
 #include "server/rdb/decode.h"
 #include "server/rdb/encode.h"
@@ -115,16 +116,7 @@ void cmd_restore(Context& c) {
   c.ok();
 }
 
-constexpr KeySpec kDumpKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kDumpArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-};
 constexpr std::string_view kDumpTips[] = {"nondeterministic_output"};
-constexpr KeySpec kRestoreKeys[] = {
-    {.flags = kOW | kUpdate, .index = 1},
-};
 constexpr Argument kRestoreArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "ttl", .type = ArgType::kInteger},
@@ -155,45 +147,12 @@ constexpr HistoryEntry kRestoreHistory[] = {
     {"5.0.0", "Added the `ABSTTL` modifier."},
     {"5.0.0", "Added the `IDLETIME` and `FREQ` options."},
 };
-constexpr KeySpec kRestoreAskingKeys[] = {
-    {.flags = kOW | kUpdate, .index = 1},
-};
-constexpr Argument kRestoreAskingArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "ttl", .type = ArgType::kInteger},
-    {.name = "serialized-value"},
-    {.name = "replace",
-     .type = ArgType::kPureToken,
-     .token = "REPLACE",
-     .since = "3.0.0",
-     .flags = kOptional},
-    {.name = "absttl",
-     .type = ArgType::kPureToken,
-     .token = "ABSTTL",
-     .since = "5.0.0",
-     .flags = kOptional},
-    {.name = "seconds",
-     .type = ArgType::kInteger,
-     .token = "IDLETIME",
-     .since = "5.0.0",
-     .flags = kOptional},
-    {.name = "frequency",
-     .type = ArgType::kInteger,
-     .token = "FREQ",
-     .since = "5.0.0",
-     .flags = kOptional},
-};
-constexpr HistoryEntry kRestoreAskingHistory[] = {
-    {"3.0.0", "Added the `REPLACE` modifier."},
-    {"5.0.0", "Added the `ABSTTL` modifier."},
-    {"5.0.0", "Added the `IDLETIME` and `FREQ` options."},
-};
 constexpr Command kDumpRows[] = {
     {.name = "dump",
      .handler = cmd_dump,
      .arity = 2,
      .flags = kReadonly,
-     .keys = kDumpKeys,
+     .keys = kReadKey,
      .group = Group::kGeneric,
      .since = "2.6.0",
      .complexity =
@@ -201,14 +160,14 @@ constexpr Command kDumpRows[] = {
          "Redis objects composing the value and M their average size. For small string values the "
          "time complexity is thus O(1)+O(1*M) where M is small, so simply O(1).",
      .summary = "Return a serialized version of the value stored at the specified key.",
-     .arguments = kDumpArgs,
+     .arguments = kKeyArg,
      .tips = kDumpTips,
      .categories = kCatKeyspace},
     {.name = "restore",
      .handler = cmd_restore,
      .arity = -4,
      .flags = kWrite | kDenyOom,
-     .keys = kRestoreKeys,
+     .keys = kOverwriteKey,
      .group = Group::kGeneric,
      .since = "2.6.0",
      .complexity = "O(1) to create the new key and additional O(N*M) to reconstruct the serialized "
@@ -224,7 +183,7 @@ constexpr Command kDumpRows[] = {
      .handler = cmd_restore,
      .arity = -4,
      .flags = kWrite | kDenyOom | kAsking,
-     .keys = kRestoreAskingKeys,
+     .keys = kOverwriteKey,
      .group = Group::kServer,
      .since = "3.0.0",
      .complexity = "O(1) to create the new key and additional O(N*M) to reconstruct the serialized "
@@ -233,8 +192,8 @@ constexpr Command kDumpRows[] = {
                    "where M is small, so simply O(1). However for sorted set values the complexity "
                    "is O(N*M*log(N)) because inserting values into sorted sets is O(log(N)).",
      .summary = "An internal command for migrating keys in a cluster",
-     .arguments = kRestoreAskingArgs,
-     .history = kRestoreAskingHistory,
+     .arguments = kRestoreArgs,
+     .history = kRestoreHistory,
      .syscmd = true,
      .categories = kCatKeyspace | kCatDangerous},
 };

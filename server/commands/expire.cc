@@ -11,6 +11,7 @@
 
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/context.h"
 
 namespace respcask::server {
@@ -142,10 +143,7 @@ void cmd_persist(Context& c) {
   c.reply().integer(1);
 }
 
-constexpr KeySpec kExpireKeys[] = {
-    {.flags = kRW | kUpdate, .index = 1},
-};
-constexpr Argument kExpireArgsCondition[] = {
+constexpr Argument kExpiryCondition[] = {
     {.name = "nx", .type = ArgType::kPureToken, .token = "NX"},
     {.name = "xx", .type = ArgType::kPureToken, .token = "XX"},
     {.name = "gt", .type = ArgType::kPureToken, .token = "GT"},
@@ -158,19 +156,10 @@ constexpr Argument kExpireArgs[] = {
      .type = ArgType::kOneof,
      .since = "7.0.0",
      .flags = kOptional,
-     .sub = kExpireArgsCondition},
+     .sub = kExpiryCondition},
 };
-constexpr HistoryEntry kExpireHistory[] = {
+constexpr HistoryEntry kExpiryConditionHistory[] = {
     {"7.0.0", "Added options: `NX`, `XX`, `GT` and `LT`."},
-};
-constexpr KeySpec kExpireatKeys[] = {
-    {.flags = kRW | kUpdate, .index = 1},
-};
-constexpr Argument kExpireatArgsCondition[] = {
-    {.name = "nx", .type = ArgType::kPureToken, .token = "NX"},
-    {.name = "xx", .type = ArgType::kPureToken, .token = "XX"},
-    {.name = "gt", .type = ArgType::kPureToken, .token = "GT"},
-    {.name = "lt", .type = ArgType::kPureToken, .token = "LT"},
 };
 constexpr Argument kExpireatArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
@@ -179,31 +168,7 @@ constexpr Argument kExpireatArgs[] = {
      .type = ArgType::kOneof,
      .since = "7.0.0",
      .flags = kOptional,
-     .sub = kExpireatArgsCondition},
-};
-constexpr HistoryEntry kExpireatHistory[] = {
-    {"7.0.0", "Added options: `NX`, `XX`, `GT` and `LT`."},
-};
-constexpr KeySpec kExpiretimeKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kExpiretimeArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-};
-constexpr KeySpec kPersistKeys[] = {
-    {.flags = kRW | kUpdate, .index = 1},
-};
-constexpr Argument kPersistArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-};
-constexpr KeySpec kPexpireKeys[] = {
-    {.flags = kRW | kUpdate, .index = 1},
-};
-constexpr Argument kPexpireArgsCondition[] = {
-    {.name = "nx", .type = ArgType::kPureToken, .token = "NX"},
-    {.name = "xx", .type = ArgType::kPureToken, .token = "XX"},
-    {.name = "gt", .type = ArgType::kPureToken, .token = "GT"},
-    {.name = "lt", .type = ArgType::kPureToken, .token = "LT"},
+     .sub = kExpiryCondition},
 };
 constexpr Argument kPexpireArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
@@ -212,19 +177,7 @@ constexpr Argument kPexpireArgs[] = {
      .type = ArgType::kOneof,
      .since = "7.0.0",
      .flags = kOptional,
-     .sub = kPexpireArgsCondition},
-};
-constexpr HistoryEntry kPexpireHistory[] = {
-    {"7.0.0", "Added options: `NX`, `XX`, `GT` and `LT`."},
-};
-constexpr KeySpec kPexpireatKeys[] = {
-    {.flags = kRW | kUpdate, .index = 1},
-};
-constexpr Argument kPexpireatArgsCondition[] = {
-    {.name = "nx", .type = ArgType::kPureToken, .token = "NX"},
-    {.name = "xx", .type = ArgType::kPureToken, .token = "XX"},
-    {.name = "gt", .type = ArgType::kPureToken, .token = "GT"},
-    {.name = "lt", .type = ArgType::kPureToken, .token = "LT"},
+     .sub = kExpiryCondition},
 };
 constexpr Argument kPexpireatArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
@@ -233,142 +186,118 @@ constexpr Argument kPexpireatArgs[] = {
      .type = ArgType::kOneof,
      .since = "7.0.0",
      .flags = kOptional,
-     .sub = kPexpireatArgsCondition},
-};
-constexpr HistoryEntry kPexpireatHistory[] = {
-    {"7.0.0", "Added options: `NX`, `XX`, `GT` and `LT`."},
-};
-constexpr KeySpec kPexpiretimeKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kPexpiretimeArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-};
-constexpr KeySpec kPttlKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kPttlArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-};
-constexpr HistoryEntry kPttlHistory[] = {
-    {"2.8.0", "Added the -2 reply."},
-};
-constexpr std::string_view kPttlTips[] = {"nondeterministic_output"};
-constexpr KeySpec kTtlKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kTtlArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
+     .sub = kExpiryCondition},
 };
 constexpr HistoryEntry kTtlHistory[] = {
     {"2.8.0", "Added the -2 reply."},
 };
+constexpr std::string_view kPttlTips[] = {"nondeterministic_output"};
 constexpr std::string_view kTtlTips[] = {"nondeterministic_output"};
 constexpr Command kExpireRows[] = {
     {.name = "expire",
      .handler = cmd_expire,
      .arity = -3,
      .flags = kWrite | kFast,
-     .keys = kExpireKeys,
+     .keys = kUpdateKey,
      .group = Group::kGeneric,
      .since = "1.0.0",
      .complexity = "O(1)",
      .summary = "Set a key's time to live in seconds",
      .arguments = kExpireArgs,
-     .history = kExpireHistory,
+     .history = kExpiryConditionHistory,
      .categories = kCatKeyspace},
     {.name = "expireat",
      .handler = cmd_expireat,
      .arity = -3,
      .flags = kWrite | kFast,
-     .keys = kExpireatKeys,
+     .keys = kUpdateKey,
      .group = Group::kGeneric,
      .since = "1.2.0",
      .complexity = "O(1)",
      .summary = "Set the expiration for a key as a UNIX timestamp",
      .arguments = kExpireatArgs,
-     .history = kExpireatHistory,
+     .history = kExpiryConditionHistory,
      .categories = kCatKeyspace},
     {.name = "expiretime",
      .handler = cmd_expiretime,
      .arity = 2,
      .flags = kReadonly | kFast,
-     .keys = kExpiretimeKeys,
+     .keys = kReadKey,
      .group = Group::kGeneric,
      .since = "7.0.0",
      .complexity = "O(1)",
      .summary = "Get the expiration Unix timestamp for a key",
-     .arguments = kExpiretimeArgs,
+     .arguments = kKeyArg,
      .categories = kCatKeyspace},
     {.name = "persist",
      .handler = cmd_persist,
      .arity = 2,
      .flags = kWrite | kFast,
-     .keys = kPersistKeys,
+     .keys = kUpdateKey,
      .group = Group::kGeneric,
      .since = "2.2.0",
      .complexity = "O(1)",
      .summary = "Remove the expiration from a key",
-     .arguments = kPersistArgs,
+     .arguments = kKeyArg,
      .categories = kCatKeyspace},
     {.name = "pexpire",
      .handler = cmd_pexpire,
      .arity = -3,
      .flags = kWrite | kFast,
-     .keys = kPexpireKeys,
+     .keys = kUpdateKey,
      .group = Group::kGeneric,
      .since = "2.6.0",
      .complexity = "O(1)",
      .summary = "Set a key's time to live in milliseconds",
      .arguments = kPexpireArgs,
-     .history = kPexpireHistory,
+     .history = kExpiryConditionHistory,
      .categories = kCatKeyspace},
     {.name = "pexpireat",
      .handler = cmd_pexpireat,
      .arity = -3,
      .flags = kWrite | kFast,
-     .keys = kPexpireatKeys,
+     .keys = kUpdateKey,
      .group = Group::kGeneric,
      .since = "2.6.0",
      .complexity = "O(1)",
      .summary = "Set the expiration for a key as a UNIX timestamp specified in milliseconds",
      .arguments = kPexpireatArgs,
-     .history = kPexpireatHistory,
+     .history = kExpiryConditionHistory,
      .categories = kCatKeyspace},
     {.name = "pexpiretime",
      .handler = cmd_pexpiretime,
      .arity = 2,
      .flags = kReadonly | kFast,
-     .keys = kPexpiretimeKeys,
+     .keys = kReadKey,
      .group = Group::kGeneric,
      .since = "7.0.0",
      .complexity = "O(1)",
      .summary = "Get the expiration Unix timestamp for a key in milliseconds",
-     .arguments = kPexpiretimeArgs,
+     .arguments = kKeyArg,
      .categories = kCatKeyspace},
     {.name = "pttl",
      .handler = cmd_pttl,
      .arity = 2,
      .flags = kReadonly | kFast,
-     .keys = kPttlKeys,
+     .keys = kReadKey,
      .group = Group::kGeneric,
      .since = "2.6.0",
      .complexity = "O(1)",
      .summary = "Get the time to live for a key in milliseconds",
-     .arguments = kPttlArgs,
-     .history = kPttlHistory,
+     .arguments = kKeyArg,
+     .history = kTtlHistory,
      .tips = kPttlTips,
      .categories = kCatKeyspace},
     {.name = "ttl",
      .handler = cmd_ttl,
      .arity = 2,
      .flags = kReadonly | kFast,
-     .keys = kTtlKeys,
+     .keys = kReadKey,
      .group = Group::kGeneric,
      .since = "1.0.0",
      .complexity = "O(1)",
      .summary = "Get the time to live for a key in seconds",
-     .arguments = kTtlArgs,
+     .arguments = kKeyArg,
      .history = kTtlHistory,
      .tips = kTtlTips,
      .categories = kCatKeyspace},

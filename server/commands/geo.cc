@@ -14,6 +14,7 @@
 #include "resp/number.h"
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/commands/sorted_set.h"
 #include "server/context.h"
 #include "server/types/geohash.h"
@@ -166,13 +167,6 @@ void cmd_geopos(Context& c) {
   }
 }
 
-constexpr KeySpec kGeoaddKeys[] = {
-    {.flags = kRW | kUpdate, .index = 1},
-};
-constexpr Argument kGeoaddArgsCondition[] = {
-    {.name = "nx", .type = ArgType::kPureToken, .token = "NX"},
-    {.name = "xx", .type = ArgType::kPureToken, .token = "XX"},
-};
 constexpr Argument kGeoaddArgsLongitudeLatitudeMember[] = {
     {.name = "longitude", .type = ArgType::kDouble},
     {.name = "latitude", .type = ArgType::kDouble},
@@ -184,7 +178,7 @@ constexpr Argument kGeoaddArgs[] = {
      .type = ArgType::kOneof,
      .since = "6.2.0",
      .flags = kOptional,
-     .sub = kGeoaddArgsCondition},
+     .sub = kNxOrXx},
     {.name = "change",
      .type = ArgType::kPureToken,
      .token = "CH",
@@ -198,41 +192,18 @@ constexpr Argument kGeoaddArgs[] = {
 constexpr HistoryEntry kGeoaddHistory[] = {
     {"6.2.0", "Added the `CH`, `NX` and `XX` options."},
 };
-constexpr KeySpec kGeodistKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kGeodistArgsUnit[] = {
-    {.name = "m", .type = ArgType::kPureToken, .token = "M"},
-    {.name = "km", .type = ArgType::kPureToken, .token = "KM"},
-    {.name = "ft", .type = ArgType::kPureToken, .token = "FT"},
-    {.name = "mi", .type = ArgType::kPureToken, .token = "MI"},
-};
 constexpr Argument kGeodistArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "member1"},
     {.name = "member2"},
-    {.name = "unit", .type = ArgType::kOneof, .flags = kOptional, .sub = kGeodistArgsUnit},
-};
-constexpr KeySpec kGeohashKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kGeohashArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "member", .flags = kMultiple},
-};
-constexpr KeySpec kGeoposKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kGeoposArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "member", .flags = kMultiple},
+    {.name = "unit", .type = ArgType::kOneof, .flags = kOptional, .sub = kUnit},
 };
 constexpr Command kGeoRows[] = {
     {.name = "geoadd",
      .handler = cmd_geoadd,
      .arity = -5,
      .flags = kWrite | kDenyOom,
-     .keys = kGeoaddKeys,
+     .keys = kUpdateKey,
      .group = Group::kGeo,
      .since = "3.2.0",
      .complexity =
@@ -246,7 +217,7 @@ constexpr Command kGeoRows[] = {
      .handler = cmd_geodist,
      .arity = -4,
      .flags = kReadonly,
-     .keys = kGeodistKeys,
+     .keys = kReadKey,
      .group = Group::kGeo,
      .since = "3.2.0",
      .complexity = "O(log(N))",
@@ -257,24 +228,24 @@ constexpr Command kGeoRows[] = {
      .handler = cmd_geohash,
      .arity = -2,
      .flags = kReadonly,
-     .keys = kGeohashKeys,
+     .keys = kReadKey,
      .group = Group::kGeo,
      .since = "3.2.0",
      .complexity = "O(log(N)) for each member requested, where N is the number of elements in the "
                    "sorted set.",
      .summary = "Returns members of a geospatial index as standard geohash strings",
-     .arguments = kGeohashArgs,
+     .arguments = kKeyMembers,
      .categories = kCatGeo},
     {.name = "geopos",
      .handler = cmd_geopos,
      .arity = -2,
      .flags = kReadonly,
-     .keys = kGeoposKeys,
+     .keys = kReadKey,
      .group = Group::kGeo,
      .since = "3.2.0",
      .complexity = "O(N) where N is the number of members requested.",
      .summary = "Returns longitude and latitude of members of a geospatial index",
-     .arguments = kGeoposArgs,
+     .arguments = kKeyMembers,
      .categories = kCatGeo},
 };
 static_assert(check_rows(kGeoRows));

@@ -12,6 +12,7 @@
 
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/commands/geo.h"
 #include "server/commands/sorted_set.h"
 #include "server/context.h"
@@ -146,13 +147,7 @@ constexpr KeySpec kGeoradiusKeys[] = {
     {.flags = kOW | kUpdate, .keyword = "STORE", .start_from = 6},
     {.flags = kOW | kUpdate, .keyword = "STOREDIST", .start_from = 6},
 };
-constexpr Argument kGeoradiusArgsUnit[] = {
-    {.name = "m", .type = ArgType::kPureToken, .token = "M"},
-    {.name = "km", .type = ArgType::kPureToken, .token = "KM"},
-    {.name = "ft", .type = ArgType::kPureToken, .token = "FT"},
-    {.name = "mi", .type = ArgType::kPureToken, .token = "MI"},
-};
-constexpr Argument kGeoradiusArgsCount[] = {
+constexpr Argument kCountAnySince[] = {
     {.name = "count", .type = ArgType::kInteger, .token = "COUNT"},
     {.name = "any",
      .type = ArgType::kPureToken,
@@ -160,21 +155,17 @@ constexpr Argument kGeoradiusArgsCount[] = {
      .since = "6.2.0",
      .flags = kOptional},
 };
-constexpr Argument kGeoradiusArgsOrder[] = {
-    {.name = "asc", .type = ArgType::kPureToken, .token = "ASC"},
-    {.name = "desc", .type = ArgType::kPureToken, .token = "DESC"},
-};
 constexpr Argument kGeoradiusArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "longitude", .type = ArgType::kDouble},
     {.name = "latitude", .type = ArgType::kDouble},
     {.name = "radius", .type = ArgType::kDouble},
-    {.name = "unit", .type = ArgType::kOneof, .sub = kGeoradiusArgsUnit},
+    {.name = "unit", .type = ArgType::kOneof, .sub = kUnit},
     {.name = "withcoord", .type = ArgType::kPureToken, .token = "WITHCOORD", .flags = kOptional},
     {.name = "withdist", .type = ArgType::kPureToken, .token = "WITHDIST", .flags = kOptional},
     {.name = "withhash", .type = ArgType::kPureToken, .token = "WITHHASH", .flags = kOptional},
-    {.name = "count", .type = ArgType::kBlock, .flags = kOptional, .sub = kGeoradiusArgsCount},
-    {.name = "order", .type = ArgType::kOneof, .flags = kOptional, .sub = kGeoradiusArgsOrder},
+    {.name = "count", .type = ArgType::kBlock, .flags = kOptional, .sub = kCountAnySince},
+    {.name = "order", .type = ArgType::kOneof, .flags = kOptional, .sub = kOrder},
     {.name = "key", .type = ArgType::kKey, .key_spec = 1, .token = "STORE", .flags = kOptional},
     {.name = "key", .type = ArgType::kKey, .key_spec = 2, .token = "STOREDIST", .flags = kOptional},
 };
@@ -182,38 +173,17 @@ constexpr HistoryEntry kGeoradiusHistory[] = {
     {"6.2.0", "Added the `ANY` option for `COUNT`."},
     {"7.0.0", "Added support for uppercase unit names."},
 };
-constexpr KeySpec kGeoradiusRoKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kGeoradiusRoArgsUnit[] = {
-    {.name = "m", .type = ArgType::kPureToken, .token = "M"},
-    {.name = "km", .type = ArgType::kPureToken, .token = "KM"},
-    {.name = "ft", .type = ArgType::kPureToken, .token = "FT"},
-    {.name = "mi", .type = ArgType::kPureToken, .token = "MI"},
-};
-constexpr Argument kGeoradiusRoArgsCount[] = {
-    {.name = "count", .type = ArgType::kInteger, .token = "COUNT"},
-    {.name = "any",
-     .type = ArgType::kPureToken,
-     .token = "ANY",
-     .since = "6.2.0",
-     .flags = kOptional},
-};
-constexpr Argument kGeoradiusRoArgsOrder[] = {
-    {.name = "asc", .type = ArgType::kPureToken, .token = "ASC"},
-    {.name = "desc", .type = ArgType::kPureToken, .token = "DESC"},
-};
 constexpr Argument kGeoradiusRoArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "longitude", .type = ArgType::kDouble},
     {.name = "latitude", .type = ArgType::kDouble},
     {.name = "radius", .type = ArgType::kDouble},
-    {.name = "unit", .type = ArgType::kOneof, .sub = kGeoradiusRoArgsUnit},
+    {.name = "unit", .type = ArgType::kOneof, .sub = kUnit},
     {.name = "withcoord", .type = ArgType::kPureToken, .token = "WITHCOORD", .flags = kOptional},
     {.name = "withdist", .type = ArgType::kPureToken, .token = "WITHDIST", .flags = kOptional},
     {.name = "withhash", .type = ArgType::kPureToken, .token = "WITHHASH", .flags = kOptional},
-    {.name = "count", .type = ArgType::kBlock, .flags = kOptional, .sub = kGeoradiusRoArgsCount},
-    {.name = "order", .type = ArgType::kOneof, .flags = kOptional, .sub = kGeoradiusRoArgsOrder},
+    {.name = "count", .type = ArgType::kBlock, .flags = kOptional, .sub = kCountAnySince},
+    {.name = "order", .type = ArgType::kOneof, .flags = kOptional, .sub = kOrder},
 };
 constexpr HistoryEntry kGeoradiusRoHistory[] = {
     {"6.2.0", "Added the `ANY` option for `COUNT`."},
@@ -223,195 +193,79 @@ constexpr KeySpec kGeoradiusbymemberKeys[] = {
     {.flags = kOW | kUpdate, .keyword = "STORE", .start_from = 5},
     {.flags = kOW | kUpdate, .keyword = "STOREDIST", .start_from = 5},
 };
-constexpr Argument kGeoradiusbymemberArgsUnit[] = {
-    {.name = "m", .type = ArgType::kPureToken, .token = "M"},
-    {.name = "km", .type = ArgType::kPureToken, .token = "KM"},
-    {.name = "ft", .type = ArgType::kPureToken, .token = "FT"},
-    {.name = "mi", .type = ArgType::kPureToken, .token = "MI"},
-};
-constexpr Argument kGeoradiusbymemberArgsCount[] = {
+constexpr Argument kCountAny[] = {
     {.name = "count", .type = ArgType::kInteger, .token = "COUNT"},
     {.name = "any", .type = ArgType::kPureToken, .token = "ANY", .flags = kOptional},
-};
-constexpr Argument kGeoradiusbymemberArgsOrder[] = {
-    {.name = "asc", .type = ArgType::kPureToken, .token = "ASC"},
-    {.name = "desc", .type = ArgType::kPureToken, .token = "DESC"},
 };
 constexpr Argument kGeoradiusbymemberArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "member"},
     {.name = "radius", .type = ArgType::kDouble},
-    {.name = "unit", .type = ArgType::kOneof, .sub = kGeoradiusbymemberArgsUnit},
+    {.name = "unit", .type = ArgType::kOneof, .sub = kUnit},
     {.name = "withcoord", .type = ArgType::kPureToken, .token = "WITHCOORD", .flags = kOptional},
     {.name = "withdist", .type = ArgType::kPureToken, .token = "WITHDIST", .flags = kOptional},
     {.name = "withhash", .type = ArgType::kPureToken, .token = "WITHHASH", .flags = kOptional},
-    {.name = "count",
-     .type = ArgType::kBlock,
-     .flags = kOptional,
-     .sub = kGeoradiusbymemberArgsCount},
-    {.name = "order",
-     .type = ArgType::kOneof,
-     .flags = kOptional,
-     .sub = kGeoradiusbymemberArgsOrder},
+    {.name = "count", .type = ArgType::kBlock, .flags = kOptional, .sub = kCountAny},
+    {.name = "order", .type = ArgType::kOneof, .flags = kOptional, .sub = kOrder},
     {.name = "key", .type = ArgType::kKey, .key_spec = 1, .token = "STORE", .flags = kOptional},
     {.name = "key", .type = ArgType::kKey, .key_spec = 2, .token = "STOREDIST", .flags = kOptional},
 };
-constexpr HistoryEntry kGeoradiusbymemberHistory[] = {
+constexpr HistoryEntry kUppercaseUnitHistory[] = {
     {"7.0.0", "Added support for uppercase unit names."},
-};
-constexpr KeySpec kGeoradiusbymemberRoKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kGeoradiusbymemberRoArgsUnit[] = {
-    {.name = "m", .type = ArgType::kPureToken, .token = "M"},
-    {.name = "km", .type = ArgType::kPureToken, .token = "KM"},
-    {.name = "ft", .type = ArgType::kPureToken, .token = "FT"},
-    {.name = "mi", .type = ArgType::kPureToken, .token = "MI"},
-};
-constexpr Argument kGeoradiusbymemberRoArgsCount[] = {
-    {.name = "count", .type = ArgType::kInteger, .token = "COUNT"},
-    {.name = "any", .type = ArgType::kPureToken, .token = "ANY", .flags = kOptional},
-};
-constexpr Argument kGeoradiusbymemberRoArgsOrder[] = {
-    {.name = "asc", .type = ArgType::kPureToken, .token = "ASC"},
-    {.name = "desc", .type = ArgType::kPureToken, .token = "DESC"},
 };
 constexpr Argument kGeoradiusbymemberRoArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "member"},
     {.name = "radius", .type = ArgType::kDouble},
-    {.name = "unit", .type = ArgType::kOneof, .sub = kGeoradiusbymemberRoArgsUnit},
+    {.name = "unit", .type = ArgType::kOneof, .sub = kUnit},
     {.name = "withcoord", .type = ArgType::kPureToken, .token = "WITHCOORD", .flags = kOptional},
     {.name = "withdist", .type = ArgType::kPureToken, .token = "WITHDIST", .flags = kOptional},
     {.name = "withhash", .type = ArgType::kPureToken, .token = "WITHHASH", .flags = kOptional},
-    {.name = "count",
-     .type = ArgType::kBlock,
-     .flags = kOptional,
-     .sub = kGeoradiusbymemberRoArgsCount},
-    {.name = "order",
-     .type = ArgType::kOneof,
-     .flags = kOptional,
-     .sub = kGeoradiusbymemberRoArgsOrder},
+    {.name = "count", .type = ArgType::kBlock, .flags = kOptional, .sub = kCountAny},
+    {.name = "order", .type = ArgType::kOneof, .flags = kOptional, .sub = kOrder},
 };
-constexpr KeySpec kGeosearchKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kGeosearchArgsFromLongitudeLatitude[] = {
+constexpr Argument kLongitudeLatitude[] = {
     {.name = "longitude", .type = ArgType::kDouble},
     {.name = "latitude", .type = ArgType::kDouble},
 };
-constexpr Argument kGeosearchArgsFrom[] = {
+constexpr Argument kSearchFrom[] = {
     {.name = "member", .token = "FROMMEMBER"},
     {.name = "longitude_latitude",
      .type = ArgType::kBlock,
      .token = "FROMLONLAT",
-     .sub = kGeosearchArgsFromLongitudeLatitude},
+     .sub = kLongitudeLatitude},
 };
-constexpr Argument kGeosearchArgsByCircleUnit[] = {
-    {.name = "m", .type = ArgType::kPureToken, .token = "M"},
-    {.name = "km", .type = ArgType::kPureToken, .token = "KM"},
-    {.name = "ft", .type = ArgType::kPureToken, .token = "FT"},
-    {.name = "mi", .type = ArgType::kPureToken, .token = "MI"},
-};
-constexpr Argument kGeosearchArgsByCircle[] = {
+constexpr Argument kByCircle[] = {
     {.name = "radius", .type = ArgType::kDouble, .token = "BYRADIUS"},
-    {.name = "unit", .type = ArgType::kOneof, .sub = kGeosearchArgsByCircleUnit},
+    {.name = "unit", .type = ArgType::kOneof, .sub = kUnit},
 };
-constexpr Argument kGeosearchArgsByBoxUnit[] = {
-    {.name = "m", .type = ArgType::kPureToken, .token = "M"},
-    {.name = "km", .type = ArgType::kPureToken, .token = "KM"},
-    {.name = "ft", .type = ArgType::kPureToken, .token = "FT"},
-    {.name = "mi", .type = ArgType::kPureToken, .token = "MI"},
-};
-constexpr Argument kGeosearchArgsByBox[] = {
+constexpr Argument kByBox[] = {
     {.name = "width", .type = ArgType::kDouble, .token = "BYBOX"},
     {.name = "height", .type = ArgType::kDouble},
-    {.name = "unit", .type = ArgType::kOneof, .sub = kGeosearchArgsByBoxUnit},
+    {.name = "unit", .type = ArgType::kOneof, .sub = kUnit},
 };
-constexpr Argument kGeosearchArgsBy[] = {
-    {.name = "circle", .type = ArgType::kBlock, .sub = kGeosearchArgsByCircle},
-    {.name = "box", .type = ArgType::kBlock, .sub = kGeosearchArgsByBox},
-};
-constexpr Argument kGeosearchArgsOrder[] = {
-    {.name = "asc", .type = ArgType::kPureToken, .token = "ASC"},
-    {.name = "desc", .type = ArgType::kPureToken, .token = "DESC"},
-};
-constexpr Argument kGeosearchArgsCount[] = {
-    {.name = "count", .type = ArgType::kInteger, .token = "COUNT"},
-    {.name = "any", .type = ArgType::kPureToken, .token = "ANY", .flags = kOptional},
+constexpr Argument kSearchBy[] = {
+    {.name = "circle", .type = ArgType::kBlock, .sub = kByCircle},
+    {.name = "box", .type = ArgType::kBlock, .sub = kByBox},
 };
 constexpr Argument kGeosearchArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "from", .type = ArgType::kOneof, .sub = kGeosearchArgsFrom},
-    {.name = "by", .type = ArgType::kOneof, .sub = kGeosearchArgsBy},
-    {.name = "order", .type = ArgType::kOneof, .flags = kOptional, .sub = kGeosearchArgsOrder},
-    {.name = "count", .type = ArgType::kBlock, .flags = kOptional, .sub = kGeosearchArgsCount},
+    {.name = "from", .type = ArgType::kOneof, .sub = kSearchFrom},
+    {.name = "by", .type = ArgType::kOneof, .sub = kSearchBy},
+    {.name = "order", .type = ArgType::kOneof, .flags = kOptional, .sub = kOrder},
+    {.name = "count", .type = ArgType::kBlock, .flags = kOptional, .sub = kCountAny},
     {.name = "withcoord", .type = ArgType::kPureToken, .token = "WITHCOORD", .flags = kOptional},
     {.name = "withdist", .type = ArgType::kPureToken, .token = "WITHDIST", .flags = kOptional},
     {.name = "withhash", .type = ArgType::kPureToken, .token = "WITHHASH", .flags = kOptional},
-};
-constexpr HistoryEntry kGeosearchHistory[] = {
-    {"7.0.0", "Added support for uppercase unit names."},
-};
-constexpr KeySpec kGeosearchstoreKeys[] = {
-    {.flags = kOW | kUpdate, .index = 1},
-    {.flags = kRO | kAccess, .index = 2},
-};
-constexpr Argument kGeosearchstoreArgsFromLongitudeLatitude[] = {
-    {.name = "longitude", .type = ArgType::kDouble},
-    {.name = "latitude", .type = ArgType::kDouble},
-};
-constexpr Argument kGeosearchstoreArgsFrom[] = {
-    {.name = "member", .token = "FROMMEMBER"},
-    {.name = "longitude_latitude",
-     .type = ArgType::kBlock,
-     .token = "FROMLONLAT",
-     .sub = kGeosearchstoreArgsFromLongitudeLatitude},
-};
-constexpr Argument kGeosearchstoreArgsByCircleUnit[] = {
-    {.name = "m", .type = ArgType::kPureToken, .token = "M"},
-    {.name = "km", .type = ArgType::kPureToken, .token = "KM"},
-    {.name = "ft", .type = ArgType::kPureToken, .token = "FT"},
-    {.name = "mi", .type = ArgType::kPureToken, .token = "MI"},
-};
-constexpr Argument kGeosearchstoreArgsByCircle[] = {
-    {.name = "radius", .type = ArgType::kDouble, .token = "BYRADIUS"},
-    {.name = "unit", .type = ArgType::kOneof, .sub = kGeosearchstoreArgsByCircleUnit},
-};
-constexpr Argument kGeosearchstoreArgsByBoxUnit[] = {
-    {.name = "m", .type = ArgType::kPureToken, .token = "M"},
-    {.name = "km", .type = ArgType::kPureToken, .token = "KM"},
-    {.name = "ft", .type = ArgType::kPureToken, .token = "FT"},
-    {.name = "mi", .type = ArgType::kPureToken, .token = "MI"},
-};
-constexpr Argument kGeosearchstoreArgsByBox[] = {
-    {.name = "width", .type = ArgType::kDouble, .token = "BYBOX"},
-    {.name = "height", .type = ArgType::kDouble},
-    {.name = "unit", .type = ArgType::kOneof, .sub = kGeosearchstoreArgsByBoxUnit},
-};
-constexpr Argument kGeosearchstoreArgsBy[] = {
-    {.name = "circle", .type = ArgType::kBlock, .sub = kGeosearchstoreArgsByCircle},
-    {.name = "box", .type = ArgType::kBlock, .sub = kGeosearchstoreArgsByBox},
-};
-constexpr Argument kGeosearchstoreArgsOrder[] = {
-    {.name = "asc", .type = ArgType::kPureToken, .token = "ASC"},
-    {.name = "desc", .type = ArgType::kPureToken, .token = "DESC"},
-};
-constexpr Argument kGeosearchstoreArgsCount[] = {
-    {.name = "count", .type = ArgType::kInteger, .token = "COUNT"},
-    {.name = "any", .type = ArgType::kPureToken, .token = "ANY", .flags = kOptional},
 };
 constexpr Argument kGeosearchstoreArgs[] = {
     {.name = "destination", .type = ArgType::kKey, .key_spec = 0},
     {.name = "source", .type = ArgType::kKey, .key_spec = 1},
-    {.name = "from", .type = ArgType::kOneof, .sub = kGeosearchstoreArgsFrom},
-    {.name = "by", .type = ArgType::kOneof, .sub = kGeosearchstoreArgsBy},
-    {.name = "order", .type = ArgType::kOneof, .flags = kOptional, .sub = kGeosearchstoreArgsOrder},
-    {.name = "count", .type = ArgType::kBlock, .flags = kOptional, .sub = kGeosearchstoreArgsCount},
+    {.name = "from", .type = ArgType::kOneof, .sub = kSearchFrom},
+    {.name = "by", .type = ArgType::kOneof, .sub = kSearchBy},
+    {.name = "order", .type = ArgType::kOneof, .flags = kOptional, .sub = kOrder},
+    {.name = "count", .type = ArgType::kBlock, .flags = kOptional, .sub = kCountAny},
     {.name = "storedist", .type = ArgType::kPureToken, .token = "STOREDIST", .flags = kOptional},
-};
-constexpr HistoryEntry kGeosearchstoreHistory[] = {
-    {"7.0.0", "Added support for uppercase unit names."},
 };
 constexpr Command kGeoSearchRows[] = {
     {.name = "georadius",
@@ -436,7 +290,7 @@ constexpr Command kGeoSearchRows[] = {
      .handler = cmd_georadius_ro,
      .arity = -6,
      .flags = kReadonly,
-     .keys = kGeoradiusRoKeys,
+     .keys = kReadKey,
      .group = Group::kGeo,
      .since = "3.2.10",
      .complexity =
@@ -461,7 +315,7 @@ constexpr Command kGeoSearchRows[] = {
      .summary = "Query a sorted set representing a geospatial index to fetch members matching a "
                 "given maximum distance from a member",
      .arguments = kGeoradiusbymemberArgs,
-     .history = kGeoradiusbymemberHistory,
+     .history = kUppercaseUnitHistory,
      .deprecated_since = "6.2.0",
      .replaced_by =
          "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments",
@@ -471,7 +325,7 @@ constexpr Command kGeoSearchRows[] = {
      .handler = cmd_georadiusbymember_ro,
      .arity = -5,
      .flags = kReadonly,
-     .keys = kGeoradiusbymemberRoKeys,
+     .keys = kReadKey,
      .group = Group::kGeo,
      .since = "3.2.10",
      .complexity =
@@ -486,7 +340,7 @@ constexpr Command kGeoSearchRows[] = {
      .handler = cmd_geosearch,
      .arity = -7,
      .flags = kReadonly,
-     .keys = kGeosearchKeys,
+     .keys = kReadKey,
      .group = Group::kGeo,
      .since = "6.2.0",
      .complexity =
@@ -495,13 +349,13 @@ constexpr Command kGeoSearchRows[] = {
      .summary = "Query a sorted set representing a geospatial index to fetch members inside an "
                 "area of a box or a circle.",
      .arguments = kGeosearchArgs,
-     .history = kGeosearchHistory,
+     .history = kUppercaseUnitHistory,
      .categories = kCatGeo},
     {.name = "geosearchstore",
      .handler = cmd_geosearchstore,
      .arity = -8,
      .flags = kWrite | kDenyOom,
-     .keys = kGeosearchstoreKeys,
+     .keys = kStoreKey,
      .group = Group::kGeo,
      .since = "6.2.0",
      .complexity =
@@ -510,7 +364,7 @@ constexpr Command kGeoSearchRows[] = {
      .summary = "Query a sorted set representing a geospatial index to fetch members inside an "
                 "area of a box or a circle, and store the result in another key.",
      .arguments = kGeosearchstoreArgs,
-     .history = kGeosearchstoreHistory,
+     .history = kUppercaseUnitHistory,
      .categories = kCatGeo},
 };
 static_assert(check_rows(kGeoSearchRows));

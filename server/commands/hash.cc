@@ -9,6 +9,7 @@
 #include "resp/number.h"
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/context.h"
 #include "server/types/hash.h"
 #include "server/types/members.h"
@@ -137,65 +138,29 @@ void cmd_hincrbyfloat(Context& c) {
   c.reply().bulk(text);
 }
 
-constexpr KeySpec kHdelKeys[] = {
-    {.flags = kRW | kDelete, .index = 1},
-};
-constexpr Argument kHdelArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "field", .flags = kMultiple},
-};
 constexpr HistoryEntry kHdelHistory[] = {
     {"2.4.0", "Accepts multiple `field` arguments."},
-};
-constexpr KeySpec kHincrbyKeys[] = {
-    {.flags = kRW | kAccess | kUpdate, .index = 1},
 };
 constexpr Argument kHincrbyArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "field"},
     {.name = "increment", .type = ArgType::kInteger},
 };
-constexpr KeySpec kHincrbyfloatKeys[] = {
-    {.flags = kRW | kAccess | kUpdate, .index = 1},
-};
 constexpr Argument kHincrbyfloatArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "field"},
     {.name = "increment", .type = ArgType::kDouble},
 };
-constexpr KeySpec kHmsetKeys[] = {
-    {.flags = kRW | kUpdate, .index = 1},
-};
-constexpr Argument kHmsetArgsFieldValue[] = {
+constexpr Argument kFieldValue[] = {
     {.name = "field"},
     {.name = "value"},
 };
-constexpr Argument kHmsetArgs[] = {
+constexpr Argument kKeyFieldValues[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "field_value",
-     .type = ArgType::kBlock,
-     .flags = kMultiple,
-     .sub = kHmsetArgsFieldValue},
-};
-constexpr KeySpec kHsetKeys[] = {
-    {.flags = kRW | kUpdate, .index = 1},
-};
-constexpr Argument kHsetArgsFieldValue[] = {
-    {.name = "field"},
-    {.name = "value"},
-};
-constexpr Argument kHsetArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "field_value",
-     .type = ArgType::kBlock,
-     .flags = kMultiple,
-     .sub = kHsetArgsFieldValue},
+    {.name = "field_value", .type = ArgType::kBlock, .flags = kMultiple, .sub = kFieldValue},
 };
 constexpr HistoryEntry kHsetHistory[] = {
     {"4.0.0", "Accepts multiple `field` and `value` arguments."},
-};
-constexpr KeySpec kHsetnxKeys[] = {
-    {.flags = kRW | kInsert, .index = 1},
 };
 constexpr Argument kHsetnxArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
@@ -207,19 +172,19 @@ constexpr Command kHashRows[] = {
      .handler = cmd_hdel,
      .arity = -3,
      .flags = kWrite | kFast,
-     .keys = kHdelKeys,
+     .keys = kDeleteInKey,
      .group = Group::kHash,
      .since = "2.0.0",
      .complexity = "O(N) where N is the number of fields to be removed.",
      .summary = "Delete one or more hash fields",
-     .arguments = kHdelArgs,
+     .arguments = kKeyFields,
      .history = kHdelHistory,
      .categories = kCatHash},
     {.name = "hincrby",
      .handler = cmd_hincrby,
      .arity = 4,
      .flags = kWrite | kDenyOom | kFast,
-     .keys = kHincrbyKeys,
+     .keys = kReadUpdateKey,
      .group = Group::kHash,
      .since = "2.0.0",
      .complexity = "O(1)",
@@ -230,7 +195,7 @@ constexpr Command kHashRows[] = {
      .handler = cmd_hincrbyfloat,
      .arity = 4,
      .flags = kWrite | kDenyOom | kFast,
-     .keys = kHincrbyfloatKeys,
+     .keys = kReadUpdateKey,
      .group = Group::kHash,
      .since = "2.6.0",
      .complexity = "O(1)",
@@ -241,12 +206,12 @@ constexpr Command kHashRows[] = {
      .handler = cmd_hmset,
      .arity = -4,
      .flags = kWrite | kDenyOom | kFast,
-     .keys = kHmsetKeys,
+     .keys = kUpdateKey,
      .group = Group::kHash,
      .since = "2.0.0",
      .complexity = "O(N) where N is the number of fields being set.",
      .summary = "Set multiple hash fields to multiple values",
-     .arguments = kHmsetArgs,
+     .arguments = kKeyFieldValues,
      .deprecated_since = "4.0.0",
      .replaced_by = "`HSET` with multiple field-value pairs",
      .categories = kCatHash},
@@ -254,20 +219,20 @@ constexpr Command kHashRows[] = {
      .handler = cmd_hset,
      .arity = -4,
      .flags = kWrite | kDenyOom | kFast,
-     .keys = kHsetKeys,
+     .keys = kUpdateKey,
      .group = Group::kHash,
      .since = "2.0.0",
      .complexity = "O(1) for each field/value pair added, so O(N) to add N field/value pairs when "
                    "the command is called with multiple field/value pairs.",
      .summary = "Set the string value of a hash field",
-     .arguments = kHsetArgs,
+     .arguments = kKeyFieldValues,
      .history = kHsetHistory,
      .categories = kCatHash},
     {.name = "hsetnx",
      .handler = cmd_hsetnx,
      .arity = 4,
      .flags = kWrite | kDenyOom | kFast,
-     .keys = kHsetnxKeys,
+     .keys = kInsertKey,
      .group = Group::kHash,
      .since = "2.0.0",
      .complexity = "O(1)",

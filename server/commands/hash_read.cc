@@ -10,6 +10,7 @@
 
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/commands/draws.h"
 #include "server/commands/scan.h"
 #include "server/context.h"
@@ -188,50 +189,12 @@ void cmd_hscan(Context& c) {
   }
 }
 
-constexpr KeySpec kHexistsKeys[] = {
-    {.flags = kRO, .index = 1},
-};
-constexpr Argument kHexistsArgs[] = {
+constexpr Argument kKeyField[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "field"},
-};
-constexpr KeySpec kHgetKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kHgetArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "field"},
-};
-constexpr KeySpec kHgetallKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kHgetallArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
 };
 constexpr std::string_view kHgetallTips[] = {"nondeterministic_output_order"};
-constexpr KeySpec kHkeysKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kHkeysArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-};
 constexpr std::string_view kHkeysTips[] = {"nondeterministic_output_order"};
-constexpr KeySpec kHlenKeys[] = {
-    {.flags = kRO, .index = 1},
-};
-constexpr Argument kHlenArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-};
-constexpr KeySpec kHmgetKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kHmgetArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "field", .flags = kMultiple},
-};
-constexpr KeySpec kHrandfieldKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
 constexpr Argument kHrandfieldArgsOptions[] = {
     {.name = "count", .type = ArgType::kInteger},
     {.name = "withvalues", .type = ArgType::kPureToken, .token = "WITHVALUES", .flags = kOptional},
@@ -241,104 +204,82 @@ constexpr Argument kHrandfieldArgs[] = {
     {.name = "options", .type = ArgType::kBlock, .flags = kOptional, .sub = kHrandfieldArgsOptions},
 };
 constexpr std::string_view kHrandfieldTips[] = {"nondeterministic_output"};
-constexpr KeySpec kHscanKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kHscanArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "cursor", .type = ArgType::kInteger},
-    {.name = "pattern", .type = ArgType::kPattern, .token = "MATCH", .flags = kOptional},
-    {.name = "count", .type = ArgType::kInteger, .token = "COUNT", .flags = kOptional},
-};
 constexpr std::string_view kHscanTips[] = {"nondeterministic_output"};
-constexpr KeySpec kHstrlenKeys[] = {
-    {.flags = kRO, .index = 1},
-};
-constexpr Argument kHstrlenArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "field"},
-};
-constexpr KeySpec kHvalsKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kHvalsArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-};
 constexpr std::string_view kHvalsTips[] = {"nondeterministic_output_order"};
 constexpr Command kHashReadRows[] = {
     {.name = "hexists",
      .handler = cmd_hexists,
      .arity = 3,
      .flags = kReadonly | kFast,
-     .keys = kHexistsKeys,
+     .keys = kInspectKey,
      .group = Group::kHash,
      .since = "2.0.0",
      .complexity = "O(1)",
      .summary = "Determine if a hash field exists",
-     .arguments = kHexistsArgs,
+     .arguments = kKeyField,
      .categories = kCatHash},
     {.name = "hget",
      .handler = cmd_hget,
      .arity = 3,
      .flags = kReadonly | kFast,
-     .keys = kHgetKeys,
+     .keys = kReadKey,
      .group = Group::kHash,
      .since = "2.0.0",
      .complexity = "O(1)",
      .summary = "Get the value of a hash field",
-     .arguments = kHgetArgs,
+     .arguments = kKeyField,
      .categories = kCatHash},
     {.name = "hgetall",
      .handler = cmd_hgetall,
      .arity = 2,
      .flags = kReadonly,
-     .keys = kHgetallKeys,
+     .keys = kReadKey,
      .group = Group::kHash,
      .since = "2.0.0",
      .complexity = "O(N) where N is the size of the hash.",
      .summary = "Get all the fields and values in a hash",
-     .arguments = kHgetallArgs,
+     .arguments = kKeyArg,
      .tips = kHgetallTips,
      .categories = kCatHash},
     {.name = "hkeys",
      .handler = cmd_hkeys,
      .arity = 2,
      .flags = kReadonly,
-     .keys = kHkeysKeys,
+     .keys = kReadKey,
      .group = Group::kHash,
      .since = "2.0.0",
      .complexity = "O(N) where N is the size of the hash.",
      .summary = "Get all the fields in a hash",
-     .arguments = kHkeysArgs,
+     .arguments = kKeyArg,
      .tips = kHkeysTips,
      .categories = kCatHash},
     {.name = "hlen",
      .handler = cmd_hlen,
      .arity = 2,
      .flags = kReadonly | kFast,
-     .keys = kHlenKeys,
+     .keys = kInspectKey,
      .group = Group::kHash,
      .since = "2.0.0",
      .complexity = "O(1)",
      .summary = "Get the number of fields in a hash",
-     .arguments = kHlenArgs,
+     .arguments = kKeyArg,
      .categories = kCatHash},
     {.name = "hmget",
      .handler = cmd_hmget,
      .arity = -3,
      .flags = kReadonly | kFast,
-     .keys = kHmgetKeys,
+     .keys = kReadKey,
      .group = Group::kHash,
      .since = "2.0.0",
      .complexity = "O(N) where N is the number of fields being requested.",
      .summary = "Get the values of all the given hash fields",
-     .arguments = kHmgetArgs,
+     .arguments = kKeyFields,
      .categories = kCatHash},
     {.name = "hrandfield",
      .handler = cmd_hrandfield,
      .arity = -2,
      .flags = kReadonly,
-     .keys = kHrandfieldKeys,
+     .keys = kReadKey,
      .group = Group::kHash,
      .since = "6.2.0",
      .complexity = "O(N) where N is the number of fields returned",
@@ -350,37 +291,37 @@ constexpr Command kHashReadRows[] = {
      .handler = cmd_hscan,
      .arity = -3,
      .flags = kReadonly,
-     .keys = kHscanKeys,
+     .keys = kReadKey,
      .group = Group::kHash,
      .since = "2.8.0",
      .complexity =
          "O(1) for every call. O(N) for a complete iteration, including enough command calls for "
          "the cursor to return back to 0. N is the number of elements inside the collection..",
      .summary = "Incrementally iterate hash fields and associated values",
-     .arguments = kHscanArgs,
+     .arguments = kKeyScan,
      .tips = kHscanTips,
      .categories = kCatHash},
     {.name = "hstrlen",
      .handler = cmd_hstrlen,
      .arity = 3,
      .flags = kReadonly | kFast,
-     .keys = kHstrlenKeys,
+     .keys = kInspectKey,
      .group = Group::kHash,
      .since = "3.2.0",
      .complexity = "O(1)",
      .summary = "Get the length of the value of a hash field",
-     .arguments = kHstrlenArgs,
+     .arguments = kKeyField,
      .categories = kCatHash},
     {.name = "hvals",
      .handler = cmd_hvals,
      .arity = 2,
      .flags = kReadonly,
-     .keys = kHvalsKeys,
+     .keys = kReadKey,
      .group = Group::kHash,
      .since = "2.0.0",
      .complexity = "O(N) where N is the size of the hash.",
      .summary = "Get all the values in a hash",
-     .arguments = kHvalsArgs,
+     .arguments = kKeyArg,
      .tips = kHvalsTips,
      .categories = kCatHash},
 };

@@ -2,6 +2,7 @@
 // what can be done to their bytes, are in server/types/hyperloglog.h.
 
 #include "server/types/hyperloglog.h"
+#include "server/commands/arguments.h"
 
 #include <algorithm>
 #include <array>
@@ -354,9 +355,6 @@ void cmd_pfselftest(Context& c) {
   c.ok();
 }
 
-constexpr KeySpec kPfaddKeys[] = {
-    {.flags = kRW | kInsert, .index = 1},
-};
 constexpr Argument kPfaddArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "element", .flags = kOptional | kMultiple},
@@ -367,9 +365,6 @@ constexpr KeySpec kPfcountKeys[] = {
               "replicas",
      .index = 1,
      .last = -1},
-};
-constexpr Argument kPfcountArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
 };
 constexpr KeySpec kPfdebugKeys[] = {
     {.flags = kRW | kAccess, .index = 2},
@@ -391,7 +386,7 @@ constexpr Command kHyperLogLogRows[] = {
      .handler = cmd_pfadd,
      .arity = -2,
      .flags = kWrite | kDenyOom | kFast,
-     .keys = kPfaddKeys,
+     .keys = kInsertKey,
      .group = Group::kHyperLogLog,
      .since = "2.8.9",
      .complexity = "O(1) to add every element.",
@@ -410,7 +405,7 @@ constexpr Command kHyperLogLogRows[] = {
                    "called with multiple keys.",
      .summary =
          "Return the approximated cardinality of the set(s) observed by the HyperLogLog at key(s).",
-     .arguments = kPfcountArgs,
+     .arguments = kKeysArg,
      .categories = kCatHyperLogLog},
     {.name = "pfdebug",
      .handler = cmd_pfdebug,

@@ -5,6 +5,7 @@
 
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/context.h"
 
 namespace respcask::server {
@@ -41,43 +42,16 @@ void cmd_type(Context& c) {
   c.reply().simple_string(entry ? type_name(TypeTag{entry->type}.type()) : "none");
 }
 
-constexpr KeySpec kDelKeys[] = {
+constexpr KeySpec kRemoveKeys[] = {
     {.flags = kRM | kDelete, .index = 1, .last = -1},
 };
-constexpr Argument kDelArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
-};
 constexpr std::string_view kDelTips[] = {"request_policy:multi_shard", "response_policy:agg_sum"};
-constexpr KeySpec kExistsKeys[] = {
-    {.flags = kRO, .index = 1, .last = -1},
-};
-constexpr Argument kExistsArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
-};
 constexpr HistoryEntry kExistsHistory[] = {
     {"3.0.3", "Accepts multiple `key` arguments."},
 };
 constexpr std::string_view kExistsTips[] = {"request_policy:multi_shard",
                                             "response_policy:agg_sum"};
-constexpr KeySpec kTouchKeys[] = {
-    {.flags = kRO, .index = 1, .last = -1},
-};
-constexpr Argument kTouchArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
-};
 constexpr std::string_view kTouchTips[] = {"request_policy:multi_shard", "response_policy:agg_sum"};
-constexpr KeySpec kTypeKeys[] = {
-    {.flags = kRO, .index = 1},
-};
-constexpr Argument kTypeArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-};
-constexpr KeySpec kUnlinkKeys[] = {
-    {.flags = kRM | kDelete, .index = 1, .last = -1},
-};
-constexpr Argument kUnlinkArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
-};
 constexpr std::string_view kUnlinkTips[] = {"request_policy:multi_shard",
                                             "response_policy:agg_sum"};
 constexpr Command kKeyRows[] = {
@@ -85,7 +59,7 @@ constexpr Command kKeyRows[] = {
      .handler = cmd_del,
      .arity = -2,
      .flags = kWrite,
-     .keys = kDelKeys,
+     .keys = kRemoveKeys,
      .group = Group::kGeneric,
      .since = "1.0.0",
      .complexity = "O(N) where N is the number of keys that will be removed. When a key to remove "
@@ -93,19 +67,19 @@ constexpr Command kKeyRows[] = {
                    "O(M) where M is the number of elements in the list, set, sorted set or hash. "
                    "Removing a single key that holds a string value is O(1).",
      .summary = "Delete a key",
-     .arguments = kDelArgs,
+     .arguments = kKeysArg,
      .tips = kDelTips,
      .categories = kCatKeyspace},
     {.name = "exists",
      .handler = cmd_exists,
      .arity = -2,
      .flags = kReadonly | kFast,
-     .keys = kExistsKeys,
+     .keys = kInspectKeys,
      .group = Group::kGeneric,
      .since = "1.0.0",
      .complexity = "O(N) where N is the number of keys to check.",
      .summary = "Determine if a key exists",
-     .arguments = kExistsArgs,
+     .arguments = kKeysArg,
      .history = kExistsHistory,
      .tips = kExistsTips,
      .categories = kCatKeyspace},
@@ -113,31 +87,31 @@ constexpr Command kKeyRows[] = {
      .handler = cmd_touch,
      .arity = -2,
      .flags = kReadonly | kFast,
-     .keys = kTouchKeys,
+     .keys = kInspectKeys,
      .group = Group::kGeneric,
      .since = "3.2.1",
      .complexity = "O(N) where N is the number of keys that will be touched.",
      .summary =
          "Alters the last access time of a key(s). Returns the number of existing keys specified.",
-     .arguments = kTouchArgs,
+     .arguments = kKeysArg,
      .tips = kTouchTips,
      .categories = kCatKeyspace},
     {.name = "type",
      .handler = cmd_type,
      .arity = 2,
      .flags = kReadonly | kFast,
-     .keys = kTypeKeys,
+     .keys = kInspectKey,
      .group = Group::kGeneric,
      .since = "1.0.0",
      .complexity = "O(1)",
      .summary = "Determine the type stored at key",
-     .arguments = kTypeArgs,
+     .arguments = kKeyArg,
      .categories = kCatKeyspace},
     {.name = "unlink",
      .handler = cmd_del,
      .arity = -2,
      .flags = kWrite | kFast,
-     .keys = kUnlinkKeys,
+     .keys = kRemoveKeys,
      .group = Group::kGeneric,
      .since = "4.0.0",
      .complexity = "O(1) for each key removed regardless of its size. Then the command does O(N) "
@@ -145,7 +119,7 @@ constexpr Command kKeyRows[] = {
                    "of allocations the deleted objects where composed of.",
      .summary = "Delete a key asynchronously in another thread. Otherwise it is just as DEL, but "
                 "non blocking.",
-     .arguments = kUnlinkArgs,
+     .arguments = kKeysArg,
      .tips = kUnlinkTips,
      .categories = kCatKeyspace},
 };

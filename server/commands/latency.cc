@@ -131,7 +131,7 @@ void cmd_latency_help(Context& c) {
 
 constexpr std::string_view kLatencyDoctorTips[] = {
     "nondeterministic_output", "request_policy:all_nodes", "response_policy:special"};
-constexpr Argument kLatencyGraphArgs[] = {
+constexpr Argument kEvent[] = {
     {.name = "event"},
 };
 constexpr std::string_view kLatencyGraphTips[] = {
@@ -141,9 +141,6 @@ constexpr Argument kLatencyHistogramArgs[] = {
 };
 constexpr std::string_view kLatencyHistogramTips[] = {
     "nondeterministic_output", "request_policy:all_nodes", "response_policy:special"};
-constexpr Argument kLatencyHistoryArgs[] = {
-    {.name = "event"},
-};
 constexpr std::string_view kLatencyHistoryTips[] = {
     "nondeterministic_output", "request_policy:all_nodes", "response_policy:special"};
 constexpr std::string_view kLatencyLatestTips[] = {
@@ -171,7 +168,7 @@ constexpr Command kLatencySubcommands[] = {
      .since = "2.8.13",
      .complexity = "O(1)",
      .summary = "Return a latency graph for the event.",
-     .arguments = kLatencyGraphArgs,
+     .arguments = kEvent,
      .tips = kLatencyGraphTips},
     {.name = "help",
      .handler = cmd_latency_help,
@@ -200,7 +197,7 @@ constexpr Command kLatencySubcommands[] = {
      .since = "2.8.13",
      .complexity = "O(1)",
      .summary = "Return timestamp-latency samples for the event.",
-     .arguments = kLatencyHistoryArgs,
+     .arguments = kEvent,
      .tips = kLatencyHistoryTips},
     {.name = "latest",
      .handler = cmd_latency_latest,

@@ -9,6 +9,7 @@
 
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/commands/list.h"
 #include "server/context.h"
 #include "server/types/list.h"
@@ -207,109 +208,38 @@ void cmd_ltrim(Context& c) {
   c.ok();
 }
 
-constexpr KeySpec kLindexKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
 constexpr Argument kLindexArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "index", .type = ArgType::kInteger},
 };
-constexpr KeySpec kLlenKeys[] = {
-    {.flags = kRO, .index = 1},
-};
-constexpr Argument kLlenArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-};
-constexpr KeySpec kLpopKeys[] = {
-    {.flags = kRW | kAccess | kDelete, .index = 1},
-};
-constexpr Argument kLpopArgs[] = {
+constexpr Argument kKeyCountSince[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "count", .type = ArgType::kInteger, .since = "6.2.0", .flags = kOptional},
 };
-constexpr HistoryEntry kLpopHistory[] = {
+constexpr HistoryEntry kCountHistory[] = {
     {"6.2.0", "Added the `count` argument."},
 };
-constexpr KeySpec kLpushKeys[] = {
-    {.flags = kRW | kInsert, .index = 1},
-};
-constexpr Argument kLpushArgs[] = {
+constexpr Argument kKeyElements[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "element", .flags = kMultiple},
 };
-constexpr HistoryEntry kLpushHistory[] = {
+constexpr HistoryEntry kElementsHistory[] = {
     {"2.4.0", "Accepts multiple `element` arguments."},
 };
-constexpr KeySpec kLpushxKeys[] = {
-    {.flags = kRW | kInsert, .index = 1},
-};
-constexpr Argument kLpushxArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "element", .flags = kMultiple},
-};
-constexpr HistoryEntry kLpushxHistory[] = {
+constexpr HistoryEntry kElementsXHistory[] = {
     {"4.0.0", "Accepts multiple `element` arguments."},
-};
-constexpr KeySpec kLrangeKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kLrangeArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "start", .type = ArgType::kInteger},
-    {.name = "stop", .type = ArgType::kInteger},
-};
-constexpr KeySpec kLsetKeys[] = {
-    {.flags = kRW | kUpdate, .index = 1},
 };
 constexpr Argument kLsetArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "index", .type = ArgType::kInteger},
     {.name = "element"},
 };
-constexpr KeySpec kLtrimKeys[] = {
-    {.flags = kRW | kDelete, .index = 1},
-};
-constexpr Argument kLtrimArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "start", .type = ArgType::kInteger},
-    {.name = "stop", .type = ArgType::kInteger},
-};
-constexpr KeySpec kRpopKeys[] = {
-    {.flags = kRW | kAccess | kDelete, .index = 1},
-};
-constexpr Argument kRpopArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "count", .type = ArgType::kInteger, .since = "6.2.0", .flags = kOptional},
-};
-constexpr HistoryEntry kRpopHistory[] = {
-    {"6.2.0", "Added the `count` argument."},
-};
-constexpr KeySpec kRpushKeys[] = {
-    {.flags = kRW | kInsert, .index = 1},
-};
-constexpr Argument kRpushArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "element", .flags = kMultiple},
-};
-constexpr HistoryEntry kRpushHistory[] = {
-    {"2.4.0", "Accepts multiple `element` arguments."},
-};
-constexpr KeySpec kRpushxKeys[] = {
-    {.flags = kRW | kInsert, .index = 1},
-};
-constexpr Argument kRpushxArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "element", .flags = kMultiple},
-};
-constexpr HistoryEntry kRpushxHistory[] = {
-    {"4.0.0", "Accepts multiple `element` arguments."},
-};
 constexpr Command kListRows[] = {
     {.name = "lindex",
      .handler = cmd_lindex,
      .arity = 3,
      .flags = kReadonly,
-     .keys = kLindexKeys,
+     .keys = kReadKey,
      .group = Group::kList,
      .since = "1.0.0",
      .complexity = "O(N) where N is the number of elements to traverse to get to the element at "
@@ -321,69 +251,69 @@ constexpr Command kListRows[] = {
      .handler = cmd_llen,
      .arity = 2,
      .flags = kReadonly | kFast,
-     .keys = kLlenKeys,
+     .keys = kInspectKey,
      .group = Group::kList,
      .since = "1.0.0",
      .complexity = "O(1)",
      .summary = "Get the length of a list",
-     .arguments = kLlenArgs,
+     .arguments = kKeyArg,
      .categories = kCatList},
     {.name = "lpop",
      .handler = cmd_lpop,
      .arity = -2,
      .flags = kWrite | kFast,
-     .keys = kLpopKeys,
+     .keys = kTakeKey,
      .group = Group::kList,
      .since = "1.0.0",
      .complexity = "O(N) where N is the number of elements returned",
      .summary = "Remove and get the first elements in a list",
-     .arguments = kLpopArgs,
-     .history = kLpopHistory,
+     .arguments = kKeyCountSince,
+     .history = kCountHistory,
      .categories = kCatList},
     {.name = "lpush",
      .handler = cmd_lpush,
      .arity = -3,
      .flags = kWrite | kDenyOom | kFast,
-     .keys = kLpushKeys,
+     .keys = kInsertKey,
      .group = Group::kList,
      .since = "1.0.0",
      .complexity = "O(1) for each element added, so O(N) to add N elements when the command is "
                    "called with multiple arguments.",
      .summary = "Prepend one or multiple elements to a list",
-     .arguments = kLpushArgs,
-     .history = kLpushHistory,
+     .arguments = kKeyElements,
+     .history = kElementsHistory,
      .categories = kCatList},
     {.name = "lpushx",
      .handler = cmd_lpushx,
      .arity = -3,
      .flags = kWrite | kDenyOom | kFast,
-     .keys = kLpushxKeys,
+     .keys = kInsertKey,
      .group = Group::kList,
      .since = "2.2.0",
      .complexity = "O(1) for each element added, so O(N) to add N elements when the command is "
                    "called with multiple arguments.",
      .summary = "Prepend an element to a list, only if the list exists",
-     .arguments = kLpushxArgs,
-     .history = kLpushxHistory,
+     .arguments = kKeyElements,
+     .history = kElementsXHistory,
      .categories = kCatList},
     {.name = "lrange",
      .handler = cmd_lrange,
      .arity = 4,
      .flags = kReadonly,
-     .keys = kLrangeKeys,
+     .keys = kReadKey,
      .group = Group::kList,
      .since = "1.0.0",
      .complexity = "O(S+N) where S is the distance of start offset from HEAD for small lists, from "
                    "nearest end (HEAD or TAIL) for large lists; and N is the number of elements in "
                    "the specified range.",
      .summary = "Get a range of elements from a list",
-     .arguments = kLrangeArgs,
+     .arguments = kKeyStartStop,
      .categories = kCatList},
     {.name = "lset",
      .handler = cmd_lset,
      .arity = 4,
      .flags = kWrite | kDenyOom,
-     .keys = kLsetKeys,
+     .keys = kUpdateKey,
      .group = Group::kList,
      .since = "1.0.0",
      .complexity = "O(N) where N is the length of the list. Setting either the first or the last "
@@ -395,50 +325,50 @@ constexpr Command kListRows[] = {
      .handler = cmd_ltrim,
      .arity = 4,
      .flags = kWrite,
-     .keys = kLtrimKeys,
+     .keys = kDeleteInKey,
      .group = Group::kList,
      .since = "1.0.0",
      .complexity = "O(N) where N is the number of elements to be removed by the operation.",
      .summary = "Trim a list to the specified range",
-     .arguments = kLtrimArgs,
+     .arguments = kKeyStartStop,
      .categories = kCatList},
     {.name = "rpop",
      .handler = cmd_rpop,
      .arity = -2,
      .flags = kWrite | kFast,
-     .keys = kRpopKeys,
+     .keys = kTakeKey,
      .group = Group::kList,
      .since = "1.0.0",
      .complexity = "O(N) where N is the number of elements returned",
      .summary = "Remove and get the last elements in a list",
-     .arguments = kRpopArgs,
-     .history = kRpopHistory,
+     .arguments = kKeyCountSince,
+     .history = kCountHistory,
      .categories = kCatList},
     {.name = "rpush",
      .handler = cmd_rpush,
      .arity = -3,
      .flags = kWrite | kDenyOom | kFast,
-     .keys = kRpushKeys,
+     .keys = kInsertKey,
      .group = Group::kList,
      .since = "1.0.0",
      .complexity = "O(1) for each element added, so O(N) to add N elements when the command is "
                    "called with multiple arguments.",
      .summary = "Append one or multiple elements to a list",
-     .arguments = kRpushArgs,
-     .history = kRpushHistory,
+     .arguments = kKeyElements,
+     .history = kElementsHistory,
      .categories = kCatList},
     {.name = "rpushx",
      .handler = cmd_rpushx,
      .arity = -3,
      .flags = kWrite | kDenyOom | kFast,
-     .keys = kRpushxKeys,
+     .keys = kInsertKey,
      .group = Group::kList,
      .since = "2.2.0",
      .complexity = "O(1) for each element added, so O(N) to add N elements when the command is "
                    "called with multiple arguments.",
      .summary = "Append an element to a list, only if the list exists",
-     .arguments = kRpushxArgs,
-     .history = kRpushxHistory,
+     .arguments = kKeyElements,
+     .history = kElementsXHistory,
      .categories = kCatList},
 };
 static_assert(check_rows(kListRows));

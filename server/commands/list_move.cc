@@ -13,6 +13,7 @@
 #include "resp/number.h"
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/commands/list.h"
 #include "server/context.h"
 #include "server/scope.h"
@@ -235,105 +236,40 @@ void cmd_brpoplpush(Context& c) {
   move_or_wait(c, ListEnd::kTail, ListEnd::kHead, 3);
 }
 
-constexpr KeySpec kBlmoveKeys[] = {
-    {.flags = kRW | kAccess | kDelete, .index = 1},
-    {.flags = kRW | kInsert, .index = 2},
-};
-constexpr Argument kBlmoveArgsWherefrom[] = {
-    {.name = "left", .type = ArgType::kPureToken, .token = "LEFT"},
-    {.name = "right", .type = ArgType::kPureToken, .token = "RIGHT"},
-};
-constexpr Argument kBlmoveArgsWhereto[] = {
+constexpr Argument kLeftOrRight[] = {
     {.name = "left", .type = ArgType::kPureToken, .token = "LEFT"},
     {.name = "right", .type = ArgType::kPureToken, .token = "RIGHT"},
 };
 constexpr Argument kBlmoveArgs[] = {
     {.name = "source", .type = ArgType::kKey, .key_spec = 0},
     {.name = "destination", .type = ArgType::kKey, .key_spec = 1},
-    {.name = "wherefrom", .type = ArgType::kOneof, .sub = kBlmoveArgsWherefrom},
-    {.name = "whereto", .type = ArgType::kOneof, .sub = kBlmoveArgsWhereto},
+    {.name = "wherefrom", .type = ArgType::kOneof, .sub = kLeftOrRight},
+    {.name = "whereto", .type = ArgType::kOneof, .sub = kLeftOrRight},
     {.name = "timeout", .type = ArgType::kDouble},
-};
-constexpr KeySpec kBlmpopKeys[] = {
-    {.flags = kRW | kAccess | kDelete, .index = 2, .find = KeySpec::Find::kKeynum, .first = 1},
-};
-constexpr Argument kBlmpopArgsWhere[] = {
-    {.name = "left", .type = ArgType::kPureToken, .token = "LEFT"},
-    {.name = "right", .type = ArgType::kPureToken, .token = "RIGHT"},
 };
 constexpr Argument kBlmpopArgs[] = {
     {.name = "timeout", .type = ArgType::kDouble},
     {.name = "numkeys", .type = ArgType::kInteger},
     {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
-    {.name = "where", .type = ArgType::kOneof, .sub = kBlmpopArgsWhere},
+    {.name = "where", .type = ArgType::kOneof, .sub = kLeftOrRight},
     {.name = "count", .type = ArgType::kInteger, .token = "COUNT", .flags = kOptional},
-};
-constexpr KeySpec kBlpopKeys[] = {
-    {.flags = kRW | kAccess | kDelete, .index = 1, .last = -2},
-};
-constexpr Argument kBlpopArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
-    {.name = "timeout", .type = ArgType::kDouble},
-};
-constexpr HistoryEntry kBlpopHistory[] = {
-    {"6.0.0", "`timeout` is interpreted as a double instead of an integer."},
-};
-constexpr KeySpec kBrpopKeys[] = {
-    {.flags = kRW | kAccess | kDelete, .index = 1, .last = -2},
-};
-constexpr Argument kBrpopArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
-    {.name = "timeout", .type = ArgType::kDouble},
-};
-constexpr HistoryEntry kBrpopHistory[] = {
-    {"6.0.0", "`timeout` is interpreted as a double instead of an integer."},
-};
-constexpr KeySpec kBrpoplpushKeys[] = {
-    {.flags = kRW | kAccess | kDelete, .index = 1},
-    {.flags = kRW | kInsert, .index = 2},
 };
 constexpr Argument kBrpoplpushArgs[] = {
     {.name = "source", .type = ArgType::kKey, .key_spec = 0},
     {.name = "destination", .type = ArgType::kKey, .key_spec = 1},
     {.name = "timeout", .type = ArgType::kDouble},
 };
-constexpr HistoryEntry kBrpoplpushHistory[] = {
-    {"6.0.0", "`timeout` is interpreted as a double instead of an integer."},
-};
-constexpr KeySpec kLmoveKeys[] = {
-    {.flags = kRW | kAccess | kDelete, .index = 1},
-    {.flags = kRW | kInsert, .index = 2},
-};
-constexpr Argument kLmoveArgsWherefrom[] = {
-    {.name = "left", .type = ArgType::kPureToken, .token = "LEFT"},
-    {.name = "right", .type = ArgType::kPureToken, .token = "RIGHT"},
-};
-constexpr Argument kLmoveArgsWhereto[] = {
-    {.name = "left", .type = ArgType::kPureToken, .token = "LEFT"},
-    {.name = "right", .type = ArgType::kPureToken, .token = "RIGHT"},
-};
 constexpr Argument kLmoveArgs[] = {
     {.name = "source", .type = ArgType::kKey, .key_spec = 0},
     {.name = "destination", .type = ArgType::kKey, .key_spec = 1},
-    {.name = "wherefrom", .type = ArgType::kOneof, .sub = kLmoveArgsWherefrom},
-    {.name = "whereto", .type = ArgType::kOneof, .sub = kLmoveArgsWhereto},
-};
-constexpr KeySpec kLmpopKeys[] = {
-    {.flags = kRW | kAccess | kDelete, .index = 1, .find = KeySpec::Find::kKeynum, .first = 1},
-};
-constexpr Argument kLmpopArgsWhere[] = {
-    {.name = "left", .type = ArgType::kPureToken, .token = "LEFT"},
-    {.name = "right", .type = ArgType::kPureToken, .token = "RIGHT"},
+    {.name = "wherefrom", .type = ArgType::kOneof, .sub = kLeftOrRight},
+    {.name = "whereto", .type = ArgType::kOneof, .sub = kLeftOrRight},
 };
 constexpr Argument kLmpopArgs[] = {
     {.name = "numkeys", .type = ArgType::kInteger},
     {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
-    {.name = "where", .type = ArgType::kOneof, .sub = kLmpopArgsWhere},
+    {.name = "where", .type = ArgType::kOneof, .sub = kLeftOrRight},
     {.name = "count", .type = ArgType::kInteger, .token = "COUNT", .flags = kOptional},
-};
-constexpr KeySpec kRpoplpushKeys[] = {
-    {.flags = kRW | kAccess | kDelete, .index = 1},
-    {.flags = kRW | kInsert, .index = 2},
 };
 constexpr Argument kRpoplpushArgs[] = {
     {.name = "source", .type = ArgType::kKey, .key_spec = 0},
@@ -344,7 +280,7 @@ constexpr Command kListMoveRows[] = {
      .handler = cmd_blmove,
      .arity = 6,
      .flags = kWrite | kDenyOom | kNoscript | kBlocking,
-     .keys = kBlmoveKeys,
+     .keys = kTakeInsertKeys,
      .group = Group::kList,
      .since = "6.2.0",
      .complexity = "O(1)",
@@ -356,7 +292,7 @@ constexpr Command kListMoveRows[] = {
      .handler = cmd_blmpop,
      .arity = -5,
      .flags = kWrite | kBlocking,
-     .keys = kBlmpopKeys,
+     .keys = kTakeKeysCountedSecond,
      .group = Group::kList,
      .since = "7.0.0",
      .complexity =
@@ -368,38 +304,38 @@ constexpr Command kListMoveRows[] = {
      .handler = cmd_blpop,
      .arity = -3,
      .flags = kWrite | kNoscript | kBlocking,
-     .keys = kBlpopKeys,
+     .keys = kTakeKeysBeforeLast,
      .group = Group::kList,
      .since = "2.0.0",
      .complexity = "O(N) where N is the number of provided keys.",
      .summary = "Remove and get the first element in a list, or block until one is available",
-     .arguments = kBlpopArgs,
-     .history = kBlpopHistory,
+     .arguments = kKeysTimeout,
+     .history = kTimeoutHistory,
      .categories = kCatList},
     {.name = "brpop",
      .handler = cmd_brpop,
      .arity = -3,
      .flags = kWrite | kNoscript | kBlocking,
-     .keys = kBrpopKeys,
+     .keys = kTakeKeysBeforeLast,
      .group = Group::kList,
      .since = "2.0.0",
      .complexity = "O(N) where N is the number of provided keys.",
      .summary = "Remove and get the last element in a list, or block until one is available",
-     .arguments = kBrpopArgs,
-     .history = kBrpopHistory,
+     .arguments = kKeysTimeout,
+     .history = kTimeoutHistory,
      .categories = kCatList},
     {.name = "brpoplpush",
      .handler = cmd_brpoplpush,
      .arity = 4,
      .flags = kWrite | kDenyOom | kNoscript | kBlocking,
-     .keys = kBrpoplpushKeys,
+     .keys = kTakeInsertKeys,
      .group = Group::kList,
      .since = "2.2.0",
      .complexity = "O(1)",
      .summary = "Pop an element from a list, push it to another list and return it; or block until "
                 "one is available",
      .arguments = kBrpoplpushArgs,
-     .history = kBrpoplpushHistory,
+     .history = kTimeoutHistory,
      .deprecated_since = "6.2.0",
      .replaced_by = "`BLMOVE` with the `RIGHT` and `LEFT` arguments",
      .categories = kCatList},
@@ -407,7 +343,7 @@ constexpr Command kListMoveRows[] = {
      .handler = cmd_lmove,
      .arity = 5,
      .flags = kWrite | kDenyOom,
-     .keys = kLmoveKeys,
+     .keys = kTakeInsertKeys,
      .group = Group::kList,
      .since = "6.2.0",
      .complexity = "O(1)",
@@ -418,7 +354,7 @@ constexpr Command kListMoveRows[] = {
      .handler = cmd_lmpop,
      .arity = -4,
      .flags = kWrite,
-     .keys = kLmpopKeys,
+     .keys = kTakeCountedKeys,
      .group = Group::kList,
      .since = "7.0.0",
      .complexity =
@@ -430,7 +366,7 @@ constexpr Command kListMoveRows[] = {
      .handler = cmd_rpoplpush,
      .arity = 3,
      .flags = kWrite | kDenyOom,
-     .keys = kRpoplpushKeys,
+     .keys = kTakeInsertKeys,
      .group = Group::kList,
      .since = "1.2.0",
      .complexity = "O(1)",

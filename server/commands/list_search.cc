@@ -10,6 +10,7 @@
 
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/context.h"
 #include "server/types/list.h"
 
@@ -158,9 +159,6 @@ void cmd_lrem(Context& c) {
   c.reply().integer(static_cast<int64_t>(ranks.size()));
 }
 
-constexpr KeySpec kLinsertKeys[] = {
-    {.flags = kRW | kInsert, .index = 1},
-};
 constexpr Argument kLinsertArgsWhere[] = {
     {.name = "before", .type = ArgType::kPureToken, .token = "BEFORE"},
     {.name = "after", .type = ArgType::kPureToken, .token = "AFTER"},
@@ -171,18 +169,12 @@ constexpr Argument kLinsertArgs[] = {
     {.name = "pivot"},
     {.name = "element"},
 };
-constexpr KeySpec kLposKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
 constexpr Argument kLposArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "element"},
     {.name = "rank", .type = ArgType::kInteger, .token = "RANK", .flags = kOptional},
     {.name = "num-matches", .type = ArgType::kInteger, .token = "COUNT", .flags = kOptional},
     {.name = "len", .type = ArgType::kInteger, .token = "MAXLEN", .flags = kOptional},
-};
-constexpr KeySpec kLremKeys[] = {
-    {.flags = kRW | kDelete, .index = 1},
 };
 constexpr Argument kLremArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
@@ -194,7 +186,7 @@ constexpr Command kListSearchRows[] = {
      .handler = cmd_linsert,
      .arity = 5,
      .flags = kWrite | kDenyOom,
-     .keys = kLinsertKeys,
+     .keys = kInsertKey,
      .group = Group::kList,
      .since = "2.2.0",
      .complexity =
@@ -208,7 +200,7 @@ constexpr Command kListSearchRows[] = {
      .handler = cmd_lpos,
      .arity = -3,
      .flags = kReadonly,
-     .keys = kLposKeys,
+     .keys = kReadKey,
      .group = Group::kList,
      .since = "6.0.6",
      .complexity = "O(N) where N is the number of elements in the list, for the average case. When "
@@ -221,7 +213,7 @@ constexpr Command kListSearchRows[] = {
      .handler = cmd_lrem,
      .arity = 4,
      .flags = kWrite,
-     .keys = kLremKeys,
+     .keys = kDeleteInKey,
      .group = Group::kList,
      .since = "1.0.0",
      .complexity =

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/context.h"
 #include "server/info.h"
 #include "server/info_totals.h"
@@ -154,9 +155,6 @@ constexpr std::string_view kMemoryPurgeTips[] = {"request_policy:all_shards",
                                                  "response_policy:all_succeeded"};
 constexpr std::string_view kMemoryStatsTips[] = {
     "nondeterministic_output", "request_policy:all_shards", "response_policy:special"};
-constexpr KeySpec kMemoryUsageKeys[] = {
-    {.flags = kRO, .index = 2},
-};
 constexpr Argument kMemoryUsageArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "count", .type = ArgType::kInteger, .token = "SAMPLES", .flags = kOptional},
@@ -208,7 +206,7 @@ constexpr Command kMemorySubcommands[] = {
      .handler = cmd_memory_usage,
      .arity = -3,
      .flags = kReadonly,
-     .keys = kMemoryUsageKeys,
+     .keys = kInspectSecondKey,
      .group = Group::kServer,
      .since = "4.0.0",
      .complexity = "O(N) where N is the number of samples.",

@@ -9,6 +9,7 @@
 #include "server/access.h"
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/config/config.h"
 #include "server/context.h"
 #include "server/server.h"
@@ -97,57 +98,33 @@ void cmd_object_help(Context& c) {
   c.help(kLines);
 }
 
-constexpr KeySpec kObjectEncodingKeys[] = {
-    {.flags = kRO, .index = 2},
-};
-constexpr Argument kObjectEncodingArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-};
 constexpr std::string_view kObjectEncodingTips[] = {"nondeterministic_output"};
-constexpr KeySpec kObjectFreqKeys[] = {
-    {.flags = kRO, .index = 2},
-};
-constexpr Argument kObjectFreqArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-};
 constexpr std::string_view kObjectFreqTips[] = {"nondeterministic_output"};
-constexpr KeySpec kObjectIdletimeKeys[] = {
-    {.flags = kRO, .index = 2},
-};
-constexpr Argument kObjectIdletimeArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-};
 constexpr std::string_view kObjectIdletimeTips[] = {"nondeterministic_output"};
-constexpr KeySpec kObjectRefcountKeys[] = {
-    {.flags = kRO, .index = 2},
-};
-constexpr Argument kObjectRefcountArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-};
 constexpr std::string_view kObjectRefcountTips[] = {"nondeterministic_output"};
 constexpr Command kObjectSubcommands[] = {
     {.name = "encoding",
      .handler = cmd_object_encoding,
      .arity = 3,
      .flags = kReadonly,
-     .keys = kObjectEncodingKeys,
+     .keys = kInspectSecondKey,
      .group = Group::kGeneric,
      .since = "2.2.3",
      .complexity = "O(1)",
      .summary = "Inspect the internal encoding of a Redis object",
-     .arguments = kObjectEncodingArgs,
+     .arguments = kKeyArg,
      .tips = kObjectEncodingTips,
      .categories = kCatKeyspace},
     {.name = "freq",
      .handler = cmd_object_freq,
      .arity = 3,
      .flags = kReadonly,
-     .keys = kObjectFreqKeys,
+     .keys = kInspectSecondKey,
      .group = Group::kGeneric,
      .since = "4.0.0",
      .complexity = "O(1)",
      .summary = "Get the logarithmic access frequency counter of a Redis object",
-     .arguments = kObjectFreqArgs,
+     .arguments = kKeyArg,
      .tips = kObjectFreqTips,
      .categories = kCatKeyspace},
     {.name = "help",
@@ -163,24 +140,24 @@ constexpr Command kObjectSubcommands[] = {
      .handler = cmd_object_idletime,
      .arity = 3,
      .flags = kReadonly,
-     .keys = kObjectIdletimeKeys,
+     .keys = kInspectSecondKey,
      .group = Group::kGeneric,
      .since = "2.2.3",
      .complexity = "O(1)",
      .summary = "Get the time since a Redis object was last accessed",
-     .arguments = kObjectIdletimeArgs,
+     .arguments = kKeyArg,
      .tips = kObjectIdletimeTips,
      .categories = kCatKeyspace},
     {.name = "refcount",
      .handler = cmd_object_refcount,
      .arity = 3,
      .flags = kReadonly,
-     .keys = kObjectRefcountKeys,
+     .keys = kInspectSecondKey,
      .group = Group::kGeneric,
      .since = "2.2.3",
      .complexity = "O(1)",
      .summary = "Get the number of references to the value of the key",
-     .arguments = kObjectRefcountArgs,
+     .arguments = kKeyArg,
      .tips = kObjectRefcountTips,
      .categories = kCatKeyspace},
 };

@@ -189,16 +189,13 @@ constexpr Argument kPublishArgs[] = {
     {.name = "channel"},
     {.name = "message"},
 };
-constexpr Argument kPubsubChannelsArgs[] = {
+constexpr Argument kOptionalPattern[] = {
     {.name = "pattern", .type = ArgType::kPattern, .flags = kOptional},
 };
-constexpr Argument kPubsubNumsubArgs[] = {
+constexpr Argument kOptionalChannels[] = {
     {.name = "channel", .flags = kOptional | kMultiple},
 };
-constexpr Argument kPubsubShardchannelsArgs[] = {
-    {.name = "pattern", .type = ArgType::kPattern, .flags = kOptional},
-};
-constexpr Argument kPubsubShardnumsubArgs[] = {
+constexpr Argument kOptionalShardchannels[] = {
     {.name = "shardchannel", .flags = kOptional | kMultiple},
 };
 constexpr Command kPubsubSubcommands[] = {
@@ -211,7 +208,7 @@ constexpr Command kPubsubSubcommands[] = {
      .complexity = "O(N) where N is the number of active channels, and assuming constant time "
                    "pattern matching (relatively short channels and patterns)",
      .summary = "List active channels",
-     .arguments = kPubsubChannelsArgs},
+     .arguments = kOptionalPattern},
     {.name = "help",
      .handler = cmd_pubsub_help,
      .arity = 2,
@@ -236,7 +233,7 @@ constexpr Command kPubsubSubcommands[] = {
      .since = "2.8.0",
      .complexity = "O(N) for the NUMSUB subcommand, where N is the number of requested channels",
      .summary = "Get the count of subscribers for channels",
-     .arguments = kPubsubNumsubArgs},
+     .arguments = kOptionalChannels},
     {.name = "shardchannels",
      .handler = cmd_pubsub_shardchannels,
      .arity = -2,
@@ -246,7 +243,7 @@ constexpr Command kPubsubSubcommands[] = {
      .complexity = "O(N) where N is the number of active shard channels, and assuming constant "
                    "time pattern matching (relatively short shard channels).",
      .summary = "List active shard channels",
-     .arguments = kPubsubShardchannelsArgs},
+     .arguments = kOptionalPattern},
     {.name = "shardnumsub",
      .handler = cmd_pubsub_shardnumsub,
      .arity = -2,
@@ -256,7 +253,7 @@ constexpr Command kPubsubSubcommands[] = {
      .complexity =
          "O(N) for the SHARDNUMSUB subcommand, where N is the number of requested shard channels",
      .summary = "Get the count of subscribers for shard channels",
-     .arguments = kPubsubShardnumsubArgs},
+     .arguments = kOptionalShardchannels},
 };
 constexpr Argument kPunsubscribeArgs[] = {
     {.name = "pattern", .type = ArgType::kPattern, .flags = kOptional | kMultiple},
@@ -268,7 +265,7 @@ constexpr Argument kSpublishArgs[] = {
     {.name = "shardchannel"},
     {.name = "message"},
 };
-constexpr KeySpec kSsubscribeKeys[] = {
+constexpr KeySpec kChannelKeys[] = {
     {.flags = kNotKey, .index = 1, .last = -1},
 };
 constexpr Argument kSsubscribeArgs[] = {
@@ -276,15 +273,6 @@ constexpr Argument kSsubscribeArgs[] = {
 };
 constexpr Argument kSubscribeArgs[] = {
     {.name = "channel", .flags = kMultiple},
-};
-constexpr KeySpec kSunsubscribeKeys[] = {
-    {.flags = kNotKey, .index = 1, .last = -1},
-};
-constexpr Argument kSunsubscribeArgs[] = {
-    {.name = "shardchannel", .flags = kOptional | kMultiple},
-};
-constexpr Argument kUnsubscribeArgs[] = {
-    {.name = "channel", .flags = kOptional | kMultiple},
 };
 constexpr Command kRows[] = {
     {.name = "psubscribe",
@@ -338,7 +326,7 @@ constexpr Command kRows[] = {
      .handler = cmd_ssubscribe,
      .arity = -2,
      .flags = kPubsub | kNoscript | kLoading | kStale | kInPubsub | kSubscribes,
-     .keys = kSsubscribeKeys,
+     .keys = kChannelKeys,
      .group = Group::kPubsub,
      .since = "7.0.0",
      .complexity = "O(N) where N is the number of shard channels to subscribe to.",
@@ -357,12 +345,12 @@ constexpr Command kRows[] = {
      .handler = cmd_sunsubscribe,
      .arity = -1,
      .flags = kPubsub | kNoscript | kLoading | kStale | kInPubsub,
-     .keys = kSunsubscribeKeys,
+     .keys = kChannelKeys,
      .group = Group::kPubsub,
      .since = "7.0.0",
      .complexity = "O(N) where N is the number of clients already subscribed to a shard channel.",
      .summary = "Stop listening for messages posted to the given shard channels",
-     .arguments = kSunsubscribeArgs},
+     .arguments = kOptionalShardchannels},
     {.name = "unsubscribe",
      .handler = cmd_unsubscribe,
      .arity = -1,
@@ -371,7 +359,7 @@ constexpr Command kRows[] = {
      .since = "2.0.0",
      .complexity = "O(N) where N is the number of clients already subscribed to a channel.",
      .summary = "Stop listening for messages posted to the given channels",
-     .arguments = kUnsubscribeArgs},
+     .arguments = kOptionalChannels},
 };
 static_assert(check_rows(kRows));
 

@@ -36,35 +36,20 @@ void cmd_wait(Context& c) {
   c.block_on({}, Type::kString, deadline_ms, TimeoutReply::kZero);
 }
 
-constexpr Argument kReplicaofArgsArgsHostPort[] = {
+constexpr Argument kHostPort[] = {
     {.name = "host"},
     {.name = "port", .type = ArgType::kInteger},
 };
-constexpr Argument kReplicaofArgsArgsNoOne[] = {
+constexpr Argument kNoOne[] = {
     {.name = "no", .type = ArgType::kPureToken, .token = "NO"},
     {.name = "one", .type = ArgType::kPureToken, .token = "ONE"},
 };
-constexpr Argument kReplicaofArgsArgs[] = {
-    {.name = "host-port", .type = ArgType::kBlock, .sub = kReplicaofArgsArgsHostPort},
-    {.name = "no-one", .type = ArgType::kBlock, .sub = kReplicaofArgsArgsNoOne},
+constexpr Argument kMasterOrNone[] = {
+    {.name = "host-port", .type = ArgType::kBlock, .sub = kHostPort},
+    {.name = "no-one", .type = ArgType::kBlock, .sub = kNoOne},
 };
-constexpr Argument kReplicaofArgs[] = {
-    {.name = "args", .type = ArgType::kOneof, .sub = kReplicaofArgsArgs},
-};
-constexpr Argument kSlaveofArgsArgsHostPort[] = {
-    {.name = "host"},
-    {.name = "port", .type = ArgType::kInteger},
-};
-constexpr Argument kSlaveofArgsArgsNoOne[] = {
-    {.name = "no", .type = ArgType::kPureToken, .token = "NO"},
-    {.name = "one", .type = ArgType::kPureToken, .token = "ONE"},
-};
-constexpr Argument kSlaveofArgsArgs[] = {
-    {.name = "host-port", .type = ArgType::kBlock, .sub = kSlaveofArgsArgsHostPort},
-    {.name = "no-one", .type = ArgType::kBlock, .sub = kSlaveofArgsArgsNoOne},
-};
-constexpr Argument kSlaveofArgs[] = {
-    {.name = "args", .type = ArgType::kOneof, .sub = kSlaveofArgsArgs},
+constexpr Argument kMasterArgs[] = {
+    {.name = "args", .type = ArgType::kOneof, .sub = kMasterOrNone},
 };
 constexpr Argument kWaitArgs[] = {
     {.name = "numreplicas", .type = ArgType::kInteger},
@@ -80,7 +65,7 @@ constexpr Command kRows[] = {
      .since = "5.0.0",
      .complexity = "O(1)",
      .summary = "Make the server a replica of another instance, or promote it as master.",
-     .arguments = kReplicaofArgs},
+     .arguments = kMasterArgs},
     {.name = "role",
      .handler = cmd_role,
      .arity = 1,
@@ -98,7 +83,7 @@ constexpr Command kRows[] = {
      .since = "1.0.0",
      .complexity = "O(1)",
      .summary = "Make the server a replica of another instance, or promote it as master.",
-     .arguments = kSlaveofArgs,
+     .arguments = kMasterArgs,
      .deprecated_since = "5.0.0",
      .replaced_by = "`REPLICAOF`"},
     {.name = "wait",

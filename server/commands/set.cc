@@ -11,6 +11,7 @@
 
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/commands/draws.h"
 #include "server/commands/scan.h"
 #include "server/context.h"
@@ -266,54 +267,14 @@ void cmd_sscan(Context& c) {
   for (const std::string_view member : matching) c.reply().bulk(member);
 }
 
-constexpr KeySpec kSaddKeys[] = {
-    {.flags = kRW | kInsert, .index = 1},
-};
-constexpr Argument kSaddArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "member", .flags = kMultiple},
-};
-constexpr HistoryEntry kSaddHistory[] = {
+constexpr HistoryEntry kMembersHistory[] = {
     {"2.4.0", "Accepts multiple `member` arguments."},
 };
-constexpr KeySpec kScardKeys[] = {
-    {.flags = kRO, .index = 1},
-};
-constexpr Argument kScardArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-};
-constexpr KeySpec kSismemberKeys[] = {
-    {.flags = kRO, .index = 1},
-};
-constexpr Argument kSismemberArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "member"},
-};
-constexpr KeySpec kSmembersKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kSmembersArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-};
 constexpr std::string_view kSmembersTips[] = {"nondeterministic_output_order"};
-constexpr KeySpec kSmismemberKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kSmismemberArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "member", .flags = kMultiple},
-};
-constexpr KeySpec kSmoveKeys[] = {
-    {.flags = kRW | kAccess | kDelete, .index = 1},
-    {.flags = kRW | kInsert, .index = 2},
-};
 constexpr Argument kSmoveArgs[] = {
     {.name = "source", .type = ArgType::kKey, .key_spec = 0},
     {.name = "destination", .type = ArgType::kKey, .key_spec = 1},
     {.name = "member"},
-};
-constexpr KeySpec kSpopKeys[] = {
-    {.flags = kRW | kAccess | kDelete, .index = 1},
 };
 constexpr Argument kSpopArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
@@ -323,9 +284,6 @@ constexpr HistoryEntry kSpopHistory[] = {
     {"3.2.0", "Added the `count` argument."},
 };
 constexpr std::string_view kSpopTips[] = {"nondeterministic_output"};
-constexpr KeySpec kSrandmemberKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
 constexpr Argument kSrandmemberArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "count", .type = ArgType::kInteger, .since = "2.6.0", .flags = kOptional},
@@ -334,90 +292,71 @@ constexpr HistoryEntry kSrandmemberHistory[] = {
     {"2.6.0", "Added the optional `count` argument."},
 };
 constexpr std::string_view kSrandmemberTips[] = {"nondeterministic_output"};
-constexpr KeySpec kSremKeys[] = {
-    {.flags = kRW | kDelete, .index = 1},
-};
-constexpr Argument kSremArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "member", .flags = kMultiple},
-};
-constexpr HistoryEntry kSremHistory[] = {
-    {"2.4.0", "Accepts multiple `member` arguments."},
-};
-constexpr KeySpec kSscanKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kSscanArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "cursor", .type = ArgType::kInteger},
-    {.name = "pattern", .type = ArgType::kPattern, .token = "MATCH", .flags = kOptional},
-    {.name = "count", .type = ArgType::kInteger, .token = "COUNT", .flags = kOptional},
-};
 constexpr std::string_view kSscanTips[] = {"nondeterministic_output"};
 constexpr Command kSetRows[] = {
     {.name = "sadd",
      .handler = cmd_sadd,
      .arity = -3,
      .flags = kWrite | kDenyOom | kFast,
-     .keys = kSaddKeys,
+     .keys = kInsertKey,
      .group = Group::kSet,
      .since = "1.0.0",
      .complexity = "O(1) for each element added, so O(N) to add N elements when the command is "
                    "called with multiple arguments.",
      .summary = "Add one or more members to a set",
-     .arguments = kSaddArgs,
-     .history = kSaddHistory,
+     .arguments = kKeyMembers,
+     .history = kMembersHistory,
      .categories = kCatSet},
     {.name = "scard",
      .handler = cmd_scard,
      .arity = 2,
      .flags = kReadonly | kFast,
-     .keys = kScardKeys,
+     .keys = kInspectKey,
      .group = Group::kSet,
      .since = "1.0.0",
      .complexity = "O(1)",
      .summary = "Get the number of members in a set",
-     .arguments = kScardArgs,
+     .arguments = kKeyArg,
      .categories = kCatSet},
     {.name = "sismember",
      .handler = cmd_sismember,
      .arity = 3,
      .flags = kReadonly | kFast,
-     .keys = kSismemberKeys,
+     .keys = kInspectKey,
      .group = Group::kSet,
      .since = "1.0.0",
      .complexity = "O(1)",
      .summary = "Determine if a given value is a member of a set",
-     .arguments = kSismemberArgs,
+     .arguments = kKeyMember,
      .categories = kCatSet},
     {.name = "smembers",
      .handler = cmd_smembers,
      .arity = 2,
      .flags = kReadonly,
-     .keys = kSmembersKeys,
+     .keys = kReadKey,
      .group = Group::kSet,
      .since = "1.0.0",
      .complexity = "O(N) where N is the set cardinality.",
      .summary = "Get all the members in a set",
-     .arguments = kSmembersArgs,
+     .arguments = kKeyArg,
      .tips = kSmembersTips,
      .categories = kCatSet},
     {.name = "smismember",
      .handler = cmd_smismember,
      .arity = -3,
      .flags = kReadonly | kFast,
-     .keys = kSmismemberKeys,
+     .keys = kReadKey,
      .group = Group::kSet,
      .since = "6.2.0",
      .complexity = "O(N) where N is the number of elements being checked for membership",
      .summary = "Returns the membership associated with the given elements for a set",
-     .arguments = kSmismemberArgs,
+     .arguments = kKeyMembers,
      .categories = kCatSet},
     {.name = "smove",
      .handler = cmd_smove,
      .arity = 4,
      .flags = kWrite | kFast,
-     .keys = kSmoveKeys,
+     .keys = kTakeInsertKeys,
      .group = Group::kSet,
      .since = "1.0.0",
      .complexity = "O(1)",
@@ -428,7 +367,7 @@ constexpr Command kSetRows[] = {
      .handler = cmd_spop,
      .arity = -2,
      .flags = kWrite | kFast,
-     .keys = kSpopKeys,
+     .keys = kTakeKey,
      .group = Group::kSet,
      .since = "1.0.0",
      .complexity = "Without the count argument O(1), otherwise O(N) where N is the value of the "
@@ -442,7 +381,7 @@ constexpr Command kSetRows[] = {
      .handler = cmd_srandmember,
      .arity = -2,
      .flags = kReadonly,
-     .keys = kSrandmemberKeys,
+     .keys = kReadKey,
      .group = Group::kSet,
      .since = "1.0.0",
      .complexity = "Without the count argument O(1), otherwise O(N) where N is the absolute value "
@@ -456,26 +395,26 @@ constexpr Command kSetRows[] = {
      .handler = cmd_srem,
      .arity = -3,
      .flags = kWrite | kFast,
-     .keys = kSremKeys,
+     .keys = kDeleteInKey,
      .group = Group::kSet,
      .since = "1.0.0",
      .complexity = "O(N) where N is the number of members to be removed.",
      .summary = "Remove one or more members from a set",
-     .arguments = kSremArgs,
-     .history = kSremHistory,
+     .arguments = kKeyMembers,
+     .history = kMembersHistory,
      .categories = kCatSet},
     {.name = "sscan",
      .handler = cmd_sscan,
      .arity = -3,
      .flags = kReadonly,
-     .keys = kSscanKeys,
+     .keys = kReadKey,
      .group = Group::kSet,
      .since = "2.8.0",
      .complexity =
          "O(1) for every call. O(N) for a complete iteration, including enough command calls for "
          "the cursor to return back to 0. N is the number of elements inside the collection..",
      .summary = "Incrementally iterate Set elements",
-     .arguments = kSscanArgs,
+     .arguments = kKeyScan,
      .tips = kSscanTips,
      .categories = kCatSet},
 };

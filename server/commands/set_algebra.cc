@@ -11,6 +11,7 @@
 
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/context.h"
 #include "server/types/members.h"
 #include "server/types/name_table.h"
@@ -307,107 +308,69 @@ void cmd_sdiffstore(Context& c) {
   store(c, result, "sdiffstore");
 }
 
-constexpr KeySpec kSdiffKeys[] = {
-    {.flags = kRO | kAccess, .index = 1, .last = -1},
-};
-constexpr Argument kSdiffArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
-};
 constexpr std::string_view kSdiffTips[] = {"nondeterministic_output_order"};
-constexpr KeySpec kSdiffstoreKeys[] = {
+constexpr KeySpec kStoreKeys[] = {
     {.flags = kOW | kUpdate, .index = 1},
     {.flags = kRO | kAccess, .index = 2, .last = -1},
 };
-constexpr Argument kSdiffstoreArgs[] = {
+constexpr Argument kDestinationKeys[] = {
     {.name = "destination", .type = ArgType::kKey, .key_spec = 0},
     {.name = "key", .type = ArgType::kKey, .key_spec = 1, .flags = kMultiple},
 };
-constexpr KeySpec kSinterKeys[] = {
-    {.flags = kRO | kAccess, .index = 1, .last = -1},
-};
-constexpr Argument kSinterArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
-};
 constexpr std::string_view kSinterTips[] = {"nondeterministic_output_order"};
-constexpr KeySpec kSintercardKeys[] = {
-    {.flags = kRO | kAccess, .index = 1, .find = KeySpec::Find::kKeynum, .first = 1},
-};
-constexpr Argument kSintercardArgs[] = {
-    {.name = "numkeys", .type = ArgType::kInteger},
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
-    {.name = "limit", .type = ArgType::kInteger, .token = "LIMIT", .flags = kOptional},
-};
 constexpr KeySpec kSinterstoreKeys[] = {
     {.flags = kRW | kUpdate, .index = 1},
     {.flags = kRO | kAccess, .index = 2, .last = -1},
 };
-constexpr Argument kSinterstoreArgs[] = {
-    {.name = "destination", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "key", .type = ArgType::kKey, .key_spec = 1, .flags = kMultiple},
-};
-constexpr KeySpec kSunionKeys[] = {
-    {.flags = kRO | kAccess, .index = 1, .last = -1},
-};
-constexpr Argument kSunionArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
-};
 constexpr std::string_view kSunionTips[] = {"nondeterministic_output_order"};
-constexpr KeySpec kSunionstoreKeys[] = {
-    {.flags = kOW | kUpdate, .index = 1},
-    {.flags = kRO | kAccess, .index = 2, .last = -1},
-};
-constexpr Argument kSunionstoreArgs[] = {
-    {.name = "destination", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "key", .type = ArgType::kKey, .key_spec = 1, .flags = kMultiple},
-};
 constexpr Command kSetAlgebraRows[] = {
     {.name = "sdiff",
      .handler = cmd_sdiff,
      .arity = -2,
      .flags = kReadonly,
-     .keys = kSdiffKeys,
+     .keys = kReadKeys,
      .group = Group::kSet,
      .since = "1.0.0",
      .complexity = "O(N) where N is the total number of elements in all given sets.",
      .summary = "Subtract multiple sets",
-     .arguments = kSdiffArgs,
+     .arguments = kKeysArg,
      .tips = kSdiffTips,
      .categories = kCatSet},
     {.name = "sdiffstore",
      .handler = cmd_sdiffstore,
      .arity = -3,
      .flags = kWrite | kDenyOom,
-     .keys = kSdiffstoreKeys,
+     .keys = kStoreKeys,
      .group = Group::kSet,
      .since = "1.0.0",
      .complexity = "O(N) where N is the total number of elements in all given sets.",
      .summary = "Subtract multiple sets and store the resulting set in a key",
-     .arguments = kSdiffstoreArgs,
+     .arguments = kDestinationKeys,
      .categories = kCatSet},
     {.name = "sinter",
      .handler = cmd_sinter,
      .arity = -2,
      .flags = kReadonly,
-     .keys = kSinterKeys,
+     .keys = kReadKeys,
      .group = Group::kSet,
      .since = "1.0.0",
      .complexity = "O(N*M) worst case where N is the cardinality of the smallest set and M is the "
                    "number of sets.",
      .summary = "Intersect multiple sets",
-     .arguments = kSinterArgs,
+     .arguments = kKeysArg,
      .tips = kSinterTips,
      .categories = kCatSet},
     {.name = "sintercard",
      .handler = cmd_sintercard,
      .arity = -3,
      .flags = kReadonly,
-     .keys = kSintercardKeys,
+     .keys = kReadCountedKeys,
      .group = Group::kSet,
      .since = "7.0.0",
      .complexity = "O(N*M) worst case where N is the cardinality of the smallest set and M is the "
                    "number of sets.",
      .summary = "Intersect multiple sets and return the cardinality of the result",
-     .arguments = kSintercardArgs,
+     .arguments = kCountedKeysLimit,
      .categories = kCatSet,
      /* movablekeys in Redis: .find_keys may be needed */},
     {.name = "sinterstore",
@@ -420,30 +383,30 @@ constexpr Command kSetAlgebraRows[] = {
      .complexity = "O(N*M) worst case where N is the cardinality of the smallest set and M is the "
                    "number of sets.",
      .summary = "Intersect multiple sets and store the resulting set in a key",
-     .arguments = kSinterstoreArgs,
+     .arguments = kDestinationKeys,
      .categories = kCatSet},
     {.name = "sunion",
      .handler = cmd_sunion,
      .arity = -2,
      .flags = kReadonly,
-     .keys = kSunionKeys,
+     .keys = kReadKeys,
      .group = Group::kSet,
      .since = "1.0.0",
      .complexity = "O(N) where N is the total number of elements in all given sets.",
      .summary = "Add multiple sets",
-     .arguments = kSunionArgs,
+     .arguments = kKeysArg,
      .tips = kSunionTips,
      .categories = kCatSet},
     {.name = "sunionstore",
      .handler = cmd_sunionstore,
      .arity = -3,
      .flags = kWrite | kDenyOom,
-     .keys = kSunionstoreKeys,
+     .keys = kStoreKeys,
      .group = Group::kSet,
      .since = "1.0.0",
      .complexity = "O(N) where N is the total number of elements in all given sets.",
      .summary = "Add multiple sets and store the resulting set in a key",
-     .arguments = kSunionstoreArgs,
+     .arguments = kDestinationKeys,
      .categories = kCatSet},
 };
 static_assert(check_rows(kSetAlgebraRows));

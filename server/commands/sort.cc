@@ -20,6 +20,7 @@
 
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/commands/sort_part.h"
 #include "server/context.h"
 #include "server/types/list.h"
@@ -411,14 +412,6 @@ constexpr KeySpec kSortKeys[] = {
               "appear anywhere in the argument array",
      .find = KeySpec::Find::kUnknown},
 };
-constexpr Argument kSortArgsOffsetCount[] = {
-    {.name = "offset", .type = ArgType::kInteger},
-    {.name = "count", .type = ArgType::kInteger},
-};
-constexpr Argument kSortArgsOrder[] = {
-    {.name = "asc", .type = ArgType::kPureToken, .token = "ASC"},
-    {.name = "desc", .type = ArgType::kPureToken, .token = "DESC"},
-};
 constexpr Argument kSortArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "pattern",
@@ -430,13 +423,13 @@ constexpr Argument kSortArgs[] = {
      .type = ArgType::kBlock,
      .token = "LIMIT",
      .flags = kOptional,
-     .sub = kSortArgsOffsetCount},
+     .sub = kOffsetCount},
     {.name = "pattern",
      .type = ArgType::kPattern,
      .key_spec = 1,
      .token = "GET",
      .flags = kOptional | kMultiple | kMultipleToken},
-    {.name = "order", .type = ArgType::kOneof, .flags = kOptional, .sub = kSortArgsOrder},
+    {.name = "order", .type = ArgType::kOneof, .flags = kOptional, .sub = kOrder},
     {.name = "sorting", .type = ArgType::kPureToken, .token = "ALPHA", .flags = kOptional},
     {.name = "destination",
      .type = ArgType::kKey,
@@ -451,14 +444,6 @@ constexpr KeySpec kSortRoKeys[] = {
               "derive from the content of the key we sort",
      .find = KeySpec::Find::kUnknown},
 };
-constexpr Argument kSortRoArgsOffsetCount[] = {
-    {.name = "offset", .type = ArgType::kInteger},
-    {.name = "count", .type = ArgType::kInteger},
-};
-constexpr Argument kSortRoArgsOrder[] = {
-    {.name = "asc", .type = ArgType::kPureToken, .token = "ASC"},
-    {.name = "desc", .type = ArgType::kPureToken, .token = "DESC"},
-};
 constexpr Argument kSortRoArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "pattern",
@@ -470,13 +455,13 @@ constexpr Argument kSortRoArgs[] = {
      .type = ArgType::kBlock,
      .token = "LIMIT",
      .flags = kOptional,
-     .sub = kSortRoArgsOffsetCount},
+     .sub = kOffsetCount},
     {.name = "pattern",
      .type = ArgType::kPattern,
      .key_spec = 1,
      .token = "GET",
      .flags = kOptional | kMultiple | kMultipleToken},
-    {.name = "order", .type = ArgType::kOneof, .flags = kOptional, .sub = kSortRoArgsOrder},
+    {.name = "order", .type = ArgType::kOneof, .flags = kOptional, .sub = kOrder},
     {.name = "sorting", .type = ArgType::kPureToken, .token = "ALPHA", .flags = kOptional},
 };
 constexpr Command kSortRows[] = {

@@ -13,6 +13,7 @@
 
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/commands/sorted_set.h"
 #include "server/types/object.h"
 
@@ -342,13 +343,6 @@ void cmd_zrevrank(Context& c) {
   reply_rank(c, Order::kDescending);
 }
 
-constexpr KeySpec kZaddKeys[] = {
-    {.flags = kRW | kUpdate, .index = 1},
-};
-constexpr Argument kZaddArgsCondition[] = {
-    {.name = "nx", .type = ArgType::kPureToken, .token = "NX"},
-    {.name = "xx", .type = ArgType::kPureToken, .token = "XX"},
-};
 constexpr Argument kZaddArgsComparison[] = {
     {.name = "gt", .type = ArgType::kPureToken, .token = "GT"},
     {.name = "lt", .type = ArgType::kPureToken, .token = "LT"},
@@ -363,7 +357,7 @@ constexpr Argument kZaddArgs[] = {
      .type = ArgType::kOneof,
      .since = "3.0.2",
      .flags = kOptional,
-     .sub = kZaddArgsCondition},
+     .sub = kNxOrXx},
     {.name = "comparison",
      .type = ArgType::kOneof,
      .since = "6.2.0",
@@ -389,64 +383,20 @@ constexpr HistoryEntry kZaddHistory[] = {
     {"3.0.2", "Added the `XX`, `NX`, `CH` and `INCR` options."},
     {"6.2.0", "Added the `GT` and `LT` options."},
 };
-constexpr KeySpec kZcardKeys[] = {
-    {.flags = kRO, .index = 1},
-};
-constexpr Argument kZcardArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-};
-constexpr KeySpec kZincrbyKeys[] = {
-    {.flags = kRW | kAccess | kUpdate, .index = 1},
-};
 constexpr Argument kZincrbyArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "increment", .type = ArgType::kInteger},
     {.name = "member"},
 };
-constexpr KeySpec kZmscoreKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kZmscoreArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "member", .flags = kMultiple},
-};
-constexpr KeySpec kZrankKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kZrankArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "member"},
-};
-constexpr KeySpec kZremKeys[] = {
-    {.flags = kRW | kDelete, .index = 1},
-};
-constexpr Argument kZremArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "member", .flags = kMultiple},
-};
 constexpr HistoryEntry kZremHistory[] = {
     {"2.4.0", "Accepts multiple elements."},
-};
-constexpr KeySpec kZrevrankKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kZrevrankArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "member"},
-};
-constexpr KeySpec kZscoreKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kZscoreArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "member"},
 };
 constexpr Command kSortedSetRows[] = {
     {.name = "zadd",
      .handler = cmd_zadd,
      .arity = -4,
      .flags = kWrite | kDenyOom | kFast,
-     .keys = kZaddKeys,
+     .keys = kUpdateKey,
      .group = Group::kSortedSet,
      .since = "1.2.0",
      .complexity =
@@ -459,18 +409,18 @@ constexpr Command kSortedSetRows[] = {
      .handler = cmd_zcard,
      .arity = 2,
      .flags = kReadonly | kFast,
-     .keys = kZcardKeys,
+     .keys = kInspectKey,
      .group = Group::kSortedSet,
      .since = "1.2.0",
      .complexity = "O(1)",
      .summary = "Get the number of members in a sorted set",
-     .arguments = kZcardArgs,
+     .arguments = kKeyArg,
      .categories = kCatSortedSet},
     {.name = "zincrby",
      .handler = cmd_zincrby,
      .arity = 4,
      .flags = kWrite | kDenyOom | kFast,
-     .keys = kZincrbyKeys,
+     .keys = kReadUpdateKey,
      .group = Group::kSortedSet,
      .since = "1.2.0",
      .complexity = "O(log(N)) where N is the number of elements in the sorted set.",
@@ -481,59 +431,59 @@ constexpr Command kSortedSetRows[] = {
      .handler = cmd_zmscore,
      .arity = -3,
      .flags = kReadonly | kFast,
-     .keys = kZmscoreKeys,
+     .keys = kReadKey,
      .group = Group::kSortedSet,
      .since = "6.2.0",
      .complexity = "O(N) where N is the number of members being requested.",
      .summary = "Get the score associated with the given members in a sorted set",
-     .arguments = kZmscoreArgs,
+     .arguments = kKeyMembers,
      .categories = kCatSortedSet},
     {.name = "zrank",
      .handler = cmd_zrank,
      .arity = 3,
      .flags = kReadonly | kFast,
-     .keys = kZrankKeys,
+     .keys = kReadKey,
      .group = Group::kSortedSet,
      .since = "2.0.0",
      .complexity = "O(log(N))",
      .summary = "Determine the index of a member in a sorted set",
-     .arguments = kZrankArgs,
+     .arguments = kKeyMember,
      .categories = kCatSortedSet},
     {.name = "zrem",
      .handler = cmd_zrem,
      .arity = -3,
      .flags = kWrite | kFast,
-     .keys = kZremKeys,
+     .keys = kDeleteInKey,
      .group = Group::kSortedSet,
      .since = "1.2.0",
      .complexity = "O(M*log(N)) with N being the number of elements in the sorted set and M the "
                    "number of elements to be removed.",
      .summary = "Remove one or more members from a sorted set",
-     .arguments = kZremArgs,
+     .arguments = kKeyMembers,
      .history = kZremHistory,
      .categories = kCatSortedSet},
     {.name = "zrevrank",
      .handler = cmd_zrevrank,
      .arity = 3,
      .flags = kReadonly | kFast,
-     .keys = kZrevrankKeys,
+     .keys = kReadKey,
      .group = Group::kSortedSet,
      .since = "2.0.0",
      .complexity = "O(log(N))",
      .summary =
          "Determine the index of a member in a sorted set, with scores ordered from high to low",
-     .arguments = kZrevrankArgs,
+     .arguments = kKeyMember,
      .categories = kCatSortedSet},
     {.name = "zscore",
      .handler = cmd_zscore,
      .arity = 3,
      .flags = kReadonly | kFast,
-     .keys = kZscoreKeys,
+     .keys = kReadKey,
      .group = Group::kSortedSet,
      .since = "1.2.0",
      .complexity = "O(1)",
      .summary = "Get the score associated with the given member in a sorted set",
-     .arguments = kZscoreArgs,
+     .arguments = kKeyMember,
      .categories = kCatSortedSet},
 };
 static_assert(check_rows(kSortedSetRows));

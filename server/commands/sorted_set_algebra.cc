@@ -14,6 +14,7 @@
 
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/commands/scored_source.h"
 #include "server/commands/sorted_set.h"
 #include "server/types/name_table.h"
@@ -344,15 +345,12 @@ void cmd_zdiffstore(Context& c) {
   combine(c, Operation::kDiff, Purpose::kStore);
 }
 
-constexpr KeySpec kZdiffKeys[] = {
-    {.flags = kRO | kAccess, .index = 1, .find = KeySpec::Find::kKeynum, .first = 1},
-};
 constexpr Argument kZdiffArgs[] = {
     {.name = "numkeys", .type = ArgType::kInteger},
     {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
     {.name = "withscores", .type = ArgType::kPureToken, .token = "WITHSCORES", .flags = kOptional},
 };
-constexpr KeySpec kZdiffstoreKeys[] = {
+constexpr KeySpec kStoreCountedKeys[] = {
     {.flags = kOW | kUpdate, .index = 1},
     {.flags = kRO | kAccess, .index = 2, .find = KeySpec::Find::kKeynum, .first = 1},
 };
@@ -361,15 +359,12 @@ constexpr Argument kZdiffstoreArgs[] = {
     {.name = "numkeys", .type = ArgType::kInteger},
     {.name = "key", .type = ArgType::kKey, .key_spec = 1, .flags = kMultiple},
 };
-constexpr KeySpec kZinterKeys[] = {
-    {.flags = kRO | kAccess, .index = 1, .find = KeySpec::Find::kKeynum, .first = 1},
-};
-constexpr Argument kZinterArgsAggregate[] = {
+constexpr Argument kAggregate[] = {
     {.name = "sum", .type = ArgType::kPureToken, .token = "SUM"},
     {.name = "min", .type = ArgType::kPureToken, .token = "MIN"},
     {.name = "max", .type = ArgType::kPureToken, .token = "MAX"},
 };
-constexpr Argument kZinterArgs[] = {
+constexpr Argument kAlgebraArgs[] = {
     {.name = "numkeys", .type = ArgType::kInteger},
     {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
     {.name = "weight",
@@ -380,27 +375,10 @@ constexpr Argument kZinterArgs[] = {
      .type = ArgType::kOneof,
      .token = "AGGREGATE",
      .flags = kOptional,
-     .sub = kZinterArgsAggregate},
+     .sub = kAggregate},
     {.name = "withscores", .type = ArgType::kPureToken, .token = "WITHSCORES", .flags = kOptional},
 };
-constexpr KeySpec kZintercardKeys[] = {
-    {.flags = kRO | kAccess, .index = 1, .find = KeySpec::Find::kKeynum, .first = 1},
-};
-constexpr Argument kZintercardArgs[] = {
-    {.name = "numkeys", .type = ArgType::kInteger},
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
-    {.name = "limit", .type = ArgType::kInteger, .token = "LIMIT", .flags = kOptional},
-};
-constexpr KeySpec kZinterstoreKeys[] = {
-    {.flags = kOW | kUpdate, .index = 1},
-    {.flags = kRO | kAccess, .index = 2, .find = KeySpec::Find::kKeynum, .first = 1},
-};
-constexpr Argument kZinterstoreArgsAggregate[] = {
-    {.name = "sum", .type = ArgType::kPureToken, .token = "SUM"},
-    {.name = "min", .type = ArgType::kPureToken, .token = "MIN"},
-    {.name = "max", .type = ArgType::kPureToken, .token = "MAX"},
-};
-constexpr Argument kZinterstoreArgs[] = {
+constexpr Argument kAlgebraStoreArgs[] = {
     {.name = "destination", .type = ArgType::kKey, .key_spec = 0},
     {.name = "numkeys", .type = ArgType::kInteger},
     {.name = "key", .type = ArgType::kKey, .key_spec = 1, .flags = kMultiple},
@@ -412,59 +390,14 @@ constexpr Argument kZinterstoreArgs[] = {
      .type = ArgType::kOneof,
      .token = "AGGREGATE",
      .flags = kOptional,
-     .sub = kZinterstoreArgsAggregate},
-};
-constexpr KeySpec kZunionKeys[] = {
-    {.flags = kRO | kAccess, .index = 1, .find = KeySpec::Find::kKeynum, .first = 1},
-};
-constexpr Argument kZunionArgsAggregate[] = {
-    {.name = "sum", .type = ArgType::kPureToken, .token = "SUM"},
-    {.name = "min", .type = ArgType::kPureToken, .token = "MIN"},
-    {.name = "max", .type = ArgType::kPureToken, .token = "MAX"},
-};
-constexpr Argument kZunionArgs[] = {
-    {.name = "numkeys", .type = ArgType::kInteger},
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
-    {.name = "weight",
-     .type = ArgType::kInteger,
-     .token = "WEIGHTS",
-     .flags = kOptional | kMultiple},
-    {.name = "aggregate",
-     .type = ArgType::kOneof,
-     .token = "AGGREGATE",
-     .flags = kOptional,
-     .sub = kZunionArgsAggregate},
-    {.name = "withscores", .type = ArgType::kPureToken, .token = "WITHSCORES", .flags = kOptional},
-};
-constexpr KeySpec kZunionstoreKeys[] = {
-    {.flags = kOW | kUpdate, .index = 1},
-    {.flags = kRO | kAccess, .index = 2, .find = KeySpec::Find::kKeynum, .first = 1},
-};
-constexpr Argument kZunionstoreArgsAggregate[] = {
-    {.name = "sum", .type = ArgType::kPureToken, .token = "SUM"},
-    {.name = "min", .type = ArgType::kPureToken, .token = "MIN"},
-    {.name = "max", .type = ArgType::kPureToken, .token = "MAX"},
-};
-constexpr Argument kZunionstoreArgs[] = {
-    {.name = "destination", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "numkeys", .type = ArgType::kInteger},
-    {.name = "key", .type = ArgType::kKey, .key_spec = 1, .flags = kMultiple},
-    {.name = "weight",
-     .type = ArgType::kInteger,
-     .token = "WEIGHTS",
-     .flags = kOptional | kMultiple},
-    {.name = "aggregate",
-     .type = ArgType::kOneof,
-     .token = "AGGREGATE",
-     .flags = kOptional,
-     .sub = kZunionstoreArgsAggregate},
+     .sub = kAggregate},
 };
 constexpr Command kSortedSetAlgebraRows[] = {
     {.name = "zdiff",
      .handler = cmd_zdiff,
      .arity = -3,
      .flags = kReadonly,
-     .keys = kZdiffKeys,
+     .keys = kReadCountedKeys,
      .group = Group::kSortedSet,
      .since = "6.2.0",
      .complexity = "O(L + (N-K)log(N)) worst case where L is the total number of elements in all "
@@ -477,7 +410,7 @@ constexpr Command kSortedSetAlgebraRows[] = {
      .handler = cmd_zdiffstore,
      .arity = -4,
      .flags = kWrite | kDenyOom,
-     .keys = kZdiffstoreKeys,
+     .keys = kStoreCountedKeys,
      .group = Group::kSortedSet,
      .since = "6.2.0",
      .complexity = "O(L + (N-K)log(N)) worst case where L is the total number of elements in all "
@@ -490,67 +423,67 @@ constexpr Command kSortedSetAlgebraRows[] = {
      .handler = cmd_zinter,
      .arity = -3,
      .flags = kReadonly,
-     .keys = kZinterKeys,
+     .keys = kReadCountedKeys,
      .group = Group::kSortedSet,
      .since = "6.2.0",
      .complexity = "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K "
                    "being the number of input sorted sets and M being the number of elements in "
                    "the resulting sorted set.",
      .summary = "Intersect multiple sorted sets",
-     .arguments = kZinterArgs,
+     .arguments = kAlgebraArgs,
      .categories = kCatSortedSet,
      /* movablekeys in Redis: .find_keys may be needed */},
     {.name = "zintercard",
      .handler = cmd_zintercard,
      .arity = -3,
      .flags = kReadonly,
-     .keys = kZintercardKeys,
+     .keys = kReadCountedKeys,
      .group = Group::kSortedSet,
      .since = "7.0.0",
      .complexity = "O(N*K) worst case with N being the smallest input sorted set, K being the "
                    "number of input sorted sets.",
      .summary = "Intersect multiple sorted sets and return the cardinality of the result",
-     .arguments = kZintercardArgs,
+     .arguments = kCountedKeysLimit,
      .categories = kCatSortedSet,
      /* movablekeys in Redis: .find_keys may be needed */},
     {.name = "zinterstore",
      .handler = cmd_zinterstore,
      .arity = -4,
      .flags = kWrite | kDenyOom,
-     .keys = kZinterstoreKeys,
+     .keys = kStoreCountedKeys,
      .group = Group::kSortedSet,
      .since = "2.0.0",
      .complexity = "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K "
                    "being the number of input sorted sets and M being the number of elements in "
                    "the resulting sorted set.",
      .summary = "Intersect multiple sorted sets and store the resulting sorted set in a new key",
-     .arguments = kZinterstoreArgs,
+     .arguments = kAlgebraStoreArgs,
      .categories = kCatSortedSet,
      /* movablekeys in Redis: .find_keys may be needed */},
     {.name = "zunion",
      .handler = cmd_zunion,
      .arity = -3,
      .flags = kReadonly,
-     .keys = kZunionKeys,
+     .keys = kReadCountedKeys,
      .group = Group::kSortedSet,
      .since = "6.2.0",
      .complexity = "O(N)+O(M*log(M)) with N being the sum of the sizes of the input sorted sets, "
                    "and M being the number of elements in the resulting sorted set.",
      .summary = "Add multiple sorted sets",
-     .arguments = kZunionArgs,
+     .arguments = kAlgebraArgs,
      .categories = kCatSortedSet,
      /* movablekeys in Redis: .find_keys may be needed */},
     {.name = "zunionstore",
      .handler = cmd_zunionstore,
      .arity = -4,
      .flags = kWrite | kDenyOom,
-     .keys = kZunionstoreKeys,
+     .keys = kStoreCountedKeys,
      .group = Group::kSortedSet,
      .since = "2.0.0",
      .complexity = "O(N)+O(M log(M)) with N being the sum of the sizes of the input sorted sets, "
                    "and M being the number of elements in the resulting sorted set.",
      .summary = "Add multiple sorted sets and store the resulting sorted set in a new key",
-     .arguments = kZunionstoreArgs,
+     .arguments = kAlgebraStoreArgs,
      .categories = kCatSortedSet,
      /* movablekeys in Redis: .find_keys may be needed */},
 };

@@ -11,6 +11,7 @@
 
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/commands/list.h"
 #include "server/commands/sorted_set.h"
 
@@ -177,10 +178,7 @@ void cmd_bzpopmax(Context& c) {
   pop_or_wait(c, End::kMax);
 }
 
-constexpr KeySpec kBzmpopKeys[] = {
-    {.flags = kRW | kAccess | kDelete, .index = 2, .find = KeySpec::Find::kKeynum, .first = 1},
-};
-constexpr Argument kBzmpopArgsWhere[] = {
+constexpr Argument kMinOrMax[] = {
     {.name = "min", .type = ArgType::kPureToken, .token = "MIN"},
     {.name = "max", .type = ArgType::kPureToken, .token = "MAX"},
 };
@@ -188,53 +186,16 @@ constexpr Argument kBzmpopArgs[] = {
     {.name = "timeout", .type = ArgType::kDouble},
     {.name = "numkeys", .type = ArgType::kInteger},
     {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
-    {.name = "where", .type = ArgType::kOneof, .sub = kBzmpopArgsWhere},
+    {.name = "where", .type = ArgType::kOneof, .sub = kMinOrMax},
     {.name = "count", .type = ArgType::kInteger, .token = "COUNT", .flags = kOptional},
-};
-constexpr KeySpec kBzpopmaxKeys[] = {
-    {.flags = kRW | kAccess | kDelete, .index = 1, .last = -2},
-};
-constexpr Argument kBzpopmaxArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
-    {.name = "timeout", .type = ArgType::kDouble},
-};
-constexpr HistoryEntry kBzpopmaxHistory[] = {
-    {"6.0.0", "`timeout` is interpreted as a double instead of an integer."},
-};
-constexpr KeySpec kBzpopminKeys[] = {
-    {.flags = kRW | kAccess | kDelete, .index = 1, .last = -2},
-};
-constexpr Argument kBzpopminArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
-    {.name = "timeout", .type = ArgType::kDouble},
-};
-constexpr HistoryEntry kBzpopminHistory[] = {
-    {"6.0.0", "`timeout` is interpreted as a double instead of an integer."},
-};
-constexpr KeySpec kZmpopKeys[] = {
-    {.flags = kRW | kAccess | kDelete, .index = 1, .find = KeySpec::Find::kKeynum, .first = 1},
-};
-constexpr Argument kZmpopArgsWhere[] = {
-    {.name = "min", .type = ArgType::kPureToken, .token = "MIN"},
-    {.name = "max", .type = ArgType::kPureToken, .token = "MAX"},
 };
 constexpr Argument kZmpopArgs[] = {
     {.name = "numkeys", .type = ArgType::kInteger},
     {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
-    {.name = "where", .type = ArgType::kOneof, .sub = kZmpopArgsWhere},
+    {.name = "where", .type = ArgType::kOneof, .sub = kMinOrMax},
     {.name = "count", .type = ArgType::kInteger, .token = "COUNT", .flags = kOptional},
 };
-constexpr KeySpec kZpopmaxKeys[] = {
-    {.flags = kRW | kAccess | kDelete, .index = 1},
-};
-constexpr Argument kZpopmaxArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "count", .type = ArgType::kInteger, .flags = kOptional},
-};
-constexpr KeySpec kZpopminKeys[] = {
-    {.flags = kRW | kAccess | kDelete, .index = 1},
-};
-constexpr Argument kZpopminArgs[] = {
+constexpr Argument kKeyCount[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "count", .type = ArgType::kInteger, .flags = kOptional},
 };
@@ -243,7 +204,7 @@ constexpr Command kSortedSetPopRows[] = {
      .handler = cmd_bzmpop,
      .arity = -5,
      .flags = kWrite | kBlocking,
-     .keys = kBzmpopKeys,
+     .keys = kTakeKeysCountedSecond,
      .group = Group::kSortedSet,
      .since = "7.0.0",
      .complexity = "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number "
@@ -257,33 +218,33 @@ constexpr Command kSortedSetPopRows[] = {
      .handler = cmd_bzpopmax,
      .arity = -3,
      .flags = kWrite | kNoscript | kBlocking | kFast,
-     .keys = kBzpopmaxKeys,
+     .keys = kTakeKeysBeforeLast,
      .group = Group::kSortedSet,
      .since = "5.0.0",
      .complexity = "O(log(N)) with N being the number of elements in the sorted set.",
      .summary = "Remove and return the member with the highest score from one or more sorted sets, "
                 "or block until one is available",
-     .arguments = kBzpopmaxArgs,
-     .history = kBzpopmaxHistory,
+     .arguments = kKeysTimeout,
+     .history = kTimeoutHistory,
      .categories = kCatSortedSet},
     {.name = "bzpopmin",
      .handler = cmd_bzpopmin,
      .arity = -3,
      .flags = kWrite | kNoscript | kBlocking | kFast,
-     .keys = kBzpopminKeys,
+     .keys = kTakeKeysBeforeLast,
      .group = Group::kSortedSet,
      .since = "5.0.0",
      .complexity = "O(log(N)) with N being the number of elements in the sorted set.",
      .summary = "Remove and return the member with the lowest score from one or more sorted sets, "
                 "or block until one is available",
-     .arguments = kBzpopminArgs,
-     .history = kBzpopminHistory,
+     .arguments = kKeysTimeout,
+     .history = kTimeoutHistory,
      .categories = kCatSortedSet},
     {.name = "zmpop",
      .handler = cmd_zmpop,
      .arity = -4,
      .flags = kWrite,
-     .keys = kZmpopKeys,
+     .keys = kTakeCountedKeys,
      .group = Group::kSortedSet,
      .since = "7.0.0",
      .complexity = "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number "
@@ -296,25 +257,25 @@ constexpr Command kSortedSetPopRows[] = {
      .handler = cmd_zpopmax,
      .arity = -2,
      .flags = kWrite | kFast,
-     .keys = kZpopmaxKeys,
+     .keys = kTakeKey,
      .group = Group::kSortedSet,
      .since = "5.0.0",
      .complexity = "O(log(N)*M) with N being the number of elements in the sorted set, and M being "
                    "the number of elements popped.",
      .summary = "Remove and return members with the highest scores in a sorted set",
-     .arguments = kZpopmaxArgs,
+     .arguments = kKeyCount,
      .categories = kCatSortedSet},
     {.name = "zpopmin",
      .handler = cmd_zpopmin,
      .arity = -2,
      .flags = kWrite | kFast,
-     .keys = kZpopminKeys,
+     .keys = kTakeKey,
      .group = Group::kSortedSet,
      .since = "5.0.0",
      .complexity = "O(log(N)*M) with N being the number of elements in the sorted set, and M being "
                    "the number of elements popped.",
      .summary = "Remove and return members with the lowest scores in a sorted set",
-     .arguments = kZpopminArgs,
+     .arguments = kKeyCount,
      .categories = kCatSortedSet},
 };
 static_assert(check_rows(kSortedSetPopRows));

@@ -9,6 +9,7 @@
 
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/commands/sorted_set.h"
 #include "server/config/config.h"
 
@@ -220,32 +221,19 @@ void cmd_zremrangebylex(Context& c) {
   remove_range(c, RangeBy::kLex, "zremrangebylex");
 }
 
-constexpr KeySpec kZcountKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kZcountArgs[] = {
+constexpr Argument kKeyScores[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "min", .type = ArgType::kDouble},
     {.name = "max", .type = ArgType::kDouble},
 };
-constexpr KeySpec kZlexcountKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kZlexcountArgs[] = {
+constexpr Argument kKeyLex[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "min"},
     {.name = "max"},
 };
-constexpr KeySpec kZrangeKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kZrangeArgsSortby[] = {
+constexpr Argument kSortBy[] = {
     {.name = "byscore", .type = ArgType::kPureToken, .token = "BYSCORE"},
     {.name = "bylex", .type = ArgType::kPureToken, .token = "BYLEX"},
-};
-constexpr Argument kZrangeArgsOffsetCount[] = {
-    {.name = "offset", .type = ArgType::kInteger},
-    {.name = "count", .type = ArgType::kInteger},
 };
 constexpr Argument kZrangeArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
@@ -255,7 +243,7 @@ constexpr Argument kZrangeArgs[] = {
      .type = ArgType::kOneof,
      .since = "6.2.0",
      .flags = kOptional,
-     .sub = kZrangeArgsSortby},
+     .sub = kSortBy},
     {.name = "rev",
      .type = ArgType::kPureToken,
      .token = "REV",
@@ -266,18 +254,11 @@ constexpr Argument kZrangeArgs[] = {
      .token = "LIMIT",
      .since = "6.2.0",
      .flags = kOptional,
-     .sub = kZrangeArgsOffsetCount},
+     .sub = kOffsetCount},
     {.name = "withscores", .type = ArgType::kPureToken, .token = "WITHSCORES", .flags = kOptional},
 };
 constexpr HistoryEntry kZrangeHistory[] = {
     {"6.2.0", "Added the `REV`, `BYSCORE`, `BYLEX` and `LIMIT` options."},
-};
-constexpr KeySpec kZrangebylexKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kZrangebylexArgsOffsetCount[] = {
-    {.name = "offset", .type = ArgType::kInteger},
-    {.name = "count", .type = ArgType::kInteger},
 };
 constexpr Argument kZrangebylexArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
@@ -287,14 +268,7 @@ constexpr Argument kZrangebylexArgs[] = {
      .type = ArgType::kBlock,
      .token = "LIMIT",
      .flags = kOptional,
-     .sub = kZrangebylexArgsOffsetCount},
-};
-constexpr KeySpec kZrangebyscoreKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kZrangebyscoreArgsOffsetCount[] = {
-    {.name = "offset", .type = ArgType::kInteger},
-    {.name = "count", .type = ArgType::kInteger},
+     .sub = kOffsetCount},
 };
 constexpr Argument kZrangebyscoreArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
@@ -309,75 +283,29 @@ constexpr Argument kZrangebyscoreArgs[] = {
      .type = ArgType::kBlock,
      .token = "LIMIT",
      .flags = kOptional,
-     .sub = kZrangebyscoreArgsOffsetCount},
+     .sub = kOffsetCount},
 };
 constexpr HistoryEntry kZrangebyscoreHistory[] = {
     {"2.0.0", "Added the `WITHSCORES` modifier."},
-};
-constexpr KeySpec kZrangestoreKeys[] = {
-    {.flags = kOW | kUpdate, .index = 1},
-    {.flags = kRO | kAccess, .index = 2},
-};
-constexpr Argument kZrangestoreArgsSortby[] = {
-    {.name = "byscore", .type = ArgType::kPureToken, .token = "BYSCORE"},
-    {.name = "bylex", .type = ArgType::kPureToken, .token = "BYLEX"},
-};
-constexpr Argument kZrangestoreArgsOffsetCount[] = {
-    {.name = "offset", .type = ArgType::kInteger},
-    {.name = "count", .type = ArgType::kInteger},
 };
 constexpr Argument kZrangestoreArgs[] = {
     {.name = "dst", .type = ArgType::kKey, .key_spec = 0},
     {.name = "src", .type = ArgType::kKey, .key_spec = 1},
     {.name = "min"},
     {.name = "max"},
-    {.name = "sortby", .type = ArgType::kOneof, .flags = kOptional, .sub = kZrangestoreArgsSortby},
+    {.name = "sortby", .type = ArgType::kOneof, .flags = kOptional, .sub = kSortBy},
     {.name = "rev", .type = ArgType::kPureToken, .token = "REV", .flags = kOptional},
     {.name = "offset_count",
      .type = ArgType::kBlock,
      .token = "LIMIT",
      .flags = kOptional,
-     .sub = kZrangestoreArgsOffsetCount},
-};
-constexpr KeySpec kZremrangebylexKeys[] = {
-    {.flags = kRW | kDelete, .index = 1},
-};
-constexpr Argument kZremrangebylexArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "min"},
-    {.name = "max"},
-};
-constexpr KeySpec kZremrangebyrankKeys[] = {
-    {.flags = kRW | kDelete, .index = 1},
-};
-constexpr Argument kZremrangebyrankArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "start", .type = ArgType::kInteger},
-    {.name = "stop", .type = ArgType::kInteger},
-};
-constexpr KeySpec kZremrangebyscoreKeys[] = {
-    {.flags = kRW | kDelete, .index = 1},
-};
-constexpr Argument kZremrangebyscoreArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "min", .type = ArgType::kDouble},
-    {.name = "max", .type = ArgType::kDouble},
-};
-constexpr KeySpec kZrevrangeKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
+     .sub = kOffsetCount},
 };
 constexpr Argument kZrevrangeArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "start", .type = ArgType::kInteger},
     {.name = "stop", .type = ArgType::kInteger},
     {.name = "withscores", .type = ArgType::kPureToken, .token = "WITHSCORES", .flags = kOptional},
-};
-constexpr KeySpec kZrevrangebylexKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kZrevrangebylexArgsOffsetCount[] = {
-    {.name = "offset", .type = ArgType::kInteger},
-    {.name = "count", .type = ArgType::kInteger},
 };
 constexpr Argument kZrevrangebylexArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
@@ -387,14 +315,7 @@ constexpr Argument kZrevrangebylexArgs[] = {
      .type = ArgType::kBlock,
      .token = "LIMIT",
      .flags = kOptional,
-     .sub = kZrevrangebylexArgsOffsetCount},
-};
-constexpr KeySpec kZrevrangebyscoreKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kZrevrangebyscoreArgsOffsetCount[] = {
-    {.name = "offset", .type = ArgType::kInteger},
-    {.name = "count", .type = ArgType::kInteger},
+     .sub = kOffsetCount},
 };
 constexpr Argument kZrevrangebyscoreArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
@@ -405,7 +326,7 @@ constexpr Argument kZrevrangebyscoreArgs[] = {
      .type = ArgType::kBlock,
      .token = "LIMIT",
      .flags = kOptional,
-     .sub = kZrevrangebyscoreArgsOffsetCount},
+     .sub = kOffsetCount},
 };
 constexpr HistoryEntry kZrevrangebyscoreHistory[] = {
     {"2.1.6", "`min` and `max` can be exclusive."},
@@ -415,29 +336,29 @@ constexpr Command kSortedSetRangeRows[] = {
      .handler = cmd_zcount,
      .arity = 4,
      .flags = kReadonly | kFast,
-     .keys = kZcountKeys,
+     .keys = kReadKey,
      .group = Group::kSortedSet,
      .since = "2.0.0",
      .complexity = "O(log(N)) with N being the number of elements in the sorted set.",
      .summary = "Count the members in a sorted set with scores within the given values",
-     .arguments = kZcountArgs,
+     .arguments = kKeyScores,
      .categories = kCatSortedSet},
     {.name = "zlexcount",
      .handler = cmd_zlexcount,
      .arity = 4,
      .flags = kReadonly | kFast,
-     .keys = kZlexcountKeys,
+     .keys = kReadKey,
      .group = Group::kSortedSet,
      .since = "2.8.9",
      .complexity = "O(log(N)) with N being the number of elements in the sorted set.",
      .summary = "Count the number of members in a sorted set between a given lexicographical range",
-     .arguments = kZlexcountArgs,
+     .arguments = kKeyLex,
      .categories = kCatSortedSet},
     {.name = "zrange",
      .handler = cmd_zrange,
      .arity = -4,
      .flags = kReadonly,
-     .keys = kZrangeKeys,
+     .keys = kReadKey,
      .group = Group::kSortedSet,
      .since = "1.2.0",
      .complexity = "O(log(N)+M) with N being the number of elements in the sorted set and M the "
@@ -450,7 +371,7 @@ constexpr Command kSortedSetRangeRows[] = {
      .handler = cmd_zrangebylex,
      .arity = -4,
      .flags = kReadonly,
-     .keys = kZrangebylexKeys,
+     .keys = kReadKey,
      .group = Group::kSortedSet,
      .since = "2.8.9",
      .complexity = "O(log(N)+M) with N being the number of elements in the sorted set and M the "
@@ -465,7 +386,7 @@ constexpr Command kSortedSetRangeRows[] = {
      .handler = cmd_zrangebyscore,
      .arity = -4,
      .flags = kReadonly,
-     .keys = kZrangebyscoreKeys,
+     .keys = kReadKey,
      .group = Group::kSortedSet,
      .since = "1.0.5",
      .complexity = "O(log(N)+M) with N being the number of elements in the sorted set and M the "
@@ -481,7 +402,7 @@ constexpr Command kSortedSetRangeRows[] = {
      .handler = cmd_zrangestore,
      .arity = -5,
      .flags = kWrite | kDenyOom,
-     .keys = kZrangestoreKeys,
+     .keys = kStoreKey,
      .group = Group::kSortedSet,
      .since = "6.2.0",
      .complexity = "O(log(N)+M) with N being the number of elements in the sorted set and M the "
@@ -493,43 +414,43 @@ constexpr Command kSortedSetRangeRows[] = {
      .handler = cmd_zremrangebylex,
      .arity = 4,
      .flags = kWrite,
-     .keys = kZremrangebylexKeys,
+     .keys = kDeleteInKey,
      .group = Group::kSortedSet,
      .since = "2.8.9",
      .complexity = "O(log(N)+M) with N being the number of elements in the sorted set and M the "
                    "number of elements removed by the operation.",
      .summary = "Remove all members in a sorted set between the given lexicographical range",
-     .arguments = kZremrangebylexArgs,
+     .arguments = kKeyLex,
      .categories = kCatSortedSet},
     {.name = "zremrangebyrank",
      .handler = cmd_zremrangebyrank,
      .arity = 4,
      .flags = kWrite,
-     .keys = kZremrangebyrankKeys,
+     .keys = kDeleteInKey,
      .group = Group::kSortedSet,
      .since = "2.0.0",
      .complexity = "O(log(N)+M) with N being the number of elements in the sorted set and M the "
                    "number of elements removed by the operation.",
      .summary = "Remove all members in a sorted set within the given indexes",
-     .arguments = kZremrangebyrankArgs,
+     .arguments = kKeyStartStop,
      .categories = kCatSortedSet},
     {.name = "zremrangebyscore",
      .handler = cmd_zremrangebyscore,
      .arity = 4,
      .flags = kWrite,
-     .keys = kZremrangebyscoreKeys,
+     .keys = kDeleteInKey,
      .group = Group::kSortedSet,
      .since = "1.2.0",
      .complexity = "O(log(N)+M) with N being the number of elements in the sorted set and M the "
                    "number of elements removed by the operation.",
      .summary = "Remove all members in a sorted set within the given scores",
-     .arguments = kZremrangebyscoreArgs,
+     .arguments = kKeyScores,
      .categories = kCatSortedSet},
     {.name = "zrevrange",
      .handler = cmd_zrevrange,
      .arity = -4,
      .flags = kReadonly,
-     .keys = kZrevrangeKeys,
+     .keys = kReadKey,
      .group = Group::kSortedSet,
      .since = "1.2.0",
      .complexity = "O(log(N)+M) with N being the number of elements in the sorted set and M the "
@@ -544,7 +465,7 @@ constexpr Command kSortedSetRangeRows[] = {
      .handler = cmd_zrevrangebylex,
      .arity = -4,
      .flags = kReadonly,
-     .keys = kZrevrangebylexKeys,
+     .keys = kReadKey,
      .group = Group::kSortedSet,
      .since = "2.8.9",
      .complexity = "O(log(N)+M) with N being the number of elements in the sorted set and M the "
@@ -560,7 +481,7 @@ constexpr Command kSortedSetRangeRows[] = {
      .handler = cmd_zrevrangebyscore,
      .arity = -4,
      .flags = kReadonly,
-     .keys = kZrevrangebyscoreKeys,
+     .keys = kReadKey,
      .group = Group::kSortedSet,
      .since = "2.2.0",
      .complexity = "O(log(N)+M) with N being the number of elements in the sorted set and M the "

@@ -11,6 +11,7 @@
 #include "resp/number.h"
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/commands/draws.h"
 #include "server/commands/scan.h"
 #include "server/commands/sorted_set.h"
@@ -139,9 +140,6 @@ void cmd_zrandmember(Context& c) {
              [&](const ScoredMember& m) { reply_member(c, m, with_scores); });
 }
 
-constexpr KeySpec kZrandmemberKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
 constexpr Argument kZrandmemberArgsOptions[] = {
     {.name = "count", .type = ArgType::kInteger},
     {.name = "withscores", .type = ArgType::kPureToken, .token = "WITHSCORES", .flags = kOptional},
@@ -154,22 +152,13 @@ constexpr Argument kZrandmemberArgs[] = {
      .sub = kZrandmemberArgsOptions},
 };
 constexpr std::string_view kZrandmemberTips[] = {"nondeterministic_output"};
-constexpr KeySpec kZscanKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kZscanArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "cursor", .type = ArgType::kInteger},
-    {.name = "pattern", .type = ArgType::kPattern, .token = "MATCH", .flags = kOptional},
-    {.name = "count", .type = ArgType::kInteger, .token = "COUNT", .flags = kOptional},
-};
 constexpr std::string_view kZscanTips[] = {"nondeterministic_output"};
 constexpr Command kSortedSetScanRows[] = {
     {.name = "zrandmember",
      .handler = cmd_zrandmember,
      .arity = -2,
      .flags = kReadonly,
-     .keys = kZrandmemberKeys,
+     .keys = kReadKey,
      .group = Group::kSortedSet,
      .since = "6.2.0",
      .complexity = "O(N) where N is the number of elements returned",
@@ -181,14 +170,14 @@ constexpr Command kSortedSetScanRows[] = {
      .handler = cmd_zscan,
      .arity = -3,
      .flags = kReadonly,
-     .keys = kZscanKeys,
+     .keys = kReadKey,
      .group = Group::kSortedSet,
      .since = "2.8.0",
      .complexity =
          "O(1) for every call. O(N) for a complete iteration, including enough command calls for "
          "the cursor to return back to 0. N is the number of elements inside the collection..",
      .summary = "Incrementally iterate sorted sets elements and associated scores",
-     .arguments = kZscanArgs,
+     .arguments = kKeyScan,
      .tips = kZscanTips,
      .categories = kCatSortedSet},
 };

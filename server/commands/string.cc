@@ -6,6 +6,7 @@
 
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/context.h"
 #include "server/types/string.h"
 
@@ -63,58 +64,29 @@ void cmd_getrange(Context& c) {
                static_cast<uint64_t>(*end) + 1);
 }
 
-constexpr KeySpec kGetKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kGetArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-};
-constexpr KeySpec kGetrangeKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kGetrangeArgs[] = {
+constexpr Argument kKeyStartEnd[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "start", .type = ArgType::kInteger},
     {.name = "end", .type = ArgType::kInteger},
-};
-constexpr KeySpec kMgetKeys[] = {
-    {.flags = kRO | kAccess, .index = 1, .last = -1},
-};
-constexpr Argument kMgetArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
 };
 constexpr std::string_view kMgetTips[] = {"request_policy:multi_shard"};
-constexpr KeySpec kStrlenKeys[] = {
-    {.flags = kRO, .index = 1},
-};
-constexpr Argument kStrlenArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-};
-constexpr KeySpec kSubstrKeys[] = {
-    {.flags = kRO | kAccess, .index = 1},
-};
-constexpr Argument kSubstrArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "start", .type = ArgType::kInteger},
-    {.name = "end", .type = ArgType::kInteger},
-};
 constexpr Command kStringRows[] = {
     {.name = "get",
      .handler = cmd_get,
      .arity = 2,
      .flags = kReadonly | kFast,
-     .keys = kGetKeys,
+     .keys = kReadKey,
      .group = Group::kString,
      .since = "1.0.0",
      .complexity = "O(1)",
      .summary = "Get the value of a key",
-     .arguments = kGetArgs,
+     .arguments = kKeyArg,
      .categories = kCatString},
     {.name = "getrange",
      .handler = cmd_getrange,
      .arity = 4,
      .flags = kReadonly,
-     .keys = kGetrangeKeys,
+     .keys = kReadKey,
      .group = Group::kString,
      .since = "2.4.0",
      .complexity =
@@ -122,36 +94,36 @@ constexpr Command kStringRows[] = {
          "determined by the returned length, but because creating a substring from an existing "
          "string is very cheap, it can be considered O(1) for small strings.",
      .summary = "Get a substring of the string stored at a key",
-     .arguments = kGetrangeArgs,
+     .arguments = kKeyStartEnd,
      .categories = kCatString},
     {.name = "mget",
      .handler = cmd_mget,
      .arity = -2,
      .flags = kReadonly | kFast,
-     .keys = kMgetKeys,
+     .keys = kReadKeys,
      .group = Group::kString,
      .since = "1.0.0",
      .complexity = "O(N) where N is the number of keys to retrieve.",
      .summary = "Get the values of all the given keys",
-     .arguments = kMgetArgs,
+     .arguments = kKeysArg,
      .tips = kMgetTips,
      .categories = kCatString},
     {.name = "strlen",
      .handler = cmd_strlen,
      .arity = 2,
      .flags = kReadonly | kFast,
-     .keys = kStrlenKeys,
+     .keys = kInspectKey,
      .group = Group::kString,
      .since = "2.2.0",
      .complexity = "O(1)",
      .summary = "Get the length of the value stored in a key",
-     .arguments = kStrlenArgs,
+     .arguments = kKeyArg,
      .categories = kCatString},
     {.name = "substr",
      .handler = cmd_getrange,
      .arity = 4,
      .flags = kReadonly,
-     .keys = kSubstrKeys,
+     .keys = kReadKey,
      .group = Group::kString,
      .since = "1.0.0",
      .complexity =
@@ -159,7 +131,7 @@ constexpr Command kStringRows[] = {
          "determined by the returned length, but because creating a substring from an existing "
          "string is very cheap, it can be considered O(1) for small strings.",
      .summary = "Get a substring of the string stored at a key",
-     .arguments = kSubstrArgs,
+     .arguments = kKeyStartEnd,
      .deprecated_since = "2.0.0",
      .replaced_by = "`GETRANGE`",
      .categories = kCatString},

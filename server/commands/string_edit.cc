@@ -11,6 +11,7 @@
 #include "resp/number.h"
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/context.h"
 #include "server/types/string.h"
 
@@ -140,48 +141,17 @@ void cmd_incrbyfloat(Context& c) {
   c.reply().bulk(text);
 }
 
-constexpr KeySpec kAppendKeys[] = {
-    {.flags = kRW | kInsert, .index = 1},
-};
-constexpr Argument kAppendArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "value"},
-};
-constexpr KeySpec kDecrKeys[] = {
-    {.flags = kRW | kAccess | kUpdate, .index = 1},
-};
-constexpr Argument kDecrArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-};
-constexpr KeySpec kDecrbyKeys[] = {
-    {.flags = kRW | kAccess | kUpdate, .index = 1},
-};
 constexpr Argument kDecrbyArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "decrement", .type = ArgType::kInteger},
-};
-constexpr KeySpec kIncrKeys[] = {
-    {.flags = kRW | kAccess | kUpdate, .index = 1},
-};
-constexpr Argument kIncrArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-};
-constexpr KeySpec kIncrbyKeys[] = {
-    {.flags = kRW | kAccess | kUpdate, .index = 1},
 };
 constexpr Argument kIncrbyArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "increment", .type = ArgType::kInteger},
 };
-constexpr KeySpec kIncrbyfloatKeys[] = {
-    {.flags = kRW | kAccess | kUpdate, .index = 1},
-};
 constexpr Argument kIncrbyfloatArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "increment", .type = ArgType::kDouble},
-};
-constexpr KeySpec kSetrangeKeys[] = {
-    {.flags = kRW | kUpdate, .index = 1},
 };
 constexpr Argument kSetrangeArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
@@ -193,7 +163,7 @@ constexpr Command kStringEditRows[] = {
      .handler = cmd_append,
      .arity = 3,
      .flags = kWrite | kDenyOom | kFast,
-     .keys = kAppendKeys,
+     .keys = kInsertKey,
      .group = Group::kString,
      .since = "2.0.0",
      .complexity =
@@ -201,24 +171,24 @@ constexpr Command kStringEditRows[] = {
          "already present value is of any size, since the dynamic string library used by Redis "
          "will double the free space available on every reallocation.",
      .summary = "Append a value to a key",
-     .arguments = kAppendArgs,
+     .arguments = kKeyValue,
      .categories = kCatString},
     {.name = "decr",
      .handler = cmd_decr,
      .arity = 2,
      .flags = kWrite | kDenyOom | kFast,
-     .keys = kDecrKeys,
+     .keys = kReadUpdateKey,
      .group = Group::kString,
      .since = "1.0.0",
      .complexity = "O(1)",
      .summary = "Decrement the integer value of a key by one",
-     .arguments = kDecrArgs,
+     .arguments = kKeyArg,
      .categories = kCatString},
     {.name = "decrby",
      .handler = cmd_decrby,
      .arity = 3,
      .flags = kWrite | kDenyOom | kFast,
-     .keys = kDecrbyKeys,
+     .keys = kReadUpdateKey,
      .group = Group::kString,
      .since = "1.0.0",
      .complexity = "O(1)",
@@ -229,18 +199,18 @@ constexpr Command kStringEditRows[] = {
      .handler = cmd_incr,
      .arity = 2,
      .flags = kWrite | kDenyOom | kFast,
-     .keys = kIncrKeys,
+     .keys = kReadUpdateKey,
      .group = Group::kString,
      .since = "1.0.0",
      .complexity = "O(1)",
      .summary = "Increment the integer value of a key by one",
-     .arguments = kIncrArgs,
+     .arguments = kKeyArg,
      .categories = kCatString},
     {.name = "incrby",
      .handler = cmd_incrby,
      .arity = 3,
      .flags = kWrite | kDenyOom | kFast,
-     .keys = kIncrbyKeys,
+     .keys = kReadUpdateKey,
      .group = Group::kString,
      .since = "1.0.0",
      .complexity = "O(1)",
@@ -251,7 +221,7 @@ constexpr Command kStringEditRows[] = {
      .handler = cmd_incrbyfloat,
      .arity = 3,
      .flags = kWrite | kDenyOom | kFast,
-     .keys = kIncrbyfloatKeys,
+     .keys = kReadUpdateKey,
      .group = Group::kString,
      .since = "2.6.0",
      .complexity = "O(1)",
@@ -262,7 +232,7 @@ constexpr Command kStringEditRows[] = {
      .handler = cmd_setrange,
      .arity = 4,
      .flags = kWrite | kDenyOom,
-     .keys = kSetrangeKeys,
+     .keys = kUpdateKey,
      .group = Group::kString,
      .since = "2.2.0",
      .complexity = "O(1), not counting the time taken to copy the new string in place. Usually, "

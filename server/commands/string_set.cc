@@ -10,6 +10,7 @@
 
 #include "server/command.h"
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/context.h"
 #include "server/types/object.h"
 #include "server/types/string.h"
@@ -251,12 +252,6 @@ bool find_set_keys(std::span<const std::string_view> args, std::vector<KeyPositi
   return true;
 }
 
-constexpr KeySpec kGetdelKeys[] = {
-    {.flags = kRW | kAccess | kDelete, .index = 1},
-};
-constexpr Argument kGetdelArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-};
 constexpr KeySpec kGetexKeys[] = {
     {.flags = kRW | kAccess | kUpdate,
      .notes = "RW and UPDATE because it changes the TTL",
@@ -276,40 +271,19 @@ constexpr Argument kGetexArgs[] = {
      .flags = kOptional,
      .sub = kGetexArgsExpiration},
 };
-constexpr KeySpec kGetsetKeys[] = {
-    {.flags = kRW | kAccess | kUpdate, .index = 1},
-};
-constexpr Argument kGetsetArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "value"},
-};
 constexpr KeySpec kMsetKeys[] = {
     {.flags = kOW | kUpdate, .index = 1, .last = -1, .step = 2},
 };
-constexpr Argument kMsetArgsKeyValue[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "value"},
-};
-constexpr Argument kMsetArgs[] = {
-    {.name = "key_value", .type = ArgType::kBlock, .flags = kMultiple, .sub = kMsetArgsKeyValue},
+constexpr Argument kKeyValues[] = {
+    {.name = "key_value", .type = ArgType::kBlock, .flags = kMultiple, .sub = kKeyValue},
 };
 constexpr std::string_view kMsetTips[] = {"request_policy:multi_shard",
                                           "response_policy:all_succeeded"};
 constexpr KeySpec kMsetnxKeys[] = {
     {.flags = kOW | kInsert, .index = 1, .last = -1, .step = 2},
 };
-constexpr Argument kMsetnxArgsKeyValue[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "value"},
-};
-constexpr Argument kMsetnxArgs[] = {
-    {.name = "key_value", .type = ArgType::kBlock, .flags = kMultiple, .sub = kMsetnxArgsKeyValue},
-};
 constexpr std::string_view kMsetnxTips[] = {"request_policy:multi_shard",
                                             "response_policy:agg_min"};
-constexpr KeySpec kPsetexKeys[] = {
-    {.flags = kOW | kUpdate, .index = 1},
-};
 constexpr Argument kPsetexArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "milliseconds", .type = ArgType::kInteger},
@@ -319,10 +293,6 @@ constexpr KeySpec kSetKeys[] = {
     {.flags = kRW | kAccess | kUpdate | kVariableFlags,
      .notes = "RW and ACCESS due to the optional `GET` argument",
      .index = 1},
-};
-constexpr Argument kSetArgsCondition[] = {
-    {.name = "nx", .type = ArgType::kPureToken, .token = "NX"},
-    {.name = "xx", .type = ArgType::kPureToken, .token = "XX"},
 };
 constexpr Argument kSetArgsExpiration[] = {
     {.name = "seconds", .type = ArgType::kInteger, .token = "EX", .since = "2.6.12"},
@@ -341,7 +311,7 @@ constexpr Argument kSetArgs[] = {
      .type = ArgType::kOneof,
      .since = "2.6.12",
      .flags = kOptional,
-     .sub = kSetArgsCondition},
+     .sub = kNxOrXx},
     {.name = "get",
      .type = ArgType::kPureToken,
      .token = "GET",
@@ -355,9 +325,6 @@ constexpr HistoryEntry kSetHistory[] = {
     {"6.2.0", "Added the `GET`, `EXAT` and `PXAT` option."},
     {"7.0.0", "Allowed the `NX` and `GET` options to be used together."},
 };
-constexpr KeySpec kSetexKeys[] = {
-    {.flags = kOW | kUpdate, .index = 1},
-};
 constexpr Argument kSetexArgs[] = {
     {.name = "key", .type = ArgType::kKey, .key_spec = 0},
     {.name = "seconds", .type = ArgType::kInteger},
@@ -366,21 +333,17 @@ constexpr Argument kSetexArgs[] = {
 constexpr KeySpec kSetnxKeys[] = {
     {.flags = kOW | kInsert, .index = 1},
 };
-constexpr Argument kSetnxArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "value"},
-};
 constexpr Command kStringSetRows[] = {
     {.name = "getdel",
      .handler = cmd_getdel,
      .arity = 2,
      .flags = kWrite | kFast,
-     .keys = kGetdelKeys,
+     .keys = kTakeKey,
      .group = Group::kString,
      .since = "6.2.0",
      .complexity = "O(1)",
      .summary = "Get the value of a key and delete the key",
-     .arguments = kGetdelArgs,
+     .arguments = kKeyArg,
      .categories = kCatString},
     {.name = "getex",
      .handler = cmd_getex,
@@ -397,12 +360,12 @@ constexpr Command kStringSetRows[] = {
      .handler = cmd_getset,
      .arity = 3,
      .flags = kWrite | kDenyOom | kFast,
-     .keys = kGetsetKeys,
+     .keys = kReadUpdateKey,
      .group = Group::kString,
      .since = "1.0.0",
      .complexity = "O(1)",
      .summary = "Set the string value of a key and return its old value",
-     .arguments = kGetsetArgs,
+     .arguments = kKeyValue,
      .deprecated_since = "6.2.0",
      .replaced_by = "`SET` with the `!GET` argument",
      .categories = kCatString},
@@ -415,7 +378,7 @@ constexpr Command kStringSetRows[] = {
      .since = "1.0.1",
      .complexity = "O(N) where N is the number of keys to set.",
      .summary = "Set multiple keys to multiple values",
-     .arguments = kMsetArgs,
+     .arguments = kKeyValues,
      .tips = kMsetTips,
      .categories = kCatString},
     {.name = "msetnx",
@@ -427,14 +390,14 @@ constexpr Command kStringSetRows[] = {
      .since = "1.0.1",
      .complexity = "O(N) where N is the number of keys to set.",
      .summary = "Set multiple keys to multiple values, only if none of the keys exist",
-     .arguments = kMsetnxArgs,
+     .arguments = kKeyValues,
      .tips = kMsetnxTips,
      .categories = kCatString},
     {.name = "psetex",
      .handler = cmd_psetex,
      .arity = 4,
      .flags = kWrite | kDenyOom,
-     .keys = kPsetexKeys,
+     .keys = kOverwriteKey,
      .group = Group::kString,
      .since = "2.6.0",
      .complexity = "O(1)",
@@ -458,7 +421,7 @@ constexpr Command kStringSetRows[] = {
      .handler = cmd_setex,
      .arity = 4,
      .flags = kWrite | kDenyOom,
-     .keys = kSetexKeys,
+     .keys = kOverwriteKey,
      .group = Group::kString,
      .since = "2.0.0",
      .complexity = "O(1)",
@@ -474,7 +437,7 @@ constexpr Command kStringSetRows[] = {
      .since = "1.0.0",
      .complexity = "O(1)",
      .summary = "Set the value of a key, only if the key does not exist",
-     .arguments = kSetnxArgs,
+     .arguments = kKeyValue,
      .categories = kCatString},
 };
 static_assert(check_rows(kStringSetRows));

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "server/command_table.h"
+#include "server/commands/arguments.h"
 #include "server/context.h"
 #include "server/execution.h"
 #include "server/expiry.h"
@@ -163,12 +164,6 @@ void cmd_unwatch(Context& c) {
   c.ok();
 }
 
-constexpr KeySpec kWatchKeys[] = {
-    {.flags = kRO, .index = 1, .last = -1},
-};
-constexpr Argument kWatchArgs[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0, .flags = kMultiple},
-};
 constexpr Command kRows[] = {
     {.name = "discard",
      .handler = cmd_discard,
@@ -210,12 +205,12 @@ constexpr Command kRows[] = {
      .handler = cmd_watch,
      .arity = -2,
      .flags = kNoscript | kLoading | kStale | kFast | kAllowBusy | kMultiNow,
-     .keys = kWatchKeys,
+     .keys = kInspectKeys,
      .group = Group::kTransactions,
      .since = "2.2.0",
      .complexity = "O(1) for every key.",
      .summary = "Watch the given keys to determine execution of the MULTI/EXEC block",
-     .arguments = kWatchArgs,
+     .arguments = kKeysArg,
      .categories = kCatTransaction},
 };
 static_assert(check_rows(kRows));
