@@ -15,7 +15,7 @@ using Position = ListIndex::Position;
 // Elements requested after one that is cold, at least, where a visit may stop (Extent::kMayStop).
 constexpr uint64_t kLeastAhead = 256;
 constexpr TypeTag kListTag = TypeTag::of(Type::kList);
-constexpr uint64_t kElementOverhead = engine::record_size_bound(2 * ListIndex::Name::kMaxSize, 0);
+constexpr uint64_t kElementOverhead = engine::record_size_bound(2 * ListName::kMaxSize, 0);
 
 ListIndex& index_of(engine::Shard& shard, const engine::KeydirEntry& entry) {
   return static_cast<ListIndex&>(shard.collection(entry.collection));
@@ -189,7 +189,7 @@ void ListEdit::make_split() {
 
 engine::ElementLocation ListEdit::put_element(Position position, std::string_view value) {
   return c_.shard_for_write(key_).put_element(entry_->collection, kListTag.byte,
-                                              ListIndex::Name(position).view(), {&value, 1});
+                                              ListName(position).view(), {&value, 1});
 }
 
 void ListEdit::append(ListIndex& to, std::string_view value) {
@@ -324,9 +324,8 @@ void ListEdit::erase_split(uint64_t begin, uint64_t end) {
   engine::Shard& shard = c_.shard_for_write(key_);
   ListIndex& elements = index();
   const Position first = elements.at(begin).position();
-  const ListIndex::Name name = end - begin == 1
-                                   ? ListIndex::Name(first)
-                                   : ListIndex::Name(first, elements.at(end - 1).position());
+  const ListName name =
+      end - begin == 1 ? ListName(first) : ListName(first, elements.at(end - 1).position());
   shard.remove_element(entry_->collection, kListTag.byte, name.view());
   elements.erase(begin, end - begin,
                  [&](const engine::ElementLocation& old) { shard.element_dropped(old); });
@@ -445,8 +444,8 @@ void put_list(Context& c, const KeyRef& key, int64_t expiry_ms,
   ListIndex& elements = index_of(shard, root);
   for (std::string_view value : values) {
     const Position position = elements.after_tail();
-    const engine::ElementLocation at = shard.put_element(
-        root.collection, kListTag.byte, ListIndex::Name(position).view(), {&value, 1});
+    const engine::ElementLocation at =
+        shard.put_element(root.collection, kListTag.byte, ListName(position).view(), {&value, 1});
     elements.push_tail(position, at.where, at.value_size);
   }
 }

@@ -10,81 +10,13 @@ namespace respcask::server {
 namespace {
 
 using Position = ListIndex::Position;
-constexpr Position kOne = ListIndex::kOne;
 
 constexpr uint32_t kLeastCapacity = 4;
 // What a block's arrays take beyond their bytes, which are a multiple of 16: malloc's header, and
 // as much again that it rounds up.
 constexpr size_t kArrayOverhead = 16;
 
-int64_t whole_of(Position position) {
-  return static_cast<int64_t>(position >> 64);
-}
-uint64_t fraction_of(Position position) {
-  return static_cast<uint64_t>(position);
-}
-Position position_of(int64_t whole, uint64_t fraction) {
-  return static_cast<Position>(whole) * kOne + static_cast<Position>(fraction);
-}
-
-// Twice the zigzag must fit: whole numbers stay within 62 bits, which no number of pushes leaves.
-constexpr int64_t kMaxWhole = int64_t{1} << 61;
-// What is read leaves as much to push before and behind it.
-constexpr int64_t kMaxWholeRead = kMaxWhole / 2;
-
-uint64_t first_word(Position position) {
-  const int64_t whole = whole_of(position);
-  assert(whole > -kMaxWhole && whole < kMaxWhole);
-  const uint64_t zigzag = static_cast<uint64_t>(whole) << 1 ^ static_cast<uint64_t>(whole >> 63);
-  return zigzag << 1 | (fraction_of(position) != 0 ? 1 : 0);
-}
-
-char* encode(Position position, char* out) {
-  out = engine::encode_varint(first_word(position), out);
-  if (uint64_t fraction = fraction_of(position); fraction != 0) {
-    for (int i = 0; i < 8; ++i) *out++ = static_cast<char>(fraction >> (8 * i));
-  }
-  return out;
-}
-
-// Reads the position that `name` begins with and takes it off. Nothing if there is none.
-std::optional<Position> decode(std::string_view& name) {
-  uint64_t word = 0;
-  const char* const end = name.data() + name.size();
-  const char* at = engine::decode_varint(name.data(), end, word);
-  if (at == nullptr) return std::nullopt;
-  uint64_t fraction = 0;
-  if ((word & 1) != 0) {
-    if (end - at < 8) return std::nullopt;
-    for (int i = 0; i < 8; ++i) fraction |= uint64_t{static_cast<unsigned char>(*at++)} << (8 * i);
-  }
-  const uint64_t zigzag = word >> 1;
-  const auto whole = static_cast<int64_t>(zigzag >> 1 ^ (0 - (zigzag & 1)));
-  if (whole <= -kMaxWholeRead || whole >= kMaxWholeRead) return std::nullopt;
-  name.remove_prefix(static_cast<size_t>(at - name.data()));
-  return position_of(whole, fraction);
-}
-
-// The one position that a name is.
-std::optional<Position> decode_name(std::string_view name) {
-  const auto position = decode(name);
-  return name.empty() ? position : std::nullopt;
-}
-
 }  // namespace
-
-ListIndex::Name::Name(Position position) {
-  size_ = static_cast<size_t>(encode(position, bytes_.data()) - bytes_.data());
-}
-
-ListIndex::Name::Name(Position first, Position last) {
-  size_ = static_cast<size_t>(encode(last, encode(first, bytes_.data())) - bytes_.data());
-}
-
-uint32_t ListIndex::Name::size_of(Position position) {
-  const size_t fraction = fraction_of(position) != 0 ? 8 : 0;
-  return static_cast<uint32_t>(engine::varint_size(first_word(position)) + fraction);
-}
 
 // --- looking up ---------------------------------------------------------------------------------
 
@@ -184,7 +116,7 @@ ListIndex::Place ListIndex::find(Position position) const {
     at.index =
         static_cast<uint32_t>(std::lower_bound(begin, begin + block.count(), position) - begin);
   } else {
-    const Position distance = (position - block.first + kOne - 1) / kOne;  // rounded up
+    const Position distance = (position - block.first + kListStep - 1) / kListStep;  // rounded up
     at.index =
         static_cast<uint32_t>(std::min<Position>(distance, static_cast<Position>(block.count())));
   }
@@ -201,7 +133,7 @@ std::optional<ListIndex::Place> ListIndex::find_exact(Position position) const {
 
 engine::ElementLocation ListIndex::location(const Block& block, uint32_t index) {
   const Stored& found = block.elements[block.begin + index];
-  return {found.where(), found.size, Name::size_of(block.position(index))};
+  return {found.where(), found.size, ListName::size_of(block.position(index))};
 }
 
 // --- positions ----------------------------------------------------------------------------------
@@ -209,13 +141,13 @@ engine::ElementLocation ListIndex::location(const Block& block, uint32_t index) 
 ListIndex::Position ListIndex::before_head() const {
   if (size_ == 0) return 0;
   const Position first = groups_.front().blocks.front().first;
-  const Position whole = position_of(whole_of(first), 0);
-  return whole < first ? whole : whole - kOne;
+  const Position whole = whole_of(first);
+  return whole < first ? whole : whole - kListStep;
 }
 
 ListIndex::Position ListIndex::after_tail() const {
   if (size_ == 0) return 0;
-  return position_of(whole_of(groups_.back().blocks.back().last()), 0) + kOne;
+  return whole_of(groups_.back().blocks.back().last()) + kListStep;
 }
 
 std::optional<ListIndex::Position> ListIndex::between(uint64_t rank) const {
@@ -241,9 +173,9 @@ ListIndex::Spread ListIndex::spread(uint64_t rank) const {
     const auto places = static_cast<Position>(found.count + 2);
     // Beyond the ends there is no neighbour to keep clear of.
     const Position low =
-        found.first == 0 ? before_head() - kOne * places : at(found.first - 1).position();
+        found.first == 0 ? before_head() - kListStep * places : at(found.first - 1).position();
     const Position high = found.first + found.count == size_
-                              ? after_tail() + kOne * places
+                              ? after_tail() + kListStep * places
                               : at(found.first + found.count).position();
     found.step = (high - low) / places;
     found.start = low + found.step;
@@ -299,9 +231,9 @@ void ListIndex::make_regular_if_possible(Block& block) {
   const Position* const positions = block.positions.get() + block.begin;
   const uint32_t count = block.count();
   // Distinct whole numbers that reach no farther than their count are consecutive.
-  if (positions[count - 1] - positions[0] != kOne * static_cast<Position>(count - 1)) return;
+  if (positions[count - 1] - positions[0] != kListStep * static_cast<Position>(count - 1)) return;
   for (uint32_t i = 1; i < count; ++i) {
-    if (positions[i] - positions[i - 1] != kOne) return;
+    if (positions[i] - positions[i - 1] != kListStep) return;
   }
   heap_bytes_ -= block.heap_bytes();
   block.positions.reset();
@@ -423,14 +355,14 @@ void ListIndex::insert(Place at, Position position, Stored element) {
     const bool behind = at.index == count;
     const bool ahead = at.index == 0;
     const bool first_block = at.group == 0 && at.block == 0;
-    const bool fits = !block.positions && ((behind && position == block.last() + kOne) ||
-                                           (ahead && position == block.first - kOne));
+    const bool fits = !block.positions && ((behind && position == block.last() + kListStep) ||
+                                           (ahead && position == block.first - kListStep));
     // A neighbour that it fits to, a new block, or a place among others here.
     if (behind && !(fits && !is_full(block))) {
       Cursor next(*this, {at.group, at.block, count - 1});
       const bool last_block = !next.next();
       if (!last_block && !is_full(*next.block_) && !next.block_->positions &&
-          position == next.block_->first - kOne) {
+          position == next.block_->first - kListStep) {
         at = next.at_;
       } else if (is_full(block) || (!block.positions && count >= kWorthKeepingRegular)) {
         ++at.block;
@@ -449,9 +381,9 @@ void ListIndex::insert(Place at, Position position, Stored element) {
   }
   Block& block = block_at(at);
   const uint32_t count = block.count();
-  const bool regular =
-      !block.positions && (count == 0 || (at.index == count && position == block.last() + kOne) ||
-                           (at.index == 0 && position == block.first - kOne));
+  const bool regular = !block.positions &&
+                       (count == 0 || (at.index == count && position == block.last() + kListStep) ||
+                        (at.index == 0 && position == block.first - kListStep));
   if (!regular) make_irregular(block);
   make_room(block, at.index);
   block.elements[block.begin + at.index] = element;
@@ -561,7 +493,7 @@ bool ListIndex::join(Group& group, size_t left) {
   Block& from = group.blocks[left + 1];
   const uint32_t count = to.count() + from.count();
   if (count > kBlockElements * 3 / 4) return false;
-  const bool regular = !to.positions && !from.positions && from.first == to.last() + kOne;
+  const bool regular = !to.positions && !from.positions && from.first == to.last() + kListStep;
   if (!regular) {
     if (!(to.positions && from.positions) && count > kFew) return false;
     make_irregular(to);
@@ -614,13 +546,13 @@ void ListIndex::join_groups(size_t at) {
 std::optional<engine::ElementLocation> ListIndex::recover_put(std::string_view name,
                                                               engine::Location where,
                                                               uint32_t value_size) {
-  const auto position = decode_name(name);
+  const auto position = decode_list_name(name);
   if (!position) return std::nullopt;
   return put(*position, where, value_size);
 }
 
 std::optional<engine::ElementLocation> ListIndex::recover_remove(std::string_view name) {
-  const auto position = decode_name(name);
+  const auto position = decode_list_name(name);
   if (!position) return std::nullopt;
   const auto at = find_exact(*position);
   if (!at) return std::nullopt;
@@ -632,12 +564,12 @@ std::optional<engine::ElementLocation> ListIndex::recover_remove(std::string_vie
 void ListIndex::recover_remove_all(
     std::string_view name, const std::function<void(const engine::ElementLocation&)>& removed) {
   std::string_view rest = name;
-  const auto first = decode(rest);
+  const auto first = decode_position(rest);
   if (!first || rest.empty()) {
     if (auto old = recover_remove(name)) removed(*old);
     return;
   }
-  const auto last = decode_name(rest);
+  const auto last = decode_list_name(rest);
   if (!last || size_ == 0) return;
   const uint64_t begin = rank_of(find(*first));
   const Place at = find(*last);
@@ -648,7 +580,7 @@ void ListIndex::recover_remove_all(
 }
 
 bool ListIndex::is_live(std::string_view name, engine::Location where) const {
-  const auto position = decode_name(name);
+  const auto position = decode_list_name(name);
   if (!position) return false;
   const auto at = find_exact(*position);
   if (!at) return false;
@@ -658,12 +590,12 @@ bool ListIndex::is_live(std::string_view name, engine::Location where) const {
 
 // A range is never contained: its tombstone counts as long as there is an older segment.
 bool ListIndex::contains(std::string_view name) const {
-  const auto position = decode_name(name);
+  const auto position = decode_list_name(name);
   return position && find_exact(*position);
 }
 
 bool ListIndex::relocate(std::string_view name, engine::Location from, engine::Location to) {
-  const auto position = decode_name(name);
+  const auto position = decode_list_name(name);
   if (!position) return false;
   const auto at = find_exact(*position);
   if (!at) return false;

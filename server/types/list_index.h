@@ -3,18 +3,13 @@
 // A split list is a root record and one record for each element:
 //
 //   root      header of one byte: 1, the format of the elements as described here
-//   element   name     its position
+//   element   name     its position (list_position.h)
 //             payload  its bytes
-//   tombstone name     a position, or two: all elements from the first to the second are gone
 //
-// A position is a whole number and a fraction of 64 bits. The list's order is that of the
-// positions, so it is known from names alone, in whatever order they are replayed. What is pushed
-// takes the next whole number beyond the end; what is inserted takes the middle between its
-// neighbours (ListIndex::between), and if there is none, some neighbours are written anew under
-// positions farther apart. A position on disk:
-//
-//   varint    (zigzag of the whole number) * 2 + 1 if a fraction follows
-//   8         the fraction, little endian, if there is one
+// The list's order is that of the positions, so it is known from names alone, in whatever order
+// they are replayed. What is pushed takes the next whole number beyond the end; what is inserted
+// takes the middle between its neighbours (ListIndex::between), and if there is none, some
+// neighbours are written anew under positions farther apart.
 //
 // In memory the elements stand in blocks of up to kBlockElements, and the blocks in groups of up to
 // kGroupBlocks, each with its count. An element takes 12 bytes. Where the elements of a block have
@@ -26,7 +21,6 @@
 // Owned by its shard and called under the shard's lock (engine/element_index.h).
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -37,31 +31,14 @@
 
 #include "engine/element_index.h"
 #include "engine/function_ref.h"
-#include "engine/varint.h"
+#include "server/types/list_position.h"
 #include "server/types/type.h"
 
 namespace respcask::server {
 
 class ListIndex final : public engine::ElementIndex {
  public:
-  // Fixed point: the whole number above, the fraction below.
-  __extension__ typedef __int128 Position;
-  static constexpr Position kOne = Position{1} << 64;
-
-  // Names as they are written.
-  class Name {
-   public:
-    explicit Name(Position position);
-    // Of a tombstone for all from `first` to `last`.
-    Name(Position first, Position last);
-    std::string_view view() const { return {bytes_.data(), size_}; }
-    static uint32_t size_of(Position position);
-    static constexpr size_t kMaxSize = engine::kMaxVarintSize + 8;
-
-   private:
-    std::array<char, 2 * kMaxSize> bytes_;
-    size_t size_;
-  };
+  using Position = ListPosition;
 
   // The header of a split list's root.
   static constexpr std::string_view kHeader{"\x01", 1};
@@ -94,7 +71,7 @@ class ListIndex final : public engine::ElementIndex {
 
     uint32_t count() const { return uint32_t{end} - begin; }
     Position position(uint32_t i) const {
-      return positions ? positions[begin + i] : first + kOne * static_cast<Position>(i);
+      return positions ? positions[begin + i] : first + kListStep * static_cast<Position>(i);
     }
     Position last() const { return position(count() - 1); }
     size_t heap_bytes() const;

@@ -18,7 +18,7 @@ engine::Location place(uint64_t number) {
 }
 
 std::string name_of(Position position) {
-  return std::string(ListIndex::Name(position).view());
+  return std::string(ListName(position).view());
 }
 
 // The index beside the plain vector that it stands for.
@@ -70,7 +70,7 @@ struct Model {
   }
   void erase_by_name(uint64_t rank, uint64_t count) {
     const auto begin = elements.begin() + static_cast<ptrdiff_t>(rank);
-    const ListIndex::Name name(begin->position, begin[static_cast<ptrdiff_t>(count) - 1].position);
+    const ListName name(begin->position, begin[static_cast<ptrdiff_t>(count) - 1].position);
     uint64_t removed = 0;
     index.recover_remove_all(name.view(), [&](const engine::ElementLocation&) { ++removed; });
     CHECK(removed == count);
@@ -187,7 +187,7 @@ TEST_CASE("list index: every other element gone, memory follows") {
   for (uint64_t i = 0; i < kCount / 2; ++i) index.erase(i, 1, ignore);
   CHECK(index.memory_bytes() < kCount / 2 * 40);
   for (uint64_t i = 0; i < kCount / 2; ++i)
-    CHECK(index.at(i).position() == index.kOne * Position(2 * i + 1));
+    CHECK(index.at(i).position() == kListStep * Position(2 * i + 1));
 }
 
 TEST_CASE("list index: a spot where positions have run out gets new ones") {
@@ -232,7 +232,7 @@ TEST_CASE("list index: names that are none change nothing") {
   const std::string good = name_of(0);
   const std::string cut = std::string("\x01", 1);  // a fraction should follow
   // Behind it there would be no number for another element.
-  const std::string last = name_of(((ListIndex::Position{1} << 61) - 1) * ListIndex::kOne);
+  const std::string last = name_of(((ListIndex::Position{1} << 61) - 1) * kListStep);
   for (const std::string& name : {std::string(), cut, good + cut, std::string(12, '\xff'), last}) {
     CHECK(!index.recover_put(name, place(2), 3));
     CHECK(!index.recover_remove(name));
