@@ -31,15 +31,6 @@ using Contents = std::map<std::string, std::string>;
 constexpr int64_t kTime = 1'790'000'000'123;
 const std::string kDirectory = "/store/backups";
 
-Options small_segments() {
-  Options options;
-  options.dir = "/store";
-  options.shards = 2;
-  options.segment_bytes = 8 * 1024;
-  options.merge.bytes_per_second = 0;
-  return options;
-}
-
 // What a store in `directory` holds. The disk stays the caller's.
 Contents contents_of(FaultyFileSystem& disk, const std::string& directory, bool read_only = true) {
   Options options = small_segments();

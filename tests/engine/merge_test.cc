@@ -21,15 +21,6 @@ using namespace respcask::engine;
 
 namespace {
 
-Options small_segments() {
-  Options options;
-  options.dir = "/store";
-  options.shards = 2;
-  options.segment_bytes = 8 * 1024;
-  options.merge.bytes_per_second = 0;
-  return options;
-}
-
 // Asks for a merge and waits until it is done.
 void merge_now(Store& store) {
   const uint64_t before = store.merge_stats().requests_done;

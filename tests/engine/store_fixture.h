@@ -17,6 +17,16 @@
 
 namespace respcask::engine {
 
+// For a store that comes to many segments, with merges as fast as they go.
+inline Options small_segments() {
+  Options options;
+  options.dir = "/store";
+  options.shards = 2;
+  options.segment_bytes = 8 * 1024;
+  options.merge.bytes_per_second = 0;
+  return options;
+}
+
 struct StoreFixture {
   StoreFixture() {
     raise_descriptor_limit();

@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <ctime>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,12 +14,6 @@
 
 namespace respcask::server::testing {
 namespace {
-
-int64_t unix_ms() {
-  timespec t;
-  clock_gettime(CLOCK_REALTIME, &t);
-  return int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
-}
 
 std::string popped(const std::string& key, const std::string& item) {
   return "*2\r\n$" + std::to_string(key.size()) + "\r\n" + key + "\r\n$" +

@@ -162,6 +162,24 @@ std::string run_in(Turn& turn, Client& client, std::initializer_list<std::string
   return out;
 }
 
+std::string encoding(Harness& h, std::string_view key) {
+  const std::string reply = h.run({"OBJECT", "ENCODING", key});
+  return reply.substr(reply.find('\n') + 1, reply.rfind('\r') - reply.find('\n') - 1);
+}
+
+bool is_split(Harness& h, std::string_view key) {
+  engine::Shard& shard = h.store->shard(h.store->shard_of(key));
+  const std::lock_guard lock(shard);
+  const auto entry = shard.find(0, key, shard.hash(key));
+  return entry && entry->collection != 0;
+}
+
+int64_t unix_ms() {
+  timespec t;
+  clock_gettime(CLOCK_REALTIME, &t);
+  return int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
+}
+
 std::string Client::pushed() {
   std::lock_guard guard(pushed_mutex_);
   return std::exchange(pushed_, {});

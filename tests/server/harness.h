@@ -157,4 +157,11 @@ class Client final : public Carrier {
 // pipeline: nothing is committed when it is answered. Its reply, without what was pushed before.
 std::string run_in(Turn& turn, Client& client, std::initializer_list<std::string_view> args);
 
+// What OBJECT ENCODING says of a key that is there.
+std::string encoding(Harness& h, std::string_view key);
+// Whether a key of database 0 is a collection with a record for each element.
+bool is_split(Harness& h, std::string_view key);
+
+int64_t unix_ms();
+
 }  // namespace respcask::server::testing

@@ -56,17 +56,6 @@ std::map<std::string, std::string> pairs(std::string_view reply) {
   return fields;
 }
 
-std::string encoding(Harness& h, std::string_view key) {
-  return bulks(h.run({"OBJECT", "ENCODING", key})).at(0);
-}
-
-bool is_split(Harness& h, std::string_view key) {
-  engine::Shard& shard = h.store->shard(h.store->shard_of(key));
-  const std::lock_guard lock(shard);
-  const auto entry = shard.find(0, key, shard.hash(key));
-  return entry && entry->collection != 0;
-}
-
 std::string field(int number) {
   return "field:" + std::to_string(number);
 }

@@ -58,17 +58,6 @@ std::set<std::string> members(std::string_view reply) {
   return distinct;
 }
 
-std::string encoding(Harness& h, std::string_view key) {
-  return bulks(h.run({"OBJECT", "ENCODING", key})).at(0);
-}
-
-bool is_split(Harness& h, std::string_view key) {
-  engine::Shard& shard = h.store->shard(h.store->shard_of(key));
-  const std::lock_guard lock(shard);
-  const auto entry = shard.find(0, key, shard.hash(key));
-  return entry && entry->collection != 0;
-}
-
 std::string member(int number) {
   return "member:" + std::to_string(number);
 }

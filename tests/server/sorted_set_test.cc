@@ -32,13 +32,6 @@ void fill(Harness& h, const std::string& key, int count) {
   }
 }
 
-bool is_split(Harness& h, std::string_view key) {
-  engine::Shard& shard = h.store->shard(h.store->shard_of(key));
-  const std::lock_guard lock(shard);
-  const auto entry = shard.find(0, key, shard.hash(key));
-  return entry && entry->collection != 0;
-}
-
 TEST_CASE("ZADD enters members in the order of score and bytes") {
   Harness h;
   CHECK(h.run("ZADD z 2 b 1 a 2 aa") == ":3\r\n");

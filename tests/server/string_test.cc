@@ -53,12 +53,6 @@ int64_t ttl(Harness& h, std::string_view key) {
   return expiry == 0 ? -1 : (expiry - now_ms + 500) / 1000;
 }
 
-std::string encoding(Harness& h, std::string_view key) {
-  Client& client = h.client();
-  const std::string reply = client.run({"OBJECT", "ENCODING", key});
-  return reply.substr(reply.find('\n') + 1, reply.rfind('\r') - reply.find('\n') - 1);
-}
-
 TEST_CASE("GET answers what SET stored, any bytes") {
   Harness h;
   CHECK(h.run("GET k") == kNull);

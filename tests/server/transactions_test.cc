@@ -1,18 +1,11 @@
 #include <doctest/doctest.h>
 
-#include <ctime>
 #include <string>
 
 #include "tests/server/probe_commands.h"
 
 namespace respcask::server::testing {
 namespace {
-
-int64_t unix_ms() {
-  timespec t;
-  clock_gettime(CLOCK_REALTIME, &t);
-  return int64_t{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
-}
 
 TEST_CASE("transactions: what is queued runs at EXEC, over all shards") {
   ProbeHarness h;
