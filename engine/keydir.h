@@ -26,7 +26,7 @@
 // visited. A step visits the page around the cursor and moves the cursor to the end of that page's
 // range. Pages split and join in between, but a key's hash never changes, so a key that stays is
 // never skipped; it may be seen twice if pages were joined. Prefixes are at most 33 bits long, so
-// the low 16 bits of a cursor are always 0, and are the caller's to use.
+// the low 20 bits of a cursor are always 0, and are the caller's to use.
 //
 // EXPIRY is indexed by page, not by key: expiry_index.h. THE PAGE's layout is in keydir_page.h, and
 // how pages find memory without leaving holes in compact_heap.h.
@@ -100,7 +100,7 @@ class Keydir {
   size_t mapped_bytes() const { return pages_.mapped_bytes(); }  // of these, not from malloc
 
   // Visits the keys of at least the page at `cursor` (0 to begin) and returns the next cursor,
-  // whose low 16 bits are 0; returns 0 at the end. A key that is there from the first call to the
+  // whose low 20 bits are 0; returns 0 at the end. A key that is there from the first call to the
   // last is visited at least once, whatever is put and removed between the calls. The visitor must
   // not change the keydir; the key it is given is valid during the visit.
   uint64_t scan(uint64_t cursor, Visitor visit) const;

@@ -5,10 +5,11 @@
 // wait some microseconds, however many keys there are and whatever the pattern.
 //
 // The cursor of SCAN is the shard (its low 8 bits) and the position in the shard's hash space,
-// which the keydir gives (the upper 48 of its bits; the lower 16 are always 0):
+// which the keydir gives (the upper 44 of its bits; the lower 20 are always 0):
 //
-//     cursor = position >> 16 << 8 | shard        so that 0 is the first position of shard 0
+//     cursor = position >> 20 << 8 | shard        so that 0 is the first position of shard 0
 //
+// It is below 2^53: there are clients that keep it in a double.
 // A shard that is through hands over to position 0 of the next; the last one to 0.
 
 #include "server/commands/scan.h"
@@ -85,12 +86,12 @@ static_assert(engine::kMaxShards <= 256);
 
 struct Cursor {
   uint32_t shard = 0;
-  uint64_t position = 0;  // in the shard's hash space; its low 16 bits are 0
+  uint64_t position = 0;  // in the shard's hash space; its low 20 bits are 0
 
   static Cursor decode(uint64_t packed) {
-    return {static_cast<uint32_t>(packed & 0xff), packed >> 8 << 16};
+    return {static_cast<uint32_t>(packed & 0xff), packed >> 8 << 20};
   }
-  uint64_t encode() const { return position >> 16 << 8 | shard; }
+  uint64_t encode() const { return position >> 20 << 8 | shard; }
 };
 
 void cmd_keys(Context& c) {

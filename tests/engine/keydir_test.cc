@@ -80,7 +80,7 @@ class Checked {
         REQUIRE(scanned.insert(std::string(key)).second);
         REQUIRE(find_in_model(std::string(key)) == entry);
       });
-      REQUIRE(cursor % 65536 == 0);
+      REQUIRE(cursor % (1 << 20) == 0);
     } while (cursor != 0);
     REQUIRE(scanned.size() == model.size());
   }
@@ -373,7 +373,7 @@ TEST_CASE("a scan visits every key that stays, however the table grows and shrin
       cursor = keydir.scan(cursor, [&](std::string_view key, const KeydirEntry& entry) {
         if (key[0] == 'k') seen[entry.where.offset() - 1] = true;
       });
-      REQUIRE(cursor % 65536 == 0);
+      REQUIRE(cursor % (1 << 20) == 0);
       if (random() % 8 == 0) resize_to(random() % 20000);
     } while (cursor != 0);
     REQUIRE(std::count(seen.begin(), seen.end(), true) == 1000);

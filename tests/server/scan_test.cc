@@ -143,6 +143,20 @@ TEST_CASE("SCAN finds every key that stays, whatever comes and goes meanwhile") 
   }
 }
 
+TEST_CASE("a client that keeps the cursor in a double finds every key") {
+  Harness h;
+  constexpr size_t kKeys = 5000;
+  for (size_t i = 0; i < kKeys; ++i) h.run({"SET", "k" + std::to_string(i), "v"});
+  std::set<std::string> seen;
+  double cursor = 0;
+  do {
+    const auto found = bulks(h.run({"SCAN", std::to_string(static_cast<uint64_t>(cursor))}));
+    cursor = static_cast<double>(std::stoull(found[0]));
+    seen.insert(found.begin() + 1, found.end());
+  } while (cursor != 0);
+  CHECK(seen.size() == kKeys);
+}
+
 TEST_CASE("COUNT says roughly how much one call looks at") {
   Harness h;
   for (int i = 0; i < 4000; ++i) h.run("SET k" + std::to_string(i) + " 1");
