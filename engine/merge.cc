@@ -28,11 +28,15 @@ bool is_element(RecordKind kind) {
 Result<Merge::Report> Merge::run() {
   {
     std::lock_guard guard(shard_);
-    oldest_ = shard_.order_.front() == inputs_.front();
+    marks_spent_to_ = UINT64_MAX;
+    for (const auto& older : shard_.order_) {
+      if (older == inputs_.front()) break;
+      marks_spent_to_ = std::min(marks_spent_to_, older->marks_spent_to());
+    }
     completed_ = shard_.completed_;
     sequence_ = shard_.sequence_;
     for (const auto& input : inputs_) {
-      const uint64_t needed = input->needed_bytes(oldest_);
+      const uint64_t needed = input->needed_bytes(are_marks_spent(*input));
       if (needed == 0) continue;
       needed_bytes_ += needed;
       report_.bytes_read += input->size();
@@ -58,6 +62,15 @@ Result<Merge::Report> Merge::run() {
   return Error{ErrorCode::kDamaged,
                fmt::format("{}: {}; what it replaces is kept until the next start", final_path_,
                            switched.error().message)};
+}
+
+// With the shard's lock held.
+bool Merge::are_marks_spent(const Segment& input) const {
+  const auto& order = shard_.order_;
+  const auto at = std::find_if(order.begin(), order.end(),
+                               [&](const auto& segment) { return segment.get() == &input; });
+  const bool is_last = at + 1 == order.end();
+  return input.last_sequence(is_last ? nullptr : at[1].get()) <= marks_spent_to_;
 }
 
 Result<void> Merge::copy() {
@@ -106,6 +119,10 @@ Error Merge::mark_damaged(Segment& input, std::string_view why) {
 // kDamaged: a batch is invalid or cannot be read, or the input is not what its hint says; it is
 // marked.
 Result<void> Merge::copy_from(Segment& input, LogReader& log) {
+  {
+    std::lock_guard guard(shard_);
+    marks_spent_ = are_marks_spent(input);
+  }
   std::optional<HintReader> hint;
   if (input.from_hint) {
     hint = HintReader::open_in_blocks(*shard_.options_.files, input.path(), input.header());
@@ -255,9 +272,9 @@ bool Merge::counts(const Segment& input, Candidate& candidate) const {
       return index != nullptr && index->is_live(record.name, here);
     }
     case RecordKind::kElementTombstone: {
-      // Older segments may hold the element, as long as there are any and its collection lives.
+      // Older segments may hold the element, while its collection lives.
       const ElementIndex* const index = index_of(record.owner);
-      return !oldest_ && index != nullptr && !index->contains(record.name);
+      return !marks_spent_ && index != nullptr && !index->contains(record.name);
     }
     case RecordKind::kNamespace: {
       uint64_t id = 0;
@@ -279,9 +296,9 @@ bool Merge::counts(const Segment& input, Candidate& candidate) const {
   switch (record.kind) {
     case RecordKind::kTombstone:
       // Dropped earlier, it would bring back what an older segment still holds of the key.
-      return !oldest_ && !entry;
+      return !marks_spent_ && !entry;
     case RecordKind::kExpiry: {
-      if (!entry || entry->expiry_ms != record.expiry_ms) return false;
+      if (marks_spent_ || !entry || entry->expiry_ms != record.expiry_ms) return false;
       // The put itself carries the expiry wherever a merge rewrites it, and whatever was put later
       // knows its own; only a put in an older segment needs this record.
       const uint64_t put_id = shard_.segments_[entry->where.slot()]->header().first_id;
@@ -349,6 +366,7 @@ Result<void> Merge::switch_over() {
     const uint64_t accounted = output_->live_bytes + output_->mark_bytes;
     output_->framing_bytes = framing_of(*output_, accounted);
     output_->live_bytes = 0;
+    output_->rewritten_sequence = sequence_;
     shard_.take_slot(output_);
   }
   if (room) output_->populate();

@@ -5,7 +5,8 @@
 //               segment under a temporary name. Whether it counts is asked under the shard's lock,
 //               some records at a time; the bytes are copied without it, checksum and all, so that
 //               damage stays recognizable. The hint is written on the way. An input of which
-//               nothing can count is not read.
+//               nothing can count is not read. Tombstones and expiries are left out once no older
+//               segment holds what they speak about (Segment::rewritten_sequence).
 //   2. settle:  syncs the new segment, its hint, and the whole store: whatever made a record look
 //               dead is on the device before the record is given up.
 //   3. rename:  the commit point. From here on the inputs are leftovers to a recovery.
@@ -88,6 +89,7 @@ class Merge {
   };
 
   Result<void> copy();
+  bool are_marks_spent(const Segment& input) const;
   Result<void> copy_from(Segment& input, LogReader& log);
   Error mark_damaged(Segment& input, std::string_view why);
   Result<void> copy_slice(const Segment& input, std::span<Candidate> slice);
@@ -114,7 +116,8 @@ class Merge {
   const std::vector<std::shared_ptr<Segment>> inputs_;
   std::vector<std::shared_ptr<Segment>> sources_;  // those of them that are read
   const Hooks hooks_;
-  bool oldest_ = false;  // the run begins with the shard's oldest segment
+  uint64_t marks_spent_to_ = 0;  // by what is older than the run
+  bool marks_spent_ = false;     // those of the input that is being copied
   std::shared_ptr<Segment> output_;
   std::string final_path_;
   PendingLog pending_;

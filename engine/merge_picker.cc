@@ -29,27 +29,42 @@ double garbage(const MergeCandidate& segment) {
              : static_cast<double>(segment.dead_bytes) / static_cast<double>(segment.total_bytes);
 }
 
-double garbage_of_all(const MergeCandidate& sum) {
-  constexpr uint64_t kMany = 5;  // one byte in so many
+double garbage_of_all(const MergeCandidate& sum, double least_marks) {
   MergeCandidate all = sum;
-  if (all.mark_bytes >= all.total_bytes / kMany) all.dead_bytes += all.mark_bytes;
+  if (static_cast<double>(all.mark_bytes) >= least_marks * static_cast<double>(all.total_bytes)) {
+    all.dead_bytes += all.mark_bytes;
+  }
   return garbage(all);
 }
 
-std::optional<MergeRun> pick_from_oldest(std::span<const MergeCandidate> segments,
-                                         double least_garbage) {
-  constexpr uint64_t kMostCopied = uint64_t{1} << 39;  // half of what one segment can hold
-  std::optional<MergeRun> best;
+size_t worth_sweeping(std::span<const MergeCandidate> segments, double least_garbage,
+                      double least_marks) {
+  size_t best = 0;
   MergeCandidate all;
   for (size_t i = 0; i < segments.size() && segments[i].mergeable; ++i) {
     add(all, segments[i]);
-    if (live(all) > kMostCopied + all.mark_bytes) break;
-    const double share = garbage_of_all(all);
-    if (share < least_garbage) continue;
-    best = MergeRun{0, i + 1};
+    const double share = garbage_of_all(all, least_marks);
+    if (!segments[i].has_marks() || share < least_garbage) continue;
+    best = i + 1;
     least_garbage = share;
   }
   return best;
+}
+
+std::optional<MergeRun> next_of_sweep(std::span<const MergeCandidate> segments, size_t from,
+                                      uint64_t below, uint64_t run_bytes) {
+  MergeRun run;
+  uint64_t copied = 0;
+  for (size_t i = 0; i < segments.size() && segments[i].mergeable; ++i) {
+    const bool due =
+        i >= from && (segments[i].has_marks() || segments[i].rewritten_sequence < below);
+    if (run.count == 0 && !due) continue;
+    if (run.count > 0 && (!due || copied + live(segments[i]) > run_bytes)) break;
+    if (run.count == 0) run.first = i;
+    ++run.count;
+    copied += live(segments[i]);
+  }
+  return run.count > 0 ? std::optional(run) : std::nullopt;
 }
 
 std::optional<MergeRun> pick_run(std::span<const MergeCandidate> segments,
@@ -59,7 +74,7 @@ std::optional<MergeRun> pick_run(std::span<const MergeCandidate> segments,
     if (!segments[i].mergeable || garbage(segments[i]) < limits.least_garbage) continue;
     if (!best || garbage(segments[i]) > garbage(segments[*best])) best = i;
   }
-  if (!best) return pick_from_oldest(segments, limits.least_garbage);
+  if (!best) return std::nullopt;
 
   // A neighbour with far less garbage than the best would be copied for little, and will have more
   // of it later.

@@ -16,9 +16,14 @@ struct MergeCandidate {
   uint64_t total_bytes = 0;
   uint64_t dead_bytes = 0;  // what a merge would give back
   bool mergeable = false;   // sealed, synced and whole
-  // Tombstones and the like, which speak about older segments: given back too where all of those
-  // are merged along.
+  // Tombstones and the like, which speak about older segments: given back too once all of those
+  // have been rewritten.
   uint64_t mark_bytes = 0;
+  uint64_t spent_mark_bytes = 0;    // of which that is so; they are among the dead
+  uint64_t last_sequence = 0;       // as in Segment
+  uint64_t rewritten_sequence = 0;  // Segment::marks_spent_to()
+
+  bool has_marks() const { return mark_bytes + spent_mark_bytes > 0; }
 };
 
 struct MergeLimits {
@@ -34,23 +39,28 @@ struct MergeRun {
 // The run with the most dead bytes per byte that has to be copied, or nothing if no segment holds
 // enough garbage to be worth it. Neighbours that are small, or nearly as full of garbage, join
 // while what is live in the run fits run_bytes.
-// Where no segment does it is pick_from_oldest().
 std::optional<MergeRun> pick_run(std::span<const MergeCandidate> segments,
                                  const MergeLimits& limits);
 
-// For marks that have piled up behind older data: the run from the oldest segment on that gives
-// back the greatest share, whatever it has to copy, up to half of what one segment can hold; nothing
-// if that is less than `least_garbage`.
-std::optional<MergeRun> pick_from_oldest(std::span<const MergeCandidate> segments,
-                                         double least_garbage);
+// For marks that have piled up behind older data, which go once all of that has been rewritten: how
+// many segments, from the oldest on, are to be, for the greatest share; 0 if that is less than
+// `least_garbage`. `least_marks`: as for garbage_of_all().
+size_t worth_sweeping(std::span<const MergeCandidate> segments, double least_garbage,
+                      double least_marks);
+
+// The next run of such a sweep over `segments`, at `from` or later: of what has marks, or has not been
+// rewritten since `below`. It copies what fits run_bytes, or a segment if that is more. Nothing: the
+// sweep is over, or cannot go on.
+std::optional<MergeRun> next_of_sweep(std::span<const MergeCandidate> segments, size_t from,
+                                      uint64_t below, uint64_t run_bytes);
 
 // Their bytes together; not mergeable.
 MergeCandidate sum(std::span<const MergeCandidate> segments);
 
 // Dead bytes by total bytes; 0 if it is empty.
 double garbage(const MergeCandidate& segment);
-// The same for all from the oldest on, with their marks if these are many enough to copy what is
-// before them.
-double garbage_of_all(const MergeCandidate& sum);
+// The same for all from the oldest on, with their marks if these are `least_marks` of all or more:
+// enough to copy what is before them.
+double garbage_of_all(const MergeCandidate& sum, double least_marks);
 
 }  // namespace respcask::engine

@@ -36,6 +36,14 @@ uint64_t framing_of(const Segment& segment, uint64_t accounted) {
   return bytes - std::min(accounted, bytes);
 }
 
+uint64_t Segment::last_sequence(const Segment* next) const {
+  constexpr uint64_t kUnknown = UINT64_MAX;
+  if (header_.generation > 0) return rewritten_sequence != 0 ? rewritten_sequence : kUnknown;
+  // 0 where a damaged header was made anew.
+  const uint64_t first_after = next != nullptr ? next->header_.first_sequence : 0;
+  return first_after != 0 ? first_after - 1 : kUnknown;
+}
+
 void Segment::add_mark(const Record& record) {
   mark_bytes += accounted_size(record);
   if (record.kind == RecordKind::kNamespace) namespace_bytes += accounted_size(record);

@@ -109,10 +109,14 @@ class Segment {
 
   // Counts a record without a value.
   void add_mark(const Record& record);
-  // What has to be in a merge's output, framing aside. `oldest`: no older segment is left.
-  uint64_t needed_bytes(bool oldest) const {
-    return live_bytes + (oldest ? namespace_bytes : mark_bytes);
+  // What has to be in a merge's output, framing aside. `spent`: no older segment needs its marks.
+  uint64_t needed_bytes(bool spent) const {
+    return live_bytes + (spent ? namespace_bytes : mark_bytes);
   }
+  // That of no batch in it is higher. `next`: the segment after it; null: there is none.
+  uint64_t last_sequence(const Segment* next) const;
+  // Marks of later segments speak of nothing in this one up to the sequence that this gives.
+  uint64_t marks_spent_to() const { return damaged ? 0 : rewritten_sequence; }
 
   // Gives the file another name. Before anybody else knows of the segment.
   Result<void> rename(const std::string& path);
@@ -122,13 +126,17 @@ class Segment {
 
   uint64_t live_bytes = 0;
   // Accounted size of tombstones and other records without a value: dead weight as soon as no older
-  // segment is left that they could speak about.
+  // segment holds anything that they could speak about.
   uint64_t mark_bytes = 0;
   // Those of them that say which namespace a database is: they speak of no older segment.
   uint64_t namespace_bytes = 0;
   // What of a merged segment is neither, batch headers above all: a further merge would not give it
   // back. 0 for segments that clients wrote, where it would.
   uint64_t framing_bytes = 0;
+  // Of a merged segment: the last sequence given out when the merge began. Nothing was copied that
+  // batches up to there had superseded, and every expiry that they set is in the put itself. 0: not
+  // merged, or not known yet.
+  uint64_t rewritten_sequence = 0;
   bool has_hint = false;      // one that covers all of it
   bool from_hint = false;     // what the shard knows of it was read from its hint, not from itself
   bool damaged = false;       // a batch is unreadable; merge leaves the segment alone

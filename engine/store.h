@@ -24,6 +24,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -185,12 +186,21 @@ class Store {
     std::weak_ptr<Segment> segment;
     std::chrono::steady_clock::time_point due;
   };
+  // For marks: the segments up to one are rewritten, oldest first and a run at a time, but for
+  // those that were after the last mark that is to go.
+  struct Sweep {
+    uint64_t below = 0;    // the sequence of that mark at most
+    uint64_t next_id = 0;  // what begins with a lower id has had its turn
+    uint64_t last_id = 0;  // in the last segment; below next_id: none is under way
+  };
   // The merging of one shard; the merge thread's own.
   struct MergeState {
-    bool begun = false;                  // has been above the trigger, and not below the stop since
+    bool begun = false;  // has been above the trigger, and not below the stop since
+    Sweep sweep;
     std::vector<SegmentName> requested;  // what the request under way covers, in their order
     uint64_t last_requested = 0;         // the id of the last of them
     bool marks_requested = false;        // they have not been looked after yet
+    Sweep requested_sweep;
     // After a failure the shard is left alone for a while, unless a merge is asked for.
     std::chrono::steady_clock::time_point paused_until;
     int failures = 0;
@@ -245,9 +255,19 @@ class Store {
   bool merge_requested();
   std::vector<MergeCandidate> shard_sums();
   bool merge_worst_shard();
-  std::vector<std::shared_ptr<Segment>> pick_inputs(Shard& shard, double least_garbage,
-                                                    uint64_t run_bytes, MergeState* request);
-  MergeOutcome merge_run(Shard& shard, std::vector<std::shared_ptr<Segment>> inputs);
+  // What to merge next in a shard.
+  struct Pick {
+    std::vector<std::shared_ptr<Segment>> inputs;
+    bool sweeps = false;  // so that something can be given back later
+  };
+  Pick pick_inputs(Shard& shard, double least_garbage, uint64_t run_bytes, bool requested);
+  static std::optional<MergeRun> sweep_on(const Shard& shard, Sweep& sweep,
+                                          std::span<const MergeCandidate> segments,
+                                          uint64_t run_bytes);
+  Sweep begin_sweep(const Shard& shard, std::span<const MergeCandidate> segments,
+                    double least_garbage) const;
+  void learn_rewritten();
+  MergeOutcome merge_run(Shard& shard, Pick pick);
   void update_urgency();
   bool pace_merge(uint64_t bytes);
   void look_for_shortage();
@@ -265,8 +285,7 @@ class Store {
   }
   void keep_room();
   void bar(Shard::Barred barred);
-  std::vector<std::shared_ptr<Segment>> fit_reserve(Shard& shard,
-                                                    std::vector<std::shared_ptr<Segment>> inputs);
+  std::vector<std::shared_ptr<Segment>> fit_reserve(Shard& shard, Pick pick);
   void scrub_loop();
   bool scrub_shard(Shard& shard);
   bool pace_scrub(uint64_t bytes);

@@ -13,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/log_reader.h"
 #include "engine/merge.h"
 #include "engine/store.h"
 
@@ -24,6 +25,11 @@ namespace {
 
 // A request merges what holds more than this share of garbage.
 constexpr double kRequestedGarbage = 0.02;
+
+// Marks are worth rewriting all that is before them where they are this share of it: in any case,
+// and on a full disk.
+constexpr double kManyMarks = 0.2;
+constexpr double kManyMarksWhenShort = 0.06;
 
 // A shard that takes less than this part of what a store has to is not merged unasked.
 constexpr uint64_t kLeastParts = 16;
@@ -68,6 +74,7 @@ MergeStats Store::merge_stats() {
 void Store::merge_loop() {
   uint64_t request = 0;  // the last one taken up
   bool worked = false;
+  learn_rewritten();
   while (!stopping_) {
     bool under_way = false;
     bool begins = false;
@@ -116,18 +123,26 @@ std::vector<MergeCandidate> Store::merge_candidates(Shard& shard) {
   bool oldest = true;
   // A damaged one stays, and so do the marks that may speak of it.
   bool damaged = false;
-  for (const auto& segment : shard.order_) {
+  uint64_t spent_to = UINT64_MAX;  // by those before
+  for (size_t i = 0; i < shard.order_.size(); ++i) {
+    const Segment& segment = *shard.order_[i];
+    const Segment* const next = i + 1 < shard.order_.size() ? shard.order_[i + 1].get() : nullptr;
     MergeCandidate candidate;
-    candidate.total_bytes = segment->size() - kSegmentHeaderSize;
-    const uint64_t needed = segment->needed_bytes(oldest) + segment->framing_bytes;
-    damaged = damaged || segment->damaged;
-    if (!segment->damaged) {
+    candidate.total_bytes = segment.size() - kSegmentHeaderSize;
+    candidate.last_sequence = segment.last_sequence(next);
+    const bool spent = candidate.last_sequence <= spent_to;
+    const uint64_t needed = segment.needed_bytes(spent) + segment.framing_bytes;
+    damaged = damaged || segment.damaged;
+    if (!segment.damaged) {
       candidate.dead_bytes = candidate.total_bytes - std::min(needed, candidate.total_bytes);
     }
-    if (!oldest && !damaged) candidate.mark_bytes = segment->mark_bytes - segment->namespace_bytes;
-    candidate.mergeable = segment->settled && !segment->damaged;
+    const uint64_t marks = segment.mark_bytes - segment.namespace_bytes;
+    if (!damaged) (spent ? candidate.spent_mark_bytes : candidate.mark_bytes) = marks;
+    candidate.mergeable = segment.settled && !segment.damaged;
+    candidate.rewritten_sequence = segment.marks_spent_to();
     candidates.push_back(candidate);
-    oldest = oldest && candidate.mergeable && segment->needed_bytes(true) == 0;
+    oldest = oldest && candidate.mergeable && segment.needed_bytes(true) == 0;
+    if (!oldest) spent_to = std::min(spent_to, candidate.rewritten_sequence);
   }
   return candidates;
 }
@@ -188,6 +203,7 @@ void Store::begin_requested() {
       state.last_requested = segment->header().last_id;
     }
     state.marks_requested = true;
+    state.requested_sweep = {};
   }
 }
 
@@ -203,14 +219,15 @@ bool Store::merge_requested() {
     if (state.requested.empty()) continue;
     // A request copies everything once whatever the size of its runs.
     constexpr uint64_t kRunBytes = uint64_t{16} << 20;
-    auto inputs = pick_inputs(*shard, kRequestedGarbage, kRunBytes, &state);
-    if (inputs.empty()) {
+    Pick pick = pick_inputs(*shard, kRequestedGarbage, kRunBytes, true);
+    if (pick.inputs.empty()) {
       state.requested.clear();
       continue;
     }
     std::vector<SegmentName> names;
-    for (const auto& input : inputs) names.push_back(name_of(*input));
-    if (merge_run(*shard, std::move(inputs)) == MergeOutcome::kFailed) {
+    for (const auto& input : pick.inputs) names.push_back(name_of(*input));
+    if (merge_run(*shard, std::move(pick)) == MergeOutcome::kFailed) {
+      state.requested_sweep = {};
       // What turned out to be damaged is no reason to leave out the rest of the run, nor is the run
       // one to leave out other segments.
       std::vector<SegmentName> damaged;
@@ -264,7 +281,7 @@ bool Store::merge_worst_shard() {
   for (size_t i = 0; i < shards_.size(); ++i) {
     MergeState& state = merge_states_[i];
     if (now < state.paused_until) continue;
-    const double share = garbage_of_all(sums[i]);
+    const double share = garbage_of_all(sums[i], short_ ? kManyMarksWhenShort : kManyMarks);
     const double least = state.begun ? options.stop_garbage : options.trigger_garbage;
     const bool goes_on = share >= least && store_bytes >= options.least_bytes &&
                          sums[i].total_bytes >= options.least_bytes / kLeastParts;
@@ -276,18 +293,19 @@ bool Store::merge_worst_shard() {
   }
   if (worst == nullptr) return false;
   MergeState& state = merge_states_[worst->index()];
-  auto inputs = pick_inputs(*worst, options.stop_garbage, store_bytes / kRunsInStore, nullptr);
-  if (inputs.empty()) {
+  Pick pick = pick_inputs(*worst, options.stop_garbage, store_bytes / kRunsInStore, false);
+  const bool sweeps = pick.sweeps;
+  if (pick.inputs.empty()) {
     // What is left of the garbage lies in the active segment.
     const auto sealed = seal_for_merge(*worst, options.stop_garbage);
     if (!sealed || !*sealed) state.paused_until = now + 1s;
     return true;
   }
-  switch (merge_run(*worst, std::move(inputs))) {
+  switch (merge_run(*worst, std::move(pick))) {
     case MergeOutcome::kGained:
       break;
-    case MergeOutcome::kNoGain:  // it would be picked again at once
-      state.paused_until = now + 1s;
+    case MergeOutcome::kNoGain:  // it would be picked again at once, unless it has been swept
+      if (!sweeps) state.paused_until = now + 1s;
       break;
     case MergeOutcome::kFailed: {
       // Whatever the reason is, it is likely to stand for a while.
@@ -308,47 +326,111 @@ bool Store::is_soon_merged(Shard& shard, const MergeOptions& merge) {
   constexpr double kNearly = 0.9;
   const MergeCandidate all = sum(merge_candidates(shard));
   return all.total_bytes >= merge.least_bytes / kLeastParts &&
-         garbage_of_all(all) >= kNearly * merge.stop_garbage;
+         garbage_of_all(all, kManyMarks) >= kNearly * merge.stop_garbage;
+}
+
+// What a merge says in its first batch; its output has one, empty if need be. Hints are not asked:
+// what is dropped on the strength of it is gone.
+void Store::learn_rewritten() {
+  for (auto& shard : shards_) {
+    std::vector<std::shared_ptr<Segment>> merged;
+    {
+      std::lock_guard guard(*shard);
+      for (const auto& segment : shard->order_) {
+        if (segment->header().generation > 0) merged.push_back(segment);
+      }
+    }
+    for (const auto& segment : merged) {
+      if (stopping_) return;
+      LogReader log(segment->file(), segment->identity(), segment->size());
+      const auto batch = log.batch(kSegmentHeaderSize);
+      if (!batch) continue;
+      std::lock_guard guard(*shard);
+      segment->rewritten_sequence = batch->header().sequence;
+    }
+  }
+}
+
+// The run of a sweep that is next; none: it is over.
+std::optional<MergeRun> Store::sweep_on(const Shard& shard, Sweep& sweep,
+                                        std::span<const MergeCandidate> segments,
+                                        uint64_t run_bytes) {
+  size_t first = 0;
+  size_t end = 0;
+  for (const auto& segment : shard.order_) {
+    if (segment->header().first_id < sweep.next_id) ++first;
+    if (segment->header().last_id <= sweep.last_id) ++end;
+  }
+  if (first >= end) return std::nullopt;
+  const auto run = next_of_sweep(segments.first(end), first, sweep.below, run_bytes);
+  // It may be that of the run just this one can be merged.
+  sweep.next_id = run ? shard.order_[run->first]->header().last_id + 1 : UINT64_MAX;
+  return run;
 }
 
 // The run to merge next in a shard, empty if none is worth it. It copies about run_bytes, or a
-// segment if that is more. `request`: whose segments may be in it; null: any.
-std::vector<std::shared_ptr<Segment>> Store::pick_inputs(Shard& shard, double least_garbage,
-                                                         uint64_t run_bytes, MergeState* request) {
+// segment if that is more. `requested`: just what the request under way covers.
+Store::Pick Store::pick_inputs(Shard& shard, double least_garbage, uint64_t run_bytes,
+                               bool requested) {
   std::lock_guard guard(shard);
   if (shard.failed_) return {};
+  MergeState& state = merge_states_[shard.index()];
   std::vector<MergeCandidate> all = merge_candidates(shard);
   for (size_t i = 0; disk_full() && i < all.size(); ++i) {
     if (is_backed_up(*shard.order_[i])) all[i].mergeable = false;
   }
   std::vector<MergeCandidate> candidates = all;
-  if (request != nullptr) {
-    const std::vector<SegmentName>& among = request->requested;
-    for (size_t i = 0; i < candidates.size(); ++i) {
-      const bool asked = std::binary_search(among.begin(), among.end(), name_of(*shard.order_[i]));
-      candidates[i].mergeable = candidates[i].mergeable && asked;
-    }
+  for (size_t i = 0; requested && i < candidates.size(); ++i) {
+    const std::vector<SegmentName>& among = state.requested;
+    const bool asked = std::binary_search(among.begin(), among.end(), name_of(*shard.order_[i]));
+    candidates[i].mergeable = candidates[i].mergeable && asked;
   }
   MergeLimits limits;
   limits.least_garbage = least_garbage;
   limits.run_bytes =
       std::min(std::max(shard.segment_limit() * 5 / 4, run_bytes), options_.segment_bytes);
+  Pick pick;
   auto run = pick_run(candidates, limits);
-  // Marks go with all that is before them, whatever of it the request has written itself. Once:
-  // what else has become garbage there since is not the request's, and on a busy store never ends.
-  if (!run && request != nullptr && std::exchange(request->marks_requested, false)) {
-    for (size_t i = 0; i < all.size(); ++i) {
-      all[i].dead_bytes = 0;
-      if (shard.order_[i]->header().last_id > request->last_requested) all[i].mergeable = false;
+  if (!run) {
+    pick.sweeps = true;
+    Sweep& sweep = requested ? state.requested_sweep : state.sweep;
+    run = sweep_on(shard, sweep, all, limits.run_bytes);
+    // Marks go with all that is before them, whatever of it the request has written itself. Once:
+    // what else has become garbage there since is not the request's, and on a busy store never
+    // ends.
+    if (!run && (!requested || std::exchange(state.marks_requested, false))) {
+      for (size_t i = 0; requested && i < candidates.size(); ++i) {
+        candidates[i] = all[i];
+        candidates[i].dead_bytes = 0;
+        candidates[i].mark_bytes += all[i].spent_mark_bytes;
+        candidates[i].mergeable =
+            all[i].mergeable && shard.order_[i]->header().last_id <= state.last_requested;
+      }
+      sweep = begin_sweep(shard, candidates, least_garbage);
+      run = sweep_on(shard, sweep, all, limits.run_bytes);
     }
-    run = pick_from_oldest(all, least_garbage);
   }
   if (!run) return {};
   const auto first = shard.order_.begin() + static_cast<ptrdiff_t>(run->first);
-  return {first, first + static_cast<ptrdiff_t>(run->count)};
+  pick.inputs.assign(first, first + static_cast<ptrdiff_t>(run->count));
+  return pick;
 }
 
-Store::MergeOutcome Store::merge_run(Shard& shard, std::vector<std::shared_ptr<Segment>> inputs) {
+// A sweep of what is worth it, if anything is.
+Store::Sweep Store::begin_sweep(const Shard& shard, std::span<const MergeCandidate> segments,
+                                double least_garbage) const {
+  const double least_marks = short_ ? kManyMarksWhenShort : kManyMarks;
+  const size_t count = worth_sweeping(segments, least_garbage, least_marks);
+  Sweep sweep;
+  for (const MergeCandidate& segment : segments.first(count)) {
+    if (segment.has_marks()) sweep.below = std::max(sweep.below, segment.last_sequence);
+  }
+  sweep.below = std::min(sweep.below, shard.sequence_);  // where it is not known
+  if (count > 0) sweep.last_id = shard.order_[count - 1]->header().last_id;
+  return sweep;
+}
+
+Store::MergeOutcome Store::merge_run(Shard& shard, Pick pick) {
   {
     std::lock_guard guard(threads_mutex_);
     merge_stats_.running = true;
@@ -360,10 +442,10 @@ Store::MergeOutcome Store::merge_run(Shard& shard, std::vector<std::shared_ptr<S
   auto report = [&] {
     std::lock_guard one_at_a_time(merge_run_);
     bool lent = false;  // what is kept back
-    auto merged = Merge(shard, inputs, hooks).run();
+    auto merged = Merge(shard, pick.inputs, hooks).run();
     if (!merged && merged.error().code == ErrorCode::kNoSpace) {
-      inputs = fit_reserve(shard, std::move(inputs));
-      lent = !inputs.empty();
+      pick.inputs = fit_reserve(shard, std::move(pick));
+      lent = !pick.inputs.empty();
       if (lent) {
         // Clients get nothing of what is kept back, not even to remove what they have, or there
         // would be nothing to merge with any more. They wait: so it is done at once.
@@ -371,10 +453,10 @@ Store::MergeOutcome Store::merge_run(Shard& shard, std::vector<std::shared_ptr<S
         hooks.with_hint = false;
         bar(Shard::Barred::kAll);
         merge_reserve_->release();
-        merged = Merge(shard, inputs, hooks).run();
+        merged = Merge(shard, pick.inputs, hooks).run();
       }
     }
-    inputs.clear();  // files go with their last owner, and while nobody else looks at them
+    pick.inputs.clear();  // files go with their last owner, and while nobody else looks at them
     if (lent) keep_merge_reserve();
     return merged;
   }();
@@ -414,7 +496,7 @@ void Store::update_urgency() {
   double worst_share = 0;
   for (const MergeCandidate& all : sums) {
     if (all.total_bytes >= options.least_bytes / kLeastParts) {
-      worst_share = std::max(worst_share, garbage_of_all(all));
+      worst_share = std::max(worst_share, garbage_of_all(all, kManyMarks));
     }
   }
   constexpr double kFasterEvery = 0.01;

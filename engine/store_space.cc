@@ -177,29 +177,36 @@ bool Store::is_backed_up(const Segment& segment) const {
 }
 
 // Of a run that the disk was too full for, what can be merged with what is kept back: all of it, or
-// the segment that gives back most of those that fit. Empty: none does, or gives anything back.
-std::vector<std::shared_ptr<Segment>> Store::fit_reserve(
-    Shard& shard, std::vector<std::shared_ptr<Segment>> inputs) {
+// the segment that gives back most of those that fit, or the first of a sweep. Empty: none does, or
+// gives anything back.
+std::vector<std::shared_ptr<Segment>> Store::fit_reserve(Shard& shard, Pick pick) {
   std::lock_guard guard(shard);
   const uint64_t room = room_in_reserve(merge_reserve_->bytes());
   // One byte in so many, or the next write would make a segment worth a merge again.
   constexpr uint64_t kLeastWon = 50;
-  // A run from the oldest on leaves out the marks of all of them, a segment alone just its own.
-  const bool oldest = inputs.front() == shard.order_.front();
-  uint64_t all = 0;
+  const std::vector<MergeCandidate> all = merge_candidates(shard);
+  const auto first =
+      static_cast<size_t>(std::find(shard.order_.begin(), shard.order_.end(), pick.inputs.front()) -
+                          shard.order_.begin());
+  uint64_t copied = 0;
   uint64_t most = 0;
   std::shared_ptr<Segment> best;
-  for (const auto& input : inputs) {
-    const uint64_t needed = input->needed_bytes(input == shard.order_.front());
-    const uint64_t stays = needed + input->framing_bytes + kSegmentHeaderSize;
-    const uint64_t won = input->size() - std::min(input->size(), stays);
-    const bool backed_up = is_backed_up(*input);
-    all += backed_up ? room + 1 : input->needed_bytes(oldest);
-    if (needed > room || won <= most || won < input->size() / kLeastWon || backed_up) continue;
-    most = won;
+  for (size_t i = 0; i < pick.inputs.size(); ++i) {
+    const std::shared_ptr<Segment>& input = pick.inputs[i];
+    const MergeCandidate& segment = all[first + i];
+    const uint64_t stays = segment.total_bytes - segment.dead_bytes;
+    const uint64_t needed = stays - std::min(stays, input->framing_bytes);
+    if (is_backed_up(*input)) {
+      copied = room + 1;
+      continue;
+    }
+    copied += needed;
+    const bool wins = segment.dead_bytes > most && segment.dead_bytes >= input->size() / kLeastWon;
+    if (needed > room || !(pick.sweeps ? i == 0 : wins)) continue;
+    most = segment.dead_bytes;
     best = input;
   }
-  if (all <= room) return inputs;
+  if (copied <= room) return std::move(pick.inputs);
   if (best == nullptr) return {};
   return {best};
 }

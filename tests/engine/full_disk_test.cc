@@ -183,6 +183,21 @@ TEST_CASE("what is removed from a full disk can be written again, however little
   CHECK_FALSE(fixture.get(key_of(10)));
 }
 
+TEST_CASE("tombstones behind data that nobody touches do not fill a disk for good") {
+  FullDisk fixture(options_of(1));
+  fixture.disk->set_capacity(24 << 20);
+  const std::string value(1000, 'v');
+  for (int i = 0; i < 12'000; ++i) REQUIRE(fixture.put_at_last(key_of(i), value));
+  for (int i = 0; i < 20'000; ++i) {
+    const std::string job = fmt::format("{}{}", std::string(1000, 'j'), i);
+    REQUIRE(fixture.put_at_last(job, "x"));
+    fixture.remove_at_last(job);
+  }
+  CHECK(fixture.contents().size() == 12'000);
+  fixture.reopen();
+  CHECK(fixture.contents().size() == 12'000);
+}
+
 TEST_CASE("what is removed from a full disk can be written again, whatever the sizes are") {
   int rounds = 0;
   for (uint64_t seed = 1; seed <= 12; ++seed) {

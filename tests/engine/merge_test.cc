@@ -21,6 +21,8 @@ using namespace respcask::engine;
 
 namespace {
 
+constexpr int64_t kFar = 5'000'000'000'000;
+
 // Asks for a merge and waits until it is done.
 void merge_now(Store& store) {
   const uint64_t before = store.merge_stats().requests_done;
@@ -151,9 +153,76 @@ TEST_CASE("tombstones behind data that nobody touches do not pile up") {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
     CHECK(is_small());
+    // Nor is all that they are merged with made one segment.
+    for (const std::string& name : *fixture.disk->list("/store/shard-00")) {
+      CAPTURE(name);
+      if (!name.ends_with(".seg")) continue;
+      CHECK(fixture.disk->contents("/store/shard-00/" + name).size() < 4 * options.segment_bytes);
+    }
     CHECK(fixture.contents() == contents);
     fixture.reopen();
     CHECK(fixture.contents() == contents);
+  }
+}
+
+TEST_CASE("expiries of data that nobody touches otherwise go with a merge that is asked for") {
+  Options options = small_segments();
+  options.shards = 1;
+  options.merge.least_bytes = uint64_t{1} << 40;
+  StoreFixture fixture(FaultyFileSystem(), options);
+  constexpr int kKeys = 2000;
+  constexpr int kRounds = 4;
+  const auto key_of = [](int i) { return fmt::format("{:06}", i); };
+  const auto expiry_of = [](int i, int round) { return 5'000'000'000'000 + i + round; };
+  for (int i = 0; i < kKeys; ++i) fixture.put(key_of(i), std::string(10, 'c'));
+  for (int round = 0; round < kRounds; ++round) {
+    for (int i = 0; i < kKeys; ++i) fixture.set_expiry(key_of(i), expiry_of(i, round));
+  }
+  const auto contents = fixture.contents();
+  merge_now(*fixture.store);
+  CHECK(fixture.total_bytes() < fixture.live_bytes() * 4 / 3);
+  for (const bool again : {false, true}) {
+    if (again) fixture.reopen();
+    CHECK(fixture.contents() == contents);
+    Shard& shard = fixture.store->shard(0);
+    std::lock_guard guard(shard);
+    for (int i = 0; i < kKeys; ++i) {
+      const auto entry = shard.find(0, key_of(i), shard.hash(key_of(i)));
+      REQUIRE(entry->expiry_ms == expiry_of(i, kRounds - 1));
+    }
+  }
+}
+
+TEST_CASE(
+    "a mark stays while an older merged segment holds what it speaks of, also after a start") {
+  Options options = small_segments();
+  options.shards = 1;
+  options.segment_bytes = 64 * 1024;
+  options.merge.least_bytes = uint64_t{1} << 40;
+  StoreFixture fixture(FaultyFileSystem(), options);
+  const auto put_some = [&](const std::string& key, int count) {
+    for (int i = 0; i < count; ++i)
+      fixture.put(fmt::format("{}{}", key, i), std::string(1000, 'v'));
+  };
+  put_some("cold", 600);
+  merge_now(*fixture.store);
+  for (int round = 0; round < 3; ++round) {
+    CAPTURE(round);
+    // Too little of a segment to have it merged again.
+    const std::string removed = fmt::format("cold{}", 200 * round);
+    const std::string expiring = fmt::format("cold{}", 200 * round + 100);
+    fixture.remove(removed);
+    fixture.set_expiry(expiring, kFar);
+    // The marks are merged alone, and after a start once more.
+    for (int again = 0; again < 2; ++again) {
+      for (int i = 0; i < 50; ++i) put_some("hot", 3);
+      merge_now(*fixture.store);
+      fixture.reopen();
+      CHECK_FALSE(fixture.get(removed));
+      Shard& shard = fixture.store->shard(0);
+      std::lock_guard guard(shard);
+      CHECK(shard.find(0, expiring, shard.hash(expiring))->expiry_ms == kFar);
+    }
   }
 }
 
@@ -355,14 +424,37 @@ TEST_CASE("a segment that is not the one its hint speaks of is not merged, and n
   }
 }
 
-TEST_CASE("a run that marks call for is no larger than a segment can be") {
-  constexpr uint64_t kLarge = uint64_t{300} << 30;
-  const MergeCandidate of_marks{kLarge, 0, true, kLarge / 2};
-  const MergeCandidate segments[] = {{kLarge, 0, true, 0}, of_marks, of_marks, of_marks};
-  const auto run = pick_from_oldest(segments, 0.2);
+TEST_CASE("a sweep for marks ends with the last that are worth it") {
+  const MergeCandidate cold{1000, 0, true, 0};
+  const MergeCandidate marks{500, 0, true, 400};
+  const MergeCandidate few{1000, 0, true, 10};
+  CHECK(worth_sweeping(std::vector{cold, marks, cold, few}, 0.2, 0.2) == 2);
+  CHECK(worth_sweeping(std::vector{cold, few, marks, marks, few}, 0.2, 0.2) == 4);
+  CHECK(worth_sweeping(std::vector{cold, cold, cold, marks}, 0.1, 0.2) == 0);
+  // Behind what cannot be merged they stay.
+  MergeCandidate stuck = cold;
+  stuck.mergeable = false;
+  CHECK(worth_sweeping(std::vector{stuck, marks, marks}, 0.2, 0.2) == 0);
+}
+
+TEST_CASE("a sweep takes what has marks or is old, in runs of some size, each segment once") {
+  const auto segment = [](uint64_t rewritten, uint64_t marks = 0, bool mergeable = true) {
+    return MergeCandidate{1000, 100, mergeable, marks, 0, 0, rewritten};
+  };
+  const std::vector segments{segment(9), segment(0), segment(7),
+                             segment(4), segment(8), segment(8, 5)};
+  const auto run = next_of_sweep(segments, 0, 8, 1800);
   REQUIRE(run);
-  CHECK(run->first == 0);
+  CHECK(run->first == 1);
   CHECK(run->count == 2);
+  CHECK(next_of_sweep(segments, 3, 8, 1800)->first == 3);
+  CHECK(next_of_sweep(segments, 3, 8, 1800)->count == 1);
+  CHECK(next_of_sweep(segments, 4, 8, 1800)->first == 5);
+  CHECK_FALSE(next_of_sweep(segments, 6, 8, 1800));
+  // One that is larger goes alone.
+  CHECK(next_of_sweep(segments, 0, 8, 10)->count == 1);
+  const std::vector stuck{segment(9), segment(9, 0, false), segment(0)};
+  CHECK_FALSE(next_of_sweep(stuck, 2, 8, 1800));
 }
 
 TEST_CASE("the picker prefers the most garbage and leaves what is not worth copying") {

@@ -75,7 +75,7 @@ FAULTS = [
           ENGINE, "*a power cut at any call of a merge loses nothing*"),
     Fault("drop a tombstone in a partial merge",
           "engine/merge.cc",
-          "      return !oldest_ && !entry;\n",
+          "      return !marks_spent_ && !entry;\n",
           "      return false;\n",
           ENGINE, "a deleted key stays deleted after a merge*"),
     Fault("drop what a merge's input still holds",
