@@ -89,7 +89,7 @@ void Connection::update_reading() {
   bool wanted = !input_ended_;
   switch (state_) {
     case State::kOpen:
-      wanted = wanted && !stalled_ && !ready;
+      wanted = wanted && !ready && (!stalled_ || may_send_more());
       break;
     case State::kWaiting:
       wanted = wanted && input_.unread().size() < parser_.consumed() + kReadAhead;
@@ -135,7 +135,7 @@ void Connection::take_input(ssize_t size) {
     return;
   }
   if (evict_if_over()) return;
-  if (state_ == State::kOpen) {
+  if (state_ == State::kOpen && !stalled_) {
     worker_.mark_fresh(*this);
   } else {
     update_reading();
@@ -169,6 +169,15 @@ bool Connection::must_read_first(size_t unsent) {
   if (must_authenticate(*session_)) return true;
   if (session_->no_evict) return false;
   return unsent >= std::max<uint64_t>(kOutputHighWater, client_memory_limit(worker_.config()));
+}
+
+// Whether a client that has to read first may send more meanwhile: as much as Redis takes for one
+// request, and a fifth of what memory has room for. Beyond that it has to read.
+bool Connection::may_send_more() {
+  constexpr uint64_t kPartsOfRoom = 5;
+  const uint64_t unread = input_.unread().size();
+  return !must_authenticate(*session_) && unread < worker_.config().client_query_buffer_limit &&
+         worker_.turn().server.memory.has_room(kPartsOfRoom * unread);
 }
 
 // Whether the client may run one more command this turn. The clock is read only now and then.

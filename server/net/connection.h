@@ -8,8 +8,9 @@
 //   the sync of that commit. If either fails, the connection is closed and the reply is dropped.
 // - Pushed bytes leave in the order of the push() calls, between replies; and none behind the reply
 //   after which the connection is closed.
-// - A client with kOutputHighWater unsent bytes runs no command and is not read from, unless
-//   maxmemory-clients or CLIENT NO-EVICT allows for more.
+// - A client with kOutputHighWater unsent bytes runs no command, unless maxmemory-clients or CLIENT
+//   NO-EVICT allows for more. What it sends meanwhile is read and kept: many clients send all of a
+//   pipeline before they read the first reply.
 // - While a request waits (parked, blocked) its arguments stay where they are.
 // - Once it has left, the session is gone and no other thread knows the connection; the object
 //   lives until the loop lets go of its handle.
@@ -140,6 +141,7 @@ class Connection final : public Carrier {
   void update_parser_limits();
   void update_reading();
   bool must_read_first(size_t unsent);
+  bool may_send_more();
   bool budget_left();
 
   // connection_output.cc: replies, limits and the end.

@@ -75,8 +75,10 @@ std::span<char> InputBuffer::room(size_t wanted) {
   } else if (begin_ > 0 && !pinned_) {
     if (begin_ == end_) {
       begin_ = end_ = 0;
-    } else if (capacity_ - end_ < std::max(wanted, kSmallRoom)) {
-      // Once a command at most: begin_ stays 0 until the command is complete.
+    } else if (capacity_ - end_ < std::max(wanted, kSmallRoom) &&
+               end_ - begin_ <= std::max(begin_, kPipelineBytes)) {
+      // Once a command at most: begin_ stays 0 until the command is complete. Of a long pipeline
+      // that waits to be run not more is moved than has been consumed.
       std::memmove(data_, data_ + begin_, end_ - begin_);
       end_ -= begin_;
       begin_ = 0;

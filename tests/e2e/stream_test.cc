@@ -330,12 +330,31 @@ TEST_CASE("CLIENT REPLY OFF and SKIP hold a protocol error back") {
   }
 }
 
+TEST_CASE("a client may send all of a long pipeline before it reads the first reply") {
+  ServerProcess server;
+  server.start();
+  for (const bool local : {false, true}) {
+    Client client = local ? Client(server.unix_socket()) : Client(server.port());
+    client.set_receive_buffer(64 * 1024);
+    const std::string value(10'000, 'v');
+    constexpr int kPairs = 2000;
+    std::string requests;
+    for (int i = 0; i < kPairs; ++i) {
+      requests += request({"SET", "k", value + std::to_string(i)}) + request({"GET", "k"});
+    }
+    client.send(requests);
+    for (int i = 0; i < kPairs; ++i) {
+      REQUIRE(client.read_reply() == "+OK\r\n");
+      REQUIRE(client.read_reply().ends_with(std::to_string(i) + "\r\n"));
+    }
+  }
+}
+
 TEST_CASE("a confirmation that CLIENT REPLY OFF lets through comes before a protocol error") {
   ServerProcess server;
   server.start();
   Client client(server.port());
-  client.send(request({"CLIENT", "REPLY", "OFF"}) + request({"SUBSCRIBE", "a"}) +
-              "*1\r\nnone\r\n");
+  client.send(request({"CLIENT", "REPLY", "OFF"}) + request({"SUBSCRIBE", "a"}) + "*1\r\nnone\r\n");
   CHECK(client.read_all() == "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
 }
 
