@@ -59,11 +59,16 @@ uint64_t excess(uint64_t used, uint64_t limit) {
 }
 
 // What may be live of `maxdisk` bytes. Merging lets garbage grow to its trigger before it begins,
-// and needs some room to work in.
-uint64_t most_live(const Config& config) {
+// and needs some room to work in; and segments have hints beside them, which are nearly as large
+// where values are small.
+uint64_t most_live(const Config& config, const StoreUsage& usage) {
   constexpr uint64_t kWorkPercent = 5;
   const auto garbage = static_cast<uint64_t>(config.merge_trigger_garbage_percent) + kWorkPercent;
-  return config.maxdisk / 100 * (100 - std::min<uint64_t>(garbage, 90));
+  const auto most =
+      static_cast<double>(config.maxdisk / 100 * (100 - std::min<uint64_t>(garbage, 90)));
+  const auto segments = static_cast<double>(usage.segment_bytes());
+  const auto hints = static_cast<double>(usage.hint_bytes());
+  return static_cast<uint64_t>(hints == 0 ? most : most * segments / (segments + hints));
 }
 
 }  // namespace
@@ -81,7 +86,7 @@ Eviction::Room Eviction::make_room(Turn& turn, const Session* runner) {
   if (config.maxdisk != 0) {
     server_.usage.refresh(now_ns, kDiskAgeNs);
     const uint64_t disk = server_.usage.disk_bytes();
-    disk_excess = excess(server_.usage.live_bytes(), most_live(config));
+    disk_excess = excess(server_.usage.live_bytes(), most_live(config, server_.usage));
     disk_full = disk > config.maxdisk;
     if (disk > config.maxdisk / 100 * kMergePercent) request_merge(now_ns);
   }

@@ -36,7 +36,8 @@ bool StoreUsage::refresh(uint64_t now_ns, uint64_t max_age_ns) {
 
 void StoreUsage::look_at_files() {
   namespace fs = std::filesystem;
-  uint64_t bytes = 0;
+  uint64_t hints = 0;
+  uint64_t others = 0;
   std::error_code ignored;  // a file may go meanwhile
   // A loop over the range would throw where going on fails.
   const auto for_each_in = [&](const fs::path& directory, const auto& visit) {
@@ -50,10 +51,11 @@ void StoreUsage::look_at_files() {
     for_each_in(shard.path(), [&](const fs::directory_entry& file) {
       if (file.path().extension() == ".seg") return;
       const uintmax_t size = file.file_size(ignored);
-      if (!ignored) bytes += size;
+      if (!ignored) (file.path().extension() == ".hint" ? hints : others) += size;
     });
   });
-  files_.store(bytes, std::memory_order_relaxed);
+  hints_.store(hints, std::memory_order_relaxed);
+  others_.store(others, std::memory_order_relaxed);
 }
 
 void StoreUsage::credit(uint64_t live_bytes) {

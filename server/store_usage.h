@@ -21,10 +21,13 @@ class StoreUsage {
   bool refresh(uint64_t now_ns, uint64_t max_age_ns);
 
   uint64_t mapped_bytes() const { return mapped_.load(std::memory_order_relaxed); }
-  // Of all files but backups, with what is about to be written to them; and of that what is live.
+  // Of all files but backups, with what is about to be written to them; of that the segments and
+  // their hints, and what is live in the segments.
   uint64_t disk_bytes() const {
-    return segments_.load(std::memory_order_relaxed) + files_.load(std::memory_order_relaxed);
+    return segment_bytes() + hint_bytes() + others_.load(std::memory_order_relaxed);
   }
+  uint64_t segment_bytes() const { return segments_.load(std::memory_order_relaxed); }
+  uint64_t hint_bytes() const { return hints_.load(std::memory_order_relaxed); }
   uint64_t live_bytes() const { return live_.load(std::memory_order_relaxed); }
   // Memory for what is about to be written.
   uint64_t pending_memory_bytes() const { return pending_memory_.load(std::memory_order_relaxed); }
@@ -50,7 +53,8 @@ class StoreUsage {
   std::atomic<uint64_t> mapped_{0};
   std::atomic<uint64_t> pending_memory_{0};
   std::atomic<uint64_t> segments_{0};
-  std::atomic<uint64_t> files_{0};  // that are no segments
+  std::atomic<uint64_t> hints_{0};
+  std::atomic<uint64_t> others_{0};
   std::atomic<uint64_t> live_{0};
   std::atomic<uint64_t> garbage_{0};
   std::atomic<uint64_t> garbage_bytes_{0};

@@ -255,6 +255,23 @@ TEST_CASE("eviction: with a policy the files stay below maxdisk however much is 
   CHECK(h.run("exists k599") == ":1\r\n");
 }
 
+TEST_CASE("eviction: what hints take of maxdisk is made up for by keys") {
+  Harness h({"maxdisk", "16mb", "maxmemory-policy", "allkeys-lru"});
+  int refused = 0;
+  for (int i = 0; i < 300'000; ++i) {
+    if (h.run({"SET", fmt::format("session:{:032}", i), "12345678901234567890"}) != "+OK\r\n") {
+      // Of what is garbage merging makes room.
+      REQUIRE(++refused < 500);
+      h.store->merge_now();
+    }
+    if (i % 500 != 0) continue;
+    h.server->usage.look_at_files();
+    h.run("debug sleep 0.006");
+  }
+  CHECK(h.server->usage.hint_bytes() > (1 << 20));
+  CHECK(h.server->stats.sum().evicted > 100'000);
+}
+
 TEST_CASE("eviction: the largest clients go for maxmemory-clients, but not those with NO-EVICT") {
   Harness h;
   Client small(h), large(h), spared(h);
