@@ -17,8 +17,9 @@ namespace {
 
 constexpr uint64_t kChunkBytes = StringChunks::kChunkBytes;
 constexpr std::string_view kHeader("\x01", 1);
-constexpr size_t kMaxEmbstr = 44;     // Redis keeps longer strings raw
-constexpr uint64_t kMostAhead = 256;  // chunks requested after one that is cold (Extent::kMayStop)
+constexpr size_t kMaxEmbstr = 44;  // Redis keeps longer strings raw
+// Chunks requested after one that is cold, at least, where a visit may stop (Extent::kMayStop).
+constexpr uint64_t kLeastAhead = 256;
 constexpr uint64_t kRecordOverhead = 128;  // above what a record's header, name and checksum take
 
 // What absent chunks and gaps read as.
@@ -77,7 +78,8 @@ void visit_string(Context& c, const KeyRef& key, const engine::KeydirEntry& entr
   }
   const StringChunks& chunks = chunks_of(c.shard(key), entry);
   const bool was_ready = c.ready();
-  uint64_t after_cold = 0;
+  uint64_t visited = 0;
+  uint64_t ahead = 0;
   while (begin < end) {
     const uint64_t number = begin / kChunkBytes;
     const uint64_t in_chunk = begin % kChunkBytes;
@@ -97,7 +99,12 @@ void visit_string(Context& c, const KeyRef& key, const engine::KeydirEntry& entr
       if (c.ready() && !visit(zeros(size))) return;
     }
     begin += size;
-    if (was_ready && !c.ready() && extent == Extent::kMayStop && ++after_cold > kMostAhead) return;
+    if (c.ready()) {
+      ++visited;
+    } else if (was_ready && extent == Extent::kMayStop &&
+               ++ahead > std::max(visited, kLeastAhead)) {
+      return;
+    }
   }
 }
 

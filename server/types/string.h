@@ -43,7 +43,8 @@ uint64_t string_length(Context& c, const KeyRef& key, const engine::KeydirEntry&
 enum class Extent : uint8_t { kAll, kMayStop };
 // Calls `visit` with the bytes [begin, end) in order, in pieces that are not empty; end is at most
 // the length. It stops when `visit` returns false. Once a piece is not ready, nothing more is
-// visited and the rest is requested, so that it is fetched together; with kMayStop, not all of it.
+// visited and the rest is requested, so that it is fetched together; with kMayStop only as much
+// again as has been visited, and some hundred chunks.
 void visit_string(Context& c, const KeyRef& key, const engine::KeydirEntry& entry, uint64_t begin,
                   uint64_t end, Extent extent, engine::FunctionRef<bool(std::string_view)> visit);
 

@@ -583,6 +583,23 @@ TEST_CASE("disk: SORT has the fields that it looks up in large hashes fetched to
   CHECK(parked < 5);
 }
 
+TEST_CASE("disk: BITPOS asks for twice as much each time that it does not find its bit") {
+  FaultyFileSystem disk;
+  Harness h({}, {}, &disk);
+  h.run({"SET", "{k}", std::string(16 << 20, '\xff')});
+  h.client().turn.major_faults = [] {
+    static uint64_t faults = 0;
+    return ++faults;
+  };
+  REQUIRE(h.store->sync());
+  drop_values(disk, h.server->key("{k}", 0).shard);
+  const uint64_t before = h.client().turn.stats.parked.get();
+  CHECK(h.run("bitpos {k} 0 0 -1") == ":-1\r\n");
+  const uint64_t parked = h.client().turn.stats.parked.get() - before;
+  CHECK(parked > 0);
+  CHECK(parked < 8);
+}
+
 TEST_CASE("disk: where memory is full, commands have values read past the page cache") {
   FaultyFileSystem disk;
   Harness h({}, {}, &disk);
