@@ -233,7 +233,7 @@ std::string_view Context::read(const KeyRef& key, engine::Location where, uint32
     const FetchedValue* value = scope_.fetched->find(key.shard, where, shard.segment_of(where));
     if (value != nullptr) return bytes_of(*value, key);
   }
-  scope_.count_read(shard);
+  if (!scope_.count_read(value_size) && !may_read_on(shard, value_size)) return {};
   const engine::ValueRead value = shard.read(where, value_size);
   switch (value.state) {
     case engine::ValueRead::State::kReady:
@@ -251,8 +251,21 @@ std::string_view Context::read(const KeyRef& key, engine::Location where, uint32
   return {};
 }
 
-void Context::count_read(engine::Shard& shard) {
-  scope_.count_read(shard);
+bool Context::count_read(engine::Shard& shard, uint64_t bytes) {
+  return scope_.count_read(bytes) || may_read_on(shard, bytes);
+}
+
+// Most of what is read is replied with. Where that is more than there is memory for, a command ends
+// here that finds all its values in memory.
+bool Context::may_read_on(engine::Shard& shard, uint64_t bytes) {
+  if (scope_.too_much) return false;
+  scope_.look_for_faults(shard);
+  return expect(held_with_reply() + bytes + Scope::kBytesBetween);
+}
+
+uint64_t Context::held_with_reply() const {
+  // To grow the reply is copied. What is lent to it is when it does not leave in this turn.
+  return held_ + reply_.size() + reply_.size_with_lent();
 }
 
 void Context::reply_part(std::string_view part) {
@@ -279,7 +292,9 @@ std::string_view Context::read_cold(engine::Shard& shard, const KeyRef& key, eng
   scope_.cold_bytes += sizeof(FetchedValue) + value->read.bytes();
   // And what others wait for will be held, too, and answered with.
   const uint64_t of_others = 2 * turn_.server.readers.waiting_bytes();
-  if (!expect(2 * scope_.fetched_bytes() + 3 * scope_.cold_bytes + of_others)) return {};
+  if (!expect(held_with_reply() + 2 * scope_.fetched_bytes() + 3 * scope_.cold_bytes + of_others)) {
+    return {};
+  }
   value->read.past_cache = !shard.admits(value->read);
   value->shard = key.shard;
   if (!scope_.changed() && !scope_.cannot_repeat) {
@@ -309,6 +324,11 @@ bool Context::ready() const {
 bool Context::expect(uint64_t bytes) {
   if (!turn_.server.memory.has_room(bytes)) scope_.too_much = true;
   return !scope_.too_much;
+}
+
+bool Context::ask_for_held() {
+  ask_at_ = expect(held_with_reply()) ? held_ + kAskedBytes : 0;
+  return ask_at_ != 0;
 }
 
 // --- changing -----------------------------------------------------------------------------------

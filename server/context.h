@@ -149,8 +149,9 @@ class Context {
   std::string_view read(const KeyRef& key, const engine::KeydirEntry& entry);
   // The bytes of one element of the split collection under `key`.
   std::string_view read(const KeyRef& key, engine::Location where, uint32_t value_size);
-  // For who reads from the shard itself, without read(): called for each value.
-  void count_read(engine::Shard& shard);
+  // For who reads from the shard itself, without read(): called for each value, before it is read.
+  // False: not ready.
+  bool count_read(engine::Shard& shard, uint64_t bytes);
   // False once a read found a value cold or damaged: return without changing anything.
   bool ready() const;
   // Replies with a bulk of what a read gave. A large one is not copied but sent from where it lies
@@ -235,11 +236,28 @@ class Context {
   void block_on(std::span<const KeyRef> keys, Type type, int64_t deadline_ms,
                 TimeoutReply timeout_reply);
 
+  // --- memory ---------------------------------------------------------------------------------
   // Whether memory has room for so many bytes more, until the command is answered. If not, it is
   // not ready() any more, and refused.
   bool expect(uint64_t bytes);
+  // The same for what the command comes to hold bit by bit, beside its reply: asks for all of it
+  // together whenever it has grown by a MiB. What it has given up is taken off by let_go().
+  bool hold(uint64_t bytes) {
+    held_ += bytes;
+    return held_ < ask_at_ || ask_for_held();
+  }
+  uint64_t held() const { return held_; }
+  void let_go(uint64_t bytes) { held_ -= bytes; }
+  // And for copies of texts, each in a string of its own.
+  bool hold_text(uint64_t bytes) { return hold(bytes + kTextBytes); }
+  // A string with what malloc adds, and as much again where a vector of them grows.
+  static constexpr uint64_t kTextBytes = 3 * sizeof(std::string);
 
  private:
+  bool ask_for_held();
+  // What the command's results take by now, or will when they grow.
+  uint64_t held_with_reply() const;
+  bool may_read_on(engine::Shard& shard, uint64_t bytes);
   std::string_view read_cold(engine::Shard& shard, const KeyRef& key, engine::Location where,
                              uint32_t value_size);
   // Of a value that was fetched.
@@ -267,6 +285,9 @@ class Context {
   bool has_memory_for_all_ = false;
   uint32_t last_read_shard_ = 0;
   std::optional<engine::Location> last_read_;
+  uint64_t held_ = 0;
+  uint64_t ask_at_ = kAskedBytes;
+  static constexpr uint64_t kAskedBytes = uint64_t{1} << 20;
 };
 
 // What is said to a command that would hold more at once than memory has room for.

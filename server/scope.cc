@@ -145,8 +145,9 @@ size_t Scope::end_command() {
 // reads a large collection, with its shard locked, no other ends: it would wait for the disk at
 // each value.
 void Scope::look_for_faults(engine::Shard& shard) {
-  const uint64_t before = std::exchange(faults_, turn_.major_faults());
-  if (reads_ > kReadsBetween && faults_ != before) shard.distrust_residency();
+  unlooked_ = kBytesBetween;
+  const std::optional<uint64_t> before = std::exchange(faults_, turn_.major_faults());
+  if (before && faults_ != before) shard.distrust_residency();
 }
 
 void Scope::modified(const KeyRef& key) {

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -110,7 +111,7 @@ class Scope {
   std::string damaged_key;
   bool damaged = false;
   bool failed_read = false;  // of the two: the system refused to read it, or to write it before
-  bool too_much = false;     // what is not in memory does not fit there together
+  bool too_much = false;     // what is to be held does not fit into memory together
   bool ready() const { return cold.empty() && !damaged && !too_much; }
   // Values read in place because the command had changed something already; kept for its views.
   std::vector<std::unique_ptr<FetchedValue>> read_in_place;
@@ -118,10 +119,15 @@ class Scope {
   // since.
   uint64_t fetched_bytes() const { return fetched != nullptr ? fetched->bytes : 0; }
   uint64_t cold_bytes = 0;
-  // The running command reads one more value from its segment.
-  void count_read(engine::Shard& shard) {
-    if (++reads_ % kReadsBetween == 0) look_for_faults(shard);
+  // The running command reads one more value, of so many bytes, from its segment. False: it has
+  // read so much that it is time to look what came of it.
+  bool count_read(uint64_t bytes) {
+    unlooked_ -= static_cast<int64_t>(kReadCost + bytes);
+    return unlooked_ > 0;
   }
+  // What count_read() counts begins anew.
+  void look_for_faults(engine::Shard& shard);
+  static constexpr uint64_t kBytesBetween = uint64_t{1} << 20;
 
   // What block_on() asked for; dispatch carries it out.
   std::unique_ptr<Waiter> block;
@@ -145,10 +151,10 @@ class Scope {
   bool resumed = false;
 
  private:
-  static constexpr uint32_t kReadsBetween = 64;
+  // A look is taken after 64 reads, or fewer of large values.
+  static constexpr uint64_t kReadCost = kBytesBetween / 64;
 
   void changed(const KeyRef& key, bool by_self);
-  void look_for_faults(engine::Shard& shard);
   bool is_ready(const KeyRef& key, uint64_t after) const;
 
   Turn& turn_;
@@ -160,8 +166,8 @@ class Scope {
   std::unordered_set<OwnedKey, KeyHash, KeyEqual> expired_;
   uint64_t removal_bytes_ = 0;  // that removing them takes, or more
   bool retelling_ = false;
-  uint32_t reads_ = 0;
-  uint64_t faults_ = 0;  // of the thread, when they were looked at last
+  int64_t unlooked_ = kBytesBetween;  // bytes to be read until the next look
+  std::optional<uint64_t> faults_;    // of the thread, when they were looked at last
 };
 
 }  // namespace respcask::server

@@ -69,8 +69,10 @@ void cmd_hgetall(Context& c) {
   if (!hash.fields) return c.reply().map(0);
   c.reply().map(hash.fields->size());
   hash.fields->for_each([&](const Members::Member& field) {
+    const std::string_view value = hash.fields->value(field);
+    if (!c.ready()) return;
     c.reply().bulk(field.name);
-    c.reply_value(hash.fields->value(field));
+    c.reply_value(value);
   });
 }
 
@@ -121,9 +123,11 @@ void reply_fields_header(Context& c, uint64_t count, bool with_values) {
 }
 void reply_field(Context& c, const Members& fields, const Members::Member& field,
                  bool with_values) {
+  const std::string_view value = with_values ? fields.value(field) : std::string_view();
+  if (!c.ready()) return;
   if (with_values && c.reply().protocol() >= 3) c.reply().array(2);
   c.reply().bulk(field.name);
-  if (with_values) c.reply().bulk(fields.value(field));
+  if (with_values) c.reply().bulk(value);
 }
 
 void random_fields(Context& c, int64_t count, bool with_values) {

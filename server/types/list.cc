@@ -43,7 +43,7 @@ ListReader::ListReader(Context& c, const KeyRef& key, const engine::KeydirEntry&
 }
 
 std::string_view ListReader::read(engine::Shard& shard, const ListIndex::Element& element) {
-  c_.count_read(shard);
+  if (!c_.count_read(shard, element.size)) return {};
   const engine::ValueRead value = shard.read(element.where, element.size);
   if (value.state == engine::ValueRead::State::kReady) return value.bytes;
   return c_.read(key_, element.where, element.size);
@@ -401,6 +401,7 @@ bool ListEdit::erase_ranks(std::span<const uint64_t> ranks) {
 bool ListEdit::rotate(ListEnd from, ListEnd to) {
   const uint64_t rank = from == ListEnd::kHead ? 0 : length_ - 1;
   const std::string_view value = reader_->at(rank);
+  if (!c_.ready()) return false;  // read before, and refused now
   if (!c_.reserve_for_all(key_, bound({&value, 1}) + kElementOverhead)) return false;
   if (!split()) {
     const Packed& packed = reader_->packed_;
