@@ -65,8 +65,10 @@ std::optional<engine::KeydirEntry> find_entry(Context& c, const KeyRef& key) {
 }
 
 void mix_key(Context& c, Digest& digest, const KeyRef& key, const engine::KeydirEntry& entry) {
+  const uint64_t before = c.held();
   const rdb::Value value = object_type(entry).read(c, key, entry);
   if (c.ready()) mix_object(digest, value, entry.expiry_ms != 0);
+  c.let_go(c.held() - before);
 }
 
 void digest_database(Context& c, uint32_t db, Digest& all) {
@@ -119,7 +121,7 @@ void debug_object(Context& c) {
   const ObjectType& type = object_type(*entry);
   const std::string_view encoding = type.encoding(c, key, *entry);
   const rdb::Value value = type.read(c, key, *entry);
-  if (!c.ready()) return;
+  if (!c.ready() || !c.hold(2 * c.held())) return;
   // What a dump has around the value: a byte for the type, two for the version, a checksum.
   constexpr size_t kFrame = 1 + 2 + 8;
   const rdb::EncodeLimits limits = encode_limits(c.config(), *entry);

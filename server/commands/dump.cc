@@ -23,7 +23,8 @@ void cmd_dump(Context& c) {
   const auto entry = c.find(key);
   if (!entry) return c.reply().bulk_null();
   const rdb::Value value = object_type(*entry).read(c, key, *entry);
-  if (!c.ready()) return;
+  // It is held as it is, in pieces or compressed, and written; the last again in the reply.
+  if (!c.ready() || !c.hold(2 * c.held())) return;
   c.reply().bulk(rdb::encode(value, encode_limits(c.config(), *entry)));
 }
 

@@ -192,7 +192,8 @@ rdb::Value read_whole(Context& c, const KeyRef& key, const engine::KeydirEntry& 
   hash.fields.reserve(members.size());
   members.for_each([&](const Members::Member& field) {
     const std::string_view value = members.value(field);
-    if (c.ready()) hash.fields.emplace_back(field.name, value);
+    if (!c.ready() || !c.hold_text(field.name.size()) || !c.hold_text(value.size())) return;
+    hash.fields.emplace_back(field.name, value);
   });
   return hash;
 }

@@ -25,6 +25,7 @@ rdb::Value read_whole(Context& c, const KeyRef& key, const engine::KeydirEntry& 
   rdb::List list;
   ListReader reader(c, key, entry);
   reader.visit_forward(0, reader.length(), ListReader::Extent::kAll, [&](std::string_view element) {
+    if (!c.hold_text(element.size())) return false;
     list.elements.emplace_back(element);
     return true;
   });

@@ -186,7 +186,9 @@ rdb::Value read_whole(Context& c, const KeyRef& key, const engine::KeydirEntry& 
   const Members members(c, key, entry);
   rdb::Set set;
   set.members.reserve(members.size());
-  members.for_each([&](const Members::Member& member) { set.members.emplace_back(member.name); });
+  members.for_each([&](const Members::Member& member) {
+    if (c.hold_text(member.name.size())) set.members.emplace_back(member.name);
+  });
   return set;
 }
 

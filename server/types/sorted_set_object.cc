@@ -24,8 +24,9 @@ rdb::Value read_whole(Context& c, const KeyRef& key, const engine::KeydirEntry& 
   const SortedSet set(c, key, entry);
   if (!c.ready()) return value;
   value.members.reserve(set.size());
-  set.visit(0, set.size(), Order::kAscending,
-            [&](const ScoredMember& m) { value.members.emplace_back(m.member, m.score); });
+  set.visit(0, set.size(), Order::kAscending, [&](const ScoredMember& m) {
+    if (c.hold_text(m.member.size())) value.members.emplace_back(m.member, m.score);
+  });
   return value;
 }
 

@@ -111,12 +111,15 @@ void visit_string(Context& c, const KeyRef& key, const engine::KeydirEntry& entr
 std::string_view read_string(Context& c, const KeyRef& key, const engine::KeydirEntry& entry,
                              std::string& scratch) {
   if (entry.collection == 0) return c.read(key, entry);
+  // It may be far longer than what is kept of it.
+  const uint64_t length = string_length(c, key, entry);
+  if (length > scratch.capacity() && !c.hold(length - scratch.capacity())) return {};
   scratch.clear();
-  visit_string(c, key, entry, 0, string_length(c, key, entry), Extent::kAll,
-               [&](std::string_view piece) {
-                 scratch.append(piece);
-                 return true;
-               });
+  scratch.reserve(length);
+  visit_string(c, key, entry, 0, length, Extent::kAll, [&](std::string_view piece) {
+    scratch.append(piece);
+    return true;
+  });
   return scratch;
 }
 

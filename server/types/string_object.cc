@@ -14,7 +14,7 @@ namespace {
 rdb::Value read_whole(Context& c, const KeyRef& key, const engine::KeydirEntry& entry) {
   rdb::String value;
   const std::string_view bytes = read_string(c, key, entry, value.bytes);
-  if (bytes.data() != value.bytes.data()) value.bytes = bytes;
+  if (bytes.data() != value.bytes.data() && c.hold(bytes.size())) value.bytes = bytes;
   return value;
 }
 

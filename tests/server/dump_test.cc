@@ -3,11 +3,13 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "server/types/element_index.h"
 #include "tests/engine/faulty_file.h"
 #include "tests/server/harness.h"
 #include "tests/server/keyspace_events.h"
+#include "tests/server/peak_memory.h"
 #include "tests/server/rdb_golden.h"
 
 namespace respcask::server::testing {
@@ -222,6 +224,31 @@ TEST_CASE("RESTORE refuses streams, of which there are none here") {
     CHECK(h.run({"RESTORE", "a", "0", rdb::golden::bytes(stream)}) == "-ERR Bad data format\r\n");
     CHECK(h.run("EXISTS a") == ":0\r\n");
   }
+}
+
+TEST_CASE("DUMP of what does not fit into memory as often as it is held is refused") {
+  Harness h;
+  const std::string too_much = "-" + std::string(kTooMuch) + "\r\n";
+  h.run("SETRANGE gap 200000000 x");
+  h.run({"SET", "large", std::string(3'000'000, 'x')});
+  for (int i = 0; i < 300; ++i) {
+    const std::string number = std::to_string(i);
+    h.run({"HSET", "hash", number, std::string(10'000, 'h')});
+    h.run({"RPUSH", "list", number, std::string(10'000, 'l')});
+    h.run({"SADD", "set", number + std::string(10'000, 's')});
+    h.run({"ZADD", "sorted", number, number + std::string(10'000, 'z')});
+  }
+  const uint64_t bound = h.server->memory.bound();
+  h.server->memory.set_bound(1);  // a few MiB are had in any case
+  const uint64_t peak = peak_bytes_of([&] { CHECK(h.run("DUMP gap") == too_much); });
+  CHECK(peak < 100'000'000);
+  for (const std::string key : {"large", "hash", "list", "set", "sorted"}) {
+    CAPTURE(key);
+    const bool refused = h.run("DUMP " + key) == too_much;
+    CHECK(refused);
+  }
+  h.server->memory.set_bound(bound);
+  CHECK(h.run("DUMP large").size() > 10'000);
 }
 
 }  // namespace
