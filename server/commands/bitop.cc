@@ -56,9 +56,12 @@ struct Source {
 };
 
 // The operation over all sources, as long as the longest; shorter ones go on with zeros.
+// Meaningless if not ready.
 std::string combine_all(Context& c, BitOp op, const std::vector<std::optional<Source>>& sources) {
   uint64_t length = 0;
   for (const auto& source : sources) length = std::max(length, source ? source->length : 0);
+  // It is written from here, and what it is made of may be far less.
+  if (!c.hold(2 * length)) return {};
   std::string result(length, '\0');
   for (size_t n = 0; n < sources.size(); ++n) {
     const BitOp step = n == 0 && op != BitOp::kNot ? BitOp::kOr : op;

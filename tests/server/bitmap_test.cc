@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tests/server/harness.h"
+#include "tests/server/peak_memory.h"
 
 namespace respcask::server {
 namespace {
@@ -237,6 +238,24 @@ TEST_CASE("many fields of a chunk take the room of one chunk") {
     const bool same = h.run("GET k").find(expected) != std::string::npos;
     CHECK(same);
   }
+}
+
+TEST_CASE("BITOP whose result memory has no room for is refused before it is made") {
+  Harness h;
+  const std::string too_much = "-" + std::string(kTooMuch) + "\r\n";
+  h.run("SETRANGE k 200000000 x");
+  h.run("SET short abc");
+  h.server->memory.set_bound(1);  // a few MiB are had in any case
+  for (const std::string_view command :
+       {"BITOP OR d k", "BITOP AND d short k", "BITOP XOR d k k", "BITOP NOT d k"}) {
+    CAPTURE(command);
+    std::string reply;
+    const uint64_t peak = testing::peak_bytes_of([&] { reply = h.run(command); });
+    CHECK(reply == too_much);
+    CHECK(peak < 100'000'000);
+  }
+  CHECK(h.run("EXISTS d") == integer(0));
+  CHECK(h.run("BITOP NOT d short") == integer(3));
 }
 
 TEST_CASE("BITFIELD refuses what makes no sense") {
