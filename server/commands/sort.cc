@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -92,48 +93,64 @@ std::optional<Options> parse_options(Context& c, Variant variant) {
   return options;
 }
 
-// What `pattern` says of `element`: the element itself for "#", else what the key holds that comes
-// of putting the element in the place of the first '*', or the field of that hash that follows
-// "->". Nothing if that is not there, or not ready.
-std::optional<std::string> look_up(Context& c, std::string_view pattern, std::string_view element) {
-  if (pattern == "#") return std::string(element);
-  const size_t star = pattern.find('*');
-  if (star == std::string_view::npos) return std::nullopt;
-  std::string_view behind = pattern.substr(star + 1);
-  std::optional<std::string_view> field;
-  if (const size_t arrow = behind.find("->");
-      arrow != std::string_view::npos && arrow + 2 < behind.size()) {
-    field = behind.substr(arrow + 2);
-    behind = behind.substr(0, arrow);
+// What patterns say of elements. What it gives is valid until the command changes a key.
+class LookUp {
+ public:
+  explicit LookUp(Context& c) : c_(c) {}
+
+  // The element itself for "#", else what the key holds that comes of putting the element in the
+  // place of the first '*', or the field of that hash that follows "->". Nothing if that is not
+  // there, or not ready.
+  std::optional<std::string_view> operator()(std::string_view pattern, std::string_view element) {
+    if (pattern == "#") return element;
+    const size_t star = pattern.find('*');
+    if (star == std::string_view::npos) return std::nullopt;
+    std::string_view behind = pattern.substr(star + 1);
+    std::optional<std::string_view> field;
+    if (const size_t arrow = behind.find("->");
+        arrow != std::string_view::npos && arrow + 2 < behind.size()) {
+      field = behind.substr(arrow + 2);
+      behind = behind.substr(0, arrow);
+    }
+    name_.assign(pattern.substr(0, star)).append(element).append(behind);
+    const KeyRef key = c_.key_named(name_, c_.db());
+    const auto entry = c_.find(key);
+    if (!entry) return std::nullopt;
+    const Type type = TypeTag{entry->type}.type();
+    if (!field) {
+      if (type != Type::kString) return std::nullopt;
+      return entry->collection == 0 ? c_.read(key, *entry) : in_chunks(key, *entry);
+    }
+    if (type != Type::kHash) return std::nullopt;
+    const Members hash(c_, key, *entry);
+    // What an earlier look-up has asked for is no reason not to ask for this one along with it.
+    if (!hash.is_split() && !c_.ready()) return std::nullopt;
+    const auto member = hash.find(*field);
+    if (!member) return std::nullopt;
+    return hash.value(*member);
   }
-  std::string name(pattern.substr(0, star));
-  name.append(element).append(behind);
-  const KeyRef key = c.key_named(name, c.db());
-  const auto entry = c.find(key);
-  if (!entry) return std::nullopt;
-  const Type type = TypeTag{entry->type}.type();
-  if (!field) {
-    if (type != Type::kString) return std::nullopt;
-    std::string scratch;
-    return std::string(read_string(c, key, *entry, scratch));
+
+ private:
+  // Put together once, however many elements lead to it.
+  std::string_view in_chunks(const KeyRef& key, const engine::KeydirEntry& entry) {
+    const auto [whole, is_new] = whole_.try_emplace(std::string(key.name));
+    if (is_new) read_string(c_, key, entry, whole->second);
+    return whole->second;
   }
-  if (type != Type::kHash) return std::nullopt;
-  const Members hash(c, key, *entry);
-  // What an earlier look-up has asked for is no reason not to ask for this one along with it.
-  if (!hash.is_split() && !c.ready()) return std::nullopt;
-  const auto member = hash.find(*field);
-  if (!member) return std::nullopt;
-  return std::string(hash.value(*member));
-}
+
+  Context& c_;
+  std::string name_;
+  std::unordered_map<std::string, std::string> whole_;
+};
 
 struct Item {
   std::string element;
   double score = 0;
-  std::optional<std::string> weight;  // where the order is alphabetic by a pattern
+  std::optional<std::string_view> weight;  // where the order is alphabetic by a pattern
 };
 
 // As C's strtod over the whole text; nothing if it is no number.
-std::optional<double> parse_score(const std::string& text) {
+std::optional<double> parse_score(std::string_view text) {
   // Most are whole numbers that a double holds exactly.
   constexpr size_t kExactDigits = 15;
   int64_t whole = 0;
@@ -143,7 +160,8 @@ std::optional<double> parse_score(const std::string& text) {
   }
   char* end = nullptr;
   errno = 0;
-  const double score = std::strtod(text.c_str(), &end);
+  const std::string ended(text);
+  const double score = std::strtod(ended.c_str(), &end);
   if (*end != '\0' || errno == ERANGE || std::isnan(score)) return std::nullopt;
   return score;
 }
@@ -176,17 +194,17 @@ class TextOrder {
 };
 
 // What each item is to be sorted by. False if one has no number.
-bool weigh(Context& c, const Options& options, std::vector<Item>& items) {
+bool weigh(LookUp& look_up, const Options& options, std::vector<Item>& items) {
   bool good = true;
   for (Item& item : items) {
     if (options.alphabetic && !options.by) continue;
-    std::optional<std::string> found;
+    std::optional<std::string_view> found;
     if (options.by) {
-      found = look_up(c, *options.by, item.element);
+      found = look_up(*options.by, item.element);
       if (!found) continue;
     }
     if (options.alphabetic) {
-      item.weight = std::move(found);
+      item.weight = found;
     } else if (const auto score = parse_score(found ? *found : item.element)) {
       item.score = *score;
     } else {
@@ -247,17 +265,26 @@ void put_in_order(const Options& options, std::vector<Item>& items, size_t begin
                    [&](const Item& a, const Item& b) { return order(a, b) < 0; });
 }
 
+// What is made of each item until its place is found: it is moved about.
+constexpr uint64_t kItemBytes = 3 * sizeof(Item);
+
 // The whole object, in the order in which it has them; meaningless if not ready.
 std::vector<Item> all_items(Context& c, const KeyRef& key, const engine::KeydirEntry& entry) {
   rdb::Value value = object_type(entry).read(c, key, entry);
   std::vector<Item> items;
-  const auto take = [&](std::string& element) { items.push_back({std::move(element), 0, {}}); };
+  const auto take = [&](auto& elements, const auto& text) {
+    if (!c.ready() || !c.hold(elements.size() * kItemBytes)) return;
+    items.reserve(elements.size());
+    for (auto& element : elements) items.push_back({std::move(text(element)), 0, {}});
+  };
+  const auto itself = [](std::string& element) -> std::string& { return element; };
   if (auto* list = std::get_if<rdb::List>(&value)) {
-    for (std::string& element : list->elements) take(element);
+    take(list->elements, itself);
   } else if (auto* set = std::get_if<rdb::Set>(&value)) {
-    for (std::string& member : set->members) take(member);
+    take(set->members, itself);
   } else {
-    for (auto& [member, score] : std::get<rdb::SortedSet>(value).members) take(member);
+    take(std::get<rdb::SortedSet>(value).members,
+         [](std::pair<std::string, double>& member) -> std::string& { return member.first; });
   }
   return items;
 }
@@ -268,6 +295,7 @@ std::vector<Item> items_as_they_are(Context& c, const KeyRef& key, const engine:
                                     const Options& options) {
   std::vector<Item> items;
   const auto take = [&](std::string_view element) {
+    if (!c.hold(kItemBytes) || !c.hold_text(element.size())) return false;
     items.push_back({std::string(element), 0, {}});
     return true;
   };
@@ -294,31 +322,56 @@ std::vector<Item> items_as_they_are(Context& c, const KeyRef& key, const engine:
   return items;
 }
 
-// What is asked for of the items, in order; nothing stands for what is not there.
-std::vector<std::optional<std::string>> results_of(Context& c, const Options& options,
-                                                   std::span<Item> items) {
-  std::vector<std::optional<std::string>> results;
-  results.reserve(items.size() * std::max<size_t>(options.get.size(), 1));
-  for (Item& item : items) {
-    if (options.get.empty()) results.emplace_back(std::move(item.element));
-    for (std::string_view pattern : options.get) {
-      results.push_back(look_up(c, pattern, item.element));
-    }
+// What is asked for of the items, in order; nothing stands for what is not there. Meaningless if
+// not ready.
+using Results = std::vector<std::optional<std::string_view>>;
+Results results_of(Context& c, LookUp& look_up, const Options& options,
+                   std::span<const Item> items) {
+  Results results;
+  const uint64_t count = items.size() * std::max<size_t>(options.get.size(), 1);
+  if (!c.hold(count * sizeof(results[0]))) return results;
+  results.reserve(count);
+  for (const Item& item : items) {
+    if (options.get.empty()) results.emplace_back(item.element);
+    for (std::string_view pattern : options.get) results.push_back(look_up(pattern, item.element));
   }
   return results;
 }
 
-void store(Context& c, const KeyRef& key, std::vector<std::optional<std::string>>& results) {
-  if (results.empty()) {
+// The same in strings of their own, which stay when the command changes a key.
+std::optional<rdb::List> own(Context& c, const Results& results) {
+  rdb::List list;
+  list.elements.reserve(results.size());
+  for (const auto& result : results) {
+    if (!c.hold_text(result ? result->size() : 0)) return std::nullopt;
+    list.elements.emplace_back(result.value_or(std::string_view()));
+  }
+  return list;
+}
+
+void store(Context& c, const KeyRef& key, const rdb::List& list) {
+  if (list.elements.empty()) {
     c.remove_destination(key);
     return c.reply().integer(0);
   }
-  rdb::List list;
-  for (auto& result : results) list.elements.push_back(std::move(result).value_or(std::string()));
-  const auto count = static_cast<int64_t>(list.elements.size());
   if (!overwrite_object(c, key, list)) return;
   c.notify(EventClass::kList, "sortstore", key);
-  c.reply().integer(count);
+  c.reply().integer(static_cast<int64_t>(list.elements.size()));
+}
+
+void reply_results(Context& c, const Results& results) {
+  constexpr uint64_t kHeaderBytes = 16;
+  uint64_t bytes = 0;
+  for (const auto& result : results) bytes += kHeaderBytes + (result ? result->size() : 0);
+  if (!c.hold(2 * bytes)) return;  // it is copied to grow
+  c.reply().array(results.size());
+  for (const auto& result : results) {
+    if (result) {
+      c.reply().bulk(*result);
+    } else {
+      c.reply().bulk_null();
+    }
+  }
 }
 
 void sort(Context& c, Variant variant) {
@@ -342,14 +395,14 @@ void sort(Context& c, Variant variant) {
     options->by.reset();
   }
   // As in Redis, which does it for SORT_RO too; but that is not to write here.
-  const auto convert = [&] {
-    return type != Type::kSortedSet || variant == Variant::kReadonly ||
-           make_skiplist(c, key, *entry);
-  };
+  const bool converts = type == Type::kSortedSet && variant == Variant::kSort &&
+                        TypeTag{entry->type}.encoding() != Encoding::kPlain;
+  const auto convert = [&] { return !converts || make_skiplist(c, key, *entry); };
   const auto [begin, end] =
       as_they_are ? std::pair(size_t{0}, items.size()) : limit(*options, items.size());
+  LookUp look_up(c);
   if (!options->unsorted) {
-    const bool good = weigh(c, *options, items);
+    const bool good = weigh(look_up, *options, items);
     if (!c.ready()) return;
     if (!good) {
       if (convert()) c.error("ERR One or more scores can't be converted into double");
@@ -357,17 +410,16 @@ void sort(Context& c, Variant variant) {
     }
     put_in_order(*options, items, begin, end);
   }
-  auto results = results_of(c, *options, std::span(items).subspan(begin, end - begin));
-  if (!c.ready() || !convert()) return;
-  if (options->store) return store(c, c.key(*options->store), results);
-  c.reply().array(results.size());
-  for (const auto& result : results) {
-    if (result) {
-      c.reply().bulk(*result);
-    } else {
-      c.reply().bulk_null();
-    }
+  Results results = results_of(c, look_up, *options, std::span(items).subspan(begin, end - begin));
+  if (!c.ready()) return;
+  if (!options->store && !converts) return reply_results(c, results);
+  const auto owned = own(c, results);
+  if (!owned || !convert()) return;
+  if (options->store) return store(c, c.key(*options->store), *owned);
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (results[i]) results[i] = owned->elements[i];
   }
+  reply_results(c, results);
 }
 
 void cmd_sort(Context& c) {

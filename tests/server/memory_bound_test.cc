@@ -102,6 +102,7 @@ TEST_CASE("a command is refused whose reply is made of values in memory and does
       words({"HMGET", "h"}, "", 1000),
       same_field,
       {"LRANGE", "l", "0", "-1"},
+      {"SORT", "l", "BY", "nosort"},
       {"LPOP", "l", "9000"},
       words({"MGET"}, "s:", 5000),
   };

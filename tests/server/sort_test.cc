@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <chrono>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/server/harness.h"
+#include "tests/server/peak_memory.h"
 
 namespace respcask::server::testing {
 namespace {
@@ -211,6 +213,70 @@ TEST_CASE("sort: values that are not in memory are fetched") {
   h.restart();
   CHECK(h.run("sort l by w_* get v_* store d") == ":2\r\n");
   CHECK(h.run("lrange d 0 -1") == array({"B", "A"}));
+}
+
+TEST_CASE("sort: what many elements lead to is held once") {
+  Harness h;
+  constexpr size_t kLength = 10'000'000;
+  h.run({"set", "w_same", std::string(kLength, 'w')});
+  h.run("set w_other a");
+  std::vector<std::string> push = {"rpush", "l"};
+  push.resize(32, "same");
+  push.push_back("other");
+  h.client().run(push);
+  std::vector<std::string> sorted(31, "same");
+  sorted[0] = "other";
+  std::string reply;
+  const uint64_t peak = peak_bytes_of([&] { reply = h.run("sort l by w_* alpha"); });
+  CHECK(reply == array(sorted));
+  CHECK(peak < 100'000'000);
+}
+
+TEST_CASE("sort: what does not fit into memory is refused") {
+  Harness h;
+  const std::string too_much = "-" + std::string(kTooMuch) + "\r\n";
+  h.run({"set", "w_same", std::string(3'000'000, 'w')});
+  h.run("setrange w_gap 200000000 x");
+  h.run("rpush l same same");
+  h.run("rpush gap gap");
+  for (int i = 0; i < 20; ++i) {
+    std::vector<std::string> add = {"zadd", "z"};
+    for (int k = 0; k < 1000; ++k) {
+      add.insert(add.end(), {std::to_string(k), std::to_string(1000 * i + k)});
+    }
+    h.client().run(add);
+  }
+  const uint64_t bound = h.server->memory.bound();
+  h.server->memory.set_bound(1);  // a few MiB are had in any case
+  const std::string_view commands[] = {"sort z",
+                                       "sort z desc alpha",
+                                       "sort z store to",
+                                       "sort l by nosort get w_*",
+                                       "sort l by nosort get w_* store to",
+                                       "sort gap by w_* alpha"};
+  for (const std::string_view command : commands) {
+    CAPTURE(command);
+    const bool refused = h.run(command) == too_much;
+    CHECK(refused);
+  }
+  CHECK(h.run("exists to") == ":0\r\n");
+  CHECK(h.run("sort l by w_* alpha") == array({"same", "same"}));
+  h.server->memory.set_bound(bound);
+  CHECK(h.run("sort z store to") == ":20000\r\n");
+}
+
+TEST_CASE("sort: what was looked up stays as it is while a sorted set is made a skiplist") {
+  Harness h;
+  h.run("zadd {z}z 1 a 2 b");
+  h.run({"set", "{z}a", std::string(1000, 'a')});
+  h.run({"set", "{z}b", std::string(100'000, 'b')});
+  h.run({"hset", "{z}h:a", "f", "field"});
+  REQUIRE(encoding(h, "{z}z") == "listpack");
+  CHECK(h.run("sort {z}z by nosort get {z}* get {z}h:*->f get #") ==
+        "*6\r\n" +
+            array({std::string(1000, 'a'), "field", "a", std::string(100'000, 'b')}).substr(4) +
+            "$-1\r\n$1\r\nb\r\n");
+  CHECK(encoding(h, "{z}z") == "skiplist");
 }
 
 }  // namespace
