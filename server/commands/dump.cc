@@ -66,10 +66,13 @@ std::optional<RestoreOptions> parse_restore_options(Context& c) {
   return options;
 }
 
-// The value in argument 3; nothing, and the error replied, if it holds none.
+// The value in argument 3; nothing, and the error replied, if it holds none or memory has no room
+// for it.
 std::optional<rdb::Value> payload_arg(Context& c) {
-  rdb::Decoded decoded = rdb::decode(c.arg(3));
+  rdb::Decoded decoded =
+      rdb::decode(c.arg(3), [&](uint64_t bytes) { return c.expect(c.held() + bytes); });
   if (auto* value = std::get_if<rdb::Value>(&decoded)) return std::move(*value);
+  if (!c.ready()) return std::nullopt;
   c.error(std::get<rdb::DecodeError>(decoded) == rdb::DecodeError::kFooter
               ? "ERR DUMP payload version or checksum are wrong"
               : "ERR Bad data format");

@@ -57,8 +57,9 @@ bool for_each_element(std::string_view blob, Each each) {
 }
 
 template <class PackedReader>
-bool append_elements(std::string_view blob, std::vector<std::string>& out) {
-  return for_each_element<PackedReader>(blob, [&out](const Element& element) {
+bool append_elements(std::string_view blob, Budget& budget, std::vector<std::string>& out) {
+  return for_each_element<PackedReader>(blob, [&](const Element& element) {
+    if (!budget.take_element(element.text.size())) return false;
     out.push_back(element.to_string());
     return true;
   });
@@ -72,10 +73,11 @@ bool element_score(const Element& element, double& out) {
 
 // `convert(element, second)` makes the pair's second half.
 template <class PackedReader, class Second, class Convert>
-bool append_pairs(std::string_view blob, std::vector<std::pair<std::string, Second>>& out,
-                  Convert convert) {
+bool append_pairs(std::string_view blob, Budget& budget,
+                  std::vector<std::pair<std::string, Second>>& out, Convert convert) {
   bool second_is_next = false;
   const bool whole = for_each_element<PackedReader>(blob, [&](const Element& element) {
+    if (!budget.take_element(element.text.size())) return false;
     second_is_next = !second_is_next;
     if (!second_is_next) return convert(element, out.back().second);
     out.emplace_back(element.to_string(), Second{});
@@ -89,7 +91,7 @@ bool decode_packed_hash(Reader& reader, Hash& hash) {
   std::string storage;
   std::string_view blob;
   return reader.string(blob, storage) &&
-         append_pairs<PackedReader>(blob, hash.fields,
+         append_pairs<PackedReader>(blob, reader.budget(), hash.fields,
                                     [](const Element& element, std::string& value) {
                                       value = element.to_string();
                                       return true;
@@ -101,14 +103,14 @@ bool decode_packed_zset(Reader& reader, SortedSet& set) {
   std::string storage;
   std::string_view blob;
   return reader.string(blob, storage) &&
-         append_pairs<PackedReader>(blob, set.members, element_score);
+         append_pairs<PackedReader>(blob, reader.budget(), set.members, element_score);
 }
 
 template <class PackedReader>
 bool decode_packed_elements(Reader& reader, std::vector<std::string>& out) {
   std::string storage;
   std::string_view blob;
-  return reader.string(blob, storage) && append_elements<PackedReader>(blob, out);
+  return reader.string(blob, storage) && append_elements<PackedReader>(blob, reader.budget(), out);
 }
 
 bool decode_strings(Reader& reader, std::vector<std::string>& out) {
@@ -116,7 +118,7 @@ bool decode_strings(Reader& reader, std::vector<std::string>& out) {
   if (!reader.length(count)) return false;
   for (; count > 0; --count) {
     std::string bytes;
-    if (!reader.string(bytes)) return false;
+    if (!reader.string(bytes) || !reader.budget().take_element(bytes.size())) return false;
     out.push_back(std::move(bytes));
   }
   return true;
@@ -129,6 +131,7 @@ bool decode_hash(Reader& reader, Hash& hash) {
     std::string field;
     std::string value;
     if (!reader.string(field) || !reader.string(value)) return false;
+    if (!reader.budget().take_element(field.size() + value.size())) return false;
     hash.fields.emplace_back(std::move(field), std::move(value));
   }
   return true;
@@ -141,6 +144,7 @@ bool decode_zset(Reader& reader, bool (Reader::*read_score)(double&), SortedSet&
     std::string member;
     double score = 0;
     if (!reader.string(member) || !(reader.*read_score)(score)) return false;
+    if (!reader.budget().take_element(member.size())) return false;
     set.members.emplace_back(std::move(member), score);
   }
   return true;
@@ -268,14 +272,15 @@ bool has_valid_footer(std::string_view payload) {
          checksum == crc64(checked);
 }
 
-Decoded decode(std::string_view payload) {
+Decoded decode(std::string_view payload, const Budget::Ask& may_hold) {
   if (!has_valid_footer(payload)) return DecodeError::kFooter;
-  Reader reader(payload.substr(0, payload.size() - kFooterSize));
+  Budget budget(may_hold);
+  Reader reader(payload.substr(0, payload.size() - kFooterSize), budget);
   uint8_t type = 0;
   Decoded decoded;
   if (!reader.byte(type) ||
       !decode_body(reader, static_cast<Type>(type), std::get<Value>(decoded)) || !reader.at_end()) {
-    return DecodeError::kFormat;
+    return budget.spent() ? DecodeError::kBudget : DecodeError::kFormat;
   }
   return decoded;
 }

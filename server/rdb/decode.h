@@ -28,9 +28,11 @@
 // and bytes left over are refused. Pure functions of their arguments; any thread may call them.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 #include <variant>
 
+#include "server/rdb/budget.h"
 #include "server/rdb/value.h"
 
 namespace respcask::server::rdb {
@@ -38,6 +40,7 @@ namespace respcask::server::rdb {
 enum class DecodeError {
   kFooter,  // too short, from a newer version, or a checksum that does not match
   kFormat,  // the footer is right, the body is not a value
+  kBudget,  // it would hold more than it may
 };
 
 using Decoded = std::variant<Value, DecodeError>;
@@ -45,7 +48,9 @@ using Decoded = std::variant<Value, DecodeError>;
 // Whether `payload` ends in a version that we read and its right checksum.
 bool has_valid_footer(std::string_view payload);
 
-// The value of `payload`, footer included. Memory is bounded by a fixed multiple of its size.
-Decoded decode(std::string_view payload);
+// The value of `payload`, footer included. Memory is bounded by a fixed multiple of its size, and
+// by what `may_hold` answers, as it grows, to how many bytes it has come to.
+Decoded decode(
+    std::string_view payload, const Budget::Ask& may_hold = [](uint64_t) { return true; });
 
 }  // namespace respcask::server::rdb

@@ -175,8 +175,12 @@ std::optional<std::string> lzf_compress(std::string_view input, size_t max_size)
   return out.finish();
 }
 
+bool may_expand_to(std::string_view input, uint64_t size) {
+  return !input.empty() && size / kMaxExpansion <= input.size();
+}
+
 std::optional<std::string> lzf_decompress(std::string_view input, uint64_t size) {
-  if (input.empty() || size / kMaxExpansion > input.size()) return std::nullopt;
+  if (!may_expand_to(input, size)) return std::nullopt;
   std::string out;
   out.reserve(size);
   const size_t end = input.size();

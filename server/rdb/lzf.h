@@ -27,6 +27,9 @@ namespace respcask::server::rdb {
 // the outcome is the same bytes, and the same refusals close to `max_size`.
 std::optional<std::string> lzf_compress(std::string_view input, size_t max_size);
 
+// Whether so many bytes can come of `input`; it says nothing of whether they do.
+bool may_expand_to(std::string_view input, uint64_t size);
+
 // Exactly `size` bytes from `input`; nothing if the input is damaged or makes another size.
 // Allocates at most 88 times the input's size, whatever `size` claims.
 std::optional<std::string> lzf_decompress(std::string_view input, uint64_t size);

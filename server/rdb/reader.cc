@@ -76,6 +76,7 @@ bool Reader::compressed(std::string& out) {
   std::string_view input;
   if (!length(compressed_size) || !length(size) || !cursor_.take(compressed_size, input))
     return false;
+  if (!may_expand_to(input, size) || !budget_.take(size)) return false;
   std::optional<std::string> bytes = lzf_decompress(input, size);
   if (!bytes) return false;
   out = std::move(*bytes);

@@ -14,7 +14,7 @@
 // A string is a length and its bytes, or one of the last four forms. The reader borrows the
 // payload; each call returns false where the bytes do not say what was asked for, and nothing is
 // allocated on the strength of a length before that many bytes (for LZF: a fixed part of them) are
-// known to be there.
+// known to be there, and the budget has been asked for what LZF makes of them.
 #pragma once
 
 #include <cstddef>
@@ -22,13 +22,17 @@
 #include <string>
 #include <string_view>
 
+#include "server/rdb/budget.h"
 #include "server/rdb/bytes.h"
 
 namespace respcask::server::rdb {
 
 class Reader {
  public:
-  explicit Reader(std::string_view bytes) : cursor_(bytes) {}
+  // `budget` outlives it.
+  Reader(std::string_view bytes, Budget& budget) : cursor_(bytes), budget_(budget) {}
+
+  Budget& budget() { return budget_; }
 
   bool at_end() const { return cursor_.at_end(); }
 
@@ -48,6 +52,7 @@ class Reader {
   bool compressed(std::string& out);
 
   ByteCursor cursor_;
+  Budget& budget_;
 };
 
 // The number that a sorted set's score text says, all of it; NaN and what is no number are refused.

@@ -251,5 +251,29 @@ TEST_CASE("DUMP of what does not fit into memory as often as it is held is refus
   CHECK(h.run("DUMP large").size() > 10'000);
 }
 
+TEST_CASE("RESTORE expands nothing that memory has no room for") {
+  Harness h;
+  h.run("SETRANGE gap 200000000 x");
+  const std::string gap = payload(h.run("DUMP gap"));
+  std::vector<std::string> push = {"RPUSH", "numbers"};
+  push.resize(1'000'000, "1");
+  for (int i = 0; i < 4; ++i) h.client().run(push);
+  const std::string numbers = payload(h.run("DUMP numbers"));
+  REQUIRE(gap.size() < 4'000'000);
+  REQUIRE(numbers.size() < 1'000'000);
+  const uint64_t bound = h.server->memory.bound();
+  h.server->memory.set_bound(1);  // a few MiB are had in any case
+  for (const std::string& dump : {gap, numbers}) {
+    std::string reply;
+    const uint64_t peak = peak_bytes_of([&] { reply = h.run({"RESTORE", "to", "0", dump}); });
+    CHECK(reply == "-" + std::string(kTooMuch) + "\r\n");
+    CHECK(peak < 50'000'000);
+  }
+  CHECK(h.run("EXISTS to") == ":0\r\n");
+  h.server->memory.set_bound(bound);
+  CHECK(h.run({"RESTORE", "to", "0", numbers}) == "+OK\r\n");
+  CHECK(h.run("LLEN to") == h.run("LLEN numbers"));
+}
+
 }  // namespace
 }  // namespace respcask::server::testing
