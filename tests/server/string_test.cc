@@ -418,8 +418,9 @@ TEST_CASE("a reply of more zeros than there is memory for is refused, and nothin
   CHECK(fits);
   CHECK(h.run("MGET k k k k k k k k") == too_much);
   leave(8 << 20);
-  for (const std::string_view command : {"GET k", "GETRANGE k 1 -1", "GETDEL k", "GETSET k v",
-                                         "GETEX k PX 1", "SET k v GET", "MGET none k"}) {
+  for (const std::string_view command :
+       {"GET k", "GETRANGE k 1 -1", "GETDEL k", "GETSET k v", "GETEX k PX 1", "SET k v GET",
+        "MGET none k", "LCS k none LEN"}) {
     CAPTURE(command);
     CHECK(h.run(command) == too_much);
   }
