@@ -61,6 +61,19 @@ void put_chunks(engine::Shard& shard, const engine::KeydirEntry& root, std::stri
   }
 }
 
+// Bytes of the range that no chunk is kept of, about, where they are enough to matter.
+uint64_t gap_bytes(Context& c, const KeyRef& key, const engine::KeydirEntry& entry, uint64_t begin,
+                   uint64_t end) {
+  constexpr uint64_t kFewBytes = 1 << 20;
+  if (entry.collection == 0 || end - begin < kFewBytes) return 0;
+  const StringChunks& chunks = chunks_of(c.shard(key), entry);
+  uint64_t bytes = 0;
+  for (uint64_t chunk = begin / kChunkBytes; chunk < end / kChunkBytes; ++chunk) {
+    if (chunks.find(chunk).size == 0) bytes += kChunkBytes;
+  }
+  return bytes;
+}
+
 }  // namespace
 
 uint64_t string_length(Context& c, const KeyRef& key, const engine::KeydirEntry& entry) {
@@ -125,9 +138,11 @@ std::string_view read_string(Context& c, const KeyRef& key, const engine::Keydir
 
 void reply_string(Context& c, const KeyRef& key, const engine::KeydirEntry& entry, uint64_t begin,
                   uint64_t end) {
-  // The reply may be far longer than what is kept of the string. To grow it is copied, and so is
-  // what is lent to it and does not leave in this turn.
-  if (!c.expect(c.reply().size_with_lent() + end - begin)) return;
+  // The reply may be far longer than what is kept of the string. What is lent to it is copied if it
+  // does not leave in this turn; what is not is copied whenever the reply grows.
+  const uint64_t not_lent =
+      c.reply().borrows() ? gap_bytes(c, key, entry, begin, end) : end - begin;
+  if (!c.expect(c.reply().size() + c.reply().size_with_lent() + end - begin + not_lent)) return;
   const bool large = end - begin >= Context::kLentBytes;
   c.reply().bulk_header(end - begin);
   visit_string(c, key, entry, begin, end, Extent::kAll, [&](std::string_view piece) {

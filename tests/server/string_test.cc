@@ -417,6 +417,9 @@ TEST_CASE("a reply of more zeros than there is memory for is refused, and nothin
   const bool fits = h.run("GET k") == whole;
   CHECK(fits);
   CHECK(h.run("MGET k k k k k k k k") == too_much);
+  leave(16 << 20);
+  const bool refused = h.run("GET k") == too_much;  // to grow the reply is copied
+  CHECK(refused);
   leave(8 << 20);
   for (const std::string_view command :
        {"GET k", "GETRANGE k 1 -1", "GETDEL k", "GETSET k v", "GETEX k PX 1", "SET k v GET",
