@@ -244,7 +244,7 @@ class Backup {
       }
       if (auto linked = link_into(to, segment->path()); !linked) return linked;
       if (has_hint) {
-        if (auto linked = link_into(to, hint_path_of(segment->path())); !linked) return linked;
+        if (auto linked = link_hint_into(to, segment); !linked) return linked;
       }
       report_.bytes += segment->size();
       ++report_.segments;
@@ -269,6 +269,23 @@ class Backup {
     auto info = files_.stat(name);
     if (!info) return info.error();
     backed_up_.push_back({name.substr(temporary_.size() + 1), *info ? (*info)->size : 0});
+    return {};
+  }
+
+  // Somebody may have removed it. It costs time at a start of the backup, no data, and the store
+  // writes it again.
+  Result<void> link_hint_into(const std::string& to, const std::shared_ptr<Segment>& segment) {
+    const std::string path = hint_path_of(segment->path());
+    auto linked = link_into(to, path);
+    if (linked) return linked;
+    auto there = files_.stat(path);
+    if (!there || *there) return linked;
+    std::lock_guard one_at_a_time(store_.settle_run_);
+    std::lock_guard guard(store_.shard(segment->header().shard));
+    if (segment->has_hint && !segment->damaged) {
+      store_.hintless_.push_back({segment, std::chrono::steady_clock::now()});
+    }
+    segment->has_hint = false;
     return {};
   }
 

@@ -380,6 +380,38 @@ TEST_CASE("sealed segments are linked, small active ones copied, large ones roll
   CHECK(fixture.sum(&ShardStats::segments) == segments + 1);
 }
 
+TEST_CASE("a hint that is gone is left out of a backup, and is there again in the next") {
+  StoreFixture fixture(FaultyFileSystem(), small_segments());
+  const Contents then = fill(fixture, 0, 150);
+  FaultyFileSystem& disk = *fixture.disk;
+  const std::string whole = backup(fixture);
+  const auto hints_in = [&](const std::string& directory) {
+    std::vector<std::string> hints;
+    for (const std::string shard : {"/shard-00", "/shard-01"}) {
+      for (const std::string& name : names_in(disk, directory + shard)) {
+        if (name.ends_with(".hint")) hints.push_back(shard + "/" + name);
+      }
+    }
+    return hints;
+  };
+  const std::vector<std::string> hints = hints_in(whole);
+  REQUIRE(hints.size() > 2);
+  CHECK(hints_in("/store") == hints);
+  for (const std::string& hint : hints) REQUIRE(disk.unlink("/store" + hint));
+
+  const std::string without = backup(fixture, kTime + 1);
+  for (const std::string& hint : hints) CHECK_FALSE(*disk.stat(without + hint));
+  CHECK(disk.contents(without + "/MANIFEST").find(".hint") == std::string::npos);
+  CHECK(contents_of(disk, without) == then);
+
+  const std::string again = backup(fixture, kTime + 2);
+  for (const std::string& hint : hints) {
+    CHECK(*disk.stat("/store" + hint));
+    CHECK(*disk.stat(again + hint));
+  }
+  CHECK(contents_of(disk, again) == then);
+}
+
 TEST_CASE("neither store writes to the files of the other") {
   StoreFixture fixture(FaultyFileSystem(), small_segments());
   const Contents then = fill(fixture, 0, 60);
