@@ -4,9 +4,11 @@
 // queued commands and watched keys, so that the queue runs as one: in one batch a shard, under one
 // transaction mark.
 #include <algorithm>
+#include <optional>
 
 #include <fmt/format.h>
 
+#include "resp/number.h"
 #include "server/command_table.h"
 #include "server/commands/arguments.h"
 #include "server/context.h"
@@ -62,6 +64,11 @@ void read_ahead(Context& c, const std::vector<QueuedCommand>& queue) {
   std::vector<KeyPosition> positions;
   uint32_t db = c.db();
   for (const QueuedCommand& queued : queue) {
+    if (queued.command->row->name == "select") {
+      const std::optional<int64_t> index = resp::parse_int64(queued.args[1]);
+      if (index && *index >= 0 && *index < c.config().databases) db = static_cast<uint32_t>(*index);
+      continue;
+    }
     positions.clear();
     find_keys(*queued.command, queued.args, positions);
     for (const KeyPosition& position : positions) {

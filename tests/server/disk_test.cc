@@ -625,6 +625,35 @@ TEST_CASE("disk: where memory is full, commands have values read past the page c
   CHECK(reader.any_past_cache);
 }
 
+TEST_CASE(
+    "disk: a transaction's values are fetched beforehand from the databases that it selects") {
+  FaultyFileSystem disk;
+  Harness h({}, {}, &disk);
+  h.run("set {k}0 zero");
+  h.run("select 1");
+  h.run("set {k}1 one");
+  h.run("select 0");
+  const auto parked_for = [&](std::initializer_list<std::string_view> lines) {
+    make_cold(h, disk, "{k}0");
+    const uint64_t before = h.client().turn.stats.parked.get();
+    h.run("multi");
+    for (const std::string_view line : lines) CHECK(h.run(line) == "+QUEUED\r\n");
+    h.run("exec");
+    h.run("select 0");
+    return h.client().turn.stats.parked.get() - before;
+  };
+  CHECK(parked_for({"get {k}0"}) == 1);
+  CHECK(parked_for({"get {k}1"}) == 0);
+  CHECK(parked_for({"select 1", "get {k}1"}) == 1);
+  CHECK(parked_for({"select 1", "get {k}0"}) == 0);
+  CHECK(parked_for({"select 1", "select 0", "get {k}0"}) == 1);
+  for (const std::string_view wrong : {"select 16", "select -1", "select 4294967297", "select x"}) {
+    CAPTURE(wrong);
+    CHECK(parked_for({wrong, "get {k}0"}) == 1);
+    CHECK(parked_for({"select 1", wrong, "get {k}1"}) == 1);
+  }
+}
+
 TEST_CASE("disk: a transaction that has been granted its room is carried out to its end") {
   bool done = false;
   bool refused = false;
