@@ -91,6 +91,7 @@ void Context::ok() {
 
 void Context::error(std::string_view text) {
   reply_.error(text);
+  if (!ready()) return;  // it is dropped, and the command run again or another error replied
   turn_.stats.error_replies.add();
   turn_.server.stats.count_error(text.substr(0, text.find(' ')));
 }

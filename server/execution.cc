@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -51,12 +52,12 @@ engine::ShardSet find_shards(Turn& turn, const Session& session, const TableEntr
 namespace {
 
 // Why the command could not read all that it needs.
-void reply_unreadable(Context& context, const Scope& scope) {
-  if (scope.too_much) return context.error(kTooMuch);
+std::string unreadable(const Scope& scope) {
+  if (scope.too_much) return std::string(kTooMuch);
   constexpr size_t kShownBytes = 128;
-  context.error(fmt::format(
-      "ERR the value of key '{}' {}", std::string_view(scope.damaged_key).substr(0, kShownBytes),
-      scope.failed_read ? "could not be read: I/O error" : "is damaged on disk"));
+  return fmt::format("ERR the value of key '{}' {}",
+                     std::string_view(scope.damaged_key).substr(0, kShownBytes),
+                     scope.failed_read ? "could not be read: I/O error" : "is damaged on disk");
 }
 
 void remember_slow(Turn& turn, const Session& session, std::span<const std::string_view> args,
@@ -134,9 +135,10 @@ Ran execute(Scope& scope, Turn& turn, Session& session, const TableEntry& comman
   if (!scope.ready()) {
     reply.truncate(reply_begin);
     if (!scope.damaged && !scope.too_much) return Ran::kCold;
+    const std::string error = unreadable(scope);
     scope.cold.clear();
-    reply_unreadable(context, scope);
     scope.damaged = scope.failed_read = scope.too_much = false;
+    context.error(error);
   } else if (scope.block != nullptr) {
     turn.lap();
     if (!scope.resumed) count_call(turn, command, turn.clock_ns() - begin_ns);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -292,6 +293,31 @@ void make_cold(Harness& h, FaultyFileSystem& disk, std::string_view name) {
     REQUIRE(entry);
     state = shard.read(entry->where, entry->value_size).state;
   }
+}
+
+TEST_CASE("disk: a command that waits for values and then fails counts its error once") {
+  FaultyFileSystem disk;
+  Harness h({}, {}, &disk);
+  REQUIRE(h.server->readers.start(1));
+  h.run("sadd {k}a member");
+  h.run("set {k}s 1");
+  make_cold(h, disk, "{k}a");
+  Client& client = h.client();
+  std::string reply = h.run("sunionstore {k}d {k}a {k}s");
+  REQUIRE(reply.empty());
+  Client other(h);
+  CHECK(run_in(client.turn, other, {"ping"}) == "+PONG\r\n");
+  while (reply.empty()) reply = client.resumed();
+  CHECK(reply == "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n");
+  CHECK(client.turn.stats.parked.get() == 1);
+  const Stats& stats = h.server->stats;
+  CHECK(stats.sum().error_replies == 1);
+  CHECK(stats.errors() == std::map<std::string, uint64_t>{{"WRONGTYPE", 1}});
+  const auto failed = [&](std::string_view name) {
+    return stats.command(h.server->commands.find(name)->index).failed;
+  };
+  CHECK(failed("sunionstore") == 1);
+  CHECK(failed("ping") == 0);
 }
 
 TEST_CASE("disk: a command that waits for values counts its look-ups once") {
