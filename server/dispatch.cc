@@ -154,8 +154,7 @@ engine::ShardSet Request::shards_to_lock() const {
   return in_multi() ? transaction_shards(turn_, session_) : engine::ShardSet{};
 }
 
-uint64_t Request::reserve_bytes() const {
-  if (!is_exec() || !in_multi()) return bytes_to_reserve(args_);
+uint64_t Request::bytes_of_transaction() const {
   uint64_t bytes = 0;
   for (const QueuedCommand& queued : session_.transaction->queue) {
     if (queued.command->flags & kWrite) bytes += bytes_to_reserve(queued.args);
@@ -200,9 +199,10 @@ Outcome Request::run_command() {
   // A write that the disk has no room for is refused before anything changes. Handlers that lock
   // shards themselves reserve there.
   if ((flags() & kWrite) != 0) {
-    const uint64_t bytes = reserve_bytes();
-    if (is_exec()) scope.promised_bytes = bytes;
-    const std::string_view refusal = scope.reserve(bytes, growth_of(flags()));
+    const engine::Growth growth = growth_of(flags());
+    if (is_exec()) scope.promised_bytes = bytes_of_transaction();
+    const std::string_view refusal = is_exec() ? scope.reserve(scope.promised_bytes, growth)
+                                               : reserve(scope, turn_, args_, growth);
     if (!refusal.empty()) {
       // The shards of what it watches are locked.
       if (is_exec()) unwatch(session_, scope);

@@ -171,11 +171,42 @@ void show_monitors(const Scope& scope, Turn& turn, const Session& session,
   turn.server.feed_monitors(session, turn, args);
 }
 
-// Each argument may become a record of its own.
+namespace {
+
+// It may become a record of its own.
+uint64_t bytes_to_reserve(std::string_view arg) {
+  return 2 * arg.size() + engine::record_size_bound(0, 0);
+}
+
+}  // namespace
+
 uint64_t bytes_to_reserve(std::span<const std::string_view> args) {
   uint64_t bytes = kAlwaysReserved;
-  for (std::string_view arg : args) bytes += 2 * arg.size() + engine::record_size_bound(0, 0);
+  for (std::string_view arg : args) bytes += bytes_to_reserve(arg);
   return bytes;
+}
+
+std::string_view reserve(Scope& scope, const Turn& turn, std::span<const std::string_view> args,
+                         engine::Growth growth) {
+  constexpr uint64_t kMuch = 64 * 1024;
+  uint64_t bytes = bytes_to_reserve(args);
+  if (bytes < kMuch || scope.locked().size() < 2) return scope.reserve(bytes, growth);
+  const std::vector<KeyRef>& keys = turn.scratch.keys;
+  std::vector<uint64_t> of_keys(turn.server.store.shard_count());
+  std::vector<bool> is_key(args.size());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const auto at = static_cast<size_t>(turn.scratch.positions[i].index);
+    const uint64_t of_key = bytes_to_reserve(args[at]);
+    of_keys[keys[i].shard] += of_key;
+    if (!is_key[at]) bytes -= of_key;
+    is_key[at] = true;
+  }
+  std::string_view refusal = scope.reserve(bytes, growth);
+  for (uint32_t index : scope.locked()) {
+    if (!refusal.empty()) break;
+    refusal = scope.reserve_more(index, bytes + of_keys[index], growth);
+  }
+  return refusal;
 }
 
 engine::Growth growth_of(uint32_t command_flags) {
@@ -222,7 +253,7 @@ bool serve(Scope& scope, Turn& turn, Waiter& waiter) {
   resp::Writer reply(waiter.reply, session.protocol);
   find_shards(turn, session, *waiter.command, waiter.args);
   const std::string_view refusal =
-      scope.reserve(bytes_to_reserve(waiter.args), growth_of(waiter.command->flags));
+      reserve(scope, turn, waiter.args, growth_of(waiter.command->flags));
   Ran ran = Ran::kReplied;
   // What the one who serves is to be told himself waits for his own reply.
   std::string own_pushes = std::exchange(turn.own_pushes, {});

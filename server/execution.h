@@ -41,6 +41,10 @@ void show_monitors(const Scope& scope, Turn& turn, const Session& session,
 // The bytes that a command with these arguments may append to one shard: twice what it was given,
 // and kAlwaysReserved for what it edits.
 uint64_t bytes_to_reserve(std::span<const std::string_view> args);
+// Reserves them in every locked shard, before anything is read; where they are many, those of the
+// keys in turn.scratch only in each one's own. The reply to give if that fails, else "".
+std::string_view reserve(Scope& scope, const Turn& turn, std::span<const std::string_view> args,
+                         engine::Growth growth);
 engine::Growth growth_of(uint32_t command_flags);
 
 // Serves the lines of the keys that the command signalled: runs the waiters' commands in turn. The

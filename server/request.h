@@ -59,7 +59,7 @@ class Request {
   Outcome check_again(Scope& scope);
   Outcome finish_run(Scope& scope);
   engine::ShardSet shards_to_lock() const;
-  uint64_t reserve_bytes() const;
+  uint64_t bytes_of_transaction() const;
   Outcome park(Scope& scope);
   Outcome block(Scope& scope);
   void served_after_waking(Scope& scope);

@@ -70,6 +70,27 @@ TEST_CASE("disk: a transaction that the disk has no room for watches nothing any
   CHECK(h.run("exec") == "*0\r\n");
 }
 
+TEST_CASE("disk: very many keys of all shards are removed at once from a full disk") {
+  FaultyFileSystem disk;
+  Harness h({}, {}, &disk);
+  constexpr int kKeys = 17'000;
+  std::vector<std::string> set{"mset"};
+  std::vector<std::string> del{"del"};
+  for (int i = 0; i < kKeys; ++i) {
+    del.push_back(fmt::format("key:{}", i));
+    set.insert(set.end(), {del.back(), "v"});
+  }
+  CHECK(h.client().run(set) == "+OK\r\n");
+  disk.set_capacity(disk.used());
+  const std::string some(uint64_t{1} << 18, 'x');
+  for (int i = 0; i < 16; ++i) {
+    while (h.run({"append", fmt::format("more:{}", i), some}).starts_with(':')) {
+    }
+  }
+  CHECK(h.run({"set", "key:0", some}) == kFull);
+  CHECK(h.client().run(del) == fmt::format(":{}\r\n", kKeys));
+}
+
 // The harness looks after each command whether it has kept to what it reserved.
 TEST_CASE("disk: commands of very many small arguments reserve what they write") {
   FaultyFileSystem disk;
@@ -91,6 +112,8 @@ TEST_CASE("disk: commands of very many small arguments reserve what they write")
   CHECK(many({"mset"}, kCount, true, true) == "+OK\r\n");
   CHECK(many({"del"}, kCount, true, false) == ":1\r\n");
   CHECK(many({"msetnx"}, kCount, true, true) == ":1\r\n");
+  CHECK(many({"mset"}, kShort, false, true) == "+OK\r\n");
+  CHECK(many({"unlink"}, kShort, false, false) == ":46656\r\n");
   CHECK(many({"hset", "h"}, kShort, false, true) == ":46656\r\n");
   CHECK(many({"hdel", "h"}, kShort, false, false) == ":46656\r\n");
   CHECK(many({"sadd", "s"}, kShort, false, false) == ":46656\r\n");
