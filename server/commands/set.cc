@@ -205,6 +205,8 @@ void cmd_spop(Context& c) {
   if (set.wrong) return;
   if (!set.members || *count == 0) return c.reply().set(0);
   const uint64_t size = set.size();
+  // All members Redis gets as SUNION does, which counts.
+  if (static_cast<uint64_t>(*count) >= size) c.find_quietly(set.key);
   const Names names(Draws(c).distinct(*set.members, static_cast<uint64_t>(*count)));
   if (!remove_drawn(c, set, names)) return;
   c.notify(EventClass::kSet, "spop", set.key);

@@ -132,6 +132,24 @@ TEST_CASE("info: OBJECT counts as a look-up, and announces no miss") {
   CHECK(subscriber.pushed().empty());
 }
 
+TEST_CASE("info: SPOP counts as a look-up where it takes all members by their count") {
+  Harness h;
+  const auto hits_of = [&](std::string_view line) {
+    h.run("sadd s 1 2 3");
+    h.run("config resetstat");
+    CHECK(h.run(line).front() != '-');
+    return value(h, "keyspace_hits");
+  };
+  CHECK(hits_of("spop s") == "0");
+  CHECK(hits_of("spop s 0") == "0");
+  CHECK(hits_of("spop s 2") == "0");
+  CHECK(hits_of("spop s 3") == "1");
+  CHECK(hits_of("spop s 4") == "1");
+  CHECK(hits_of("spop s 9223372036854775807") == "1");
+  CHECK(hits_of("spop none 4") == "0");
+  CHECK(value(h, "keyspace_misses") == "0");
+}
+
 TEST_CASE("info: changes since the last save, and the save") {
   Harness h;
   h.run("set a 1");
