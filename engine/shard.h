@@ -185,8 +185,9 @@ class Shard {
 
   // --- writing --------------------------------------------------------------------------------
 
-  // False after a failed write or sync: the shard serves reads and refuses writes.
-  bool writable() const { return !failed_; }
+  // False after a failed write or sync: the shard serves reads and refuses writes. Also when it has
+  // just refused one for another segment that could not be made.
+  bool writable() const { return !failed_ && !roll_failed_; }
 
   // Makes sure that `bytes` more can be appended, reserving space on the disk ahead of need, and
   // moves on to a new segment first if the active one is full and no batch is open: that ends all
@@ -395,8 +396,9 @@ class Shard {
   ResidencyTrust residency_trust_;
   Admission admission_;
 
-  bool failed_ = false;  // takes no more writes
-  bool broken_ = false;  // because a write or a sync of its own has failed: never synced again
+  bool failed_ = false;       // takes no more writes
+  bool broken_ = false;       // because a write or a sync of its own has failed: never synced again
+  bool roll_failed_ = false;  // in the last reserve(), and not for a shortage
   std::atomic<uint64_t> damaged_records_{0};
 };
 

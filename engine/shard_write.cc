@@ -14,12 +14,14 @@ namespace respcask::engine {
 
 Result<void> Shard::reserve(uint64_t bytes, Growth growth) {
   constexpr uint64_t kBeforeNextTry = 64 * 1024;
+  roll_failed_ = false;
   if (!failed_ && !options_.read_only && barred_ != Barred::kAll && may_roll() &&
       append_offset() >= std::max(pace_.seal_bytes(), roll_from_)) {
     // A segment that cannot be made for want of room, a descriptor or memory is no reason to
     // refuse: the active one may grow past its usual size.
     auto rolled = roll();
-    if (!rolled && !is_shortage(rolled.error().code)) return rolled;
+    roll_failed_ = !rolled && !is_shortage(rolled.error().code);
+    if (roll_failed_) return rolled;
     if (!rolled) roll_from_ = append_offset() + kBeforeNextTry;
   }
   return reserve_more(bytes, growth);

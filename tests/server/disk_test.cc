@@ -182,6 +182,26 @@ TEST_CASE("disk: after a failed write a shard serves reads and refuses writes") 
   disk.clear_faults();
 }
 
+TEST_CASE("disk: INFO says that writes fail while a segment that is wanted cannot be made") {
+  FaultyFileSystem disk;
+  Harness h({}, {}, &disk);
+  const auto told = [&](std::string_view line) {
+    return h.run("info").find(fmt::format("\r\n{}", line)) != std::string::npos;
+  };
+  const std::string value(uint64_t{1} << 18, 'x');
+  CHECK(h.run({"set", "k", value}) == "+OK\r\n");
+  CHECK(told("aof_last_write_status:ok\r\n"));
+  disk.inject(
+      {.fault = engine::Fault::kIo, .times = engine::kForever, .call = engine::Call::kCreate});
+  std::string reply = "+OK\r\n";
+  for (int i = 0; i < 10 && reply == "+OK\r\n"; ++i) reply = h.run({"set", "k", value});
+  CHECK(reply == kBroken);
+  CHECK(told("aof_last_write_status:err\r\n"));
+  disk.clear_faults();
+  CHECK(h.run({"set", "k", value}) == "+OK\r\n");
+  CHECK(told("aof_last_write_status:ok\r\n"));
+}
+
 TEST_CASE("disk: a damaged value is an error that names its key, never nil") {
   FaultyFileSystem disk;
   const std::string value = "a value that will be found again";
