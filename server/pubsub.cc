@@ -47,7 +47,7 @@ void Outbox::end_messages(bool tell) {
 
 namespace {
 
-StringSet& own_set(Subscriptions& subscriptions, ChannelKind kind) {
+NumberedChannels& own_channels(Subscriptions& subscriptions, ChannelKind kind) {
   switch (kind) {
     case ChannelKind::kChannel:
       return subscriptions.channels;
@@ -76,7 +76,11 @@ Shown<uint32_t>& own_count(Session& session, ChannelKind kind) {
 bool Pubsub::subscribe(Session& session, ChannelKind kind, std::string_view channel) {
   if (session.subscriptions == nullptr) session.subscriptions = std::make_unique<Subscriptions>();
   std::lock_guard guard(mutex_);
-  if (!own_set(*session.subscriptions, kind).emplace(channel).second) return false;
+  Subscriptions& own = *session.subscriptions;
+  if (!own_channels(own, kind).try_emplace(std::string(channel), own.last_number + 1).second) {
+    return false;
+  }
+  ++own.last_number;
   own_count(session, kind) += 1;
   listeners_.fetch_add(1, std::memory_order_relaxed);
   if (kind == ChannelKind::kPattern) {
@@ -103,7 +107,7 @@ void Pubsub::unsubscribe(Session& session, ChannelKind kind, std::span<const std
   const WaitingIn waiting = find_waiting(session, kind, channels, outbox);
   for (const std::string& channel : channels) {
     if (session.subscriptions != nullptr &&
-        own_set(*session.subscriptions, kind).contains(channel)) {
+        own_channels(*session.subscriptions, kind).contains(channel)) {
       const auto found = waiting.find(channel);
       if (found != waiting.end() && !found->second.messages.empty()) {
         session.link->push(found->second.messages);
@@ -130,7 +134,7 @@ void Pubsub::remove(Session& session, ChannelKind kind, std::string_view channel
     std::erase(found->second, &session);
     if (found->second.empty()) channels.erase(found);
   }
-  StringSet& own = own_set(*session.subscriptions, kind);
+  NumberedChannels& own = own_channels(*session.subscriptions, kind);
   own.erase(own.find(channel));
   own_count(session, kind) -= 1;
   listeners_.fetch_sub(1, std::memory_order_relaxed);
@@ -140,8 +144,9 @@ void Pubsub::unsubscribe_all(Session& session, const Outbox* outbox) {
   if (session.subscriptions == nullptr) return;
   for (const ChannelKind kind :
        {ChannelKind::kChannel, ChannelKind::kPattern, ChannelKind::kShard}) {
-    const StringSet& own = own_set(*session.subscriptions, kind);
-    const std::vector<std::string> channels(own.begin(), own.end());
+    const NumberedChannels& own = own_channels(*session.subscriptions, kind);
+    std::vector<std::string> channels;
+    for (const auto& [channel, number] : own) channels.push_back(channel);
     unsubscribe(session, kind, channels, outbox, [](std::string_view) {});
   }
   session.subscriptions = nullptr;
@@ -186,9 +191,9 @@ size_t Pubsub::receivers(ChannelKind kind, std::string_view channel) const {
 void Pubsub::write_own(const Session& session, ChannelKind kind, std::string_view channel,
                        std::string_view payload, resp::Writer& out) {
   Subscriptions& own = *session.subscriptions;
-  if (own_set(own, kind).contains(channel)) write_message(out, kind, channel, payload);
+  if (own_channels(own, kind).contains(channel)) write_message(out, kind, channel, payload);
   if (kind == ChannelKind::kShard) return;
-  for (const std::string& pattern : own.patterns) {
+  for (const auto& [pattern, number] : own.patterns) {
     if (glob_match(pattern, channel)) write_pattern_message(out, pattern, channel, payload);
   }
 }
@@ -256,7 +261,7 @@ Pubsub::WaitingIn Pubsub::find_waiting(const Session& session, ChannelKind kind,
   WaitingIn waiting;
   if (outbox == nullptr || session.subscriptions == nullptr || order_.empty()) return waiting;
   uint64_t first_since = UINT64_MAX;
-  const StringSet& own = own_set(*session.subscriptions, kind);
+  const NumberedChannels& own = own_channels(*session.subscriptions, kind);
   for (const std::string& channel : channels) {
     if (!own.contains(channel)) continue;
     const Subscribers& all = subscribers_of(kind, channel);

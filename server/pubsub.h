@@ -20,7 +20,6 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "engine/function_ref.h"
@@ -35,13 +34,15 @@ class Link;
 class Pubsub;
 class Session;
 
-using StringSet = std::unordered_set<std::string, StringHash, std::equal_to<>>;
+// Channels of one kind, each with the number of its subscription.
+using NumberedChannels = std::unordered_map<std::string, uint64_t, StringHash, std::equal_to<>>;
 
 // What one session listens to; owned by it, changed on its loop under the Pubsub's mutex.
 struct Subscriptions {
-  StringSet channels;
-  StringSet patterns;
-  StringSet shard_channels;
+  NumberedChannels channels;
+  NumberedChannels patterns;
+  NumberedChannels shard_channels;
+  uint64_t last_number = 0;
 };
 
 // What waits for the end of a turn to be told: messages to channels, and what clients with copies

@@ -1,5 +1,8 @@
 // SUBSCRIBE, PSUBSCRIBE, SSUBSCRIBE and their opposites, PUBLISH, SPUBLISH, PUBSUB.
 #include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "server/command_table.h"
 #include "server/context.h"
@@ -68,14 +71,20 @@ void subscribe_to(Context& c, ChannelKind kind) {
   }
 }
 
-// The channels of one kind that a session is subscribed to.
+// The channels of one kind that a session is subscribed to, in the order in which it came to be:
+// that of patterns in Redis, too.
 std::vector<std::string> own_channels(const Session& session, ChannelKind kind) {
   if (session.subscriptions == nullptr) return {};
   const Subscriptions& own = *session.subscriptions;
-  const StringSet& set = kind == ChannelKind::kChannel   ? own.channels
-                         : kind == ChannelKind::kPattern ? own.patterns
-                                                         : own.shard_channels;
-  return {set.begin(), set.end()};
+  const NumberedChannels& channels = kind == ChannelKind::kChannel   ? own.channels
+                                     : kind == ChannelKind::kPattern ? own.patterns
+                                                                     : own.shard_channels;
+  std::vector<std::pair<uint64_t, std::string>> numbered;
+  for (const auto& [channel, number] : channels) numbered.emplace_back(number, channel);
+  std::sort(numbered.begin(), numbered.end());
+  std::vector<std::string> names;
+  for (auto& [number, channel] : numbered) names.push_back(std::move(channel));
+  return names;
 }
 
 void unsubscribe_from(Context& c, ChannelKind kind) {

@@ -40,6 +40,20 @@ TEST_CASE("pubsub: confirmations count channels and patterns together, shard cha
   CHECK(h.run("subscribe a") == ">3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
 }
 
+TEST_CASE(
+    "pubsub: who leaves all patterns leaves them in the order in which they came, as in Redis") {
+  ProbeHarness h;
+  h.run("psubscribe p3 p1 p9 p2 p1 p5");
+  h.run("punsubscribe p9");
+  h.run("psubscribe p9");
+  const std::string left = h.run("punsubscribe");
+  std::string order;
+  for (size_t at = left.find("\r\np"); at != left.npos; at = left.find("\r\np", at + 1)) {
+    order += left.substr(at + 3, 1);
+  }
+  CHECK(order == "31259");
+}
+
 TEST_CASE("pubsub: messages reach channels first, then patterns, in each client's protocol") {
   ProbeHarness h;
   Client two(h), three(h);
