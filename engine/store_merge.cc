@@ -269,6 +269,8 @@ bool Store::merge_worst_shard() {
     std::lock_guard guard(threads_mutex_);
     options = merge_;
   }
+  // Below that a merge gives back next to nothing, and what it has written is worth another.
+  options.stop_garbage = std::max(options.stop_garbage, kRequestedGarbage);
   if (short_) {
     options.trigger_garbage = options.stop_garbage = kRequestedGarbage;
     options.least_bytes = 0;

@@ -199,6 +199,26 @@ TEST_CASE("a store that takes little room is not merged unasked, whatever its sh
   CHECK(fixture.store->merge_stats().merges > 0);
 }
 
+TEST_CASE("a store without garbage is left alone, however little of it merging is to stop at") {
+  Options options;
+  options.dir = "/store";
+  options.shards = 1;
+  options.segment_bytes = 8 * 1024;
+  options.merge.least_bytes = 0;
+  options.merge.trigger_garbage = 0.01;
+  options.merge.stop_garbage = 0;
+  StoreFixture fixture(FaultyFileSystem(), options);
+  const auto keys = keys_of(*fixture.store, 0, 200);
+  for (int round = 0; round < 2; ++round) {
+    for (const std::string& key : keys) fixture.put(key, std::string(200, 'v'));
+  }
+  REQUIRE(fixture.store->merge_now());
+  std::this_thread::sleep_for(1s);  // it merges what it wants to
+  const uint64_t merges = fixture.store->merge_stats().merges;
+  std::this_thread::sleep_for(2500ms);
+  CHECK(fixture.store->merge_stats().merges == merges);
+}
+
 TEST_CASE("what is written fast goes to few and large segments") {
   Options options;
   options.dir = "/store";

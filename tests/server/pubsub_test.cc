@@ -48,8 +48,8 @@ TEST_CASE(
   h.run("psubscribe p9");
   const std::string left = h.run("punsubscribe");
   std::string order;
-  for (size_t at = left.find("\r\np"); at != left.npos; at = left.find("\r\np", at + 1)) {
-    order += left.substr(at + 3, 1);
+  for (size_t at = left.find("$2\r\np"); at != left.npos; at = left.find("$2\r\np", at + 1)) {
+    order += left[at + 5];
   }
   CHECK(order == "31259");
 }
