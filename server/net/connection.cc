@@ -171,13 +171,9 @@ bool Connection::must_read_first(size_t unsent) {
   return unsent >= std::max<uint64_t>(kOutputHighWater, client_memory_limit(worker_.config()));
 }
 
-// Whether a client that has to read first may send more meanwhile: as much as Redis takes for one
-// request, and a fifth of what memory has room for. Beyond that it has to read.
+// Whether a client that has to read first may send more meanwhile.
 bool Connection::may_send_more() {
-  constexpr uint64_t kPartsOfRoom = 5;
-  const uint64_t unread = input_.unread().size();
-  return !must_authenticate(*session_) && unread < worker_.config().client_query_buffer_limit &&
-         worker_.turn().server.memory.has_room(kPartsOfRoom * unread);
+  return input_.unread().size() < kStalledInput && !must_authenticate(*session_);
 }
 
 // Whether the client may run one more command this turn. The clock is read only now and then.

@@ -9,8 +9,8 @@
 // - Pushed bytes leave in the order of the push() calls, between replies; and none behind the reply
 //   after which the connection is closed.
 // - A client with kOutputHighWater unsent bytes runs no command, unless maxmemory-clients or CLIENT
-//   NO-EVICT allows for more. What it sends meanwhile is read and kept: many clients send all of a
-//   pipeline before they read the first reply.
+//   NO-EVICT allows for more. Some of what it sends meanwhile is read and kept: many clients send all
+//   of a pipeline before they read the first reply.
 // - While a request waits (parked, blocked) its arguments stay where they are.
 // - Once it has left, the session is gone and no other thread knows the connection; the object
 //   lives until the loop lets go of its handle.
@@ -48,6 +48,8 @@ class Connection final : public Carrier {
   static constexpr size_t kOutputHighWater = 1024 * 1024;
   // The same for a client that has not authenticated.
   static constexpr size_t kUnauthenticatedHighWater = 16 * 1024;
+  // What is read of a client meanwhile, if it has authenticated.
+  static constexpr size_t kStalledInput = 2 * 1024 * 1024;
   // Read ahead of a command that waits, so that a client that goes away is noticed.
   static constexpr size_t kReadAhead = 64 * 1024;
   // Commands of one client in one turn of the loop, and the time they may take: the others wait.
