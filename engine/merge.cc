@@ -34,7 +34,8 @@ Result<Merge::Report> Merge::run() {
       marks_spent_to_ = std::min(marks_spent_to_, older->marks_spent_to());
     }
     completed_ = shard_.completed_;
-    sequence_ = shard_.sequence_;
+    // Of its own: later commands may still join the batch that is pending.
+    sequence_ = ++shard_.sequence_;
     for (const auto& input : inputs_) {
       const uint64_t needed = input->needed_bytes(are_marks_spent(*input));
       if (needed == 0) continue;
@@ -70,7 +71,7 @@ bool Merge::are_marks_spent(const Segment& input) const {
   const auto at = std::find_if(order.begin(), order.end(),
                                [&](const auto& segment) { return segment.get() == &input; });
   const bool is_last = at + 1 == order.end();
-  return input.last_sequence(is_last ? nullptr : at[1].get()) <= marks_spent_to_;
+  return input.last_sequence(is_last ? nullptr : at[1].get()) < marks_spent_to_;
 }
 
 Result<void> Merge::copy() {

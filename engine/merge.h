@@ -126,8 +126,8 @@ class Merge {
   BatchBuilder batch_{pending_};
   std::optional<HintWriter> hint_;
   LocationList origins_;  // of the values in the output, in its order
-  // Of the copied batches: the last one given out when the merge began. Not below any in the
-  // inputs, so that it is not given out again when all batches that carried it are gone.
+  // Of the copied batches, given out when the merge began. Above any in the inputs, so that those
+  // are not given out again when all batches that carried them are gone.
   uint64_t sequence_ = 0;
   uint64_t completed_ = 0;
   uint64_t needed_bytes_ = 0;  // what is likely to be copied

@@ -52,12 +52,12 @@ size_t worth_sweeping(std::span<const MergeCandidate> segments, double least_gar
 }
 
 std::optional<MergeRun> next_of_sweep(std::span<const MergeCandidate> segments, size_t from,
-                                      uint64_t below, uint64_t run_bytes) {
+                                      uint64_t last_mark, uint64_t run_bytes) {
   MergeRun run;
   uint64_t copied = 0;
   for (size_t i = 0; i < segments.size() && segments[i].mergeable; ++i) {
     const bool due =
-        i >= from && (segments[i].has_marks() || segments[i].rewritten_sequence < below);
+        i >= from && (segments[i].has_marks() || segments[i].rewritten_sequence <= last_mark);
     if (run.count == 0 && !due) continue;
     if (run.count > 0 && (!due || copied + live(segments[i]) > run_bytes)) break;
     if (run.count == 0) run.first = i;

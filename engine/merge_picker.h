@@ -48,11 +48,11 @@ std::optional<MergeRun> pick_run(std::span<const MergeCandidate> segments,
 size_t worth_sweeping(std::span<const MergeCandidate> segments, double least_garbage,
                       double least_marks);
 
-// The next run of such a sweep over `segments`, at `from` or later: of what has marks, or has not been
-// rewritten since `below`. It copies what fits run_bytes, or a segment if that is more. Nothing: the
-// sweep is over, or cannot go on.
+// The next run of such a sweep over `segments`, at `from` or later: of what has marks, or has not
+// been rewritten since the sequence `last_mark`. It copies what fits run_bytes, or a segment if
+// that is more. Nothing: the sweep is over, or cannot go on.
 std::optional<MergeRun> next_of_sweep(std::span<const MergeCandidate> segments, size_t from,
-                                      uint64_t below, uint64_t run_bytes);
+                                      uint64_t last_mark, uint64_t run_bytes);
 
 // Their bytes together; not mergeable.
 MergeCandidate sum(std::span<const MergeCandidate> segments);

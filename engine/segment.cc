@@ -37,7 +37,7 @@ uint64_t framing_of(const Segment& segment, uint64_t accounted) {
 }
 
 uint64_t Segment::last_sequence(const Segment* next) const {
-  constexpr uint64_t kUnknown = UINT64_MAX;
+  constexpr uint64_t kUnknown = UINT64_MAX - 1;
   if (header_.generation > 0) return rewritten_sequence != 0 ? rewritten_sequence : kUnknown;
   // 0 where a damaged header was made anew.
   const uint64_t first_after = next != nullptr ? next->header_.first_sequence : 0;

@@ -113,9 +113,10 @@ class Segment {
   uint64_t needed_bytes(bool spent) const {
     return live_bytes + (spent ? namespace_bytes : mark_bytes);
   }
-  // That of no batch in it is higher. `next`: the segment after it; null: there is none.
+  // That of no batch in it is higher; UINT64_MAX - 1 if that is not known. `next`: the segment
+  // after it; null: there is none.
   uint64_t last_sequence(const Segment* next) const;
-  // Marks of later segments speak of nothing in this one up to the sequence that this gives.
+  // Marks of later segments speak of nothing in this one if all their batches are below this.
   uint64_t marks_spent_to() const { return damaged ? 0 : rewritten_sequence; }
 
   // Gives the file another name. Before anybody else knows of the segment.
@@ -133,9 +134,9 @@ class Segment {
   // What of a merged segment is neither, batch headers above all: a further merge would not give it
   // back. 0 for segments that clients wrote, where it would.
   uint64_t framing_bytes = 0;
-  // Of a merged segment: the last sequence given out when the merge began. Nothing was copied that
-  // batches up to there had superseded, and every expiry that they set is in the put itself. 0: not
-  // merged, or not known yet.
+  // Of a merged segment: the sequence given out when the merge began. Nothing was copied that
+  // batches below it had superseded, and every expiry that they set is in the put itself. A segment
+  // that was sealed then has only such. 0: not merged, or not known yet.
   uint64_t rewritten_sequence = 0;
   bool has_hint = false;      // one that covers all of it
   bool from_hint = false;     // what the shard knows of it was read from its hint, not from itself

@@ -189,9 +189,9 @@ class Store {
   // For marks: the segments up to one are rewritten, oldest first and a run at a time, but for
   // those that were after the last mark that is to go.
   struct Sweep {
-    uint64_t below = 0;    // the sequence of that mark at most
-    uint64_t next_id = 0;  // what begins with a lower id has had its turn
-    uint64_t last_id = 0;  // in the last segment; below next_id: none is under way
+    uint64_t last_mark = 0;  // the sequence of that mark at most
+    uint64_t next_id = 0;    // what begins with a lower id has had its turn
+    uint64_t last_id = 0;    // in the last segment; below next_id: none is under way
   };
   // The merging of one shard; the merge thread's own.
   struct MergeState {

@@ -130,7 +130,7 @@ std::vector<MergeCandidate> Store::merge_candidates(Shard& shard) {
     MergeCandidate candidate;
     candidate.total_bytes = segment.size() - kSegmentHeaderSize;
     candidate.last_sequence = segment.last_sequence(next);
-    const bool spent = candidate.last_sequence <= spent_to;
+    const bool spent = candidate.last_sequence < spent_to;
     const uint64_t needed = segment.needed_bytes(spent) + segment.framing_bytes;
     damaged = damaged || segment.damaged;
     if (!segment.damaged) {
@@ -310,6 +310,7 @@ bool Store::merge_worst_shard() {
       if (!sweeps) state.paused_until = now + 1s;
       break;
     case MergeOutcome::kFailed: {
+      state.sweep = {};  // what is behind would be rewritten for nothing
       // Whatever the reason is, it is likely to stand for a while.
       constexpr int kMostDoublings = 6;
       state.paused_until =
@@ -364,7 +365,7 @@ std::optional<MergeRun> Store::sweep_on(const Shard& shard, Sweep& sweep,
     if (segment->header().last_id <= sweep.last_id) ++end;
   }
   if (first >= end) return std::nullopt;
-  const auto run = next_of_sweep(segments.first(end), first, sweep.below, run_bytes);
+  const auto run = next_of_sweep(segments.first(end), first, sweep.last_mark, run_bytes);
   // It may be that of the run just this one can be merged.
   sweep.next_id = run ? shard.order_[run->first]->header().last_id + 1 : UINT64_MAX;
   return run;
@@ -425,9 +426,9 @@ Store::Sweep Store::begin_sweep(const Shard& shard, std::span<const MergeCandida
   const size_t count = worth_sweeping(segments, least_garbage, least_marks);
   Sweep sweep;
   for (const MergeCandidate& segment : segments.first(count)) {
-    if (segment.has_marks()) sweep.below = std::max(sweep.below, segment.last_sequence);
+    if (segment.has_marks()) sweep.last_mark = std::max(sweep.last_mark, segment.last_sequence);
   }
-  sweep.below = std::min(sweep.below, shard.sequence_);  // where it is not known
+  sweep.last_mark = std::min(sweep.last_mark, shard.sequence_);  // where it is not known
   if (count > 0) sweep.last_id = shard.order_[count - 1]->header().last_id;
   return sweep;
 }

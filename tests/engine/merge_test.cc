@@ -226,6 +226,54 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("what joins a batch that was pending when a merge began is not taken for older than it") {
+  Options options = small_segments();
+  options.segment_bytes = 64 * 1024;
+  options.merge.least_bytes = uint64_t{1} << 40;
+  options.merge.bytes_per_second = 200'000;  // a run of each shard takes a good part of a second
+  StoreFixture fixture(FaultyFileSystem(), options);
+  std::vector<std::string> keys[2];
+  for (int i = 0; keys[0].size() < 300 || keys[1].size() < 300; ++i) {
+    const std::string key = fmt::format("key{}", i);
+    keys[fixture.store->shard_of(key)].push_back(key);
+  }
+  for (const auto& in_shard : keys) {
+    for (size_t i = 0; i < 360; ++i)
+      fixture.put(in_shard[i < 240 ? i : i - 120], std::string(100, 'v'));
+  }
+  Shard& shard = fixture.store->shard(1);
+  // Commands of one turn of a loop are in one batch until the turn ends.
+  const auto run_in_turn = [&](auto change) {
+    std::lock_guard guard(shard);
+    REQUIRE(shard.reserve(4096, Growth::kGrows));
+    shard.join_batch();
+    change();
+    shard.end_batch(nullptr);
+  };
+  const std::string& removed = keys[1][0];
+  const auto merges = [&] { return fixture.store->merge_stats().merges; };
+  fixture.disk->set_sync_time(std::chrono::milliseconds(50));
+  std::thread request([&] { fixture.store->merge_now(); });
+  // The merge of the other shard ends with a sync of all that is pending, and what comes after that
+  // is pending when the next one begins.
+  while (merges() == 0) {
+    run_in_turn([&] {
+      const std::string_view value = "x";
+      shard.put(0, keys[1][299], shard.hash(keys[1][299]), 0, 0, {&value, 1});
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  // By now it has copied the key, and goes on with others for a while.
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  run_in_turn([&] { shard.remove(0, removed, shard.hash(removed)); });
+  request.join();
+  fixture.disk->set_sync_time({});
+  merge_now(*fixture.store);  // what the turn has written
+  CHECK_FALSE(fixture.get(removed));
+  fixture.reopen();
+  CHECK_FALSE(fixture.get(removed));
+}
+
 TEST_CASE("a store agrees with a map while merges run all the time") {
   const uint64_t seed = std::random_device{}();
   CAPTURE(seed);
@@ -443,18 +491,18 @@ TEST_CASE("a sweep takes what has marks or is old, in runs of some size, each se
   };
   const std::vector segments{segment(9), segment(0), segment(7),
                              segment(4), segment(8), segment(8, 5)};
-  const auto run = next_of_sweep(segments, 0, 8, 1800);
+  const auto run = next_of_sweep(segments, 0, 7, 1800);
   REQUIRE(run);
   CHECK(run->first == 1);
   CHECK(run->count == 2);
-  CHECK(next_of_sweep(segments, 3, 8, 1800)->first == 3);
-  CHECK(next_of_sweep(segments, 3, 8, 1800)->count == 1);
-  CHECK(next_of_sweep(segments, 4, 8, 1800)->first == 5);
-  CHECK_FALSE(next_of_sweep(segments, 6, 8, 1800));
+  CHECK(next_of_sweep(segments, 3, 7, 1800)->first == 3);
+  CHECK(next_of_sweep(segments, 3, 7, 1800)->count == 1);
+  CHECK(next_of_sweep(segments, 4, 7, 1800)->first == 5);
+  CHECK_FALSE(next_of_sweep(segments, 6, 7, 1800));
   // One that is larger goes alone.
-  CHECK(next_of_sweep(segments, 0, 8, 10)->count == 1);
+  CHECK(next_of_sweep(segments, 0, 7, 10)->count == 1);
   const std::vector stuck{segment(9), segment(9, 0, false), segment(0)};
-  CHECK_FALSE(next_of_sweep(stuck, 2, 8, 1800));
+  CHECK_FALSE(next_of_sweep(stuck, 2, 7, 1800));
 }
 
 TEST_CASE("the picker prefers the most garbage and leaves what is not worth copying") {
