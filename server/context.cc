@@ -34,7 +34,8 @@ Context::Context(Scope& scope, Turn& turn, Session& session, const TableEntry& c
       session_(session),
       command_(command),
       args_(args),
-      reply_(reply) {}
+      reply_(reply),
+      replied_before_(reply.size_with_lent()) {}
 
 // --- the request --------------------------------------------------------------------------------
 
@@ -257,10 +258,14 @@ bool Context::count_read(engine::Shard& shard, uint64_t bytes) {
 }
 
 // Most of what is read is replied with. Where that is more than there is memory for, a command ends
-// here that finds all its values in memory.
+// here that finds all its values in memory. Not one that writes and holds little itself, whatever
+// the replies before its own take: it may read a value again that it has changed already.
 bool Context::may_read_on(engine::Shard& shard, uint64_t bytes) {
+  constexpr uint64_t kLittle = uint64_t{4} << 20;
   if (scope_.too_much) return false;
   scope_.look_for_faults(shard);
+  const uint64_t own = held_ + reply_.size_with_lent() - replied_before_ + bytes;
+  if ((command_.flags & kReadonly) == 0 && own <= kLittle) return true;
   return expect(held_with_reply() + bytes + Scope::kBytesBetween);
 }
 

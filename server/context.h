@@ -285,6 +285,7 @@ class Context {
   bool has_memory_for_all_ = false;
   uint32_t last_read_shard_ = 0;
   std::optional<engine::Location> last_read_;
+  const uint64_t replied_before_;  // by commands before it in the same reply
   uint64_t held_ = 0;
   uint64_t ask_at_ = kAskedBytes;
   static constexpr uint64_t kAskedBytes = uint64_t{1} << 20;
