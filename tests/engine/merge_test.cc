@@ -157,7 +157,9 @@ TEST_CASE("tombstones behind data that nobody touches do not pile up") {
     for (const std::string& name : *fixture.disk->list("/store/shard-00")) {
       CAPTURE(name);
       if (!name.ends_with(".seg")) continue;
-      CHECK(fixture.disk->contents("/store/shard-00/" + name).size() < 4 * options.segment_bytes);
+      const auto info = fixture.disk->stat("/store/shard-00/" + name);
+      REQUIRE(info);
+      if (*info) CHECK((*info)->size < 4 * options.segment_bytes);  // or merged away meanwhile
     }
     CHECK(fixture.contents() == contents);
     fixture.reopen();
