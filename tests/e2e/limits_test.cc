@@ -48,7 +48,7 @@ TEST_CASE("a client that sends and never reads costs little, and the others noth
   std::sort(pings.begin(), pings.end());
   MESSAGE("grew by " << (highest - before) / 1024 << " KiB; PING p99 "
                      << pings[pings.size() * 99 / 100] << " ms");
-  CHECK(highest - before < 8 * 1024 * 1024);
+  CHECK(highest - before < kMostOfDeafBytes);
   CHECK(pings[pings.size() * 99 / 100] < 50);
 }
 

@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,14 @@ Ended run_program_to_end(const std::vector<std::string>& words, int timeout_ms =
 std::vector<std::string> unprivileged(const std::string& directory);
 // The server that is tested: what RESPCASK_SERVER names, as an absolute path.
 std::string server_binary();
+
+// What one client that sends and never reads may cost. The thread sanitizer has several bytes for
+// each that is used.
+#ifdef __SANITIZE_THREAD__
+inline constexpr size_t kMostOfDeafBytes = size_t{24} << 20;
+#else
+inline constexpr size_t kMostOfDeafBytes = size_t{8} << 20;
+#endif
 
 class ServerProcess {
  public:
