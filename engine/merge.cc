@@ -28,20 +28,23 @@ bool is_element(RecordKind kind) {
 Result<Merge::Report> Merge::run() {
   {
     std::lock_guard guard(shard_);
-    marks_spent_to_ = UINT64_MAX;
-    for (const auto& older : shard_.order_) {
-      if (older == inputs_.front()) break;
-      marks_spent_to_ = std::min(marks_spent_to_, older->marks_spent_to());
-    }
     completed_ = shard_.completed_;
     // Of its own: later commands may still join the batch that is pending.
     sequence_ = ++shard_.sequence_;
+    const auto& order = shard_.order_;
+    auto at = std::find(order.begin(), order.end(), inputs_.front());
+    uint64_t spent_to = UINT64_MAX;  // by what is older than the run
+    for (auto older = order.begin(); older != at; ++older) {
+      spent_to = std::min(spent_to, (*older)->marks_spent_to());
+    }
     for (const auto& input : inputs_) {
-      const uint64_t needed = input->needed_bytes(are_marks_spent(*input));
+      ++at;  // the one behind it
+      const bool spent = input->last_sequence(at != order.end() ? at->get() : nullptr) < spent_to;
+      const uint64_t needed = input->needed_bytes(spent);
       if (needed == 0) continue;
       needed_bytes_ += needed;
       report_.bytes_read += input->size();
-      sources_.push_back(input);
+      sources_.push_back({input, spent});
     }
   }
   Result<void> done = copy();
@@ -63,15 +66,6 @@ Result<Merge::Report> Merge::run() {
   return Error{ErrorCode::kDamaged,
                fmt::format("{}: {}; what it replaces is kept until the next start", final_path_,
                            switched.error().message)};
-}
-
-// With the shard's lock held.
-bool Merge::are_marks_spent(const Segment& input) const {
-  const auto& order = shard_.order_;
-  const auto at = std::find_if(order.begin(), order.end(),
-                               [&](const auto& segment) { return segment.get() == &input; });
-  const bool is_last = at + 1 == order.end();
-  return input.last_sequence(is_last ? nullptr : at[1].get()) < marks_spent_to_;
 }
 
 Result<void> Merge::copy() {
@@ -100,7 +94,8 @@ Result<void> Merge::copy() {
   if (hooks_.with_hint) hint_.emplace(files, hint_path_of(final_path_), output_->header());
 
   std::optional<LogReader> log;
-  for (const auto& input : sources_) {
+  for (const auto& [input, marks_spent] : sources_) {
+    marks_spent_ = marks_spent;
     if (log)
       log->go_on_with(input->file(), input->identity(), input->size());
     else
@@ -120,10 +115,6 @@ Error Merge::mark_damaged(Segment& input, std::string_view why) {
 // kDamaged: a batch is invalid or cannot be read, or the input is not what its hint says; it is
 // marked.
 Result<void> Merge::copy_from(Segment& input, LogReader& log) {
-  {
-    std::lock_guard guard(shard_);
-    marks_spent_ = are_marks_spent(input);
-  }
   std::optional<HintReader> hint;
   if (input.from_hint) {
     hint = HintReader::open_in_blocks(*shard_.options_.files, input.path(), input.header());

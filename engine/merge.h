@@ -74,6 +74,11 @@ class Merge {
   Result<Report> run();
 
  private:
+  // An input that is read.
+  struct Source {
+    std::shared_ptr<Segment> segment;
+    bool marks_spent = false;  // nothing older than the run needs its marks
+  };
   // A record of an input, with views of what was read of it.
   struct Candidate {
     PlacedRecord placed;
@@ -89,7 +94,6 @@ class Merge {
   };
 
   Result<void> copy();
-  bool are_marks_spent(const Segment& input) const;
   Result<void> copy_from(Segment& input, LogReader& log);
   Error mark_damaged(Segment& input, std::string_view why);
   Result<void> copy_slice(const Segment& input, std::span<Candidate> slice);
@@ -114,10 +118,9 @@ class Merge {
 
   Shard& shard_;
   const std::vector<std::shared_ptr<Segment>> inputs_;
-  std::vector<std::shared_ptr<Segment>> sources_;  // those of them that are read
+  std::vector<Source> sources_;
   const Hooks hooks_;
-  uint64_t marks_spent_to_ = 0;  // by what is older than the run
-  bool marks_spent_ = false;     // those of the input that is being copied
+  bool marks_spent_ = false;  // Source::marks_spent of the input that is being copied
   std::shared_ptr<Segment> output_;
   std::string final_path_;
   PendingLog pending_;

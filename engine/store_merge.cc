@@ -26,10 +26,14 @@ namespace {
 // A request merges what holds more than this share of garbage.
 constexpr double kRequestedGarbage = 0.02;
 
-// Marks are worth rewriting all that is before them where they are this share of it: in any case,
-// and on a full disk.
+// Marks are worth rewriting all that is before them where they are this share of it.
 constexpr double kManyMarks = 0.2;
-constexpr double kManyMarksWhenShort = 0.06;
+
+// The same where the disk may be full: fewer are enough then.
+double many_marks(bool is_short) {
+  constexpr double kWhenShort = 0.06;
+  return is_short ? kWhenShort : kManyMarks;
+}
 
 // A shard that takes less than this part of what a store has to is not merged unasked.
 constexpr uint64_t kLeastParts = 16;
@@ -283,7 +287,7 @@ bool Store::merge_worst_shard() {
   for (size_t i = 0; i < shards_.size(); ++i) {
     MergeState& state = merge_states_[i];
     if (now < state.paused_until) continue;
-    const double share = garbage_of_all(sums[i], short_ ? kManyMarksWhenShort : kManyMarks);
+    const double share = garbage_of_all(sums[i], many_marks(short_));
     const double least = state.begun ? options.stop_garbage : options.trigger_garbage;
     const bool goes_on = share >= least && store_bytes >= options.least_bytes &&
                          sums[i].total_bytes >= options.least_bytes / kLeastParts;
@@ -383,10 +387,12 @@ Store::Pick Store::pick_inputs(Shard& shard, double least_garbage, uint64_t run_
     if (is_backed_up(*shard.order_[i])) all[i].mergeable = false;
   }
   std::vector<MergeCandidate> candidates = all;
-  for (size_t i = 0; requested && i < candidates.size(); ++i) {
+  if (requested) {
     const std::vector<SegmentName>& among = state.requested;
-    const bool asked = std::binary_search(among.begin(), among.end(), name_of(*shard.order_[i]));
-    candidates[i].mergeable = candidates[i].mergeable && asked;
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      const bool asked = std::binary_search(among.begin(), among.end(), name_of(*shard.order_[i]));
+      candidates[i].mergeable = candidates[i].mergeable && asked;
+    }
   }
   MergeLimits limits;
   limits.least_garbage = least_garbage;
@@ -402,12 +408,14 @@ Store::Pick Store::pick_inputs(Shard& shard, double least_garbage, uint64_t run_
     // what else has become garbage there since is not the request's, and on a busy store never
     // ends.
     if (!run && (!requested || std::exchange(state.marks_requested, false))) {
-      for (size_t i = 0; requested && i < candidates.size(); ++i) {
-        candidates[i] = all[i];
-        candidates[i].dead_bytes = 0;
-        candidates[i].mark_bytes += all[i].spent_mark_bytes;
-        candidates[i].mergeable =
-            all[i].mergeable && shard.order_[i]->header().last_id <= state.last_requested;
+      if (requested) {
+        for (size_t i = 0; i < candidates.size(); ++i) {
+          candidates[i] = all[i];
+          candidates[i].dead_bytes = 0;
+          candidates[i].mark_bytes += all[i].spent_mark_bytes;
+          candidates[i].mergeable =
+              all[i].mergeable && shard.order_[i]->header().last_id <= state.last_requested;
+        }
       }
       sweep = begin_sweep(shard, candidates, least_garbage);
       run = sweep_on(shard, sweep, all, limits.run_bytes);
@@ -422,8 +430,7 @@ Store::Pick Store::pick_inputs(Shard& shard, double least_garbage, uint64_t run_
 // A sweep of what is worth it, if anything is.
 Store::Sweep Store::begin_sweep(const Shard& shard, std::span<const MergeCandidate> segments,
                                 double least_garbage) const {
-  const double least_marks = short_ ? kManyMarksWhenShort : kManyMarks;
-  const size_t count = worth_sweeping(segments, least_garbage, least_marks);
+  const size_t count = worth_sweeping(segments, least_garbage, many_marks(short_));
   Sweep sweep;
   for (const MergeCandidate& segment : segments.first(count)) {
     if (segment.has_marks()) sweep.last_mark = std::max(sweep.last_mark, segment.last_sequence);
