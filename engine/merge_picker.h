@@ -26,6 +26,14 @@ struct MergeCandidate {
   bool has_marks() const { return mark_bytes + spent_mark_bytes > 0; }
 };
 
+// Marks are worth rewriting all that is before them where they are this share of it. Fewer are
+// enough where the disk may be full (`is_short`).
+inline double many_marks(bool is_short) {
+  constexpr double kMany = 0.2;
+  constexpr double kWhenShort = 0.06;
+  return is_short ? kWhenShort : kMany;
+}
+
 struct MergeLimits {
   double least_garbage = 0.27;  // a segment with less of it is not worth a merge
   uint64_t run_bytes = 0;       // what a run of several may have to copy
