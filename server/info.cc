@@ -461,6 +461,7 @@ void Info::write_bitcask() {
   field("pending_bytes", sum.pending_bytes);
   field("keydir_bytes", sum.keydir_bytes);
   field("damaged_records", sum.damaged_records);
+  field("spilled_input_bytes", server_.stats.spilled_bytes());
   field("parked_commands", server_.stats.sum().parked);
   field("readers", c_.config().readers);
   field("io_uring_loops", server_.readers.rings.load(std::memory_order_relaxed));

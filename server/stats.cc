@@ -39,11 +39,19 @@ Totals Stats::raw_sum() const {
   return sum;
 }
 
-uint64_t Stats::kept_bytes() const {
+uint64_t Stats::total(Counter WorkerStats::*counter) const {
   std::lock_guard guard(mutex_);
-  uint64_t bytes = 0;
-  for (const auto& worker : workers_) bytes += worker->kept_bytes.get();
-  return bytes;
+  uint64_t total = 0;
+  for (const auto& worker : workers_) total += ((*worker).*counter).get();
+  return total;
+}
+
+uint64_t Stats::kept_bytes() const {
+  return total(&WorkerStats::kept_bytes);
+}
+
+uint64_t Stats::spilled_bytes() const {
+  return total(&WorkerStats::spilled_bytes);
 }
 
 Totals Stats::sum() const {

@@ -90,7 +90,8 @@ struct WorkerStats {
   Counter rejected_connections;
   Counter reads;  // system calls on sockets, by net/
   Counter writes;
-  Counter kept_bytes;  // of memory, now, that a loop has at hand for requests and replies
+  Counter kept_bytes;     // of memory, now, that a loop has at hand for requests and replies
+  Counter spilled_bytes;  // of the disk, now, for what clients have sent (net/input_spill.h)
   std::vector<CommandCounters> per_command;  // by TableEntry::index
 };
 
@@ -118,8 +119,9 @@ class Stats {
   Totals sum() const;
   CommandTotals command(size_t index) const;
 
-  // WorkerStats::kept_bytes of all.
+  // WorkerStats::kept_bytes, and spilled_bytes, of all.
   uint64_t kept_bytes() const;
+  uint64_t spilled_bytes() const;
 
   // errorstats: replies by the first word of the error; at most kMaxErrors different ones, as
   // clients can invent words where an error quotes them.
@@ -132,6 +134,7 @@ class Stats {
  private:
   static constexpr size_t kMaxErrors = 128;
   Totals raw_sum() const;
+  uint64_t total(Counter WorkerStats::*counter) const;
   CommandTotals raw_command(size_t index) const;
 
   const size_t commands_;

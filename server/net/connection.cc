@@ -77,7 +77,13 @@ void Connection::on_room(uv_handle_t* handle, size_t, uv_buf_t* room) {
     *room = uv_buf_init(nullptr, 0);
     return;
   }
-  const std::span<char> space = self->input_.room(self->missing());
+  // One read a turn goes into a spill, so that the others are served meanwhile.
+  if (self->spill_ && self->spill_turn_ == self->worker_.turn_number()) {
+    *room = uv_buf_init(nullptr, 0);
+    return;
+  }
+  const std::span<char> space =
+      self->spill_ ? self->worker_.spills().room() : self->input_.room(self->missing());
   *room = uv_buf_init(space.data(), static_cast<unsigned>(std::min(space.size(), size_t{1} << 30)));
 }
 
@@ -89,10 +95,10 @@ void Connection::update_reading() {
   bool wanted = !input_ended_;
   switch (state_) {
     case State::kOpen:
-      wanted = wanted && !ready && (!stalled_ || may_send_more());
+      wanted = wanted && !ready && (stalled_ ? may_send_more() : !spill_);
       break;
     case State::kWaiting:
-      wanted = wanted && input_.unread().size() < parser_.consumed() + kReadAhead;
+      wanted = wanted && !spill_ && input_.unread().size() < parser_.consumed() + kReadAhead;
       break;
     case State::kFlushing:
     case State::kClosed:
@@ -129,7 +135,7 @@ void Connection::take_input(ssize_t size) {
   note_activity();
   worker_.turn().stats.reads.add();
   worker_.turn().stats.bytes_in.add(static_cast<size_t>(size));
-  input_.add(static_cast<size_t>(size));
+  keep_for_later(static_cast<size_t>(size));
   if (state_ == State::kLingering) {
     input_.consume(input_.unread().size());
     return;
@@ -141,6 +147,38 @@ void Connection::take_input(ssize_t size) {
     update_reading();
     update_counts();
   }
+}
+
+// `size` bytes have been read to where on_room() said.
+void Connection::keep_for_later(size_t size) {
+  if (spill_) {
+    spill_turn_ = worker_.turn_number();
+    spill_->add({worker_.spills().room().data(), size});
+    return;
+  }
+  input_.add(size);
+  if (state_ == State::kOpen && stalled_ && input_.unread().size() >= kStalledInput) {
+    spill_ = worker_.spills().open(worker_.config().client_query_buffer_limit);
+  }
+}
+
+// Moves some of what has been spilled behind what is unread; false: there is none, or the client
+// had to be closed.
+bool Connection::take_spilled() {
+  if (!spill_) return false;
+  if (spill_->empty()) {
+    spill_.reset();
+    return false;
+  }
+  const auto taken = spill_->take(input_.room(missing()));
+  if (!taken) {
+    log_warning("Closing client: {}", taken.error().message);
+    disconnect();
+    return false;
+  }
+  input_.add(*taken);
+  if (spill_->empty()) spill_.reset();
+  return true;
 }
 
 // The client sends no more. What it has sent is still carried out and answered, unless it waits for
@@ -173,7 +211,8 @@ bool Connection::must_read_first(size_t unsent) {
 
 // Whether a client that has to read first may send more meanwhile.
 bool Connection::may_send_more() {
-  return input_.unread().size() < kStalledInput && !must_authenticate(*session_);
+  if (must_authenticate(*session_)) return false;
+  return spill_ ? spill_->takes_more() : input_.unread().size() < kStalledInput;
 }
 
 // Whether the client may run one more command this turn. The clock is read only now and then.
@@ -248,8 +287,12 @@ void Connection::run_buffer() {
     switch (parser_.parse(input_.unread())) {
       case resp::Parser::Status::kNeedMore:
         whole_at_ = parser_.wanted() == 0 ? 0 : input_.unread().size() + parser_.wanted();
-        if (is_query_too_long()) close_for_query();
-        return;
+        if (is_query_too_long()) {
+          close_for_query();
+          return;
+        }
+        if (!take_spilled()) return;
+        break;
       case resp::Parser::Status::kEmpty:
         consume_request();
         dispatch_empty(*session_);

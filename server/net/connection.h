@@ -9,8 +9,9 @@
 // - Pushed bytes leave in the order of the push() calls, between replies; and none behind the reply
 //   after which the connection is closed.
 // - A client with kOutputHighWater unsent bytes runs no command, unless maxmemory-clients or CLIENT
-//   NO-EVICT allows for more. Some of what it sends meanwhile is read and kept: many clients send all
-//   of a pipeline before they read the first reply.
+//   NO-EVICT allows for more. What it sends meanwhile is read and kept, most of it on the disk:
+//   many clients send all of a pipeline before they read the first reply.
+// - While there is a spill, what is in it comes before what is still in the socket.
 // - While a request waits (parked, blocked) its arguments stay where they are.
 // - Once it has left, the session is gone and no other thread knows the connection; the object
 //   lives until the loop lets go of its handle.
@@ -23,6 +24,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -34,6 +36,7 @@
 #include "resp/parser.h"
 #include "server/client_eviction.h"
 #include "server/net/input_buffer.h"
+#include "server/net/input_spill.h"
 #include "server/net/output_queue.h"
 #include "server/session.h"
 
@@ -48,8 +51,9 @@ class Connection final : public Carrier {
   static constexpr size_t kOutputHighWater = 1024 * 1024;
   // The same for a client that has not authenticated.
   static constexpr size_t kUnauthenticatedHighWater = 16 * 1024;
-  // What is read of a client meanwhile, if it has authenticated.
-  static constexpr size_t kStalledInput = 2 * 1024 * 1024;
+  // What is kept in memory of what it sends meanwhile, if it has authenticated; then a spill
+  // begins.
+  static constexpr size_t kStalledInput = 1024 * 1024;
   // Read ahead of a command that waits, so that a client that goes away is noticed.
   static constexpr size_t kReadAhead = 64 * 1024;
   // Commands of one client in one turn of the loop, and the time they may take: the others wait.
@@ -129,6 +133,8 @@ class Connection final : public Carrier {
   static void on_room(uv_handle_t* handle, size_t suggested, uv_buf_t* room);
   static void on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t* room);
   void take_input(ssize_t size);
+  void keep_for_later(size_t size);
+  bool take_spilled();
   void end_input();
   void take_room();
   void run_buffer();
@@ -193,11 +199,13 @@ class Connection final : public Carrier {
   size_t whole_at_ = 0;          // how much has to be unread before there can be another argument
   resp::Parser parser_;
   InputBuffer input_;
-  std::string replies_;             // of this turn
-  resp::LentBytes lent_;            // what is lent to them
-  OutputQueue output_;              // of earlier turns
-  engine::ShardSet touched_;        // by this turn
-  std::optional<Session> session_;  // until it has left
+  std::unique_ptr<InputSpill> spill_;  // what follows input_
+  uint64_t spill_turn_ = 0;            // the turn that last read into it
+  std::string replies_;                // of this turn
+  resp::LentBytes lent_;               // what is lent to them
+  OutputQueue output_;                 // of earlier turns
+  engine::ShardSet touched_;           // by this turn
+  std::optional<Session> session_;     // until it has left
   Mail mail_;
   std::atomic<bool> pushed_{false};  // mail_ holds pushed bytes
   int64_t last_active_ms_ = 0;

@@ -349,6 +349,7 @@ void Connection::close_flushed() {
   linger_until_ms_ = static_cast<int64_t>(uv_now(worker_.loop())) + kLingerMs;
   input_.unpin();
   input_.consume(input_.unread().size());
+  spill_.reset();
   update_reading();
 }
 
@@ -360,6 +361,7 @@ void Connection::disconnect() {
   std::string().swap(replies_);
   lent_ = resp::LentBytes();
   if (!write_pending_) output_.clear();
+  spill_.reset();
   uv_close(reinterpret_cast<uv_handle_t*>(stream()), [](uv_handle_t* handle) {
     auto* const self = static_cast<Connection*>(handle->data);
     self->worker_.remove(*self);

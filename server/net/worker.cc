@@ -87,6 +87,9 @@ void Worker::run() {
   thread_id_ = std::this_thread::get_id();
   const CrashStack crash_stack;
   turn_.emplace(server_);
+  const engine::Options& options = store_.options();
+  spills_.emplace(*options.files, options.dir, "INPUT-" + std::to_string(index_),
+                  turn_->stats.spilled_bytes);
   // A turn ends before the loop may sleep, and after it has looked at the sockets.
   uv_prepare_start(&prepare_, [](uv_prepare_t* prepare) { worker_of(prepare).end_turn(); });
   uv_check_start(&check_, [](uv_check_t* check) {

@@ -28,6 +28,7 @@
 #include "engine/store.h"
 #include "server/net/connection.h"
 #include "server/net/input_buffer.h"
+#include "server/net/input_spill.h"
 #include "server/net/read_ring.h"
 #include "server/net/send_ring.h"
 #include "server/turn.h"
@@ -95,6 +96,7 @@ class Worker {
     return store_.synced(point) || config().appendfsync == AppendFsync::kNo;
   }
   BlockPool& blocks() { return blocks_; }
+  SpillArea& spills() { return *spills_; }
 
   // Every callback of the loop begins with this.
   void enter() {
@@ -180,6 +182,7 @@ class Worker {
   uint64_t turn_number_ = 1;
 
   BlockPool blocks_;
+  std::optional<SpillArea> spills_;   // the same as turn_
   size_t taken_bytes_ = 0;            // of strings taken in this turn
   size_t counted_block_bytes_ = 0;    // of blocks_, as they stand in kept_bytes
   std::vector<std::string> strings_;  // the last one given is the next one taken

@@ -11,8 +11,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 namespace respcask::e2e {
@@ -171,6 +173,22 @@ bool Client::ends() {
   if (::poll(&query, 1, kTimeoutMs) <= 0) return false;
   char byte;
   return ::recv(fd_, &byte, 1, 0) <= 0;
+}
+
+std::string info_value(Client& client, const std::string& field) {
+  const std::string info = client.call({"INFO", "everything"});
+  const size_t at = info.find("\n" + field + ":");
+  REQUIRE(at != std::string::npos);
+  const size_t begin = at + field.size() + 2;
+  return info.substr(begin, info.find('\r', begin) - begin);
+}
+
+bool info_becomes(Client& client, const std::string& field, const std::string& value) {
+  for (int i = 0; i < 500; ++i) {
+    if (info_value(client, field) == value) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return false;
 }
 
 }  // namespace respcask::e2e

@@ -63,4 +63,9 @@ class Client {
   size_t position_ = 0;
 };
 
+// The value of a field of INFO, which there has to be.
+std::string info_value(Client& client, const std::string& field);
+// Whether it has that value soon.
+bool info_becomes(Client& client, const std::string& field, const std::string& value);
+
 }  // namespace respcask::e2e

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -69,6 +70,92 @@ TEST_CASE("a slow reader gets every reply in the end") {
   CHECK(wrong == 0);
   CHECK(client.read_line() == "+PONG");
   sender.join();
+}
+
+// Sends all of it and reads nothing; false: the other side takes no more.
+bool send_unread(Client& client, std::string_view bytes) {
+  for (int waits = 0; !bytes.empty() && waits < 200;) {
+    const ssize_t sent = client.send_some(bytes);
+    REQUIRE(sent >= 0);
+    bytes.remove_prefix(static_cast<size_t>(sent));
+    waits = sent == 0 ? waits + 1 : 0;
+    if (sent == 0) std::this_thread::sleep_for(milliseconds(10));
+  }
+  return bytes.empty();
+}
+
+// SETs and GETs in turn, of the numbers from `begin` on.
+std::string pairs(int begin, int end, const std::string& value) {
+  std::string pipeline;
+  for (int i = begin; i < end; ++i) {
+    const std::string key = "key:" + std::to_string(i % 100);
+    pipeline += request({"SET", key, std::to_string(i) + value}) + request({"GET", key});
+  }
+  return pipeline;
+}
+
+// How many of their replies are not what they should be.
+int wrong_replies(Client& client, int begin, int end, const std::string& value) {
+  int wrong = 0;
+  for (int i = begin; i < end; ++i) {
+    const std::string set = std::to_string(i) + value;
+    const std::string replies = "+OK\r\n$" + std::to_string(set.size()) + "\r\n" + set + "\r\n";
+    wrong += client.read_exactly(replies.size()) != replies;
+  }
+  return wrong;
+}
+
+TEST_CASE("a pipeline of any length may be sent before its replies are read") {
+  ServerProcess server({"--io-threads", "1"});
+  server.start();
+  Client client(server.port());
+  Client other(server.port());
+  ping_ms(other);
+  const size_t before = server.resident_bytes();
+  const std::string value(10'000, 'v');
+  REQUIRE(send_unread(client, pairs(0, 5000, value)));
+  CHECK(server.resident_bytes() - before < kMostOfDeafBytes);
+  CHECK(std::stoull(info_value(other, "spilled_input_bytes")) > 25'000'000);
+  SUBCASE("and more behind it while it is read") {
+    CHECK(wrong_replies(client, 0, 2000, value) == 0);
+    REQUIRE(send_unread(client, pairs(5000, 6000, value)));
+    CHECK(wrong_replies(client, 2000, 6000, value) == 0);
+    CHECK(client.call({"PING"}) == "+PONG\r\n");
+  }
+  SUBCASE("by a client that sends no more") {
+    client.end_input();
+    CHECK(wrong_replies(client, 0, 5000, value) == 0);
+    CHECK(client.ends());
+  }
+  CHECK(info_value(other, "spilled_input_bytes") == "0");
+}
+
+TEST_CASE("a value of many megabytes may be sent before earlier replies are read") {
+  ServerProcess server({"--io-threads", "1"});
+  server.start();
+  Client client(server.port());
+  const std::string value(10'000, 'v');
+  const std::string large(60'000'000, 'w');
+  REQUIRE(send_unread(client, pairs(0, 1500, value) + request({"SET", "large", large})));
+  REQUIRE(send_unread(client, request({"STRLEN", "large"})));
+  CHECK(wrong_replies(client, 0, 1500, value) == 0);
+  CHECK(client.read_line() == "+OK");
+  CHECK(client.read_line() == ":60000000");
+}
+
+TEST_CASE("what a client sent that never reads takes no disk when it has gone") {
+  ServerProcess server({"--io-threads", "1"});
+  server.start();
+  Client other(server.port());
+  {
+    Client deaf(server.port());
+    REQUIRE(send_unread(deaf, pairs(0, 3000, std::string(10'000, 'v'))));
+    CHECK(info_value(other, "spilled_input_bytes") != "0");
+  }
+  CHECK(info_becomes(other, "spilled_input_bytes", "0"));
+  for (const auto& file : std::filesystem::directory_iterator(server.data_directory())) {
+    CHECK(!file.path().filename().string().starts_with("INPUT"));
+  }
 }
 
 TEST_CASE("clients above maxclients are told, and may come when others have gone") {
