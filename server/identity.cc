@@ -25,6 +25,18 @@ void log_lack(Turn& turn, const Session& session, acl::Lack lack, bool in_multi,
                              turn.config().acllog_max_len);
 }
 
+std::optional<acl::Lack> find_lack_of(Turn& turn, const Session& session, const acl::User& user,
+                                      const TableEntry& command,
+                                      std::span<const std::string_view> args, bool in_multi) {
+  const auto denial = acl::find_denial(user, command, args);
+  if (!denial) return std::nullopt;
+  const std::string_view object = denial->lack == acl::Lack::kCommand
+                                      ? std::string_view(command.full_name)
+                                      : args[denial->argument];
+  log_lack(turn, session, denial->lack, in_multi, object, user.name);
+  return denial->lack;
+}
+
 // What the session may do by the users of now, which it takes over.
 Access look_up(Session& session) {
   const acl::Registry& users = session.server.users;
@@ -75,6 +87,15 @@ Access current_access(Session& session) {
   return access;
 }
 
+Permissions permissions_in_transaction(Session& session) {
+  const Access access = current_access(session);
+  if (access != Access::kGone) return {access, session.user};
+  const acl::Registry& users = session.server.users;
+  acl::UserPtr user = users.find(session.user->name);
+  if (user == nullptr || user->id != session.user->id) user = users.default_user();
+  return {user->allows_everything() ? Access::kAll : Access::kChecked, std::move(user)};
+}
+
 std::optional<acl::Lack> find_lack(Turn& turn, Session& session, const TableEntry& command,
                                    std::span<const std::string_view> args, bool in_multi) {
   switch (current_access(session)) {
@@ -83,15 +104,15 @@ std::optional<acl::Lack> find_lack(Turn& turn, Session& session, const TableEntr
     case Access::kGone:
       return acl::Lack::kCommand;
     default:
-      break;
+      return find_lack_of(turn, session, *session.user, command, args, in_multi);
   }
-  const auto denial = acl::find_denial(*session.user, command, args);
-  if (!denial) return std::nullopt;
-  const std::string_view object = denial->lack == acl::Lack::kCommand
-                                      ? std::string_view(command.full_name)
-                                      : args[denial->argument];
-  log_lack(turn, session, denial->lack, in_multi, object, session.user->name);
-  return denial->lack;
+}
+
+std::optional<acl::Lack> find_queued_lack(Turn& turn, Session& session,
+                                          const Permissions& permissions, const TableEntry& command,
+                                          std::span<const std::string_view> args) {
+  if (permissions.access == Access::kAll) return std::nullopt;
+  return find_lack_of(turn, session, *permissions.user, command, args, true);
 }
 
 void confirm_subscription(Session& session, std::string_view channel, bool is_pattern) {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -37,10 +38,24 @@ inline bool must_authenticate(Session& session) {
   return !session.authenticated && current_access(session) == Access::kUnauthenticated;
 }
 
+// Who a transaction runs as. Taken once its shards are locked, so that what others do to users or
+// to the session meanwhile comes behind all of it, as it would where there is one thread.
+struct Permissions {
+  Access access = Access::kChecked;
+  std::shared_ptr<const acl::User> user;
+};
+// Those of the session now. One that is gone, as when the transaction itself has removed its user,
+// goes on as that user if there still is one, else as the default user.
+Permissions permissions_in_transaction(Session& session);
+
 // Nothing if the session may run this command, otherwise why not, which is logged. Of a session
 // that must authenticate, only for what needs no authentication.
 std::optional<acl::Lack> find_lack(Turn& turn, Session& session, const TableEntry& command,
                                    std::span<const std::string_view> args, bool in_multi);
+// The same for a command of a transaction.
+std::optional<acl::Lack> find_queued_lack(Turn& turn, Session& session,
+                                          const Permissions& permissions, const TableEntry& command,
+                                          std::span<const std::string_view> args);
 
 // After a subscription: users may have been changed since it was allowed, and those who listen to
 // what they may not been disconnected before it was there to be seen.

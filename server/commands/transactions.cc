@@ -93,11 +93,15 @@ void refuse_queued(Context& c, acl::Lack lack) {
       reason));
 }
 
-void run_queued(Context& c, const QueuedCommand& queued) {
+// Whether a command can change who the session is, or what users may do.
+bool changes_permissions(const QueuedCommand& queued) {
+  return (queued.command->flags & (kAdmin | kNoAuth)) != 0;
+}
+
+void run_queued(Context& c, const QueuedCommand& queued, const Permissions& permissions) {
   Session& session = c.session();
-  if (const auto lack = find_lack(c.turn(), session, *queued.command, queued.args, true)) {
-    return refuse_queued(c, *lack);
-  }
+  const auto lack = find_queued_lack(c.turn(), session, permissions, *queued.command, queued.args);
+  if (lack) return refuse_queued(c, *lack);
   // What is reserved for it is its own from now on, not to be kept free beside what it asks for.
   if ((queued.command->flags & kWrite) != 0) {
     c.scope().promised_bytes -= bytes_to_reserve(queued.args);
@@ -136,10 +140,12 @@ void cmd_exec(Context& c) {
   scope.hides_replies = true;
   resp::Writer& reply = c.reply();
   if (!session.replies_are_hidden()) reply.array(transaction.queue.size());
+  Permissions permissions = permissions_in_transaction(session);
   for (const QueuedCommand& queued : transaction.queue) {
     const size_t begin = reply.size();
     const bool was_told_last = session.close_after_reply;
-    run_queued(c, queued);
+    run_queued(c, queued, permissions);
+    if (changes_permissions(queued)) permissions = permissions_in_transaction(session);
     reply.set_protocol(session.protocol);
     if (was_told_last || session.replies_are_hidden()) reply.truncate(begin);
   }

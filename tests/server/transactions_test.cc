@@ -1,7 +1,11 @@
 #include <doctest/doctest.h>
 
+#include <functional>
 #include <string>
+#include <string_view>
 
+#include "server/acl/change.h"
+#include "server/context.h"
 #include "tests/server/probe_commands.h"
 
 namespace respcask::server::testing {
@@ -241,6 +245,83 @@ TEST_CASE("transactions: cold values are fetched before anything changes") {
     CHECK(h.run("probepop " + key + " 0") == "*2\r\n$2\r\n" + key + "\r\n$3\r\nold\r\n");
     CHECK(h.run("probepop " + key + " 0") == "*2\r\n$2\r\n" + key + "\r\n$3\r\nnew\r\n");
   }
+}
+
+// What another loop does while a transaction runs: the command `meanwhile` calls it.
+std::function<void()> other_loop;
+constexpr Command kMeanwhile[] = {{.name = "meanwhile",
+                                   .handler =
+                                       [](Context& c) {
+                                         other_loop();
+                                         c.ok();
+                                       },
+                                   .arity = 1,
+                                   .since = "1.0.0",
+                                   .summary = "For tests"}};
+
+// A transaction of user u during which `meanwhile` happens, and what is there afterwards.
+std::string run_while(Harness& h, Client& client, std::function<void()> meanwhile) {
+  other_loop = std::move(meanwhile);
+  CHECK(client.run("auth u x") == "+OK\r\n");
+  for (const char* line : {"multi", "set before 1", "meanwhile", "set after 1"}) client.run(line);
+  CHECK(client.run("exec") == "*3\r\n+OK\r\n+OK\r\n+OK\r\n");
+  return h.run("mget before after");
+}
+
+struct MeanwhileHarness : Harness {
+  MeanwhileHarness() : Harness({}, kMeanwhile) { run("acl setuser u on nopass ~* +@all"); }
+};
+
+const std::string_view kBoth = "*2\r\n$1\r\n1\r\n$1\r\n1\r\n";
+
+TEST_CASE("transactions: who is killed while one runs has all of it done") {
+  MeanwhileHarness h;
+  Client client(h);
+  CHECK(run_while(h, client, [&] { client.session->disconnect(); }) == kBoth);
+  CHECK(client.run("set later 1").empty());
+  CHECK(h.run("exists later") == ":0\r\n");
+}
+
+TEST_CASE("transactions: what a user loses while one runs is missing from the next command on") {
+  MeanwhileHarness h;
+  Client client(h);
+  const std::string_view rules[] = {"-set"};
+  const auto take_away = [&] { acl::set_user(*h.server, *h.client().session, "u", rules); };
+  CHECK(run_while(h, client, take_away) == kBoth);
+  CHECK(client.run("set later 1").starts_with("-NOPERM"));
+}
+
+TEST_CASE("transactions: who loses its user while one runs has all of it done") {
+  MeanwhileHarness h;
+  Client client(h);
+  const auto remove = [&] { acl::delete_user(*h.server, *h.client().session, "u"); };
+  CHECK(run_while(h, client, remove) == kBoth);
+  CHECK(client.closed());
+}
+
+TEST_CASE("transactions: one that removes its own user goes on as the default user") {
+  MeanwhileHarness h;
+  h.run("acl setuser default -incr");
+  Client client(h);
+  client.run("auth u x");
+  for (const char* line : {"multi", "acl deluser u", "set after 1", "incr n"}) client.run(line);
+  // It is told of nothing more, as in Redis.
+  CHECK(client.run("exec") == "*3\r\n:1\r\n");
+  CHECK(client.closed());
+  CHECK(h.run("mget after n") == "*2\r\n$1\r\n1\r\n$-1\r\n");
+}
+
+TEST_CASE("transactions: what one changes of its own user holds for the rest of it") {
+  MeanwhileHarness h;
+  Client client(h);
+  client.run("auth u x");
+  for (const char* line :
+       {"multi", "set a 1", "acl setuser u -set", "set b 1", "auth default x", "set c 1"}) {
+    client.run(line);
+  }
+  const std::string replies = client.run("exec");
+  CHECK(replies.starts_with("*5\r\n+OK\r\n+OK\r\n-NOPERM"));
+  CHECK(replies.ends_with("\r\n+OK\r\n+OK\r\n"));
 }
 
 }  // namespace
