@@ -2,11 +2,13 @@
 //
 // A blocked command has a Waiter, which stands in the line of each key that it waits for. Whoever
 // makes a key ready serves its line at once, first come first served, by running the first waiter's
-// command in its place, on the thread of the one who pushed and under the shards' locks: so, as in
-// Redis, the effect is there before the push is answered. The waiter's loop only sends the reply.
-// A command that cannot be run to its end there (a cold value) is handed to its own loop (kWoken);
-// it keeps its place, nobody behind it is served meanwhile, and it serves the line when it is done.
-// Of several keys a command that has waited takes from the one that was made ready.
+// command in its place, on the thread of the one who pushed and under the shards' locks, those of
+// the waiter's other keys too, which the pusher has locked from the beginning: so, as in Redis, the
+// effect is there before the push is answered, and nobody else sees or takes what was pushed. The
+// waiter's loop only sends the reply. A command that cannot be run to its end there (a cold value)
+// is handed to its own loop (kWoken); it keeps its place, nobody behind it is served meanwhile, and
+// it serves the line when it is done. Of several keys a command that has waited takes from the one
+// that was made ready.
 //
 // Who may touch what:
 // - The lines (KeyTables) are guarded by the lock of their shard.
@@ -106,8 +108,13 @@ struct KeyEqual {
   }
 };
 
-// Those who wait for one key, by Waiter::order.
-using Line = std::map<uint64_t, std::shared_ptr<Waiter>>;
+// Those who wait for one key.
+struct Line {
+  std::map<uint64_t, std::shared_ptr<Waiter>> waiters;  // by Waiter::order
+  // Of the commands of all that have stood in it: what has to be locked to serve it.
+  engine::ShardSet shards;
+  bool moves = false;  // one of them may make another key ready
+};
 
 // A client's WATCH on a key. Shared by the transaction and the tables.
 struct Watch {

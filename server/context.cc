@@ -500,7 +500,8 @@ void Context::block_on(std::span<const KeyRef> keys, Type type, int64_t deadline
   }
   auto waiter = std::make_unique<Waiter>();
   for (const KeyRef& key : keys) waiter->keys.push_back(OwnedKey::of(key));
-  waiter->shards = scope_.locked();
+  // Not all that is locked: that may be others' too.
+  for (const KeyRef& key : turn_.scratch.keys) waiter->shards.add(key.shard);
   waiter->type = type;
   waiter->deadline_ms = deadline_ms;
   waiter->timeout_reply = timeout_reply;

@@ -154,6 +154,41 @@ engine::ShardSet Request::shards_to_lock() const {
   return in_multi() ? transaction_shards(turn_, session_) : engine::ShardSet{};
 }
 
+// Locks these, and for what writes those of all who wait for the keys: they are served before
+// anybody else may look. Locks are taken in ascending order only, so for more than there are all
+// are let go of; nothing has changed yet.
+void Request::lock(Scope& scope, engine::ShardSet shards) {
+  for (;;) {
+    scope.lock(shards);
+    if ((flags() & kWrite) == 0) return;
+    const engine::ShardSet needed = shards_of_waiters(scope);
+    if (shards.contains(needed)) return;
+    scope.release();
+    shards.add(needed);
+  }
+}
+
+engine::ShardSet Request::shards_of_waiters(Scope& scope) const {
+  engine::ShardSet shards;
+  // A transaction has many keys, and what is moved to another key may be moved on from there.
+  bool any_key = is_exec();
+  if (!any_key) {
+    for (const KeyRef& key : turn_.scratch.keys) {
+      const auto& lines = scope.tables(key.shard).lines;
+      if (lines.empty()) continue;
+      const auto line = lines.find(key);
+      if (line == lines.end()) continue;
+      shards.add(line->second.shards);
+      any_key |= line->second.moves;
+    }
+  }
+  if (!any_key) return shards;
+  for (const uint32_t index : scope.locked()) {
+    for (const auto& [key, line] : scope.tables(index).lines) shards.add(line.shards);
+  }
+  return shards;
+}
+
 uint64_t Request::bytes_of_transaction() const {
   uint64_t bytes = 0;
   for (const QueuedCommand& queued : session_.transaction->queue) {
@@ -181,9 +216,8 @@ Outcome Request::check_again(Scope& scope) {
 
 Outcome Request::run_command() {
   Scope scope(turn_);
-  const engine::ShardSet shards = shards_to_lock();
-  if (!shards.empty()) {
-    scope.lock(shards);
+  if (const engine::ShardSet shards = shards_to_lock(); !shards.empty()) {
+    lock(scope, shards);
     if (checks_are_old()) return check_again(scope);
   }
   if (const auto& keys = turn_.scratch.keys;
@@ -282,7 +316,10 @@ Outcome Request::block(Scope& scope) {
   waiter->command = command_;
   waiter->set_arguments(args_);
   for (const OwnedKey& key : waiter->keys) {
-    scope.tables(key.shard).lines[key].emplace(waiter->order, waiter);
+    Line& line = scope.tables(key.shard).lines[key];
+    line.waiters.emplace(waiter->order, waiter);
+    line.shards.add(waiter->shards);
+    line.moves |= (command_->flags & kDenyOom) != 0;
   }
   session_.set_waiter(waiter);
   server_.count_blocked(1);

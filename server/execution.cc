@@ -218,8 +218,8 @@ void leave_lines(Scope& scope, Waiter& waiter) {
     KeyTables& keyed = scope.tables(key.shard);
     const auto line = keyed.lines.find(key.ref());
     if (line == keyed.lines.end()) continue;  // a key named twice
-    line->second.erase(waiter.order);
-    if (line->second.empty()) keyed.lines.erase(line);
+    line->second.waiters.erase(waiter.order);
+    if (line->second.waiters.empty()) keyed.lines.erase(line);
   }
 }
 
@@ -233,7 +233,8 @@ std::shared_ptr<Waiter> next_waiter(Scope& scope, Turn& turn, const OwnedKey& ke
   if (line == keyed.lines.end()) return nullptr;
   const auto entry = scope.shard(key.shard).find(key.db, key.name, key.hash);
   if (!entry || is_due(*entry, turn.now_ms())) return nullptr;
-  for (auto at = line->second.upper_bound(after); at != line->second.end(); ++at) {
+  const auto& waiters = line->second.waiters;
+  for (auto at = waiters.upper_bound(after); at != waiters.end(); ++at) {
     Waiter& waiter = *at->second;
     if (waiter.type != TypeTag{entry->type}.type()) continue;
     std::lock_guard guard(waiter.mutex);

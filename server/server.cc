@@ -141,8 +141,8 @@ void Server::end_blocking(Waiter& waiter) {
     KeyTables& keyed = tables(key.shard);
     const auto line = keyed.lines.find(key);
     if (line == keyed.lines.end()) continue;
-    line->second.erase(waiter.order);
-    if (line->second.empty()) keyed.lines.erase(line);
+    line->second.waiters.erase(waiter.order);
+    if (line->second.waiters.empty()) keyed.lines.erase(line);
   }
   count_blocked(-1);
 }
@@ -165,7 +165,7 @@ void Server::wake_next(const Waiter& gone) {
     const KeyTables& keyed = tables(key.shard);
     const auto line = keyed.lines.find(key);
     if (line == keyed.lines.end()) continue;
-    for (const auto& [order, waiter] : line->second) {
+    for (const auto& [order, waiter] : line->second.waiters) {
       std::lock_guard waiter_guard(waiter->mutex);
       if (waiter->state == Waiter::State::kWoken) break;
       if (waiter->state != Waiter::State::kWaiting) continue;

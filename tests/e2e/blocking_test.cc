@@ -1,7 +1,9 @@
 // Commands that wait, with several event loops: who is served, in which order, and what ends a
 // wait.
 #include <doctest/doctest.h>
+#include <poll.h>
 
+#include <atomic>
 #include <chrono>
 #include <string>
 #include <thread>
@@ -308,6 +310,49 @@ TEST_CASE("blocking: moves between shards by clients of all loops lose and doubl
   }
   for (std::thread& thread : threads) thread.join();
   CHECK(server.control().call({"EXISTS", "from", "to"}) == ":0\r\n");
+}
+
+// Pushes to k1 for which a client waits with other keys as well, while another one does `theft`
+// over and over: how many of its replies were not `nothing`.
+int stolen(std::initializer_list<std::string_view> wait,
+           std::initializer_list<std::string_view> theft, const std::string& nothing) {
+  ServerProcess server({"--io-threads", "2", "--shards", "4"});
+  server.start();
+  std::vector<Client> clients;
+  for (int i = 0; i < 4; ++i) clients.emplace_back(server.port());
+  // Those of even places are on one loop, the others on another.
+  Client &waiter = clients[0], &thief = clients[1], &pusher = clients[2];
+  const std::string id = client_id(waiter);
+  std::atomic<bool> done{false};
+  int taken = 0;
+  std::thread thread([&] {
+    constexpr int kBatch = 50;
+    std::string batch;
+    for (int i = 0; i < kBatch; ++i) batch += request(theft);
+    while (!done) {
+      thief.send(batch);
+      for (int i = 0; i < kBatch; ++i) taken += thief.read_reply() != nothing;
+    }
+  });
+  constexpr int kRounds = 3000;
+  for (int i = 0; i < kRounds; ++i) {
+    waiter.send(request(wait));
+    while (pusher.call({"CLIENT", "LIST", "ID", id}).find("flags=b") == std::string::npos) {
+    }
+    if (pusher.call({"RPUSH", "k1", "x"}) != ":1\r\n") ++taken;
+    pollfd query{waiter.fd(), POLLIN, 0};
+    if (::poll(&query, 1, 1000) != 1) break;  // it was taken
+    waiter.read_reply();
+  }
+  done = true;
+  thread.join();
+  return taken;
+}
+
+TEST_CASE(
+    "blocking: nobody takes or sees what a client was woken for, whatever else it waits for") {
+  CHECK(stolen({"BLPOP", "k1", "k2", "k3", "0"}, {"LPOP", "k1"}, "$-1\r\n") == 0);
+  CHECK(stolen({"BLMOVE", "k1", "k2", "LEFT", "RIGHT", "0"}, {"EXISTS", "k1"}, ":0\r\n") == 0);
 }
 
 }  // namespace
