@@ -151,7 +151,7 @@ class Backup {
 
   Result<void> freeze() {
     // What is pending is written before the locks are taken, all but the very last of it.
-    if (auto committed = store_.commit(all_, all_); !committed) return committed.error();
+    if (auto committed = store_.commit(all_); !committed) return committed.error();
     for (uint32_t i : all_) store_.shard(i).lock();
     const auto start = std::chrono::steady_clock::now();
     Result<void> frozen = freeze_locked();
@@ -167,7 +167,7 @@ class Backup {
     bool any_linked = false;
     for (uint32_t i : all_) any_linked |= !store_.shard(i).pending_shards_.empty();
     for (uint32_t i : all_) {
-      auto committed = store_.commit_shard(store_.shard(i), all_);
+      auto committed = store_.commit_shard(store_.shard(i));
       if (committed) continue;
       // Whoever commits in a shard that has its part would take what follows half a transaction
       // for committed.

@@ -93,8 +93,8 @@ Result<void> BitcaskCore::close() {
   return store_->close();
 }
 
-Result<void> BitcaskCore::confirm(const ShardSet& touched, const ShardSet& written) {
-  auto point = store_->commit(touched, written);
+Result<void> BitcaskCore::confirm(const ShardSet& touched) {
+  auto point = store_->commit(touched);
   if (!point) return point.error();
   return always_ ? wait_synced(*point) : Result<void>();
 }
@@ -124,7 +124,7 @@ Result<std::optional<std::string>> BitcaskCore::get(std::string_view key) {
   bool uncommitted = false;
   {
     std::lock_guard guard(shard);
-    uncommitted = shard.pending_bytes() > 0;
+    uncommitted = !shard.has_failed() && (always_ || shard.pending_bytes() > 0);
     const auto entry = shard.find(kDatabase, key, hash);
     if (!is_live(entry)) {
     } else if (is_foreign(*entry)) {
@@ -145,8 +145,8 @@ Result<std::optional<std::string>> BitcaskCore::get(std::string_view key) {
       }
     }
   }
-  if (uncommitted || always_) {
-    if (auto done = confirm(only(shard), {}); !done) return done.error();
+  if (uncommitted) {
+    if (auto done = confirm(only(shard)); !done) return done.error();
   }
   if (failure) return *failure;
   if (cold) {
@@ -160,12 +160,15 @@ Result<std::optional<std::string>> BitcaskCore::get(std::string_view key) {
 Result<std::optional<int64_t>> BitcaskCore::expiry(std::string_view key) {
   Shard& shard = shard_of(key);
   std::optional<int64_t> expiry_ms;
+  bool failed = false;
   {
     std::lock_guard guard(shard);
+    failed = shard.has_failed();
     const auto entry = shard.find(kDatabase, key, shard.hash(key));
     if (is_live(entry)) expiry_ms = entry->expiry_ms;
   }
-  if (auto done = confirm(only(shard), {}); !done) return done.error();
+  if (failed) return expiry_ms;
+  if (auto done = confirm(only(shard)); !done) return done.error();
   return expiry_ms;
 }
 
@@ -196,27 +199,25 @@ Result<void> BitcaskCore::put(const Change& put) {
     apply(shard, put);
     shard.end_batch(nullptr);
   }
-  return confirm(only(shard), only(shard));
+  return confirm(only(shard));
 }
 
 Result<bool> BitcaskCore::remove(std::string_view key) {
   Shard& shard = shard_of(key);
   bool there = false;
-  bool changed = false;
   {
     std::lock_guard guard(shard);
     const uint64_t bytes = record_size_bound(key.size(), 0);
     if (auto reserved = shard.reserve(bytes, Growth::kShrinks); !reserved) return reserved.error();
     const auto entry = shard.find(kDatabase, key, shard.hash(key));
     there = is_live(entry);
-    changed = entry.has_value();
-    if (changed) {
+    if (entry) {
       shard.join_batch();
       apply(shard, {.key = key, .value = {}});
       shard.end_batch(nullptr);
     }
   }
-  auto done = confirm(only(shard), changed ? only(shard) : ShardSet());
+  auto done = confirm(only(shard));
   if (!done) return done.error();
   return there;
 }
@@ -237,7 +238,7 @@ Result<bool> BitcaskCore::expire(std::string_view key, int64_t expiry_ms) {
       shard.end_batch(nullptr);
     }
   }
-  auto done = confirm(only(shard), there ? only(shard) : ShardSet());
+  auto done = confirm(only(shard));
   if (!done) return done.error();
   return there;
 }
@@ -255,7 +256,7 @@ Result<void> BitcaskCore::write(std::span<const Change> changes) {
   auto done = write_shards(changes, shards_of_changes, shards);
   for (uint32_t i : shards) store_->shard(i).unlock();
   if (!done) return done;
-  return confirm(shards, shards);
+  return confirm(shards);
 }
 
 // With all of the shards locked.
@@ -301,8 +302,12 @@ Result<void> BitcaskCore::begin_watch(SnapshotScan& scan) {
   for (uint32_t i : all) store_->shard(i).lock();
   for (uint32_t i : all) watchers_[i].push_back(&scan);
   scan.begin(now_ms());
-  for (uint32_t i : all) store_->shard(i).unlock();
-  return confirm(all, {});
+  ShardSet sound;
+  for (uint32_t i : all) {
+    if (!store_->shard(i).has_failed()) sound.add(i);
+    store_->shard(i).unlock();
+  }
+  return confirm(sound);
 }
 
 void BitcaskCore::end_watch(Shard& shard, const SnapshotScan& scan) {
@@ -344,7 +349,7 @@ bool BitcaskCore::sweep(Shard& shard) {
     if (cleared > 0) shard.end_batch(nullptr);
   }
   if (cleared == 0) return false;
-  return bool(confirm(only(shard), only(shard))) && cleared == kKeysAtATime;
+  return bool(confirm(only(shard))) && cleared == kKeysAtATime;
 }
 
 }  // namespace respcask::engine

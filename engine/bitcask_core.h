@@ -85,7 +85,7 @@ class BitcaskCore {
 
   Result<void> write_shards(std::span<const Change> changes, std::span<const uint32_t> shard_of,
                             const ShardSet& shards);
-  Result<void> confirm(const ShardSet& touched, const ShardSet& written);
+  Result<void> confirm(const ShardSet& touched);
   Result<void> wait_synced(SyncPoint point);
   void sweep_loop();
   bool stopping();

@@ -176,7 +176,7 @@ Result<void> StoreRepair::make_room(Shard& to, uint64_t bytes) {
 Result<void> StoreRepair::commit() {
   uncommitted_ = 0;
   const ShardSet all = ShardSet::first(target_->shard_count());
-  auto committed = target_->commit(all, all);
+  auto committed = target_->commit(all);
   if (!committed) return committed.error();
   return {};
 }

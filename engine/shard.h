@@ -185,7 +185,9 @@ class Shard {
 
   // --- writing --------------------------------------------------------------------------------
 
-  // False after a failed write or sync: the shard serves reads and refuses writes. Also when it has
+  // A write or a sync has failed: what was pending then is lost.
+  bool has_failed() const { return failed_; }
+  // False after that: the shard serves reads and refuses writes. Also when it has
   // just refused one for another segment that could not be made.
   bool writable() const { return !failed_ && !roll_failed_; }
 

@@ -363,7 +363,7 @@ TransactionMark Store::begin_transaction(const ShardSet& shards) {
   return {last_transaction_.fetch_add(1) + 1, shards};
 }
 
-Result<SyncPoint> Store::commit(const ShardSet& touched, const ShardSet& written) {
+Result<SyncPoint> Store::commit(const ShardSet& touched) {
   SyncPoint point = 0;
   std::optional<Error> failure;
   ShardSet linked;
@@ -372,14 +372,14 @@ Result<SyncPoint> Store::commit(const ShardSet& touched, const ShardSet& written
     std::lock_guard guard(shard);
     if (!shard.pending_shards_.empty()) {
       linked.add(i);
-    } else if (auto committed = commit_shard(shard, written); !committed) {
+    } else if (auto committed = commit_shard(shard); !committed) {
       failure = committed.error();
     } else {
       point = std::max(point, *committed);
     }
   }
   if (!linked.empty()) {
-    auto committed = commit_linked(linked, written);
+    auto committed = commit_linked(linked);
     if (!committed) {
       failure = committed.error();
     } else {
@@ -396,9 +396,8 @@ Result<SyncPoint> Store::commit(const ShardSet& touched, const ShardSet& written
   return point;
 }
 
-Result<SyncPoint> Store::commit_shard(Shard& shard, const ShardSet& written) {
+Result<SyncPoint> Store::commit_shard(Shard& shard) {
   if (shard.failed_) {
-    if (!written.contains(shard.index())) return shard.commit_point_;
     return Error{ErrorCode::kReadOnly,
                  fmt::format("shard {} is read-only after a failed write", shard.index())};
   }
@@ -421,7 +420,7 @@ void Store::refuse_writes() {
 
 // Writes the shards given and all those that share a transaction with them, under the locks of all
 // of them: nobody can commit something that follows half a transaction.
-Result<SyncPoint> Store::commit_linked(ShardSet shards, const ShardSet& written) {
+Result<SyncPoint> Store::commit_linked(ShardSet shards) {
   for (;;) {
     for (uint32_t i : shards) shards_[i]->lock();
     ShardSet closure = shards;
@@ -433,7 +432,7 @@ Result<SyncPoint> Store::commit_linked(ShardSet shards, const ShardSet& written)
   SyncPoint point = 0;
   std::optional<Error> failure;
   for (uint32_t i : shards) {
-    auto committed = commit_shard(*shards_[i], written);
+    auto committed = commit_shard(*shards_[i]);
     if (!committed) {
       failure = committed.error();
       // A start takes a transaction that lacks a part away from all shards, with what follows it.

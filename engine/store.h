@@ -98,10 +98,11 @@ class Store {
 
   // Writes what is pending in `touched`, and whatever shares a transaction with it. Returns the
   // point that must be synced before a caller in SyncMode::kAlways may acknowledge what it wrote
-  // or read there. `written`: the shards where the caller itself has changed something. An error
-  // means that some of that did not reach the file and must not be acknowledged; the shard is
-  // read-only from then on.
-  Result<SyncPoint> commit(const ShardSet& touched, const ShardSet& written);
+  // or read there. `touched`: where the caller has changed or seen something, but for shards that
+  // had failed when it first looked (Shard::has_failed()): what can be seen there is committed or
+  // known to be lost. An error means that some of what it wrote or saw did not reach the file and
+  // must not be acknowledged; the shard is read-only from then on.
+  Result<SyncPoint> commit(const ShardSet& touched);
 
   bool synced(SyncPoint point) const { return point <= synced_.load(std::memory_order_acquire); }
   // Calls `wake` on whichever thread syncs each time synced() has grown or a sync has failed. Set
@@ -213,8 +214,8 @@ class Store {
   Result<void> create();
   Result<void> load_record();
   Result<void> recover();
-  Result<SyncPoint> commit_shard(Shard& shard, const ShardSet& written);
-  Result<SyncPoint> commit_linked(ShardSet shards, const ShardSet& written);
+  Result<SyncPoint> commit_shard(Shard& shard);
+  Result<SyncPoint> commit_linked(ShardSet shards);
   void refuse_writes();
   SyncPlan plan_sync();
   Result<void> run_sync();

@@ -128,7 +128,7 @@ Result<bool> Store::seal_garbage(Shard& shard, double least, uint64_t kept_back)
         return true;
       }
     }
-    if (auto committed = commit(just_this, just_this); !committed) return committed.error();
+    if (auto committed = commit(just_this); !committed) return committed.error();
   }
   return false;
 }

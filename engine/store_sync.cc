@@ -36,7 +36,7 @@ Result<void> Store::set_sync_mode(SyncMode mode) {
 Result<void> Store::sync() {
   if (options_.read_only) return {};
   const ShardSet all = ShardSet::first(shard_count());
-  if (auto committed = commit(all, all); !committed) return committed.error();
+  if (auto committed = commit(all); !committed) return committed.error();
   return run_sync();
 }
 
@@ -48,7 +48,7 @@ Store::SyncPlan Store::plan_sync() {
   SyncPlan plan;
   for (auto& shard : shards_) shard->lock();
   for (auto& shard : shards_) {
-    if (!shard->pending_shards_.empty() && !commit_shard(*shard, ShardSet::first(shard_count()))) {
+    if (!shard->pending_shards_.empty() && !commit_shard(*shard)) {
       refuse_writes();
       break;
     }

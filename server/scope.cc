@@ -12,16 +12,21 @@ namespace respcask::server {
 
 void Scope::lock(const engine::ShardSet& shards) {
   assert(locked_.empty());
-  for (uint32_t index : shards) turn_.server.store.shard(index).lock();
+  for (uint32_t index : shards) lock_one(index);
   locked_ = shards;
-  turn_.touched.add(shards);
 }
 
 void Scope::lock(uint32_t shard) {
   assert(locked_.empty());
-  turn_.server.store.shard(shard).lock();
+  lock_one(shard);
   locked_.add(shard);
-  turn_.touched.add(shard);
+}
+
+// What is seen in a shard that had failed before is no matter of a commit.
+void Scope::lock_one(uint32_t index) {
+  engine::Shard& shard = turn_.server.store.shard(index);
+  shard.lock();
+  if (!shard.has_failed()) turn_.touched.add(index);
 }
 
 void Scope::release() {

@@ -151,6 +151,7 @@ class Scope {
   bool resumed = false;
 
  private:
+  void lock_one(uint32_t index);
   // A look is taken after 64 reads, or fewer of large values.
   static constexpr uint64_t kReadCost = kBytesBetween / 64;
 

@@ -39,7 +39,7 @@ void Turn::begin() {
 engine::Result<engine::SyncPoint> Turn::commit() {
   const uint64_t threshold_ms = config().latency_monitor_threshold_ms;
   const uint64_t begin_ns = threshold_ms == 0 ? 0 : CycleClock::system_ns();
-  engine::Result<engine::SyncPoint> point = server.store.commit(touched, written);
+  engine::Result<engine::SyncPoint> point = server.store.commit(touched);
   if (threshold_ms != 0) {
     const uint64_t took_ms = (CycleClock::system_ns() - begin_ns) / 1'000'000;
     if (took_ms >= threshold_ms) {

@@ -36,7 +36,7 @@ class Client {
         change(shard, key);
         shard.end_batch(nullptr);
       }
-      if (!store_.commit(set, set)) ++wrong;
+      if (!store_.commit(set)) ++wrong;
     }
   }
 
@@ -227,7 +227,7 @@ TEST_CASE("nothing is acknowledged behind a transaction of which one shard fails
 
   while (!told) std::this_thread::yield();
   const ShardSet first = ShardSet::first(1);
-  CHECK_FALSE(store.commit(first, first));
+  CHECK_FALSE(store.commit(first));
   syncer.join();
   fixture.options.log = nullptr;
   fixture.crash_process();

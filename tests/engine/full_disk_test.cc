@@ -60,7 +60,7 @@ struct FullDisk : StoreFixture {
       change(shard, shard.hash(key));
       shard.end_batch(nullptr);
     }
-    REQUIRE(store->commit(set, set));
+    REQUIRE(store->commit(set));
     return true;
   }
   bool try_put(const std::string& key, std::string_view value) {

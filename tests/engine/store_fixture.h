@@ -75,7 +75,7 @@ struct StoreFixture {
       shard.end_batch(nullptr);
       return value;
     }();
-    REQUIRE(store->commit(set, set));
+    REQUIRE(store->commit(set));
     return result;
   }
 
@@ -161,7 +161,7 @@ struct StoreFixture {
       shard.end_batch(&mark);
     }
     for (uint32_t i : all) store->shard(i).unlock();
-    REQUIRE(store->commit(all, all));
+    REQUIRE(store->commit(all));
   }
   void flush(uint32_t db) {
     in_all_shards([&](Shard& shard) { shard.flush(db); });

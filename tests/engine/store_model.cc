@@ -249,7 +249,7 @@ void StoreModel::flush_or_swap(Shard& shard, State& state, uint32_t a, uint32_t 
 
 bool StoreModel::commit() {
   const ShardSet shards = std::exchange(touched_, ShardSet());
-  if (!fixture_.store->commit(shards, shards)) return false;
+  if (!fixture_.store->commit(shards)) return false;
   for (uint32_t i : shards) shards_[i].acknowledged = shards_[i].number();
   return true;
 }

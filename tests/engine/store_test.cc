@@ -299,7 +299,7 @@ TEST_CASE("what reserving wrote, on its way to a new segment, is acknowledged wh
       // A command that then changes nothing.
       REQUIRE(shard.reserve(100, Growth::kGrows));
     }
-    const auto point = store.commit(just_it, just_it);
+    const auto point = store.commit(just_it);
     REQUIRE(point);
     for (int tries = 0; tries < 1000 && !store.synced(*point); ++tries) {
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
@@ -343,9 +343,9 @@ TEST_CASE("small commands between two commits share batches, and none is in a tr
   put("behind it", 100);
   put("large", 5000);  // shares with what was before it,
   put("last", 100);    // and nobody with it
-  REQUIRE(store.commit(just_it, just_it));
+  REQUIRE(store.commit(just_it));
   put("of another commit", 100);
-  REQUIRE(store.commit(just_it, just_it));
+  REQUIRE(store.commit(just_it));
   std::vector<uint32_t> records;
   for (const BatchHeader& batch : batches()) {
     records.push_back(batch.records);
@@ -411,7 +411,7 @@ TEST_CASE("a store goes on where no descriptor is to be had for a moment") {
       shard.put(0, "key", shard.hash("key"), 0, 0, {&piece, 1});
       shard.end_batch(nullptr);
     }
-    return bool((*store)->commit(all, all));
+    return bool((*store)->commit(all));
   };
   const std::string large(1 << 20, 'v');
   for (int i = 0; i < 3; ++i) REQUIRE(put(large));  // names that are to be synced

@@ -247,7 +247,7 @@ TEST_CASE(
           shard.put(0, key, shard.hash(key), 0, 0, {&piece, 1});
           shard.end_batch(nullptr);
         }
-        if (store.commit(set, set)) acknowledged[key] = value;
+        if (store.commit(set)) acknowledged[key] = value;
         if (i % 20 == 19) (void)store.sync();
       }
       const bool survived = fixture.disk->faults() == 0;

@@ -65,7 +65,7 @@ void OpenStore::change(std::string_view key, Change change) {
     change(shard, shard.hash(key));
     shard.end_batch(nullptr);
   }
-  require(bool(store_->commit(set, set)), "a write to a sound disk failed");
+  require(bool(store_->commit(set)), "a write to a sound disk failed");
 }
 
 void OpenStore::put(std::string_view key, std::string_view value, int64_t expiry_ms) {
@@ -86,7 +86,7 @@ void OpenStore::change_all(const ShardSet& set, Growth growth, Change change) {
     shard.end_batch(&mark);
   }
   for (const uint32_t i : set) store_->shard(i).unlock();
-  require(bool(store_->commit(set, set)), "a write to a sound disk failed");
+  require(bool(store_->commit(set)), "a write to a sound disk failed");
 }
 
 void OpenStore::put_both(std::string_view one, std::string_view other, std::string_view value) {

@@ -83,7 +83,7 @@ TEST_CASE("config: what is the store's and the log's follows a SET") {
   CHECK(!log_enabled(LogLevel::kDebug));
   // In this mode what is written is synced at once.
   h.run("set a b");
-  const auto point = h.store->commit(engine::ShardSet::first(h.store->shard_count()), {});
+  const auto point = h.store->commit(engine::ShardSet::first(h.store->shard_count()));
   REQUIRE(point);
   for (int i = 0; i < 1000 && !h.store->synced(*point); ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));

@@ -175,6 +175,22 @@ TEST_CASE("disk: after a failed write a shard serves reads and refuses writes") 
   disk.clear_faults();
 }
 
+TEST_CASE("disk: who has seen what another one's failed write was to set is not answered either") {
+  FaultyFileSystem disk;
+  Harness h({}, {}, &disk);
+  h.run("set {k}1 v");
+  Client writer(h), reader(h);
+  Turn writing(*h.server), reading(*h.server);
+  CHECK(run_in(writing, writer, {"set", "{k}2", "v"}) == "+OK\r\n");
+  CHECK(run_in(reading, reader, {"get", "{k}2"}) == "$1\r\nv\r\n");
+  disk.inject({.fault = engine::Fault::kIo, .call = engine::Call::kWrite});
+  CHECK_FALSE(writing.commit());
+  CHECK_FALSE(reading.commit());
+  // What is seen from now on is in the file.
+  CHECK(run_in(reading, reader, {"get", "{k}1"}) == "$1\r\nv\r\n");
+  CHECK(reading.commit());
+}
+
 TEST_CASE("disk: INFO says that writes fail while a segment that is wanted cannot be made") {
   FaultyFileSystem disk;
   Harness h({}, {}, &disk);
