@@ -28,6 +28,8 @@ class Writer {
   void compressed_string(std::string_view compressed, uint64_t size);
 
   void binary_score(double score);
+  // Bytes that were written before.
+  void raw(std::string_view bytes) { bytes_ += bytes; }
 
   std::string finish() &&;
 

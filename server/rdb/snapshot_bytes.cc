@@ -1,0 +1,119 @@
+#include "server/rdb/snapshot_bytes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "server/rdb/budget.h"
+#include "server/rdb/bytes.h"
+#include "server/rdb/crc64.h"
+#include "server/rdb/reader.h"
+
+namespace respcask::server::rdb {
+namespace {
+
+using engine::ErrorCode;
+
+// The forms of a string that are no length: integers of 1, 2 and 4 bytes, and LZF.
+constexpr uint64_t kInteger8 = 0xc0;
+constexpr uint64_t kInteger32 = 0xc2;
+constexpr uint64_t kCompressed = 0xc3;
+
+}  // namespace
+
+bool SnapshotBytes::fail(ErrorCode code, std::string message) {
+  error_ = {code, fmt::format("at offset {}: {}", offset_, message)};
+  return false;
+}
+
+bool SnapshotBytes::read(char* to, size_t count) {
+  const size_t got = std::fread(to, 1, count, file_);
+  const int reason = errno;
+  offset_ += got;
+  if (got < count) {
+    if (std::ferror(file_) != 0) return fail(ErrorCode::kIo, std::strerror(reason));
+    return fail(ErrorCode::kDamaged, "the file ends too early");
+  }
+  const std::string_view bytes(to, count);
+  crc_ = crc64(bytes, crc_);
+  if (keeps_) kept_ += bytes;
+  return true;
+}
+
+bool SnapshotBytes::skip(uint64_t count) {
+  std::array<char, 64 * 1024> buffer;
+  while (count > 0) {
+    const size_t part = std::min<uint64_t>(count, buffer.size());
+    if (!read(buffer.data(), part)) return false;
+    count -= part;
+  }
+  return true;
+}
+
+bool SnapshotBytes::little(size_t size, uint64_t& out) {
+  std::array<char, 8> buffer;
+  return read(buffer.data(), size) && ByteCursor({buffer.data(), size}).little(size, out);
+}
+
+bool SnapshotBytes::length_or_form(uint64_t& out, bool& is_form) {
+  uint64_t first = 0;
+  if (!little(1, first)) return false;
+  is_form = first >= kInteger8;
+  out = first;
+  if (first < 0x40 || is_form) return true;
+  // Most significant byte first.
+  const size_t size = first < 0x80 ? 1 : first == 0x80 ? 4 : 8;
+  if (first > 0x81) return fail(ErrorCode::kDamaged, "no length begins like this");
+  std::array<char, 8> buffer;
+  if (!read(buffer.data(), size) || !ByteCursor({buffer.data(), size}).big(size, out)) return false;
+  if (size == 1) out |= (first & 0x3f) << 8;
+  return true;
+}
+
+bool SnapshotBytes::length(uint64_t& out) {
+  bool is_form = false;
+  if (!length_or_form(out, is_form)) return false;
+  return !is_form || fail(ErrorCode::kDamaged, "not a length");
+}
+
+bool SnapshotBytes::skip_lengths(int count) {
+  for (uint64_t ignored = 0; count > 0; --count) {
+    if (!length(ignored)) return false;
+  }
+  return true;
+}
+
+bool SnapshotBytes::skip_string() {
+  uint64_t size = 0;
+  bool is_form = false;
+  if (!length_or_form(size, is_form)) return false;
+  if (!is_form) return skip(size);
+  if (size <= kInteger32) return skip(uint64_t{1} << (size - kInteger8));
+  uint64_t compressed = 0;
+  return size == kCompressed ? length(compressed) && skip_lengths(1) && skip(compressed)
+                             : fail(ErrorCode::kDamaged, "no string begins like this");
+}
+
+bool SnapshotBytes::string(std::string& out) {
+  std::string before = take_kept();
+  const bool kept = std::exchange(keeps_, true);
+  if (!skip_string()) return false;
+  Budget budget([](uint64_t) { return true; });
+  if (!Reader(kept_, budget).string(out)) return fail(ErrorCode::kDamaged, "not a string");
+  keeps_ = kept;
+  if (kept) before += kept_;
+  kept_ = std::move(before);
+  return true;
+}
+
+bool SnapshotBytes::skip_text_score() {
+  constexpr uint64_t kLeastSpecial = 253;  // from there on a number that has no text
+  uint64_t size = 0;
+  return little(1, size) && (size >= kLeastSpecial || skip(size));
+}
+
+}  // namespace respcask::server::rdb

@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""usage: import_test.py RESPCASK-SERVER RESPCASK-IMPORT: snapshots that redis-server writes are brought
+into a respcask-server by respcask-import and redis-cli, and must be there what they were."""
+
+import pathlib
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+SERVER, IMPORT = sys.argv[1:]
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Server:
+    def __init__(self, words, directory):
+        directory.mkdir()
+        self.directory = directory
+        self.port = free_port()
+        self.process = subprocess.Popen(
+            [*words, "--port", str(self.port), "--dir", str(directory),
+             "--enable-debug-command", "yes"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(600):
+            try:
+                self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=60)
+                break
+            except OSError:
+                time.sleep(0.05)
+        else:
+            sys.exit("the server does not answer")
+        self.replies = self.socket.makefile("rb")
+
+    def send(self, *words):
+        words = [w if isinstance(w, bytes) else str(w).encode() for w in words]
+        self.socket.sendall(b"*%d\r\n" % len(words) +
+                            b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words))
+
+    def read(self):
+        line = self.replies.readline()[:-2]
+        kind, rest = line[:1], line[1:]
+        if kind == b"-":
+            sys.exit(f"an error: {rest}")
+        if kind == b"$":
+            return None if rest == b"-1" else self.replies.read(int(rest) + 2)[:-2]
+        if kind == b"*":
+            return [self.read() for _ in range(int(rest))]
+        return rest
+
+    def call(self, *words):
+        self.send(*words)
+        return self.read()
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def fill(redis):
+    """Something of every type and encoding, some larger than a piece of the import."""
+    call = redis.call
+    call("SET", "number", -123456)
+    call("SET", "long", b"x" * 3_000_000)
+    call("SET", b"any\x00byte\xff", bytes(range(256)) * 4)
+    call("SET", "", "the empty name")
+    for name, count, size in (("small", 5, 3), ("large", 3000, 30), ("huge", 230_000, 40)):
+        for begin in range(0, count, 1000):
+            numbers = range(begin, min(begin + 1000, count))
+            element = [f"{i}".zfill(size) for i in numbers]
+            redis.send("RPUSH", f"list:{name}", *element)
+            redis.send("SADD", f"set:{name}", *element)
+            redis.send("HSET", f"hash:{name}", *(w for e in element for w in (e, e * 2)))
+            redis.send("ZADD", f"zset:{name}", *(w for e in element for w in (int(e) / 7, e)))
+            for _ in range(4):
+                redis.read()
+    call("RPUSH", "list:plain", b"y" * 20_000, b"z" * 9_000, "short")
+    call("SADD", "set:numbers", *range(-100, 300))
+    call("ZADD", "zset:extremes", "inf", "a", "-inf", "b", "1e300", "c", "-0.1", "d")
+    call("PFADD", "hyperloglog", *range(1000))
+    call("SET", "for a while", "v", "PXAT", 4102444800123)
+    call("EXPIREAT", "hash:huge", 4102444800)
+    call("SELECT", 3)
+    call("SET", "elsewhere", "v")
+    call("SELECT", 15)
+    call("SADD", "far", "a")
+    call("SELECT", 0)
+
+
+def bring(snapshot, target, expected_status=0):
+    """Brings what a snapshot holds into a server; what the import says."""
+    with subprocess.Popen([IMPORT, str(snapshot)], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as made:
+        pipe = subprocess.run(["redis-cli", "-p", str(target.port), "--pipe"], stdin=made.stdout,
+                              capture_output=True, text=True, timeout=120)
+        said = made.stderr.read().decode()
+    assert made.returncode == expected_status, (made.returncode, said)
+    assert "errors: 0," in pipe.stdout, pipe.stdout + pipe.stderr
+    return said
+
+
+def snapshot_of(redis):
+    redis.call("SAVE")
+    return redis.directory / "dump.rdb"
+
+
+def check_same(root):
+    redis = Server(["redis-server", "--save", "", "--rdbcompression", "no"], root / "redis")
+    ours = Server([SERVER], root / "ours")
+    fill(redis)
+    ours.call("SET", "number", "is replaced")
+    said = bring(snapshot_of(redis), ours)
+    assert said == "23 keys\n", said
+    assert ours.call("DEBUG", "DIGEST") == redis.call("DEBUG", "DIGEST")
+    for key in ("for a while", "hash:huge", "number"):
+        assert ours.call("PEXPIRETIME", key) == redis.call("PEXPIRETIME", key), key
+    for key in redis.call("KEYS", "*"):
+        assert ours.call("OBJECT", "ENCODING", key) == redis.call("OBJECT", "ENCODING", key), key
+
+    # Once more, over what is there.
+    bring(snapshot_of(redis), ours)
+    assert ours.call("DEBUG", "DIGEST") == redis.call("DEBUG", "DIGEST")
+
+    # From a server that runs, through pipes.
+    ours.call("FLUSHALL")
+    subprocess.run(f"redis-cli -p {redis.port} --rdb - 2>/dev/null | {IMPORT} - 2>/dev/null | "
+                   f"redis-cli -p {ours.port} --pipe >/dev/null", shell=True, check=True, timeout=120)
+    assert ours.call("DEBUG", "DIGEST") == redis.call("DEBUG", "DIGEST")
+
+    # And key by key, by Redis itself.
+    ours.call("DEL", "list:large")
+    redis.call("MIGRATE", "127.0.0.1", ours.port, "list:large", 0, 5000, "COPY")
+    assert ours.call("DEBUG", "DIGEST") == redis.call("DEBUG", "DIGEST")
+    redis.end()
+    ours.end()
+
+
+def check_left_out(root):
+    redis = Server(["redis-server", "--save", "", "--maxmemory-policy", "allkeys-lfu"],
+                   root / "redis-lfu")
+    ours = Server([SERVER, "--maxmemory-policy", "allkeys-lfu"], root / "ours-lfu")
+    redis.call("SET", "before", "v")
+    for i in range(500):
+        redis.call("XADD", "stream", "*", "field", "value" * i)
+    redis.call("XGROUP", "CREATE", "stream", "group", "0")
+    redis.call("XREADGROUP", "GROUP", "group", "reader", "COUNT", 10, "STREAMS", "stream", ">")
+    redis.call("XADD", "another", "1-1", "a", "b")
+    redis.call("FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('f', function() end)")
+    for i in range(100):
+        redis.call("GET", "before")
+        redis.call("SET", f"key:{i}", i)
+    said = bring(snapshot_of(redis), ours, expected_status=1)
+    assert said == ("101 keys\nleft out: 2 streams, 0 values of modules, 1 libraries of functions\n"), \
+        said
+    assert ours.call("DBSIZE") == b"101"
+    assert ours.call("OBJECT", "FREQ", "before") == redis.call("OBJECT", "FREQ", "before")
+    redis.end()
+    ours.end()
+
+
+def check_refused(root):
+    whole = (root / "redis-lfu/dump.rdb").read_bytes()
+    broken = root / "broken.rdb"
+    for bytes_, reason in ((whole[:-1], "ends too early"),
+                           (whole[:len(whole) // 2], "ends too early"),
+                           (whole[:-1] + bytes([whole[-1] ^ 1]), "checksum"),
+                           (b"REDIS0099" + whole[9:], "version 0099"),
+                           (b"not a snapshot", "not a snapshot"),
+                           (b"REDIS0010\xf0\x01k", "unknown type"), (b"", "ends too early")):
+        broken.write_bytes(bytes_)
+        done = subprocess.run([IMPORT, str(broken)], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, text=True, timeout=60)
+        assert done.returncode == 2 and reason in done.stderr, (reason, done)
+    missing = subprocess.run([IMPORT, str(root / "missing")], capture_output=True, text=True)
+    assert missing.returncode == 2 and "No such file" in missing.stderr
+
+
+with tempfile.TemporaryDirectory() as name:
+    check_same(pathlib.Path(name))
+    check_left_out(pathlib.Path(name))
+    check_refused(pathlib.Path(name))
+print("imported")
