@@ -2,6 +2,7 @@
 """usage: import_test.py RESPCASK-SERVER RESPCASK-IMPORT: snapshots that redis-server writes are brought
 into a respcask-server by respcask-import and redis-cli, and must be there what they were."""
 
+import atexit
 import pathlib
 import socket
 import subprocess
@@ -27,6 +28,7 @@ class Server:
             [*words, "--port", str(self.port), "--dir", str(directory),
              "--enable-debug-command", "yes"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        atexit.register(self.process.kill)
         for _ in range(600):
             try:
                 self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=60)
