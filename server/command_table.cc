@@ -5,8 +5,10 @@
 #include <bit>
 #include <cassert>
 #include <climits>
+#include <cstdlib>
 #include <cstring>
 #include <optional>
+#include <string>
 
 #include "resp/number.h"
 #include "server/letter_case.h"
@@ -290,9 +292,10 @@ bool find_by_spec(const KeySpec& spec, std::span<const std::string_view> args,
       const int at = first + spec.keynum;
       if (at >= argc) return false;
       const std::optional<int64_t> count = resp::parse_int64(args[static_cast<size_t>(at)]);
-      if (!count || *count < 0 || *count > argc) return false;
+      if (!count || *count < 0) return false;
       first += spec.first;
-      last = first + *count - 1;
+      // Cut to 32 bits as in Redis, whose rules for keys hold for a count that the command refuses.
+      last = int64_t{first} + static_cast<int32_t>(*count) - 1;
       break;
     }
     case KeySpec::Find::kUnknown:
@@ -303,6 +306,30 @@ bool find_by_spec(const KeySpec& spec, std::span<const std::string_view> args,
     keys.push_back({static_cast<int>(i), spec.flags});
   }
   return (spec.flags & kIncomplete) == 0;
+}
+
+// As atoi() reads it: what a text begins with, cut to 32 bits, 0 if that is no number.
+int leading_number(std::string_view text) {
+  return static_cast<int>(std::strtol(std::string(text).c_str(), nullptr, 10));
+}
+
+// Redis's second way to counted keys, where the specifications fail: it makes more of the count,
+// and names the other keys after those that are counted, all of them without flags.
+bool find_counted(const Command& row, std::span<const std::string_view> args,
+                  std::vector<KeyPosition>& keys) {
+  const auto counted = std::ranges::find(row.keys, KeySpec::Find::kKeynum, &KeySpec::find);
+  if (counted == row.keys.end()) return false;
+  const int argc = static_cast<int>(args.size());
+  const int at = counted->index + counted->keynum;
+  const int first = counted->index + counted->first;
+  if (at >= argc) return false;
+  const int count = leading_number(args[static_cast<size_t>(at)]);
+  if (count < 1 || count > argc - first) return false;
+  for (int i = 0; i < count; ++i) keys.push_back({first + i, 0});
+  for (const KeySpec& spec : row.keys) {
+    if (&spec != &*counted) keys.push_back({spec.index, 0});
+  }
+  return true;
 }
 
 }  // namespace
@@ -321,10 +348,11 @@ bool find_keys(const TableEntry& entry, std::span<const std::string_view> args,
     for (const KeySpec& spec : entry.row->keys) {
       if (!(spec.flags & kNotKey) && !find_by_spec(spec, args, keys)) good = false;
     }
-    if (good || entry.row->find_keys == nullptr) return good;
+    if (good) return true;
     keys.resize(before);
   }
-  return entry.row->find_keys(args, keys);
+  const KeyFinder finder = entry.row->find_keys;
+  return finder != nullptr ? finder(args, keys) : find_counted(*entry.row, args, keys);
 }
 
 bool is_word(std::string_view argument, std::string_view word) {

@@ -140,6 +140,24 @@ TEST_CASE("ACL DRYRUN") {
   CHECK(h.run("acl dryrun nobody get x") == "-ERR User 'nobody' not found\r\n");
 }
 
+TEST_CASE("keys are checked though their count is one that the command refuses") {
+  Harness h;
+  h.run("acl setuser u +@all %R~r* %W~w*");
+  const auto denied = [](std::string_view key) {
+    return bulk("This user has no permissions to access the '" + std::string(key) + "' key");
+  };
+  CHECK(h.run("acl dryrun u zdiff 1x other") == denied("other"));
+  CHECK(h.run("acl dryrun u zdiff 1x w") == kOk);  // such keys have no flags: any pattern will do
+  CHECK(h.run("acl dryrun u sintercard 4294967297 other") == denied("other"));
+  CHECK(h.run("acl dryrun u sintercard 4294967297 w") == denied("w"));
+  CHECK(h.run("acl dryrun u zunionstore x 1.5 r") == denied("x"));
+  CHECK(h.run("zdiff 1x a").starts_with("-ERR value is not an integer"));
+  CHECK(h.run("zunionstore a 1.5 b").starts_with("-ERR value is not an integer"));
+  CHECK(h.run("lmpop 1x a left").starts_with("-ERR numkeys"));
+  CHECK(h.run("sintercard 4294967297 a") ==
+        "-ERR Number of keys can't be greater than number of args\r\n");
+}
+
 // --- who may do what ----------------------------------------------------------------------------
 
 TEST_CASE("acl: commands, keys and channels are checked, in Redis's order") {

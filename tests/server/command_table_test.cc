@@ -203,6 +203,8 @@ TEST_CASE("key specifications: ranges, counts, keywords") {
   CHECK(keys_of(table, {"counted", "d", "9223372036854775807", "a"}) == "?");
   CHECK(keys_of(table, {"counted", "d", "0", "a"}) == "?");
   CHECK(keys_of(table, {"counted", "d"}) == "?");
+  CHECK(keys_of(table, {"counted", "d", "4294967298", "a", "b", "x"}) == "dab");
+  CHECK(keys_of(table, {"counted", "d", "2147483647", "a"}) == "?");
   CHECK(keys_of(table, {"streams", "COUNT", "1", "streams", "a", "b", "0", "0"}) == "ab");
   CHECK(keys_of(table, {"streams", "COUNT", "1"}) == "?");
   CHECK(keys_of(table, {"streams", "a", "STREAMS"}) == "?");
@@ -212,6 +214,23 @@ TEST_CASE("key specifications: ranges, counts, keywords") {
   CHECK(keys_of(table, {"somewhere", "a", "b"}) == "b");
   CHECK(keys_of(table, {"somewhere", "a"}) == "?");
   CHECK(keys_of(table, {"channels", "a"}).empty());
+}
+
+TEST_CASE("a count that is no whole number counts keys as far as it is one") {
+  const CommandTable table({}, kRows);
+  const auto counted = [&](std::string_view count) {
+    return keys_of(table, {"counted", "d", count, "a", "b", "x"});
+  };
+  for (const std::string_view two : {"2x", "2.5", "+2", " 2", "002", "-4294967294"}) {
+    CAPTURE(two);
+    CHECK(counted(two) == "abd");
+  }
+  CHECK(counted(std::string_view("2\0x", 3)) == "abd");
+  for (const std::string_view none : {"", "x", "-", "+-2", "0x2", "-1", "4", "-2147483648",
+                                      "9223372036854775808", "-9223372036854775809"}) {
+    CAPTURE(none);
+    CHECK(counted(none) == "?");
+  }
 }
 
 TEST_CASE("key specifications: COMMAND INFO's first, last, step") {
