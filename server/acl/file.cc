@@ -58,8 +58,8 @@ class Line {
   void apply(User& user, std::span<const std::string_view> words, const RuleContext& context) {
     const MergedRules merged = merge_selectors(words);
     if (merged.unmatched) {
-      errors_ += fmt::format("{}: Unmatched parenthesis in acl selector starting at '{}'. ", place_,
-                             words[*merged.unmatched]);
+      // As in Redis not as for a client, and with nothing between it and what follows.
+      errors_ += fmt::format("{}: Unmatched parenthesis in selector definition.", place_);
       return;
     }
     bool failed = false;

@@ -254,8 +254,15 @@ TEST_CASE("acl file: lines, white space and what is wrong where") {
         "u.acl:1: Error in applying operation '+foo': Unknown command or category name in ACL. "
         "u.acl:3: Syntax error. "
         "u.acl:3: Error in applying operation '(+foo)': Unknown command or category name in ACL. ");
-  CHECK(errors_of("user a (+get\n") ==
-        "u.acl:1: Unmatched parenthesis in acl selector starting at '(+get'. ");
+}
+
+TEST_CASE("acl file: an unmatched parenthesis is told in Redis's words for a file") {
+  CHECK(errors_of("user a (+get\n") == "u.acl:1: Unmatched parenthesis in selector definition.");
+  CHECK(errors_of("user a +set (+get)x\nuser b (\nuser c x\nfoo\n") ==
+        "u.acl:1: Unmatched parenthesis in selector definition."
+        "u.acl:2: Unmatched parenthesis in selector definition."
+        "u.acl:3: Syntax error. "
+        "u.acl:4 should start with user keyword followed by the username. ");
 }
 
 // --- registry -----------------------------------------------------------------------------------
