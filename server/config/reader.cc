@@ -28,6 +28,12 @@ bool is_command_of_redis(std::string_view name) {
   return name.find('|') == name.npos && vocabulary.find(name) != nullptr;
 }
 
+// Parameters whose lines may end after the name, as in Redis: a list of nothing.
+bool may_be_bare(const Row& row) {
+  return row.kind == Kind::kSavePoints || row.kind == Kind::kPercentiles ||
+         row.kind == Kind::kOutputLimits;
+}
+
 }  // namespace
 
 std::string Reader::read_file(const std::string& path) {
@@ -96,7 +102,7 @@ std::string Reader::apply_words(std::span<const std::string> words, const std::s
       break;
   }
 
-  if (rest.empty()) return wrong_count();
+  if (rest.empty() && !may_be_bare(row)) return wrong_count();
   const std::string before = row.kind == Kind::kSavePoints && has_save_ ? config_.inert[*id] : "";
   // Scripts that quote once too often mean it too, and Redis takes it from them.
   const bool quoted_none = row.kind == Kind::kSavePoints && rest.size() == 1 && rest[0] == "\"\"";
@@ -112,7 +118,11 @@ std::string Reader::apply_words(std::span<const std::string> words, const std::s
   if (row.kind == Kind::kSavePoints) {
     has_save_ = true;
     std::string& all = config_.inert[*id];
-    if (!before.empty() && !all.empty()) all = before + " " + all;
+    if (rest.empty()) {
+      all = before;
+    } else if (!before.empty() && !all.empty()) {
+      all = before + " " + all;
+    }
   }
   if (row.is_inert()) note_ineffective(name);
   return {};

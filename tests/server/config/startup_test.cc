@@ -54,6 +54,30 @@ TEST_CASE("save with a quoted nothing in quotes is none, at the start only") {
   CHECK_FALSE(start({"--save", "\"900 1\""}));
 }
 
+TEST_CASE("a line of save, percentiles or buffer limits may end after the name") {
+  const Directory directory;
+  const auto value = [&](std::string_view text, std::string_view name) {
+    CAPTURE(text);
+    const auto startup = start({directory.write("x.conf", text)});
+    REQUIRE(error_of(startup) == "no error");
+    return render_value(*find_row(name), startup->config);
+  };
+  // The first line of save takes the place of the default; nothing adds nothing to later ones.
+  CHECK(value("save\n", "save").empty());
+  CHECK(value("save 900 1\nsave\n", "save") == "900 1");
+  CHECK(value("save\nsave 900 1\nsave 10 2\nsave\n", "save") == "900 1 10 2");
+  CHECK(value("save \"\"\nsave\n", "save").empty());
+  constexpr std::string_view kPercentiles = "latency-tracking-info-percentiles";
+  CHECK(value("latency-tracking-info-percentiles\n", kPercentiles).empty());
+  CHECK(value("latency-tracking-info-percentiles 50\nlatency-tracking-info-percentiles \n",
+              kPercentiles)
+            .empty());
+  constexpr std::string_view kLimits = "client-output-buffer-limit";
+  CHECK(value("client-output-buffer-limit\n", kLimits) == default_value(*find_row(kLimits)));
+  CHECK(error_of(start({directory.write("x.conf", "oom-score-adj-values\n")}))
+            .ends_with("oom-score-adj-values: wrong number of arguments"));
+}
+
 TEST_CASE("one quoted word may hold all the words of a value") {
   const auto value = [](const engine::Result<Startup>& startup, std::string_view name) {
     REQUIRE(error_of(startup) == "no error");
