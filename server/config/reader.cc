@@ -41,11 +41,10 @@ std::string Reader::read_file(const std::string& path) {
   if (const auto error = server::read_file(path, text)) {
     return fmt::format("{}: cannot open the configuration file: {}", path, error.message());
   }
-  return read_text(text, path, std::filesystem::path(path).parent_path().string());
+  return read_text(text, path);
 }
 
-std::string Reader::read_text(std::string_view text, const std::string& name,
-                              const std::string& directory) {
+std::string Reader::read_text(std::string_view text, const std::string& name) {
   std::size_t number = 0;
   while (!text.empty()) {
     ++number;
@@ -58,15 +57,15 @@ std::string Reader::read_text(std::string_view text, const std::string& name,
     const auto words = resp::split_args(line);
     if (!words) return fmt::format("{}:{}: unbalanced quotes", name, number);
     if (words->empty()) continue;
-    std::string wrong = apply(*words, directory);
+    std::string wrong = apply(*words);
     if (wrong.empty()) continue;
     return fmt::format("{}:{}: {}", name, number, wrong);
   }
   return {};
 }
 
-std::string Reader::apply(std::span<const std::string> words, const std::string& directory) {
-  std::string wrong = apply_words(words, directory);
+std::string Reader::apply(std::span<const std::string> words) {
+  std::string wrong = apply_words(words);
   // It may quote what was given, which may hold line breaks: "\n" between double quotes does.
   for (char& c : wrong) {
     if (std::iscntrl(static_cast<unsigned char>(c)) != 0) c = '?';
@@ -74,7 +73,7 @@ std::string Reader::apply(std::span<const std::string> words, const std::string&
   return wrong;
 }
 
-std::string Reader::apply_words(std::span<const std::string> words, const std::string& directory) {
+std::string Reader::apply_words(std::span<const std::string> words) {
   const auto id = find_row(words[0]);
   if (!id) return fmt::format("unknown parameter '{}'", words[0]);
   const Row& row = row_at(*id);
@@ -84,7 +83,7 @@ std::string Reader::apply_words(std::span<const std::string> words, const std::s
 
   switch (row.kind) {
     case Kind::kInclude:
-      return rest.size() == 1 ? include(rest[0], directory) : wrong_count();
+      return rest.size() == 1 ? include(rest[0]) : wrong_count();
     case Kind::kLoadModule:
       return name + ": modules are not supported";
     case Kind::kUser:
@@ -109,6 +108,8 @@ std::string Reader::apply_words(std::span<const std::string> words, const std::s
   std::vector<std::string> values(rest.begin(), rest.end());
   if (quoted_none) {
     values = {""};
+  } else if (row.kind == Kind::kPath) {
+    for (std::string& path : values) path = in_directory(path);
   } else if (row.takes_many() && rest.size() == 1 && !rest[0].empty()) {
     values = split_on_spaces(rest[0]);  // as CONFIG SET does: --save "900 1"
   }
@@ -124,6 +125,7 @@ std::string Reader::apply_words(std::span<const std::string> words, const std::s
       all = before + " " + all;
     }
   }
+  if (row.kind == Kind::kPath) directory_ = config_.dir;
   if (row.is_inert()) note_ineffective(name);
   return {};
 }
@@ -155,9 +157,13 @@ std::string Reader::rename_command(std::string_view from, const std::string& to)
   return {};
 }
 
-std::string Reader::include(const std::string& pattern, const std::string& directory) {
+std::string Reader::in_directory(const std::string& path) const {
+  return path.empty() ? path : (std::filesystem::path(directory_) / path).string();
+}
+
+std::string Reader::include(const std::string& pattern) {
   if (depth_ >= kMaxIncludeDepth) return "include: nested too deeply";
-  const std::string full = (std::filesystem::path(directory) / pattern).string();
+  const std::string full = in_directory(pattern);
   std::vector<std::string> files = {full};
   if (pattern.find_first_of("*?[") != std::string::npos) {
     files.clear();

@@ -54,14 +54,14 @@ bool is_absolute_dir(const Line& line) {
 // What the lines say. A line that is wrong says nothing. What `dir` comes to depends on where the
 // server is started, unless one of these lines says it absolutely: then it is "", which is no
 // server's.
-Config read_lines(const std::vector<Line>& lines, const std::string& directory) {
+Config read_lines(const std::vector<Line>& lines) {
   Config config;
   config.dir.clear();
   Reader reader(config);
   for (const Line& line : lines) {
     if (!line.row) continue;
     std::string before = std::exchange(config.dir, "");
-    static_cast<void>(reader.apply(line.words, directory));
+    static_cast<void>(reader.apply(line.words));
     if (config.dir.empty()) {
       config.dir = std::move(before);
     } else if (!is_absolute_dir(line)) {
@@ -84,16 +84,26 @@ Line make_line(std::string_view name, RowId id, const Config& current) {
 }
 
 // Replaces the last line of every parameter whose value is another now, and drops its other lines.
-std::vector<Line> replace_changed(const std::vector<Line>& lines, const std::string& directory,
-                                  const Config& current) {
-  const Config filed = read_lines(lines, directory);
+// `dir` lines before an include stay: what that reads begins at what they say.
+std::vector<Line> replace_changed(const std::vector<Line>& lines, const Config& current) {
+  const Config filed = read_lines(lines);
+  const auto is = [](const Line& line, Kind kind) {
+    return line.row && row_at(*line.row).kind == kind;
+  };
+  const Line* last_include = lines.data();
+  for (const Line& line : lines) {
+    if (is(line, Kind::kInclude)) last_include = &line;
+  }
+  const auto must_stay = [&](const Line& line) {
+    return !line.row || (is(line, Kind::kPath) && &line < last_include);
+  };
   std::map<RowId, const Line*> last;
   for (const Line& line : lines) {
-    if (line.row && differs(*line.row, filed, current)) last[*line.row] = &line;
+    if (!must_stay(line) && differs(*line.row, filed, current)) last[*line.row] = &line;
   }
   std::vector<Line> out;
   for (const Line& line : lines) {
-    const auto changed = line.row ? last.find(*line.row) : last.end();
+    const auto changed = must_stay(line) ? last.end() : last.find(*line.row);
     if (changed == last.end()) {
       out.push_back(line);
     } else if (changed->second == &line) {
@@ -120,9 +130,8 @@ std::vector<Line> replace_users(std::vector<Line>& lines, std::span<const std::s
 
 // What has to come after `lines` for the current values to be read back: parameters that no line
 // sets, and those that an include sets otherwise.
-std::vector<Line> missing_lines(const std::vector<Line>& lines, const std::string& directory,
-                                const Config& current) {
-  const Config filed = read_lines(lines, directory);
+std::vector<Line> missing_lines(const std::vector<Line>& lines, const Config& current) {
+  const Config filed = read_lines(lines);
   std::vector<Line> missing;
   for (RowId id = 0; id < row_count(); ++id) {
     if (!differs(id, filed, current)) continue;
@@ -138,12 +147,12 @@ std::vector<Line> missing_lines(const std::vector<Line>& lines, const std::strin
 
 }  // namespace
 
-std::string rewrite_text(std::string_view text, const std::string& directory, const Config& current,
+std::string rewrite_text(std::string_view text, const Config& current,
                          std::optional<std::span<const std::string>> user_lines) {
-  std::vector<Line> lines = replace_changed(split_lines(text), directory, current);
+  std::vector<Line> lines = replace_changed(split_lines(text), current);
   std::vector<Line> appended;
   if (user_lines) appended = replace_users(lines, *user_lines);
-  std::ranges::move(missing_lines(lines, directory, current), std::back_inserter(appended));
+  std::ranges::move(missing_lines(lines, current), std::back_inserter(appended));
   if (!appended.empty()) {
     const bool has_comment = std::ranges::find(lines, kComment, &Line::text) != lines.end();
     if (!has_comment) lines.push_back({std::string(kComment), {}, std::nullopt});
@@ -171,9 +180,7 @@ engine::Result<void> rewrite_file(const std::string& path, const Config& current
     return engine::Error{engine::ErrorCode::kIo,
                          fmt::format("cannot read {}: {}", target.string(), error.message())};
   }
-  // Includes are relative to the directory of the name that the server was started with.
-  const std::string directory = std::filesystem::path(path).parent_path().string();
-  const std::string wanted = rewrite_text(text, directory, current, user_lines);
+  const std::string wanted = rewrite_text(text, current, user_lines);
   if (wanted == text) return {};
   return replace_file(target.string(), wanted, mode);
 }

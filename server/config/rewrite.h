@@ -15,9 +15,8 @@
 
 namespace respcask::server {
 
-// The new text of a file that reads `text` and lies in `directory`. `user_lines`: as for
-// ConfigStore::rewrite.
-std::string rewrite_text(std::string_view text, const std::string& directory, const Config& current,
+// The new text of a file that reads `text`. `user_lines`: as for ConfigStore::rewrite.
+std::string rewrite_text(std::string_view text, const Config& current,
                          std::optional<std::span<const std::string>> user_lines);
 
 // Does so for the file at `path`, which need not exist any more. The new text is synced under a

@@ -94,7 +94,7 @@ engine::Result<Startup> parse_command_line(std::span<const std::string_view> arg
       text.append(part, static_cast<std::size_t>(input.gcount()));
     }
     if (input.bad()) return invalid("standard input: cannot be read");
-    if (std::string wrong = reader.read_text(text, "standard input", ""); !wrong.empty()) {
+    if (std::string wrong = reader.read_text(text, "standard input"); !wrong.empty()) {
       return invalid(std::move(wrong));
     }
   }
@@ -102,7 +102,7 @@ engine::Result<Startup> parse_command_line(std::span<const std::string_view> arg
     if (line.empty()) continue;  // -- alone
     // As Redis has it, --save without anything means no snapshots.
     if (line.size() == 1 && equal_ignoring_case(line[0], "save")) line.emplace_back();
-    if (const std::string wrong = reader.apply(line, ""); !wrong.empty()) {
+    if (const std::string wrong = reader.apply(line); !wrong.empty()) {
       return invalid("command line: " + wrong);
     }
   }

@@ -320,8 +320,10 @@ constexpr Row kEncodingRows[] = {
 };
 
 constexpr Row kFileRows[] = {
-    statement("include", Kind::kInclude,
-              "PATTERN: reads other files here; a relative path begins at this file's directory"),
+    statement(
+        "include", Kind::kInclude,
+        "PATTERN: reads other files here; a relative path begins at dir if a line before says it, "
+        "else where the server is started"),
 };
 
 struct Index {

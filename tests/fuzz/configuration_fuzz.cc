@@ -19,7 +19,6 @@ namespace {
 using fuzz::Input;
 using fuzz::require;
 
-constexpr std::string_view kDirectory = "/nonexistent";
 constexpr std::string_view kWords[] = {
     "yes",
     "no",
@@ -174,18 +173,18 @@ void check_lines(const Config& config) {
 // Reads `text`; nothing if it is refused.
 bool read(const std::string& text, Config& config) {
   Reader reader(config);
-  const std::string wrong = reader.read_text(text, "f", std::string(kDirectory));
+  const std::string wrong = reader.read_text(text, "f");
   require(wrong.find_first_of(std::string("\r\n\0", 3)) == std::string::npos,
           "a refusal is more than a line");
   return wrong.empty();
 }
 
 void check_rewrite(const std::string& text, const Config& wanted) {
-  const std::string written = rewrite_text(text, std::string(kDirectory), wanted, std::nullopt);
+  const std::string written = rewrite_text(text, wanted, std::nullopt);
   Config again;
   require(read(written, again), "a rewritten file is refused");
   require_same(wanted, again, "a rewritten file says something else");
-  require(rewrite_text(written, std::string(kDirectory), wanted, std::nullopt) == written,
+  require(rewrite_text(written, wanted, std::nullopt) == written,
           "a rewritten file is rewritten once more");
 }
 
@@ -200,7 +199,7 @@ void run(Input input) {
     check_rewrite(one, config);
     check_rewrite(one, Config());
     const std::string said = one + "dir " + render_words(*find_row("dir"), config) + "\n";
-    require(rewrite_text(said, std::string(kDirectory), config, std::nullopt) == said,
+    require(rewrite_text(said, config, std::nullopt) == said,
             "a file that says what is wanted was changed");
   }
   Config other_config;

@@ -56,17 +56,16 @@ Config with(std::initializer_list<std::pair<std::string_view, std::string>> valu
 }
 
 // Where `dir` is said, at the head of the file.
-std::string rewrite_text_with_dir(std::string_view text, const std::string& directory,
-                                  const Config& config,
+std::string rewrite_text_with_dir(std::string_view text, const Config& config,
                                   std::optional<std::span<const std::string>> user_lines) {
   const std::string head = "dir " + config.dir + "\n";
-  const std::string after = rewrite_text(head + std::string(text), directory, config, user_lines);
+  const std::string after = rewrite_text(head + std::string(text), config, user_lines);
   CHECK(after.starts_with(head));
   return after.substr(head.size());
 }
 
 std::string rewrite(std::string_view text, const Config& config) {
-  return rewrite_text_with_dir(text, "/nonexistent", config, std::nullopt);
+  return rewrite_text_with_dir(text, config, std::nullopt);
 }
 
 TEST_CASE("nothing to change leaves every byte") {
@@ -124,15 +123,15 @@ TEST_CASE("of several lines for a changed parameter one remains; aliases keep th
 
 TEST_CASE("what an include says later is overruled at the end of the file") {
   const Directory directory;
-  directory.write("inner.conf", "hz 20\nsave 10 1\ntimeout 3\n");
-  const std::string text = "hz 15\ninclude inner.conf\n";
+  const std::string include =
+      "include " + directory.write("inner.conf", "hz 20\nsave 10 1\ntimeout 3\n") + "\n";
+  const std::string text = "hz 15\n" + include;
   const auto after = [&](const Config& config) {
-    return rewrite_text_with_dir(text, directory.path(), config, std::nullopt);
+    return rewrite_text_with_dir(text, config, std::nullopt);
   };
   CHECK(after(with({{"hz", "20"}, {"save", "10 1"}, {"timeout", "3"}})) == text);
   const std::string changed = after(with({{"hz", "30"}, {"save", "20 2"}, {"timeout", "3"}}));
-  CHECK(changed ==
-        "hz 30\ninclude inner.conf\n" + std::string(kComment) + "hz 30\nsave \"\"\nsave 20 2\n");
+  CHECK(changed == "hz 30\n" + include + std::string(kComment) + "hz 30\nsave \"\"\nsave 20 2\n");
   // And it is read back as it was meant.
   std::istringstream none;
   const std::string file = directory.write("outer.conf", changed);
@@ -147,9 +146,9 @@ TEST_CASE("user lines are replaced where they stood, or appended, or left alone"
   const std::string text = "user bob on\nport 6379\nuser eve off\nrename-command ping pong\n";
   CHECK(rewrite(text, Config()) == text);
   const std::vector<std::string> users = {"bob on ~* +@all", "tom off"};
-  CHECK(rewrite_text_with_dir(text, "", Config(), users) ==
+  CHECK(rewrite_text_with_dir(text, Config(), users) ==
         "user bob on ~* +@all\nuser tom off\nport 6379\nrename-command ping pong\n");
-  CHECK(rewrite_text_with_dir("port 6379\n", "", Config(), users) ==
+  CHECK(rewrite_text_with_dir("port 6379\n", Config(), users) ==
         "port 6379\n" + std::string(kComment) + "user bob on ~* +@all\nuser tom off\n");
 }
 
@@ -158,7 +157,7 @@ TEST_CASE("dir is written absolutely, so that the next start elsewhere serves th
   Config config;
   const std::string here = "dir " + config.dir + "\n";
   const auto after = [&](const std::string& text) {
-    return rewrite_text(text, directory.path(), config, std::nullopt);
+    return rewrite_text(text, config, std::nullopt);
   };
   CHECK(after("hz 10\n") == "hz 10\n" + std::string(kComment) + here);
   CHECK(after("dir .\nhz 10\n") == here + "hz 10\n");
@@ -166,10 +165,26 @@ TEST_CASE("dir is written absolutely, so that the next start elsewhere serves th
   CHECK(after("dir \"" + config.dir + "\"\n") == "dir \"" + config.dir + "\"\n");
   CHECK(after("dir /elsewhere\n") == here);
   // What an include says of it may be relative.
-  directory.write("inner.conf", "dir .\n");
-  const std::string overruled = "include inner.conf\n" + std::string(kComment) + here;
-  CHECK(after("include inner.conf\n") == overruled);
+  const std::string include = "include " + directory.write("inner.conf", "dir .\n") + "\n";
+  const std::string overruled = include + std::string(kComment) + here;
+  CHECK(after(include) == overruled);
   CHECK(after(overruled) == overruled);
+}
+
+TEST_CASE("dir stays as it is before an include, whose relative path begins there") {
+  const Directory directory;
+  directory.write("inner.conf", "hz 20\n");
+  const std::string text = "dir " + directory.path() + "\ninclude inner.conf\n";
+  Config config = with({{"hz", "20"}, {"dir", directory.path()}});
+  CHECK(rewrite_text(text, config, std::nullopt) == text);
+  // --dir said otherwise.
+  config.dir = "/elsewhere";
+  const std::string overruled = text + std::string(kComment) + "dir /elsewhere\n";
+  CHECK(rewrite_text(text, config, std::nullopt) == overruled);
+  CHECK(rewrite_text(overruled, config, std::nullopt) == overruled);
+  config.dir = "/again";
+  CHECK(rewrite_text(overruled, config, std::nullopt) ==
+        text + std::string(kComment) + "dir /again\n");
 }
 
 TEST_CASE("the values of every parameter survive a rewrite of an empty file") {
@@ -193,8 +208,7 @@ TEST_CASE("the values of every parameter survive a rewrite of an empty file") {
     }
   }
   const Directory directory;
-  const std::string file =
-      directory.write("all.conf", rewrite_text("", directory.path(), config, std::nullopt));
+  const std::string file = directory.write("all.conf", rewrite_text("", config, std::nullopt));
   std::istringstream none;
   const auto startup = parse_command_line(std::vector<std::string_view>{file}, none);
   REQUIRE(startup);

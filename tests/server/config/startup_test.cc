@@ -37,6 +37,16 @@ class Directory {
   std::string path_;
 };
 
+// The test runs in a directory for a while.
+class WorkingDirectory {
+ public:
+  explicit WorkingDirectory(const std::string& path) { std::filesystem::current_path(path); }
+  ~WorkingDirectory() { std::filesystem::current_path(before_); }
+
+ private:
+  const std::filesystem::path before_ = std::filesystem::current_path();
+};
+
 engine::Result<Startup> start(const std::vector<std::string_view>& arguments,
                               const std::string& input = "") {
   std::istringstream in(input);
@@ -216,14 +226,18 @@ TEST_CASE("standard input that cannot be read is refused") {
   CHECK(error_of(parse_command_line(arguments, in)) == "standard input: cannot be read");
 }
 
-TEST_CASE("include: relative to the including file, with patterns, errors name the inner file") {
+TEST_CASE("include: relative to the working directory, with patterns, errors name the inner file") {
   const Directory directory;
   const std::string file =
-      directory.write("main.conf", "port 1\ninclude sub/a.conf\ninclude sub/*.inc\n");
-  directory.write("sub/a.conf", "port 2\ninclude b.conf\n");
+      directory.write("conf/main.conf", "port 1\ninclude sub/a.conf\ninclude sub/*.inc\n");
+  directory.write("sub/a.conf", "port 2\ninclude sub/b.conf\n");
   directory.write("sub/b.conf", "hz 20\n");
   directory.write("sub/1.inc", "timeout 1\nmaxclients 7\n");
   directory.write("sub/2.inc", "timeout 2\n");
+  // Beside the file nothing is looked for.
+  directory.write("conf/sub/a.conf", "port 3\n");
+  directory.write("conf/sub/3.inc", "timeout 3\n");
+  const WorkingDirectory here(directory.path());
   const auto startup = start({file});
   REQUIRE(error_of(startup) == "no error");
   CHECK(startup->config.port == 2);
@@ -233,15 +247,27 @@ TEST_CASE("include: relative to the including file, with patterns, errors name t
 
   directory.write("sub/b.conf", "\nhz x\n");
   CHECK(error_of(start({file})) ==
-        file + ":2: " + directory.path() + "/sub/a.conf:2: " + directory.path() +
-            "/sub/b.conf:2: hz: argument couldn't be parsed into an integer");
+        file + ":2: sub/a.conf:2: sub/b.conf:2: hz: argument couldn't be parsed into an integer");
 
   CHECK(error_of(start({directory.write("none.conf", "include nosuch/*.conf\n")})) == "no error");
-  CHECK(
-      error_of(start({directory.write("gone.conf", "include gone2.conf\n")}))
-          .ends_with("gone2.conf: cannot open the configuration file: No such file or directory"));
+  CHECK(error_of(start({directory.write("conf/gone.conf", "include main.conf\n")}))
+            .ends_with(
+                ":1: main.conf: cannot open the configuration file: No such file or directory"));
   CHECK(error_of(start({directory.write("self.conf", "include self.conf\n")}))
             .ends_with("include: nested too deeply"));
+}
+
+TEST_CASE("a relative path begins at what dir said before it, also that of the next dir") {
+  const Directory directory;
+  directory.write("sub/a.conf", "hz 20\ndir deep\n");
+  directory.write("sub/deep/b.conf", "timeout 5\n");
+  const std::string text = "dir " + directory.path() + "/sub\ninclude a.conf\ninclude [b].conf\n";
+  const std::string file = directory.write("main.conf", text);
+  const auto startup = start({file, "--dir", ".."});
+  REQUIRE(error_of(startup) == "no error");
+  CHECK(startup->config.hz == 20);
+  CHECK(startup->config.timeout_s == 5);
+  CHECK(startup->config.dir == directory.path() + "/sub");
 }
 
 TEST_CASE("the command line comes after the file, standard input between them") {
