@@ -104,6 +104,16 @@ void warn_if_disabled(const User& user) {
              user.name);
 }
 
+// Makes the user of a `user` line, who is new but for the default user: that one's line says all of
+// it, not what is to be added.
+std::optional<std::string> apply_user_line(Registry& users, const std::vector<std::string>& line,
+                                           AclPubsubDefault channels, Change& change) {
+  std::vector<std::string_view> rules;
+  if (line[0] == kDefaultUser) rules.push_back("reset");
+  rules.insert(rules.end(), line.begin() + 1, line.end());
+  return users.set(line[0], rules, channels, change);
+}
+
 engine::Result<void> apply_user_lines(Server& server, const Config& config) {
   std::set<std::string> seen;
   for (const std::vector<std::string>& line : config.users) {
@@ -117,12 +127,8 @@ engine::Result<void> apply_user_lines(Server& server, const Config& config) {
                       "in config files",
                       name));
     }
-    std::vector<std::string_view> rules;
-    // The default user's line says all of it, not what is to be added.
-    if (name == kDefaultUser) rules.push_back("reset");
-    rules.insert(rules.end(), line.begin() + 1, line.end());
     Change change;
-    if (auto wrong = server.users.set(name, rules, config.acl_pubsub_default, change)) {
+    if (auto wrong = apply_user_line(server.users, line, config.acl_pubsub_default, change)) {
       return invalid(fmt::format("user '{}': {}", name, *wrong));
     }
     warn_if_disabled(*change.after);
@@ -137,6 +143,16 @@ bool says_requirepass_all(const Server& server, const std::vector<UserPtr>& user
   fresh.set_default_password(server.config.snapshot()->requirepass);
   return list_rules(*users[0], server.vocabulary) ==
          list_rules(*fresh.default_user(), server.vocabulary);
+}
+
+// Whether a start would make of this `user` line what the user is now.
+bool is_up_to_date(Server& server, const std::vector<std::string>& line) {
+  const UserPtr now = server.users.find(line[0]);
+  const auto channels = server.config.snapshot()->acl_pubsub_default;
+  Registry fresh(server.vocabulary);
+  Change change;
+  if (now == nullptr || apply_user_line(fresh, line, channels, change)) return false;
+  return list_rules(*now, server.vocabulary) == list_rules(*change.after, server.vocabulary);
 }
 
 }  // namespace
@@ -199,13 +215,23 @@ engine::Result<void> save_file(Server& server) {
   return replace_file(path, write_file(server.users.all(), server.vocabulary), mode);
 }
 
-std::vector<std::string> user_lines(Server& server) {
+engine::Result<std::vector<std::string>> user_lines(
+    Server& server, std::span<const std::vector<std::string>> included) {
   const std::vector<UserPtr> users = server.users.all();
   std::vector<std::string> lines;
-  if (!server.config.snapshot()->aclfile.empty() || says_requirepass_all(server, users)) {
-    return lines;
+  if (!server.config.snapshot()->aclfile.empty()) return lines;
+  std::set<std::string_view> elsewhere;
+  for (const std::vector<std::string>& line : included) {
+    if (!is_up_to_date(server, line)) {
+      return invalid(
+          fmt::format("user '{}' was {}, but an included file has its line, and is not rewritten",
+                      line[0], server.users.find(line[0]) == nullptr ? "deleted" : "changed"));
+    }
+    elsewhere.insert(line[0]);
   }
+  if (says_requirepass_all(server, users)) return lines;
   for (const UserPtr& user : users) {
+    if (elsewhere.contains(user->name)) continue;
     constexpr std::string_view kQuotes = "\"'";
     const std::string rules = list_rules(*user, server.vocabulary, Listing::kFile);
     lines.push_back(quote_words(user->name, kQuotes) + " " + quote_words(rules, kQuotes));

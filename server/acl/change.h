@@ -39,8 +39,11 @@ std::optional<std::string> load_file(Server& server, Session& self);
 engine::Result<void> save_file(Server& server);
 
 // The `user` lines of a configuration file that would bring these users back, without the word
-// "user"; none if requirepass says it all or the users are kept in a file of their own.
-std::vector<std::string> user_lines(Server& server);
+// "user"; none if requirepass says it all or the users are kept in a file of their own. `included`
+// are the lines, as in Config::users, that the file includes from others: their users must be as
+// they say, and are left out, as a user may have one line only. kInvalid if one is not.
+engine::Result<std::vector<std::string>> user_lines(
+    Server& server, std::span<const std::vector<std::string>> included = {});
 
 }  // namespace acl
 }  // namespace respcask::server

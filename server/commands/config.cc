@@ -3,6 +3,7 @@
 
 #include "server/acl/change.h"
 #include "server/command_table.h"
+#include "server/config/rewrite.h"
 #include "server/config/store.h"
 #include "server/context.h"
 #include "server/log.h"
@@ -39,7 +40,11 @@ void cmd_config_resetstat(Context& c) {
 
 void cmd_config_rewrite(Context& c) {
   ConfigStore& config = c.server().config;
-  if (const auto written = config.rewrite(acl::user_lines(c.server())); !written) {
+  const auto rewrite = [&]() -> engine::Result<void> {
+    const auto users = acl::user_lines(c.server(), included_users(config.file()));
+    return users ? config.rewrite(*users) : users.error();
+  };
+  if (const auto written = rewrite(); !written) {
     if (config.file().empty()) return c.error("ERR " + written.error().message);
     log_warning("CONFIG REWRITE failed: {}", written.error().message);
     // The log says what could not be done to which file; the reply, as Redis's, only why not.

@@ -166,6 +166,18 @@ std::string rewrite_text(std::string_view text, const Config& current,
   return out;
 }
 
+std::vector<std::vector<std::string>> included_users(const std::string& path) {
+  std::string text;
+  if (read_file(path, text)) return {};  // rewrite_file() will say why not
+  Config config;
+  Reader reader(config);
+  for (const Line& line : split_lines(text)) {
+    const bool is_own_user = line.row && row_at(*line.row).kind == Kind::kUser;
+    if (line.row && !is_own_user) static_cast<void>(reader.apply(line.words));
+  }
+  return std::move(config.users);
+}
+
 engine::Result<void> rewrite_file(const std::string& path, const Config& current,
                                   std::optional<std::span<const std::string>> user_lines) {
   std::error_code error;

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/result.h"
 #include "server/config/config.h"
@@ -19,7 +20,10 @@ namespace respcask::server {
 std::string rewrite_text(std::string_view text, const Config& current,
                          std::optional<std::span<const std::string>> user_lines);
 
-// Does so for the file at `path`, which need not exist any more. The new text is synced under a
+// The words of the `user` lines, without the word "user", in what the file at `path` includes.
+std::vector<std::vector<std::string>> included_users(const std::string& path);
+
+// Rewrites the file at `path`, which need not exist any more. The new text is synced under a
 // temporary name in the same directory, takes the old file's mode, and is renamed over it; a
 // symbolic link is followed. kIo if that fails; then the file is as it was, unless the last step
 // failed (replace_file.h).

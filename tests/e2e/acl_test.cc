@@ -6,6 +6,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <thread>
 #include <vector>
@@ -157,6 +158,45 @@ TEST_CASE("users that make no sense keep the server from starting, and it says w
   CHECK(refused({"--user", "foo", "--user", "foo"}).find("Duplicate user") != std::string::npos);
   CHECK(refused({"--user", "foo", "+nope"}).find("Unknown command") != std::string::npos);
   CHECK(refused({"--aclfile", "missing.acl"}).find("No such file") != std::string::npos);
+}
+
+TEST_CASE("CONFIG REWRITE leaves users to the included file that has them, or refuses") {
+  const auto contents = [](const std::string& path) {
+    std::ifstream in(path);
+    return std::string((std::istreambuf_iterator<char>(in)), {});
+  };
+  ServerProcess server;
+  const std::string users = server.directory() + "/users.conf";
+  const std::string said = "user bob +get ~b* on nopass\nuser default on nopass +@all ~* &*\n";
+  std::ofstream(users) << said;
+  const std::string file = server.directory() + "/respcask.conf";
+  std::ofstream(file) << "include " << users << "\nuser eve on\n";
+  server.set_configuration(file);
+  server.start();
+  {
+    Client client(server.port());
+    CHECK(client.call({"ACL", "SETUSER", "eve", "+get"}) == "+OK\r\n");
+    CHECK(client.call({"ACL", "SETUSER", "tom"}) == "+OK\r\n");
+    CHECK(client.call({"CONFIG", "REWRITE"}) == "+OK\r\n");
+  }
+  CHECK(server.stop() == 0);
+  CHECK(contents(file).find("user eve on resetchannels -@all +get\nuser tom ") !=
+        std::string::npos);
+  server.start();
+  Client client(server.port());
+  CHECK(client.call({"ACL", "USERS"}) ==
+        "*4\r\n$3\r\nbob\r\n$7\r\ndefault\r\n$3\r\neve\r\n$3\r\ntom\r\n");
+  CHECK(client.call({"ACL", "SETUSER", "bob", "+set"}) == "+OK\r\n");
+  const std::string before = contents(file);
+  CHECK(client.call({"CONFIG", "REWRITE"}) ==
+        "-ERR Rewriting config file: user 'bob' was changed, but an included file has its line, "
+        "and is not rewritten\r\n");
+  CHECK(client.call({"ACL", "DELUSER", "bob"}) == ":1\r\n");
+  CHECK(client.call({"CONFIG", "REWRITE"}) ==
+        "-ERR Rewriting config file: user 'bob' was deleted, but an included file has its line, "
+        "and is not rewritten\r\n");
+  CHECK(contents(file) == before);
+  CHECK(contents(users) == said);
 }
 
 }  // namespace

@@ -531,11 +531,11 @@ TEST_CASE("ACL LOAD and SAVE without a file, and SAVE that fails") {
 
 TEST_CASE("acl: the lines that CONFIG REWRITE writes") {
   Harness h;
-  CHECK(acl::user_lines(*h.server).empty());
+  CHECK(acl::user_lines(*h.server)->empty());
   h.run("config set requirepass secret");
-  CHECK(acl::user_lines(*h.server).empty());
+  CHECK(acl::user_lines(*h.server)->empty());
   h.run({"acl", "setuser", "q\"x", "~a\"b", "~\\c", "(+get", "~d)"});
-  const auto lines = acl::user_lines(*h.server);
+  const auto lines = *acl::user_lines(*h.server);
   REQUIRE(lines.size() == 2);
   CHECK(lines[0] == "default " + rules_of(h, "default"));
   const auto words = resp::split_args(lines[1]);
