@@ -260,7 +260,9 @@ constexpr Row kLimitRows[] = {
 };
 
 constexpr Row kSecurityRows[] = {
-    string("requirepass", &Config::requirepass, "", "password of the default user").secret(),
+    string("requirepass", &Config::requirepass, "", "password of the default user")
+        .secret()
+        .with_nul(),
     statement("user", Kind::kUser, "NAME RULE ...: a user and its rights, as ACL SETUSER has them"),
     string("aclfile", &Config::aclfile, "", "file with the users, in place of user lines").fixed(),
     integer("acllog-max-len", &Config::acllog_max_len, "128", 0, kInt64Max, "entries of ACL LOG"),

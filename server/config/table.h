@@ -84,6 +84,7 @@ struct Row {
   bool is_protected = false;   // not by CONFIG SET unless enable-protected-configs says so
   bool is_secret = false;      // its value must not be logged
   bool is_hidden = false;      // CONFIG GET shows it by its name, not by a pattern
+  bool keeps_nul = false;      // its value may hold a NUL; that of other rows ends there
   // CONFIG SET accepts the value that it has already. So what CONFIG GET * says can be set again:
   // of Redis's own parameters clients know which ones to leave out.
   bool accepts_itself = false;
@@ -130,6 +131,12 @@ struct Row {
   constexpr Row secret() const {
     Row copy = *this;
     copy.is_secret = true;
+    return copy;
+  }
+  // What Redis keeps with its length, not as a C string.
+  constexpr Row with_nul() const {
+    Row copy = *this;
+    copy.keeps_nul = true;
     return copy;
   }
   constexpr Row checked(std::string_view (*f)(Value&)) const {

@@ -129,7 +129,7 @@ constexpr Row kRows[] = {
         .fixed()
         .checked(refuse_replication),
     string("masteruser", kInert, "", "user for the master").secret(),
-    string("masterauth", kInert, "", "password for the master").secret(),
+    string("masterauth", kInert, "", "password for the master").secret().with_nul(),
     boolean("replica-serve-stale-data", kInert, "yes", "replies of a cut-off replica")
         .alias("slave-serve-stale-data"),
     boolean("replica-read-only", kInert, "yes", "writes to a replica").alias("slave-read-only"),

@@ -44,6 +44,10 @@ std::string join(const Words& words, std::string_view separator) {
   return out;
 }
 
+std::string_view until_nul(std::string_view word) {
+  return word.substr(0, word.find('\0'));
+}
+
 // --- one word ---------------------------------------------------------------------------------
 
 Parsed parse_bool(const std::string& word) {
@@ -137,17 +141,19 @@ Parsed parse_memory(const Row& row, const std::string& word) {
 
 Parsed parse_memory_or_percent(const std::string& word) {
   constexpr std::string_view kWrong = "argument must be a memory or percent value";
-  if (!word.empty() && word.back() == '%') {
+  if (const auto bytes = parse_memory(until_nul(word))) {
+    if (*bytes > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
+      return wrong(std::string(kWrong));
+    }
+    return {MemoryOrPercent{*bytes, 0}};
+  }
+  if (word.size() > 1 && word.back() == '%') {
     const auto percent = resp::parse_int64(std::string_view(word).substr(0, word.size() - 1));
     if (!percent || *percent < 0) return wrong(std::string(kWrong));
     if (*percent > 100) return wrong("percentage argument must be less or equal to 100");
     return {MemoryOrPercent{0, static_cast<uint32_t>(*percent)}};
   }
-  const auto bytes = parse_memory(word);
-  if (!bytes || *bytes > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
-    return wrong(std::string(kWrong));
-  }
-  return {MemoryOrPercent{*bytes, 0}};
+  return wrong(std::string(kWrong));
 }
 
 constexpr struct {
@@ -294,6 +300,16 @@ Parsed parse_percentiles(Words words) {
 }
 
 // --- rows -------------------------------------------------------------------------------------
+
+// Redis reads most values as C strings, which end at a NUL; some it takes with their length.
+std::vector<std::string> end_at_nul(const Row& row, Words words) {
+  std::vector<std::string> ended(words.begin(), words.end());
+  const bool as_they_are = row.keeps_nul || row.kind == Kind::kInteger ||
+                           row.kind == Kind::kMemoryOrPercent || row.kind == Kind::kPercentiles;
+  if (as_they_are) return ended;
+  for (std::string& word : ended) word.resize(until_nul(word).size());
+  return ended;
+}
 
 Parsed parse(const Row& row, Words words, const Config& config) {
   if (!row.takes_many() && words.size() != 1) return wrong("wrong number of arguments");
@@ -483,7 +499,7 @@ std::vector<std::string> split_on_spaces(std::string_view text) {
 
 std::string parse_value(RowId id, std::span<const std::string> words, Config& config) {
   const Row& row = row_at(id);
-  Parsed parsed = parse(row, words, config);
+  Parsed parsed = parse(row, end_at_nul(row, words), config);
   if (!parsed.wrong.empty()) return std::move(parsed.wrong);
   if (row.check != nullptr) {
     if (const std::string_view sentence = row.check(parsed.value); !sentence.empty()) {

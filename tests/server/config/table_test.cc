@@ -327,6 +327,30 @@ TEST_CASE("memory values take units in any case") {
   CHECK(value_after("segment-size", {"64mb"}) == "67108864");
 }
 
+TEST_CASE("a value ends at a NUL, but for numbers without a unit and passwords") {
+  const auto set = [](std::string_view name, std::string text) {
+    std::ranges::replace(text, '@', '\0');
+    return value_after(name, {text});
+  };
+  CHECK(set("auto-aof-rewrite-min-size", "@") == "0");
+  CHECK(set("auto-aof-rewrite-min-size", "1kb@x") == "1024");
+  CHECK(set("maxmemory-clients", "1@%") == "1");
+  CHECK(set("maxmemory-clients", "1%@").starts_with("wrong: "));
+  CHECK(set("masteruser", "a@b") == "a");
+  CHECK(set("tls-key-file-pass", "a@b") == "a");
+  CHECK(set("cluster-announce-hostname", "a@_") == "a");
+  CHECK(set("proc-title-template", "@b").starts_with("wrong: template format is invalid"));
+  CHECK(set("maxmemory-policy", "noeviction@x") == "noeviction");
+  CHECK(set("appendonly", "no@") == "yes");
+  CHECK(set("notify-keyspace-events", "K@x") == set("notify-keyspace-events", "K"));
+  CHECK(value_after("save", {std::string("5\0x", 3), "1"}) == "5 1");
+  CHECK(value_after("bind", {std::string("::1\0x", 5)}) == "::1");
+  CHECK(set("hz", "10@").starts_with("wrong: "));
+  CHECK(set("latency-tracking-info-percentiles", "50@").starts_with("wrong: "));
+  CHECK(set("requirepass", "a@b") == std::string("a\0b", 3));
+  CHECK(set("masterauth", "a@b") == std::string("a\0b", 3));
+}
+
 TEST_CASE("maxmemory-clients is bytes or percent") {
   CHECK(value_after("maxmemory-clients", {"50%"}) == "50%");
   CHECK(value_after("maxmemory-clients", {"1mb"}) == "1048576");
