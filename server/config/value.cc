@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <iterator>
@@ -48,6 +50,16 @@ std::string_view until_nul(std::string_view word) {
   return word.substr(0, word.find('\0'));
 }
 
+// As strtoll() reads it, if it reads all of it: white space and a sign may come before the digits,
+// nothing is 0. Nothing also where the number does not fit.
+std::optional<int64_t> parse_as_strtoll(const std::string& word, int base = 10) {
+  char* end = nullptr;
+  errno = 0;
+  const long long number = std::strtoll(word.c_str(), &end, base);
+  if (*end != '\0' || errno == ERANGE) return std::nullopt;
+  return number;
+}
+
 // --- one word ---------------------------------------------------------------------------------
 
 Parsed parse_bool(const std::string& word) {
@@ -87,17 +99,13 @@ std::string octal(int64_t number) {
 }
 
 Parsed parse_octal(const Row& row, const std::string& word) {
-  int64_t number = 0;
-  const char* const end = word.data() + word.size();
-  const auto [stop, error] = std::from_chars(word.data(), end, number, 8);
-  if (error != std::errc() || stop != end) {
-    return wrong("argument couldn't be parsed as an octal number");
-  }
-  if (number < row.low || static_cast<uint64_t>(number) > row.high) {
+  const auto number = parse_as_strtoll(word, 8);
+  if (!number) return wrong("argument couldn't be parsed as an octal number");
+  if (*number < row.low || static_cast<uint64_t>(*number) > row.high) {
     return wrong(fmt::format("argument must be between {} and {} inclusive", octal(row.low),
                              octal(static_cast<int64_t>(row.high))));
   }
-  return {number};
+  return {*number};
 }
 
 // "10", "10k" (1000), "10kb" (1024), ...; "" is 0. More digits than 64 bits hold saturate.
@@ -250,12 +258,13 @@ Parsed parse_output_limits(Words words, std::array<OutputLimit, 3> limits) {
     }
     const auto hard = parse_memory(words[i + 1]);
     const auto soft = parse_memory(words[i + 2]);
-    const auto seconds = resp::parse_int64(words[i + 3]);
-    if (!hard || !soft || !seconds || *seconds < 0) {
+    const auto number = parse_as_strtoll(words[i + 3]);
+    const auto seconds = static_cast<int32_t>(number.value_or(-1));
+    if (!hard || !soft || seconds < 0) {
       return wrong("Error in hard, soft or soft_seconds setting in buffer limit configuration.");
     }
     limits[static_cast<std::size_t>(known - kClassNames)] = {*hard, *soft,
-                                                             static_cast<uint64_t>(*seconds)};
+                                                             static_cast<uint64_t>(seconds)};
   }
   return {limits};
 }
@@ -264,19 +273,21 @@ Parsed parse_save_points(Words words) {
   constexpr std::string_view kWrong = "Invalid save parameters";
   if (words.size() == 1 && words[0].empty()) return {std::string()};
   if (words.size() % 2 != 0) return wrong(std::string(kWrong));
+  std::vector<std::string> points;
   for (std::size_t i = 0; i < words.size(); i += 2) {
-    const auto seconds = resp::parse_int64(words[i]);
-    const auto changes = resp::parse_int64(words[i + 1]);
+    const auto seconds = parse_as_strtoll(words[i]);
+    const auto changes = parse_as_strtoll(words[i + 1]);
     if (!seconds || *seconds < 1 || !changes || *changes < 0) return wrong(std::string(kWrong));
+    points.push_back(fmt::format("{} {}", *seconds, *changes));
   }
-  return {join(words, " ")};
+  return {join(points, " ")};
 }
 
 Parsed parse_oom_values(Words words) {
   std::array<int, 3> values{};
   if (words.size() != values.size()) return wrong("wrong number of arguments");
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const auto number = resp::parse_int64(words[i]);
+    const auto number = parse_as_strtoll(words[i]);
     if (!number || *number < -2000 || *number > 2000) {
       return wrong("Invalid oom-score-adj-values, elements must be between -2000 and 2000.");
     }

@@ -418,6 +418,38 @@ TEST_CASE("client-output-buffer-limit changes the classes it names") {
   CHECK(config.output_limit(ClientClass::kPubsub) == OutputLimit{32 << 20, 8 << 20, 60});
 }
 
+TEST_CASE("numbers that Redis reads with strtoll may have white space, a sign, zeros or nothing") {
+  const auto limits = [](const char* seconds) {
+    return value_after("client-output-buffer-limit", {"normal", "1kb", "0", seconds});
+  };
+  const auto normal = [](const std::string& seconds) {
+    return "normal 1024 0 " + seconds + " slave 268435456 67108864 60 pubsub 33554432 8388608 60";
+  };
+  for (const char* five : {"5", "+5", " 5", "\t005", "4294967301"}) {
+    CAPTURE(five);
+    CHECK(limits(five) == normal("5"));
+  }
+  CHECK(limits("") == normal("0"));
+  CHECK(limits("2147483647") == normal("2147483647"));
+  // Cut to 32 bits they are less than 0.
+  for (const char* bad : {"2147483648", "4294967295", "99999999999999999999", "-1", "5x", "x"}) {
+    CAPTURE(bad);
+    CHECK(limits(bad) ==
+          "wrong: Error in hard, soft or soft_seconds setting in buffer limit configuration.");
+  }
+  CHECK(value_after("unixsocketperm", {"+5"}) == "5");
+  CHECK(value_after("unixsocketperm", {" 07"}) == "7");
+  CHECK(value_after("unixsocketperm", {""}) == "0");
+  CHECK(value_after("unixsocketperm", {"-1"}) ==
+        "wrong: argument must be between 0 and 777 inclusive");
+  CHECK(value_after("unixsocketperm", {"7777777777777777777777777"}) ==
+        "wrong: argument couldn't be parsed as an octal number");
+  CHECK(value_after("save", {"+5", "", " 9", "01"}) == "5 0 9 1");
+  CHECK(value_after("save", {"", "1"}) == "wrong: Invalid save parameters");
+  CHECK(value_after("save", {"1x", "1"}) == "wrong: Invalid save parameters");
+  CHECK(value_after("oom-score-adj-values", {"+5", "", " -01"}) == "5 0 -1");
+}
+
 TEST_CASE("notify-keyspace-events") {
   const auto set = [](const char* word) { return value_after("notify-keyspace-events", {word}); };
   CHECK(set("KEA") == "AKE");
