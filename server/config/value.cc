@@ -149,16 +149,20 @@ Parsed parse_memory(const Row& row, const std::string& word) {
 
 Parsed parse_memory_or_percent(const std::string& word) {
   constexpr std::string_view kWrong = "argument must be a memory or percent value";
+  constexpr std::string_view kTooMuch = "percentage argument must be less or equal to 100";
   if (const auto bytes = parse_memory(until_nul(word))) {
-    if (*bytes > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
-      return wrong(std::string(kWrong));
+    if (*bytes <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
+      return {MemoryOrPercent{*bytes, 0}};
     }
-    return {MemoryOrPercent{*bytes, 0}};
+    // Redis keeps percent as a negative number, and so bytes of 64 bits become percent.
+    const uint64_t percent = 0 - *bytes;
+    if (percent > 100) return wrong(std::string(kTooMuch));
+    return {MemoryOrPercent{0, static_cast<uint32_t>(percent)}};
   }
   if (word.size() > 1 && word.back() == '%') {
     const auto percent = resp::parse_int64(std::string_view(word).substr(0, word.size() - 1));
     if (!percent || *percent < 0) return wrong(std::string(kWrong));
-    if (*percent > 100) return wrong("percentage argument must be less or equal to 100");
+    if (*percent > 100) return wrong(std::string(kTooMuch));
     return {MemoryOrPercent{0, static_cast<uint32_t>(*percent)}};
   }
   return wrong(std::string(kWrong));

@@ -365,6 +365,17 @@ TEST_CASE("maxmemory-clients is bytes or percent") {
   CHECK(config.maxmemory_clients == MemoryOrPercent{0, 25});
 }
 
+TEST_CASE("maxmemory-clients beyond 63 bits is percent from above") {
+  const auto set = [](const char* word) { return value_after("maxmemory-clients", {word}); };
+  CHECK(set("9223372036854775807") == "9223372036854775807");
+  CHECK(set("18446744073709551615") == "1%");
+  CHECK(set("99999999999999999999") == "1%");
+  CHECK(set("18446744073709551516") == "100%");
+  for (const char* word : {"18446744073709551515", "9223372036854775808", "17179869183gb"}) {
+    CHECK(set(word) == "wrong: percentage argument must be less or equal to 100");
+  }
+}
+
 TEST_CASE("booleans and enumerations") {
   CHECK(value_after("latency-tracking", {"NO"}) == "no");
   CHECK(value_after("latency-tracking", {"1"}) == "wrong: argument must be 'yes' or 'no'");
