@@ -7,6 +7,7 @@
 #include <cassert>
 #include <cctype>
 
+#include "resp/number.h"
 #include "server/config/rewrite.h"
 #include "server/config/table.h"
 #include "server/glob.h"
@@ -21,6 +22,13 @@ std::string failed(std::string_view name, std::string_view why) {
 
 bool differs(RowId id, const Config& a, const Config& b) {
   return render_value(id, a) != render_value(id, b);
+}
+
+// Redis does so when it applies a change, not when it reads a file.
+void raise_if_changed(RowId id, const Config& from, Config& to) {
+  const int64_t least = row_at(id).least_set;
+  if (least == 0 || !differs(id, from, to)) return;
+  if (resp::parse_int64(to.inert[id]).value_or(0) < least) to.inert[id] = std::to_string(least);
 }
 
 // One of the arguments of CONFIG GET. Without wildcards it is a name: a backslash in it is a
@@ -143,6 +151,7 @@ std::optional<std::string> ConfigStore::set(std::span<const std::string_view> wo
                                                 : std::vector{std::string(pair.value)};
     const std::string wrong = parse_value(pair.row, values, *next);
     if (!wrong.empty()) return failed(pair.name, wrong);
+    raise_if_changed(pair.row, from, *next);
   }
   if (const auto conflict = find_conflict(*next)) {
     const auto blamed = std::ranges::find(pairs, conflict->id, &Pair::row);

@@ -88,6 +88,8 @@ struct Row {
   // CONFIG SET accepts the value that it has already. So what CONFIG GET * says can be set again:
   // of Redis's own parameters clients know which ones to leave out.
   bool accepts_itself = false;
+  // CONFIG SET raises to this what it changes, for kMemory without a member.
+  int64_t least_set = 0;
   // Looks at, and may adjust, a value that is otherwise legal. Returns what is wrong, "" if
   // nothing.
   std::string_view (*check)(Value&) = nullptr;
@@ -137,6 +139,11 @@ struct Row {
   constexpr Row with_nul() const {
     Row copy = *this;
     copy.keeps_nul = true;
+    return copy;
+  }
+  constexpr Row set_from(int64_t least) const {
+    Row copy = *this;
+    copy.least_set = least;
     return copy;
   }
   constexpr Row checked(std::string_view (*f)(Value&)) const {

@@ -77,13 +77,6 @@ std::string_view check_hostname(Value& value) {
              : "Hostnames may only contain alphanumeric characters, hyphens or dots";
 }
 
-std::string_view keep_backlog_large(Value& value) {
-  uint64_t& bytes = std::get<uint64_t>(value);
-  constexpr uint64_t kSmallest = 16 << 10;
-  if (bytes < kSmallest) bytes = kSmallest;
-  return {};
-}
-
 constexpr Row kRows[] = {
     // The append-only file and snapshots: the data is the log, and always on.
     boolean("appendonly", kInert, "yes", "always yes: every write goes to the log")
@@ -144,7 +137,7 @@ constexpr Row kRows[] = {
     integer("replica-announce-port", kInert, "0", 0, 65535, "port of a replica")
         .alias("slave-announce-port"),
     memory("repl-backlog-size", kInert, "1mb", 1, kInt64Max, "size of the replication backlog")
-        .checked(keep_backlog_large),
+        .set_from(16 << 10),
     integer("repl-backlog-ttl", kInert, "3600", 0, kInt64Max, "life of the replication backlog"),
     boolean("repl-disable-tcp-nodelay", kInert, "no", "batching towards replicas"),
     boolean("repl-diskless-sync", kInert, "yes", "how a replica is filled"),

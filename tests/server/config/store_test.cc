@@ -131,6 +131,19 @@ TEST_CASE("CONFIG SET that fails changes nothing and says why in Redis's words")
   CHECK(set(store, {"merge-stop-garbage", "50", "merge-trigger-garbage", "60"}) == "OK");
 }
 
+TEST_CASE("CONFIG SET raises a small repl-backlog-size, if it changes it") {
+  Config config;
+  CHECK(parse_value(*find_row("repl-backlog-size"), std::vector<std::string>{"1k"}, config) == "");
+  ConfigStore store(config);
+  CHECK(get_one(store, "repl-backlog-size") == "1000");
+  CHECK(set(store, {"repl-backlog-size", "1000"}) == "OK");
+  CHECK(get_one(store, "repl-backlog-size") == "1000");
+  CHECK(set(store, {"repl-backlog-size", "1kb"}) == "OK");
+  CHECK(get_one(store, "repl-backlog-size") == "16384");
+  CHECK(set(store, {"repl-backlog-size", "20000"}) == "OK");
+  CHECK(get_one(store, "repl-backlog-size") == "20000");
+}
+
 TEST_CASE("protected parameters open with enable-protected-configs, but never the data directory") {
   Config config;
   config.enable_protected_configs = Permission::kLocal;

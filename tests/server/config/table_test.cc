@@ -323,7 +323,7 @@ TEST_CASE("memory values take units in any case") {
   }
   CHECK(value_after("proto-max-bulk-len", {"1kb"}) ==
         "wrong: argument must be between 1048576 and 9223372036854775807 inclusive");
-  CHECK(value_after("repl-backlog-size", {"1kb"}) == "16384");
+  CHECK(value_after("repl-backlog-size", {"1kb"}) == "1024");
   CHECK(value_after("segment-size", {"64mb"}) == "67108864");
 }
 
