@@ -84,7 +84,7 @@ void follow_process_settings(ConfigStore& config) {
                      auto adjusted = adjust_oom_score(to);
                      if (adjusted) return std::nullopt;
                      log_warning("{}", adjusted.error().message);
-                     return "Failed to apply new oom_score_adj configuration, check server logs.";
+                     return "Failed to set current oom_score_adj. Check server logs.";
                    });
   config.on_change({"crash-log-enabled"}, [](const Config&, const Config& to) {
     log_crashes(to.crash_log_enabled);

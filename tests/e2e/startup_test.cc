@@ -359,6 +359,26 @@ TEST_CASE("the process has the title and the rank that the configuration gives i
   CHECK(std::stoi(proc_file(server.pid(), "oom_score_adj")) == before + 29);
 }
 
+TEST_CASE("an oom score that may not be set is refused in Redis's words") {
+  ServerProcess server;
+  server.set_launcher(unprivileged(server.directory()));
+  server.start();
+  Client client(server.port());
+  const auto refused = [](const std::string& name) {
+    return "-ERR CONFIG SET failed (possibly related to argument '" + name +
+           "') - Failed to set current oom_score_adj. Check server logs.\r\n";
+  };
+  const auto set = [&](std::string_view name, std::string_view value) {
+    return client.call({"CONFIG", "SET", name, value});
+  };
+  CHECK(set("oom-score-adj-values", "-999 0 0") == "+OK\r\n");  // nothing to apply yet
+  CHECK(set("oom-score-adj", "absolute") == refused("oom-score-adj"));
+  CHECK(set("oom-score-adj-values", "900 0 0") == "+OK\r\n");
+  CHECK(set("oom-score-adj", "absolute") == "+OK\r\n");
+  CHECK(set("oom-score-adj-values", "-999 0 0") == refused("oom-score-adj-values"));
+  CHECK(server.log().find("Unable to write oom_score_adj: Permission denied") != std::string::npos);
+}
+
 TEST_CASE("a server that is started without standard descriptors writes its log over no file") {
   ServerProcess server({"--shards", "2"});
   server.set_launcher({"sh", "-c", "exec \"$0\" \"$@\" <&- >&- 2>&-"});
