@@ -24,6 +24,11 @@ bool differs(RowId id, const Config& a, const Config& b) {
   return render_value(id, a) != render_value(id, b);
 }
 
+// Redis applies addresses to listen on even if they stay, and so may have to blame them.
+bool is_applied(RowId id, const Config& from, const Config& to) {
+  return row_at(id).kind == Kind::kWords || differs(id, from, to);
+}
+
 // Redis does so when it applies a change, not when it reads a file.
 void raise_if_changed(RowId id, const Config& from, Config& to) {
   const int64_t least = row_at(id).least_set;
@@ -116,22 +121,28 @@ std::optional<std::string> ConfigStore::look_up(std::span<const std::string_view
 
 std::optional<std::string> ConfigStore::run_hooks(std::span<const Pair> pairs, const Config& from,
                                                   const Config& to) const {
-  const auto changed_pair = [&](const Hooked& hooked) {
-    return std::ranges::find_if(pairs, [&](const Pair& pair) {
-      return std::ranges::find(hooked.rows, pair.row) != hooked.rows.end() &&
-             differs(pair.row, from, to);
-    });
+  struct Due {
+    const Pair* pair;
+    const Hooked* hooked;
   };
-  for (auto hooked = hooks_.begin(); hooked != hooks_.end(); ++hooked) {
-    const auto pair = changed_pair(*hooked);
-    if (pair == pairs.end()) continue;
-    const auto refusal = hooked->hook(from, to);
-    if (!refusal) continue;
-    while (hooked != hooks_.begin()) {
-      --hooked;
-      if (changed_pair(*hooked) != pairs.end()) hooked->hook(to, from);
+  std::vector<Due> due;
+  for (const Pair& pair : pairs) {
+    if (!is_applied(pair.row, from, to)) continue;
+    for (const Hooked& hooked : hooks_) {
+      const bool is_asked = std::ranges::find(hooked.rows, pair.row) != hooked.rows.end();
+      const bool is_due = std::ranges::find(due, &hooked, &Due::hooked) != due.end();
+      if (is_asked && !is_due) due.push_back({&pair, &hooked});
     }
-    return failed(pair->name, *refusal);
+  }
+  for (auto next = due.begin(); next != due.end(); ++next) {
+    const auto refusal = next->hooked->hook(from, to);
+    if (!refusal) continue;
+    std::string reply = failed(next->pair->name, *refusal);
+    while (next != due.begin()) {
+      --next;
+      next->hooked->hook(to, from);
+    }
+    return reply;
   }
   return std::nullopt;
 }

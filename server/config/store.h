@@ -50,7 +50,8 @@ class ConfigStore {
   const std::string& file() const { return file_; }
 
   // Runs `hook` once for a SET that changes at least one of `names` (any alias does; every name
-  // must be in the table). Hooks run in the order in which they were registered.
+  // must be in the table), or that names `bind`, changed or not. Hooks run in the order in which
+  // the SET names what they are for, those for the same in the order in which they were registered.
   void on_change(std::initializer_list<std::string_view> names, Hook hook);
 
   // CONFIG GET: the parameters that match at least one of the glob patterns, without regard to

@@ -149,12 +149,13 @@ engine::Result<void> Network::open(std::vector<ListeningSocket> bound) {
     return refused;
   });
   // Each has its own complaint; whoever sets both at once has them applied by the first.
+  port_ = config->port;
+  bind_ = config->bind;
   server_.config.on_change({"port"}, [this](const Config&, const Config& to) {
     return rebind(to, "Unable to listen on this port. Check server logs.");
   });
-  server_.config.on_change({"bind"}, [this](const Config& from, const Config& to) {
-    return from.port == to.port ? rebind(to, "Failed to bind to specified addresses.")
-                                : std::nullopt;
+  server_.config.on_change({"bind"}, [this](const Config&, const Config& to) {
+    return rebind(to, "Failed to bind to specified addresses.");
   });
 
   if (auto listening = listen_on(opened_, *config); !listening) {
@@ -220,6 +221,7 @@ void Network::accepted(int fd, bool unix_socket) {
 // must not wait for the first loop, which may be waiting to SET something itself.
 std::optional<std::string> Network::rebind(const Config& to, std::string_view complaint) {
   std::lock_guard guard(listening_mutex_);
+  if (to.port == port_ && to.bind == bind_) return std::nullopt;
   // Shut down, a socket keeps its address but allows it to others, and it can listen again. Nobody
   // gets in by it from then on, even if the loop closes it later.
   auto sockets = open_tcp_sockets(to);
@@ -236,6 +238,8 @@ std::optional<std::string> Network::rebind(const Config& to, std::string_view co
   }
   std::erase_if(listening_, [](const ListeningSocket& old) { return old.unix_path.empty(); });
   listening_.insert(listening_.end(), sockets->begin(), sockets->end());
+  port_ = to.port;
+  bind_ = to.bind;
   workers_.front()->post([this, sockets = std::move(*sockets)] {
     listener_->unwatch(Listener::Which::kTcp);
     listener_->watch(sockets);

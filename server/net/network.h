@@ -53,7 +53,7 @@ class Network {
   engine::Result<void> fit_maxclients();
   OtherFiles other_files(const Config& config) const;
   void accepted(int fd, bool unix_socket);
-  // Returns `complaint` when it cannot.
+  // Does nothing where it listens as `to` has it. Returns `complaint` when it cannot.
   std::optional<std::string> rebind(const Config& to, std::string_view complaint);
 
   Server& server_;
@@ -66,6 +66,8 @@ class Network {
   std::atomic<uint32_t> connections_{0};
   std::mutex listening_mutex_;
   std::vector<ListeningSocket> listening_;  // what the listener watches, or is about to
+  int port_ = 0;                            // of these, and
+  std::vector<std::string> bind_;           // what `bind` said of them
 };
 
 }  // namespace respcask::server

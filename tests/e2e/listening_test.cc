@@ -152,6 +152,33 @@ TEST_CASE("an address that cannot be had leaves the server where it is, unless i
   CHECK(client.call({"PING"}) == "+PONG\r\n");
 }
 
+TEST_CASE("of bind and port the one that comes first is blamed, as it is applied first") {
+  ServerProcess server({"--bind", "127.0.0.1"});
+  server.start();
+  ServerProcess other;
+  other.start();
+  const std::string taken = std::to_string(other.port());
+  Client client(server.port());
+  const std::string own = std::to_string(server.port());
+  // Redis applies a bind that changes nothing, but no such port.
+  CHECK(client.call({"CONFIG", "SET", "bind", "127.0.0.1", "port", taken}) == kBindRefusal);
+  CHECK(client.call({"CONFIG", "SET", "bind", "127.0.0.2", "hz", "20", "port", taken}) ==
+        kBindRefusal);
+  CHECK(client.call({"CONFIG", "SET", "port", taken, "bind", "127.0.0.1"}) == kPortRefusal);
+  CHECK(client.call({"CONFIG", "SET", "hz", "20", "port", taken}) == kPortRefusal);
+  CHECK(client.call({"CONFIG", "SET", "port", own, "bind", kNobodys}) == kBindRefusal);
+  CHECK(client.call({"CONFIG", "GET", "hz"}) == "*2\r\n$2\r\nhz\r\n$2\r\n10\r\n");
+  CHECK(ping(server.port()) == "+PONG\r\n");
+  // Whichever comes first, both are applied, and a bind that stays is nothing to do.
+  const std::string first = std::to_string(free_port());
+  CHECK(client.call({"CONFIG", "SET", "bind", "127.0.0.2", "port", first}) == "+OK\r\n");
+  CHECK(ping(std::stoi(first), "127.0.0.2") == "+PONG\r\n");
+  const std::string second = std::to_string(free_port());
+  CHECK(client.call({"CONFIG", "SET", "port", second, "bind", "127.0.0.1"}) == "+OK\r\n");
+  CHECK(client.call({"CONFIG", "SET", "bind", "127.0.0.1"}) == "+OK\r\n");
+  CHECK(ping(std::stoi(second)) == "+PONG\r\n");
+}
+
 TEST_CASE("a server that would listen nowhere does not start") {
   ServerProcess directory;
   const std::string data = directory.data_directory();

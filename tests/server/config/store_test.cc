@@ -193,6 +193,29 @@ TEST_CASE("a hook that refuses undoes the hooks before it and publishes nothing"
   CHECK(store.version() == 1);
 }
 
+TEST_CASE("hooks run in the order of what was set, and are undone in the order against it") {
+  ConfigStore store{Config()};
+  std::string calls;
+  bool fails = false;
+  for (const char* name : {"hz", "timeout", "port"}) {
+    store.on_change({name}, [&calls, name](const Config&, const Config&) {
+      calls += std::string(name) + " ";
+      return std::nullopt;
+    });
+  }
+  store.on_change({"timeout"}, [&](const Config&, const Config&) -> std::optional<std::string> {
+    calls += "last ";
+    if (fails) return "no";
+    return std::nullopt;
+  });
+  CHECK(set(store, {"timeout", "5", "port", "1", "hz", "20"}) == "OK");
+  CHECK(calls == "timeout last port hz ");
+  calls.clear();
+  fails = true;
+  CHECK(set(store, {"port", "2", "timeout", "6", "hz", "30"}) == failed("timeout", "no"));
+  CHECK(calls == "port timeout last timeout port ");
+}
+
 TEST_CASE("readers on other threads never see half of a SET") {
   ConfigStore store{Config()};
   std::atomic<bool> stop = false;
