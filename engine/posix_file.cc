@@ -243,13 +243,18 @@ class PosixFile final : public File {
   mutable DirectAccess direct_;
 };
 
-// flock belongs to the open file description: closing the descriptor releases it.
+// flock belongs to the open file description, which a child that was forked meanwhile shares: that
+// must not keep the lock held, nor let go of it.
 class PosixFileLock final : public FileLock {
  public:
   explicit PosixFileLock(Descriptor fd) : fd_(std::move(fd)) {}
+  ~PosixFileLock() override {
+    if (::getpid() == owner_) (void)::flock(fd_.get(), LOCK_UN);
+  }
 
  private:
   Descriptor fd_;
+  const pid_t owner_ = ::getpid();
 };
 
 struct DirectoryCloser {

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -320,6 +321,29 @@ TEST_CASE("a lock has one exclusive holder or several shared ones") {
   const auto one = *fs.lock(path, LockKind::kShared);
   const auto two = *fs.lock(path, LockKind::kShared);
   CHECK_FALSE(fs.lock(path, LockKind::kExclusive));
+}
+
+TEST_CASE("a lock is let go by who took it, whatever children it has") {
+  const ScratchDirectory directory;
+  const std::string path = directory / "LOCK";
+  auto held = *fs.lock(path, LockKind::kExclusive);
+  const pid_t waiting = ::fork();
+  if (waiting == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  REQUIRE(waiting > 0);
+  const pid_t letting_go = ::fork();
+  if (letting_go == 0) {
+    held.reset();
+    ::_exit(0);
+  }
+  REQUIRE(::waitpid(letting_go, nullptr, 0) == letting_go);
+  CHECK_FALSE(fs.lock(path, LockKind::kExclusive));
+  held.reset();
+  CHECK(fs.lock(path, LockKind::kExclusive));
+  REQUIRE(::kill(waiting, SIGKILL) == 0);
+  REQUIRE(::waitpid(waiting, nullptr, 0) == waiting);
 }
 
 TEST_CASE("a file is read by one thread while another appends to it") {
