@@ -447,7 +447,7 @@ void Merge::drop_inputs(bool switched) {
   }
   for (const auto& input : inputs_) {
     shard_.drop_slot(input->slot);
-    input->retire();
+    shard_.retire(input);
   }
 }
 

@@ -23,9 +23,13 @@ Segment::Segment(FileSystem& files, std::string path, SegmentHeader header,
       reserved_(size) {}
 
 Segment::~Segment() {
+  unlink_retired();
+}
+
+void Segment::unlink_retired() {
   // Nothing is lost if the name stays: a file whose ids a later generation covers is a leftover,
   // which the next start removes.
-  if (!retired_.load(std::memory_order_acquire)) return;
+  if (!retired_.exchange(false, std::memory_order_acq_rel)) return;
   (void)files_.unlink(path_);
   const std::string hint = hint_path_of(path_);
   if (auto there = files_.stat(hint); there && *there) (void)files_.unlink(hint);

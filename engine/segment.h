@@ -124,6 +124,8 @@ class Segment {
 
   // The file goes when the last holder lets go of the segment (merged away, or wholly dead).
   void retire() { retired_.store(true, std::memory_order_release); }
+  // If it is retired the file goes now, whoever still reads it, and not once more later.
+  void unlink_retired();
 
   uint64_t live_bytes = 0;
   // Accounted size of tombstones and other records without a value: dead weight as soon as no older

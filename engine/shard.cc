@@ -222,6 +222,20 @@ void Shard::drop_slot(uint32_t slot) {
   free_slots_.push_back({slot, garbage_queued_});
 }
 
+void Shard::retire(const std::shared_ptr<Segment>& segment) {
+  std::erase_if(merged_away_, [](const auto& other) { return other.expired(); });
+  merged_away_.push_back(segment);
+  segment->retire();
+}
+
+// So that nothing goes once the directory may be another store's.
+void Shard::unlink_merged_away() {
+  for (const auto& merged : merged_away_) {
+    if (const auto held = merged.lock()) held->unlink_retired();
+  }
+  merged_away_.clear();
+}
+
 void Shard::queue_garbage(Garbage item) {
   item.number = ++garbage_queued_;
   if (item.collection) {

@@ -319,6 +319,9 @@ class Shard {
   Result<void> write_pending();
   uint32_t take_slot(std::shared_ptr<Segment> segment);
   void drop_slot(uint32_t slot);
+  // Its segment is merged away: the file goes with its last reader, or with the store.
+  void retire(const std::shared_ptr<Segment>& segment);
+  void unlink_merged_away();
   std::string segment_path(uint64_t id, uint32_t generation) const;
   bool still_resident(Segment& segment, uint64_t offset, uint64_t size);
   // Takes a slice of what was dropped out of the live counts and frees it. Called without the lock,
@@ -369,8 +372,9 @@ class Shard {
     uint32_t slot;
     uint64_t last_garbage;
   };
-  std::deque<FreeSlot> free_slots_;              // in the order in which they were given up
-  std::vector<std::shared_ptr<Segment>> order_;  // oldest to newest, the active one last
+  std::deque<FreeSlot> free_slots_;                  // in the order in which they were given up
+  std::vector<std::shared_ptr<Segment>> order_;      // oldest to newest, the active one last
+  std::vector<std::weak_ptr<Segment>> merged_away_;  // some of them still read by somebody
   std::shared_ptr<Segment> active_;
   uint64_t next_segment_id_ = 1;
   SegmentPace pace_;

@@ -349,6 +349,8 @@ Result<void> Store::close() {
     if (result) result = remove_journal(*options_.files, options_.dir);
     if (result) write_all_hints();
   }
+  // Snapshots and readers may hold segments for longer than the lock is held.
+  for (auto& shard : shards_) shard->unlink_merged_away();
   shards_.clear();
   held_directories_.clear();
   lock_.reset();

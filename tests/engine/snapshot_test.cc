@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <optional>
 #include <random>
 #include <string>
 
@@ -173,4 +174,35 @@ TEST_CASE("a snapshot that is given up costs nothing afterwards") {
   auto scan = core.snapshot();
   REQUIRE(core.core->close());
   CHECK(core.core->closed());
+}
+
+TEST_CASE(
+    "a snapshot that outlives close leaves a store alone that is put into the directory later") {
+  FaultyFileSystem disk;
+  auto store = std::make_optional<Core>(disk, 1);
+  for (int i = 0; i < 500; ++i) store->put(fmt::format("key{}", i), "old");
+  REQUIRE(store->core->close());
+  std::map<std::string, std::string> saved;
+  for (const std::string& name : *disk.list("/store/shard-00")) {
+    saved["/store/shard-00/" + name] = disk.contents("/store/shard-00/" + name);
+  }
+  store.emplace(disk, 1);
+  auto scan = store->snapshot();
+  const auto found = scan->next();
+  REQUIRE(found);
+  for (int i = 0; i < 500; ++i) store->put(fmt::format("key{}", i), "new");
+  REQUIRE(store->core->merge());
+  CHECK(*scan->read(*found) == "old");
+  REQUIRE(store->core->close());
+  for (const auto& [path, bytes] : saved) {
+    CAPTURE(path);
+    CHECK_FALSE(*disk.stat(path));  // merged away, though the snapshot still has it
+    disk.set_contents(path, bytes);
+  }
+  scan.reset();
+  store.reset();
+  for (const auto& [path, bytes] : saved) {
+    CAPTURE(path);
+    CHECK(*disk.stat(path));
+  }
 }
