@@ -83,7 +83,8 @@ Result<void> ShardRecovery::apply() {
     const uint64_t end = i == cut_.segment ? cut_.offset : segments_[i]->size();
     if (auto replayed = replay_segment(i, end); !replayed) return replayed;
   }
-  if (types_refused_) {
+  drop_strays();
+  if (holds_refused()) {
     return Error{ErrorCode::kFormat,
                  fmt::format("{}: the store holds {}", shard_.options_.dir,
                              shard_.options_.element_index
@@ -231,7 +232,8 @@ void ShardRecovery::replay_put(const PlacedRecord& placed, uint64_t hash, Segmen
   Keydir& keys = namespace_of(record.owner)->keys;
   if (record.collection != 0) {
     shard_.sequence_ = std::max(shard_.sequence_, record.collection);
-    if (index_of(record.collection, record.type) == nullptr) {
+    if (index_of(record.collection, record.type) == nullptr &&
+        !refused_.contains(record.collection)) {
       if (auto old = keys.remove(record.name, hash)) drop(*old, record.name.size());
       return;
     }
@@ -313,15 +315,17 @@ Shard::Namespace* ShardRecovery::namespace_of(uint64_t id) {
   return stray.get();
 }
 
-// Null, and told of: what says that it is of this collection cannot be, or nobody makes an index
-// for its type.
+// Null: nobody makes an index for its type, which counts if the collection is there at the end; or,
+// and then it is told of, what says that it is of this collection cannot be.
 ElementIndex* ShardRecovery::index_of(uint64_t collection, uint8_t type) {
   const auto& make = shard_.options_.element_index;
   auto found = shard_.collections_.find(collection);
   if (found == shard_.collections_.end()) {
-    auto index = make ? make(type) : nullptr;
-    types_refused_ |= index == nullptr;
-    if (index == nullptr) return nullptr;
+    auto index = make && !refused_.contains(collection) ? make(type) : nullptr;
+    if (index == nullptr) {
+      refused_.insert(collection);
+      return nullptr;
+    }
     found = shard_.collections_.emplace(collection, std::move(index)).first;
   }
   if (found->second->serves(type)) return found->second.get();
@@ -389,9 +393,19 @@ void ShardRecovery::drop_broken_roots() {
   }
 }
 
-void ShardRecovery::drop_unreachable() {
+void ShardRecovery::drop_strays() {
   for (auto& [id, stray] : strays_) drop_all(*stray);
   strays_.clear();
+}
+
+bool ShardRecovery::holds_refused() const {
+  return std::any_of(refused_.begin(), refused_.end(), [this](uint64_t collection) {
+    const auto root = roots_.find(collection);
+    return root != roots_.end() && root->second > 0;
+  });
+}
+
+void ShardRecovery::drop_unreachable() {
   // There was room for every record of the hints, some of which were overwritten.
   for (auto& database : shard_.databases_) database->keys.fit();
   for (auto it = shard_.collections_.begin(); it != shard_.collections_.end();) {

@@ -23,6 +23,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "engine/format.h"
@@ -99,6 +100,8 @@ class ShardRecovery {
   ElementIndex* index_of(uint64_t collection, uint8_t type);
   void drop(const KeydirEntry& old, size_t name_size);
   void drop_all(Shard::Namespace& dead);
+  void drop_strays();
+  bool holds_refused() const;
   void drop_unreachable();
   void drop_broken_roots();
   Result<void> cut_tail();
@@ -123,11 +126,11 @@ class ShardRecovery {
   // Namespaces that records speak of but that no database is, or is not yet.
   std::unordered_map<uint64_t, std::unique_ptr<Shard::Namespace>> strays_;
   std::unordered_map<uint64_t, uint64_t> roots_;  // collection id -> roots that head it
+  std::unordered_set<uint64_t> refused_;          // collections that nobody makes an index for
   uint64_t completed_ = 0;
   bool bare_ = false;             // there is no segment, not even one without a header
   bool unreadable_tail_ = false;  // so it may have held any part of a transaction
   uint64_t hinted_records_ = 0;   // in all hints; 0 once there is room for them
-  bool types_refused_ = false;    // there are collections, and nobody makes their indexes
   uint64_t accounted_ = 0;        // of the records of the segment being replayed
 };
 

@@ -3,11 +3,14 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <map>
 #include <string>
 #include <vector>
 
 #include "tests/engine/faulty_file.h"
+#include "tests/engine/map_index.h"
 #include "tests/engine/open_core.h"
+#include "tests/engine/store_fixture.h"
 
 using namespace respcask::engine;
 
@@ -102,5 +105,56 @@ TEST_CASE("a batch over shards is there whole or not at all after a power cut at
       CHECK((*first ? std::stoull(**first) : 0) >= done);
       if (survived) break;
     }
+  }
+}
+
+TEST_CASE("a store of the server's is opened once all its collections are gone") {
+  Options like = core_options(SyncMode::kNo);
+  like.element_index = MapIndex::make;
+  StoreFixture fixture(FaultyFileSystem(), like);
+  const auto make = [&](std::string_view key, uint32_t db) {
+    fixture.change(key, [&](Shard& shard, uint64_t hash) {
+      const KeydirEntry entry = shard.put_split(db, key, hash, 1, 0, "header");
+      const std::string_view piece = "payload";
+      auto& index = static_cast<MapIndex&>(shard.collection(entry.collection));
+      index.set("element", shard.put_element(entry.collection, 1, "element", {&piece, 1}));
+      index.set("another", shard.put_element(entry.collection, 1, "another", {&piece, 1}));
+      shard.remove_element(entry.collection, 1, "another");
+      shard.element_dropped(*index.recover_remove("another"));
+      return true;
+    });
+  };
+  const auto refuses = [](FaultyFileSystem& disk) {
+    Options options = core_options(SyncMode::kNo);
+    options.files = &disk;
+    auto opened = BitcaskCore::open(options);
+    return !opened && opened.error().code == ErrorCode::kFormat;
+  };
+  const std::vector<std::string> keys = {"removed", "replaced", "flushed"};
+  for (const auto& key : keys) make(key, key == "flushed" ? 1 : 0);
+  fixture.put("string", "value");
+  for (const auto& key : keys) {
+    FaultyFileSystem disk = fixture.disk->crash_process();
+    CHECK(refuses(disk));
+    if (key == "removed") fixture.remove(key);
+    if (key == "replaced") fixture.put(key, "new");
+    if (key == "flushed") fixture.flush(1);
+  }
+  // Once from the segments, once from hints.
+  FaultyFileSystem killed = fixture.disk->crash_process();
+  REQUIRE(fixture.store->close());
+  fixture.store.reset();
+  for (FaultyFileSystem* disk : {&killed, fixture.disk.get()}) {
+    auto core = open_core(*disk, SyncMode::kNo);
+    CHECK(*core->get("removed") == std::nullopt);
+    CHECK(*core->get("replaced") == "new");
+    CHECK(*core->get("string") == "value");
+    REQUIRE(core->merge());
+    REQUIRE(core->close());
+    // And the server finds what it left.
+    StoreFixture server(disk->crash_process(), like);
+    CHECK(server.store->open_report().found.damaged_ranges == 0);
+    CHECK(server.contents() ==
+          std::map<std::string, std::string>{{"replaced", "new"}, {"string", "value"}});
   }
 }
