@@ -105,7 +105,7 @@ class ShardRecovery {
   void drop_unreachable();
   void drop_broken_roots();
   Result<void> cut_tail();
-  Result<bool> has_other_name(const Segment& segment) const;
+  Result<bool> has_other_name(const std::string& path) const;
   Result<void> replace_by_copy(uint64_t size);
   Result<void> reopen_newest(uint64_t map_bytes);
   void give_back_reserved();

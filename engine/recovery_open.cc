@@ -124,8 +124,8 @@ void ShardRecovery::sort_segments() {
 
 // A header that is damaged says nothing that the file's name, its neighbours and its hint do not
 // say as well, so it is written anew: nothing else in the segment need be lost with it. Where
-// nothing may or can be written, it is taken for what it must have been. A file that may never have
-// had a header is left to judge_headless.
+// nothing may or can be written, it is taken for what it must have been; so it is while a backup
+// has the file too. A file that may never have had a header is left to judge_headless.
 Result<void> ShardRecovery::mend_headers() {
   FileSystem& files = *shard_.options_.files;
   const bool writable = !shard_.options_.read_only;
@@ -146,12 +146,15 @@ Result<void> ShardRecovery::mend_headers() {
       const SegmentHeader& other = segment->header();
       if (other.first_id < file.id) header.previous_id = other.last_id;
     }
-    if (writable && !file.unreadable) {
+    auto shared = has_other_name(file.path);
+    if (!shared) return shared.error();
+    const bool mends = writable && !file.unreadable && !*shared;
+    if (mends) {
       if (auto written = write_header(file.path, header); !written) return written;
     }
     auto segment = Segment::open_as(files, file.path, header, writable, kSegmentHeaderSize);
     if (!segment) return segment.error();
-    (*segment)->damaged = !writable || file.unreadable;
+    (*segment)->damaged = !mends;
     ++report_.damaged_ranges;
     report_.damaged_bytes += kSegmentHeaderSize;
     shard_.log(LogLevel::kWarning,

@@ -22,7 +22,7 @@ Result<void> ShardRecovery::cut_tail() {
     if (torn > 0) {
       shard_.log(LogLevel::kNotice, fmt::format("{}: torn tail of {} bytes at offset {} cut off",
                                                 last.path(), torn, cut_.offset));
-      auto shared = has_other_name(last);
+      auto shared = has_other_name(last.path());
       if (!shared) return shared.error();
       auto cut = *shared ? replace_by_copy(cut_.offset) : last.cut(cut_.offset);
       if (!cut) return cut;
@@ -40,9 +40,9 @@ Result<void> ShardRecovery::cut_tail() {
   return adopt_active();
 }
 
-// Whether a backup holds the segment's file too.
-Result<bool> ShardRecovery::has_other_name(const Segment& segment) const {
-  auto info = shard_.options_.files->stat(segment.path());
+// Whether a backup holds a segment's file too.
+Result<bool> ShardRecovery::has_other_name(const std::string& path) const {
+  auto info = shard_.options_.files->stat(path);
   if (!info) return info.error();
   return *info && (*info)->names > 1;
 }
@@ -55,9 +55,12 @@ Result<void> ShardRecovery::replace_by_copy(uint64_t size) {
   auto copy = files.create(temporary);
   if (!copy) return copy.error();
   Segment& newest = *shard_.order_.back();
+  // It may be damaged there, and could not be mended where it is (mend_headers).
+  const std::string head = encode_segment_header(newest.header());
+  if (auto written = (*copy)->write_at(0, head); !written) return written;
   LogReader log(newest.file(), newest.identity(), size);
   constexpr uint64_t kPiece = uint64_t{1} << 20;
-  for (uint64_t at = 0; at < size; at += kPiece) {
+  for (uint64_t at = kSegmentHeaderSize; at < size; at += kPiece) {
     const auto piece = log.bytes(at, std::min(kPiece, size - at));
     if (!piece) return Error{ErrorCode::kIo, log.take_error()};
     if (auto written = (*copy)->write_at(at, *piece); !written) return written;
@@ -100,7 +103,7 @@ Result<void> ShardRecovery::adopt_active() {
   give_back_reserved();
   if (shard_.order_.empty()) return shard_.roll();
   const Segment& newest = *shard_.order_.back();
-  auto shared = has_other_name(newest);
+  auto shared = has_other_name(newest.path());
   if (!shared) return shared.error();
   if (*shared || newest.damaged || newest.header().generation > 0) return shard_.roll();
   if (newest.size() >= shard_.options_.segment_bytes) {

@@ -466,6 +466,45 @@ TEST_CASE("a tail is cut in a copy where a backup has the file too") {
   CHECK(fixture.disk->contents("/other") == rotten);
 }
 
+TEST_CASE("a damaged header is left as it is where a backup has the file too") {
+  for (const bool torn : {false, true}) {
+    CAPTURE(torn);
+    StoreFixture fixture(FaultyFileSystem(), small_segments());
+    Contents then = fill(fixture, 0, 160);
+    fixture.put("{a}last", std::string(200, 'l'));
+    if (!torn) then["{a}last"] = std::string(200, 'l');
+    const uint32_t shard = fixture.store->shard_of("{a}last");
+    REQUIRE(fixture.store->close());
+    const std::string directory = fmt::format("/store/shard-{:02}", shard);
+    std::map<std::string, std::string> rotten;
+    for (const std::string& name : names_in(*fixture.disk, directory)) {
+      if (name.ends_with(".hint")) REQUIRE(fixture.disk->unlink(directory + "/" + name));
+      if (name.ends_with(".seg")) rotten[name];
+    }
+    REQUIRE(rotten.size() > 1);
+    for (auto& [name, bytes] : rotten) {
+      const std::string path = directory + "/" + name;
+      if (torn && name == rotten.rbegin()->first) {
+        fixture.disk->flip_bit(path, fixture.disk->contents(path).size() * 8 - 1);
+      }
+      fixture.disk->flip_bit(path, 200);
+      REQUIRE(fixture.disk->link(path, "/" + name));
+      bytes = fixture.disk->contents(path);
+    }
+    fixture.reopen();
+    CHECK(fixture.store->open_report().found.damaged_ranges >= rotten.size());
+    CHECK(fixture.contents() == then);
+    then = fill(fixture, 0, 160, 'n');
+    for (const auto& [name, bytes] : rotten) CHECK(fixture.disk->contents("/" + name) == bytes);
+    // Without the backup it is mended.
+    for (const auto& [name, bytes] : rotten) REQUIRE(fixture.disk->unlink("/" + name));
+    fixture.reopen();
+    fixture.reopen();
+    CHECK(fixture.store->open_report().found.damaged_ranges == 0);
+    CHECK(fixture.contents() == then);
+  }
+}
+
 TEST_CASE("a transaction over all shards is in a backup whole or not at all") {
   StoreFixture fixture(FaultyFileSystem(), small_segments());
   std::atomic<bool> stop{false};
