@@ -13,6 +13,7 @@
 #include "engine/location.h"
 #include "engine/log_reader.h"
 #include "engine/varint.h"
+#include "engine/within_memory.h"
 
 namespace respcask::engine {
 namespace {
@@ -274,8 +275,10 @@ std::optional<PlacedRecord> HintReader::next() {
   return placed;
 }
 
-Result<void> write_hint(FileSystem& files, Segment& segment, const std::string& path,
-                        uint64_t covered, uint64_t completed) {
+namespace {
+
+Result<void> scan_for_hint(FileSystem& files, Segment& segment, const std::string& path,
+                           uint64_t covered, uint64_t completed) {
   HintWriter writer(files, path, segment.header());
   HintSummary summary;
   summary.covered = covered;
@@ -296,6 +299,13 @@ Result<void> write_hint(FileSystem& files, Segment& segment, const std::string& 
     at = batch->end();
   }
   return writer.finish(summary);
+}
+
+}  // namespace
+
+Result<void> write_hint(FileSystem& files, Segment& segment, const std::string& path,
+                        uint64_t covered, uint64_t completed) {
+  return within_memory([&] { return scan_for_hint(files, segment, path, covered, completed); });
 }
 
 }  // namespace respcask::engine

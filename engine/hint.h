@@ -148,7 +148,7 @@ class HintReader {
 
 // Scans the first `covered` bytes of a segment, which are synced, and writes its hint to `path`.
 // Needs no lock. `completed`: the shard's, once a sync of all shards has covered those bytes.
-// kDamaged, and no hint, if not all batches are valid.
+// kDamaged, and no hint, if not all batches are valid. kNoFiles: no memory was to be had.
 Result<void> write_hint(FileSystem& files, Segment& segment, const std::string& path,
                         uint64_t covered, uint64_t completed);
 

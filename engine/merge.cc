@@ -11,6 +11,7 @@
 
 #include "engine/file.h"
 #include "engine/varint.h"
+#include "engine/within_memory.h"
 
 namespace respcask::engine {
 namespace {
@@ -26,6 +27,33 @@ bool is_element(RecordKind kind) {
 }  // namespace
 
 Result<Merge::Report> Merge::run() {
+  Result<void> done = within_memory([this]() -> Result<void> {
+    begin();
+    auto copied = copy();
+    return copied && !report_.given_up ? settle() : copied;
+  });
+  if (!done || report_.given_up) {
+    // A name that could not be removed is of no consequence: a temporary one goes with the next
+    // start, and what has its final one holds nothing but what the inputs held and newer segments
+    // did not replace.
+    if (output_) output_->retire();
+    hint_.reset();
+    if (!final_path_.empty()) (void)shard_.options_.files->unlink(hint_path_of(final_path_));
+    if (!done) return done.error();
+    return report_;
+  }
+  Result<void> switched = within_memory([this] {
+    auto moved = switch_over();
+    return moved ? expect_no_rest() : moved;
+  });
+  drop_inputs(bool(switched));
+  if (switched) return report_;
+  return Error{ErrorCode::kDamaged,
+               fmt::format("{}: {}; what it replaces is kept until the next start", final_path_,
+                           switched.error().message)};
+}
+
+void Merge::begin() {
   {
     std::lock_guard guard(shard_);
     completed_ = shard_.completed_;
@@ -47,25 +75,6 @@ Result<Merge::Report> Merge::run() {
       sources_.push_back({input, spent});
     }
   }
-  Result<void> done = copy();
-  if (done && !report_.given_up) done = settle();
-  if (!done || report_.given_up) {
-    // A name that could not be removed is of no consequence: a temporary one goes with the next
-    // start, and what has its final one holds nothing but what the inputs held and newer segments
-    // did not replace.
-    if (output_) output_->retire();
-    hint_.reset();
-    if (!final_path_.empty()) (void)shard_.options_.files->unlink(hint_path_of(final_path_));
-    if (!done) return done.error();
-    return report_;
-  }
-  Result<void> switched = switch_over();
-  if (switched) switched = expect_no_rest();
-  drop_inputs(bool(switched));
-  if (switched) return report_;
-  return Error{ErrorCode::kDamaged,
-               fmt::format("{}: {}; what it replaces is kept until the next start", final_path_,
-                           switched.error().message)};
 }
 
 Result<void> Merge::copy() {

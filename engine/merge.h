@@ -70,7 +70,8 @@ class Merge {
   Merge(Shard& shard, std::vector<std::shared_ptr<Segment>> inputs, Hooks hooks)
       : shard_(shard), inputs_(std::move(inputs)), hooks_(std::move(hooks)) {}
 
-  // kDamaged: an input cannot be read whole; it is marked, and nothing has changed.
+  // kDamaged: an input cannot be read whole; it is marked, and nothing has changed. kNoFiles: no
+  // file or no memory was to be had.
   Result<Report> run();
 
  private:
@@ -93,6 +94,7 @@ class Merge {
     uint64_t hash = 0;  // as in Candidate
   };
 
+  void begin();
   Result<void> copy();
   Result<void> copy_from(Segment& input, LogReader& log);
   Error mark_damaged(Segment& input, std::string_view why);
