@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <new>
 
 #include <fmt/format.h>
 
@@ -25,6 +26,36 @@ ShardSet only(const Shard& shard) {
   set.add(shard.index());
   return set;
 }
+
+// Holds the locks of some shards.
+class Locked {
+ public:
+  Locked(Store& store, const ShardSet& shards) : store_(store), shards_(shards) {
+    for (uint32_t i : shards_) store_.shard(i).lock();
+  }
+  ~Locked() {
+    for (uint32_t i : shards_) store_.shard(i).unlock();
+  }
+  Locked(const Locked&) = delete;
+  Locked& operator=(const Locked&) = delete;
+
+ private:
+  Store& store_;
+  const ShardSet shards_;
+};
+
+// A batch of a shard that is locked. It ends however what fills it does: with one that is open
+// nothing could be committed.
+class OpenBatch {
+ public:
+  explicit OpenBatch(Shard& shard) : shard_(shard) { shard_.join_batch(); }
+  ~OpenBatch() { shard_.end_batch(nullptr); }
+  OpenBatch(const OpenBatch&) = delete;
+  OpenBatch& operator=(const OpenBatch&) = delete;
+
+ private:
+  Shard& shard_;
+};
 
 // A key as a person may read it.
 std::string quoted(std::string_view key) {
@@ -172,16 +203,16 @@ Result<std::optional<int64_t>> BitcaskCore::expiry(std::string_view key) {
   return expiry_ms;
 }
 
-void BitcaskCore::watch(Shard& shard, std::string_view key, uint64_t hash) {
+void BitcaskCore::watch(Shard& shard, std::string_view key) {
   auto& watchers = watchers_[shard.index()];
   if (watchers.empty()) return;
+  const uint64_t hash = shard.hash(key);
   const auto entry = shard.find(kDatabase, key, hash);
   for (SnapshotScan* scan : watchers) scan->keep(shard, key, hash, entry);
 }
 
 void BitcaskCore::apply(Shard& shard, const Change& change) {
   const uint64_t hash = shard.hash(change.key);
-  watch(shard, change.key, hash);
   if (change.value) {
     shard.put(kDatabase, change.key, hash, kStringType, change.expiry_ms, {&*change.value, 1});
   } else {
@@ -195,9 +226,10 @@ Result<void> BitcaskCore::put(const Change& put) {
     std::lock_guard guard(shard);
     const uint64_t bytes = record_size_bound(put.key.size(), put.value->size());
     if (auto reserved = shard.reserve(bytes, Growth::kGrows); !reserved) return reserved;
-    shard.join_batch();
+    shard.reserve_memory(bytes);
+    watch(shard, put.key);
+    const OpenBatch batch(shard);
     apply(shard, put);
-    shard.end_batch(nullptr);
   }
   return confirm(only(shard));
 }
@@ -212,9 +244,10 @@ Result<bool> BitcaskCore::remove(std::string_view key) {
     const auto entry = shard.find(kDatabase, key, shard.hash(key));
     there = is_live(entry);
     if (entry) {
-      shard.join_batch();
+      shard.reserve_memory(bytes);
+      watch(shard, key);
+      const OpenBatch batch(shard);
       apply(shard, {.key = key, .value = {}});
-      shard.end_batch(nullptr);
     }
   }
   auto done = confirm(only(shard));
@@ -232,10 +265,10 @@ Result<bool> BitcaskCore::expire(std::string_view key, int64_t expiry_ms) {
     const uint64_t hash = shard.hash(key);
     there = is_live(shard.find(kDatabase, key, hash));
     if (there) {
-      watch(shard, key, hash);
-      shard.join_batch();
+      shard.reserve_memory(bytes);
+      watch(shard, key);
+      const OpenBatch batch(shard);
       shard.set_expiry(kDatabase, key, hash, expiry_ms);
-      shard.end_batch(nullptr);
     }
   }
   auto done = confirm(only(shard));
@@ -252,10 +285,10 @@ Result<void> BitcaskCore::write(std::span<const Change> changes) {
     shards_of_changes.push_back(store_->shard_of(change.key));
     shards.add(shards_of_changes.back());
   }
-  for (uint32_t i : shards) store_->shard(i).lock();
-  auto done = write_shards(changes, shards_of_changes, shards);
-  for (uint32_t i : shards) store_->shard(i).unlock();
-  if (!done) return done;
+  {
+    const Locked locked(*store_, shards);
+    if (auto done = write_shards(changes, shards_of_changes, shards); !done) return done;
+  }
   return confirm(shards);
 }
 
@@ -272,6 +305,10 @@ Result<void> BitcaskCore::write_shards(std::span<const Change> changes,
   }
   for (uint32_t i : shards) {
     if (auto reserved = store_->shard(i).reserve(bytes[i], growth[i]); !reserved) return reserved;
+  }
+  for (uint32_t i : shards) store_->shard(i).reserve_memory(bytes[i]);
+  for (size_t i = 0; i < changes.size(); ++i) {
+    watch(store_->shard(shard_of[i]), changes[i].key);
   }
   // From here on nothing can fail.
   std::optional<TransactionMark> mark;
@@ -299,13 +336,14 @@ Result<void> BitcaskCore::merge() {
 
 Result<void> BitcaskCore::begin_watch(SnapshotScan& scan) {
   const ShardSet all = ShardSet::first(store_->shard_count());
-  for (uint32_t i : all) store_->shard(i).lock();
-  for (uint32_t i : all) watchers_[i].push_back(&scan);
-  scan.begin(now_ms());
   ShardSet sound;
-  for (uint32_t i : all) {
-    if (!store_->shard(i).has_failed()) sound.add(i);
-    store_->shard(i).unlock();
+  {
+    const Locked locked(*store_, all);
+    for (uint32_t i : all) {
+      watchers_[i].push_back(&scan);
+      if (!store_->shard(i).has_failed()) sound.add(i);
+    }
+    scan.begin(now_ms());
   }
   return confirm(sound);
 }
@@ -320,7 +358,10 @@ void BitcaskCore::sweep_loop() {
   while (!sweep_wanted_.wait_for(guard, 250ms, [this] { return stopping_; })) {
     guard.unlock();
     for (uint32_t i = 0; i < store_->shard_count(); ++i) {
-      while (sweep(store_->shard(i)) && !stopping()) {
+      try {
+        while (sweep(store_->shard(i)) && !stopping()) {
+        }
+      } catch (const std::bad_alloc&) {  // the keys are cleared away another time
       }
     }
     guard.lock();
@@ -341,12 +382,14 @@ bool BitcaskCore::sweep(Shard& shard) {
     Keydir& keys = shard.keydir(kDatabase);
     if (keys.expiring() == 0) return false;
     keys.visit_due(now_ms(), kKeysAtATime, [&](std::string_view key, const KeydirEntry&) {
-      if (!shard.reserve(record_size_bound(key.size(), 0), Growth::kShrinks)) return;
-      shard.join_batch();
+      const uint64_t bytes = record_size_bound(key.size(), 0);
+      if (!shard.reserve(bytes, Growth::kShrinks)) return;
+      shard.reserve_memory(bytes);
+      watch(shard, key);
+      const OpenBatch batch(shard);
       apply(shard, {.key = key, .value = {}});
       ++cleared;
     });
-    if (cleared > 0) shard.end_batch(nullptr);
   }
   if (cleared == 0) return false;
   return bool(confirm(only(shard))) && cleared == kKeysAtATime;

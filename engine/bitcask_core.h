@@ -79,8 +79,10 @@ class BitcaskCore {
   Shard& shard_of(std::string_view key) { return store_->shard(store_->shard_of(key)); }
   static bool is_live(const std::optional<KeydirEntry>& entry);
 
-  // With the shard locked and, but for watch, a batch open.
-  void watch(Shard& shard, std::string_view key, uint64_t hash);
+  // With the shard locked. What may throw for want of memory comes before a batch is opened, but
+  // for the keydir's growth.
+  void watch(Shard& shard, std::string_view key);
+  // With a batch open.
   void apply(Shard& shard, const Change& change);
 
   Result<void> write_shards(std::span<const Change> changes, std::span<const uint32_t> shard_of,

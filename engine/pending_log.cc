@@ -1,6 +1,7 @@
 #include "engine/pending_log.h"
 
 #include <algorithm>
+#include <new>
 
 namespace respcask::engine {
 
@@ -14,8 +15,8 @@ void PendingLog::add_block(size_t at_least) {
   }
   block.capacity = std::max(at_least, ordinary);
   block.bytes = std::make_unique_for_overwrite<char[]>(block.capacity);
-  capacity_ += block.capacity;
   blocks_.push_back(std::move(block));
+  capacity_ += blocks_.back().capacity;
 }
 
 std::string_view PendingLog::at(uint64_t offset, size_t size) const {
@@ -46,8 +47,12 @@ void PendingLog::clear() {
   }
   // Half of one that was mostly empty: a shard that took much for once does not hold it for good.
   if (kept.capacity > kFirstBlock && size_ < kept.capacity / 4) {
-    kept.capacity = std::max(kFirstBlock, kept.capacity / 2);
-    kept.bytes = std::make_unique_for_overwrite<char[]>(kept.capacity);
+    const size_t half = std::max(kFirstBlock, kept.capacity / 2);
+    // Where there is no memory for that either it stays as it is.
+    if (char* const bytes = new (std::nothrow) char[half]) {
+      kept.bytes.reset(bytes);
+      kept.capacity = half;
+    }
   }
   blocks_.clear();
   kept.size = 0;

@@ -18,12 +18,17 @@ class PendingLog {
  public:
   // `size` more bytes, uninitialized, in one piece.
   char* extend(size_t size) {
-    if (blocks_.empty() || blocks_.back().capacity - blocks_.back().size < size) add_block(size);
+    reserve(size);
     Block& block = blocks_.back();
     char* at = block.bytes.get() + block.size;
     block.size += size;
     size_ += size;
     return at;
+  }
+
+  // Gets the memory for what is appended next, `size` bytes in all.
+  void reserve(size_t size) {
+    if (blocks_.empty() || blocks_.back().capacity - blocks_.back().size < size) add_block(size);
   }
 
   // Gives back the last `size` bytes of the last extend().

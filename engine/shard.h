@@ -106,6 +106,8 @@ struct ShardStats {
 inline constexpr uint64_t kMapAhead = uint64_t{4} << 30;
 // The most that one command or transaction may write to one shard, with room for its frame.
 inline constexpr uint64_t kMaxBatchBytes = kMapAhead - (uint64_t{1} << 20);
+// What a batch takes beside its records.
+inline constexpr uint64_t kBatchFrame = kBatchHeaderSize + kTransactionTrailerSize;
 // Kept back on each shard for what makes room when the disk is full.
 inline constexpr uint64_t kReserveBytes = 512 * 1024;
 
@@ -199,6 +201,10 @@ class Shard {
   // The same while values that were read are in use: the active segment grows past its size, and
   // goes on growing for who never calls reserve().
   Result<void> reserve_more(uint64_t bytes, Growth growth);
+
+  // For who minds a lack of memory: gets what a batch of so many bytes takes, but for the keydir's,
+  // so that std::bad_alloc comes before anything has changed.
+  void reserve_memory(uint64_t bytes) { pending_.reserve(kBatchFrame + bytes); }
 
   // Opens a batch, unless one is open. The caller has reserved.
   void begin_batch();

@@ -28,7 +28,6 @@ Result<void> Shard::reserve(uint64_t bytes, Growth growth) {
 }
 
 Result<void> Shard::reserve_more(uint64_t bytes, Growth growth) {
-  constexpr uint64_t kFrame = kBatchHeaderSize + kTransactionTrailerSize;
   constexpr uint64_t kLeastStep = 256 * 1024;
   constexpr uint64_t kMostStep = uint64_t{16} << 20;
   if (failed_ || options_.read_only) {
@@ -38,7 +37,7 @@ Result<void> Shard::reserve_more(uint64_t bytes, Growth growth) {
     return Error{ErrorCode::kInvalid, "more than 4 GiB in one command or transaction"};
   }
   const uint64_t keep = growth == Growth::kGrows ? kReserveBytes : 0;
-  const uint64_t need = append_offset() + bytes + kFrame + keep;
+  const uint64_t need = append_offset() + bytes + kBatchFrame + keep;
   // Where no new segment can be made this one may have grown as far as it can.
   if (need > active_->capacity()) {
     return Error{ErrorCode::kNoSpace, fmt::format("{}: is full", active_->path())};

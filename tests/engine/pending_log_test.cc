@@ -49,6 +49,19 @@ TEST_CASE("a pending log that has grown gives back what it does not use any more
   CHECK(log.memory_bytes() == 4 * 1024);
 }
 
+TEST_CASE("what a pending log has reserved it takes without more memory, in any pieces") {
+  PendingLog log;
+  append(log, 100);
+  log.reserve(1000);
+  CHECK(log.memory_bytes() == 4 * 1024);
+  log.reserve(300'000);
+  const size_t reserved = log.memory_bytes();
+  CHECK(reserved == 4 * 1024 + 300'000);
+  for (int i = 0; i < 3; ++i) append(log, 100'000);
+  CHECK(log.memory_bytes() == reserved);
+  CHECK(log.size() == 300'100);
+}
+
 TEST_CASE("a pending log that takes very much takes it in blocks that go back to the system") {
   PendingLog log;
   for (int i = 0; i < 64 * 1024; ++i) append(log, 1024);
