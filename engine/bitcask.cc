@@ -133,6 +133,7 @@ Result<std::optional<std::string>> Snapshot::next_key() {
   if (scan_->core().closed()) return closed();
   auto found = scan_->next();
   if (!found) return std::optional<std::string>();
+  if (found->lost) return public_error(engine::BitcaskCore::lost(found->key));
   return std::optional(std::move(found->key));
 }
 

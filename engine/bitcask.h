@@ -167,8 +167,9 @@ class Snapshot {
   Snapshot& operator=(Snapshot&&) noexcept;
   ~Snapshot();
 
-  // The next key with its value, or nothing at the end. After an error (a value that is damaged)
-  // the walk goes on behind the key that it names.
+  // The next key with its value, or nothing at the end. After an error (kDamaged: the value is;
+  // kReadOnly: a change of the key has failed to be written before the snapshot was made) the walk
+  // goes on behind the key that it names.
   Result<std::optional<Item>> next();
   // The same without reading the value.
   Result<std::optional<std::string>> next_key();
@@ -198,8 +199,8 @@ class Bitcask {
   ~Bitcask();  // close(), its errors lost
 
   // The value of a key, or nothing. kDamaged: it does not match its checksum; an older value is
-  // never returned instead. kReadOnly: it is what failed to be written. A value that is not in
-  // memory is read by the calling thread.
+  // never returned instead. kReadOnly: a change of the key has failed to be written. A value that
+  // is not in memory is read by the calling thread.
   Result<std::optional<std::string>> get(std::string_view key);
 
   // Sets the value of a key, and when it expires; a moment that has passed removes the key.
@@ -210,7 +211,7 @@ class Bitcask {
 
   // Changes when a key expires, leaving its value alone. Says whether the key is there.
   Result<bool> expire(std::string_view key, Time expiry);
-  // When a key expires: kNever, a moment, or nothing if the key is absent.
+  // When a key expires: kNever, a moment, or nothing if the key is absent. kReadOnly as for get().
   Result<std::optional<Time>> expiry(std::string_view key);
 
   // Writes all of a batch; see Batch.

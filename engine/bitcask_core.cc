@@ -83,6 +83,10 @@ Error BitcaskCore::foreign(std::string_view key) {
                fmt::format("{}: not a string; only respcask-server can read it", quoted(key))};
 }
 
+Error BitcaskCore::lost(std::string_view key) {
+  return Error{ErrorCode::kReadOnly, fmt::format("{}: a write of it has failed", quoted(key))};
+}
+
 Result<std::shared_ptr<BitcaskCore>> BitcaskCore::open(Options options) {
   options.databases = 1;
   options.element_index = nullptr;
@@ -157,11 +161,11 @@ Result<std::optional<std::string>> BitcaskCore::get(std::string_view key) {
     std::lock_guard guard(shard);
     uncommitted = !shard.has_failed() && (always_ || shard.pending_bytes() > 0);
     const auto entry = shard.find(kDatabase, key, hash);
-    if (!is_live(entry)) {
+    if (shard.is_lost(kDatabase, key)) {
+      failure = lost(key);
+    } else if (!is_live(entry)) {
     } else if (is_foreign(*entry)) {
       failure = foreign(key);
-    } else if (shard.is_lost(entry->where)) {
-      failure = Error{ErrorCode::kReadOnly, fmt::format("{}: its write has failed", quoted(key))};
     } else if (entry->value_size > kCopyBytes) {
       cold = shard.cold_read(entry->where, entry->value_size);
     } else {
@@ -191,13 +195,16 @@ Result<std::optional<std::string>> BitcaskCore::get(std::string_view key) {
 Result<std::optional<int64_t>> BitcaskCore::expiry(std::string_view key) {
   Shard& shard = shard_of(key);
   std::optional<int64_t> expiry_ms;
+  bool is_lost = false;
   bool failed = false;
   {
     std::lock_guard guard(shard);
+    is_lost = shard.is_lost(kDatabase, key);
     failed = shard.has_failed();
     const auto entry = shard.find(kDatabase, key, shard.hash(key));
     if (is_live(entry)) expiry_ms = entry->expiry_ms;
   }
+  if (is_lost) return lost(key);
   if (failed) return expiry_ms;
   if (auto done = confirm(only(shard)); !done) return done.error();
   return expiry_ms;
@@ -345,7 +352,14 @@ Result<void> BitcaskCore::begin_watch(SnapshotScan& scan) {
     }
     scan.begin(now_ms());
   }
-  return confirm(sound);
+  if (auto done = confirm(sound); !done) return done;
+  // What was there at the instant is in the files by now, or has failed.
+  for (uint32_t i : all) {
+    Shard& shard = store_->shard(i);
+    std::lock_guard guard(shard);
+    shard.visit_lost(kDatabase, [&](std::string_view key) { scan.lose(shard, key); });
+  }
+  return {};
 }
 
 void BitcaskCore::end_watch(Shard& shard, const SnapshotScan& scan) {

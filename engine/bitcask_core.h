@@ -71,6 +71,8 @@ class BitcaskCore {
   // True unless the value is a string, which is all that the library writes.
   static bool is_foreign(const KeydirEntry& entry);
   static Error foreign(std::string_view key);
+  // Of a key of which Shard::is_lost() is true.
+  static Error lost(std::string_view key);
   static int64_t now_ms();
 
  private:

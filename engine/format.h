@@ -92,6 +92,11 @@ constexpr bool has_value(RecordKind kind) {
 constexpr bool has_expiry(RecordKind kind) {
   return kind == RecordKind::kPut || kind == RecordKind::kSplitRoot || kind == RecordKind::kExpiry;
 }
+// True if the owner is a database and the name a key of it.
+constexpr bool is_of_database(RecordKind kind) {
+  return kind == RecordKind::kPut || kind == RecordKind::kSplitRoot ||
+         kind == RecordKind::kTombstone || kind == RecordKind::kExpiry;
+}
 
 struct SegmentHeader {
   uint32_t shard = 0;

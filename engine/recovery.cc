@@ -15,15 +15,6 @@
 #include "engine/varint.h"
 
 namespace respcask::engine {
-namespace {
-
-// True if the owner is a database and the name a key of it.
-bool is_of_database(const Record& record) {
-  return record.kind == RecordKind::kPut || record.kind == RecordKind::kSplitRoot ||
-         record.kind == RecordKind::kTombstone || record.kind == RecordKind::kExpiry;
-}
-
-}  // namespace
 
 uint64_t cut_incomplete_transactions(std::span<const std::unique_ptr<ShardRecovery>> shards) {
   uint64_t completed = 0;
@@ -173,7 +164,7 @@ void ShardRecovery::replay_hint(HintReader& hint, Segment& segment) {
       Ahead& one = group[count];
       one = {*placed, shard_.hash(placed->record.name), nullptr};
       if (hinted_records_ > 0) make_room(placed->record);
-      if (is_of_database(placed->record)) one.keys = &namespace_of(placed->record.owner)->keys;
+      if (is_of_database(placed->record.kind)) one.keys = &namespace_of(placed->record.owner)->keys;
       if (one.keys != nullptr) one.keys->prefetch(one.hash);
     }
     for (size_t i = 0; i < count; ++i) {
@@ -191,7 +182,7 @@ void ShardRecovery::replay_hint(HintReader& hint, Segment& segment) {
 
 // Hints say how many records they hold, though not of which database; most stores use one.
 void ShardRecovery::make_room(const Record& first) {
-  if (is_of_database(first)) namespace_of(first.owner)->keys.reserve(hinted_records_);
+  if (is_of_database(first.kind)) namespace_of(first.owner)->keys.reserve(hinted_records_);
   hinted_records_ = 0;
 }
 

@@ -92,6 +92,41 @@ bool Shard::is_lost(Location where) const {
   return failed_ && segments_[where.slot()] == active_ && where.offset() >= active_->size();
 }
 
+bool Shard::is_pending(uint32_t db, std::string_view key) {
+  bool found = false;
+  visit_pending(db, [&](std::string_view pending) { found |= pending == key; });
+  return found;
+}
+
+void Shard::visit_pending(uint32_t db, FunctionRef<void(std::string_view key)> visit) {
+  assert(!batch_.is_open());
+  uint32_t records = 0;  // of the batch at hand that are still to come,
+  size_t trailer = 0;    // and what follows them
+  for (std::string_view rest : pending_.pieces()) {
+    while (!rest.empty()) {
+      if (records == 0 && trailer > 0) {
+        rest.remove_prefix(std::exchange(trailer, 0));
+        continue;
+      }
+      if (records == 0) {
+        const auto header = decode_batch_header(rest);
+        if (!header) return;  // cannot be: nobody else has written this
+        records = header->records;
+        trailer = header->has_transaction ? kTransactionTrailerSize : 0;
+        rest.remove_prefix(kBatchHeaderSize);
+        continue;
+      }
+      size_t head = 0;
+      const auto record = decode_record(rest, head);
+      if (!record) return;
+      --records;
+      if (is_of_database(record->kind) && record->owner == databases_[db]->id) visit(record->name);
+      const size_t value = kValueChecksumSize + size_t{record->value_size};
+      rest.remove_prefix(head + (has_value(record->kind) ? value : 0));
+    }
+  }
+}
+
 bool Shard::still_resident(Segment& segment, uint64_t offset, uint64_t size) {
   uint64_t gone = 0;
   const bool resident = segment.still_resident(offset, size, residency_trust_.good_for_ms(), gone);

@@ -34,6 +34,7 @@
 #include "engine/batch_builder.h"
 #include "engine/element_index.h"
 #include "engine/format.h"
+#include "engine/function_ref.h"
 #include "engine/keydir.h"
 #include "engine/location.h"
 #include "engine/options.h"
@@ -159,6 +160,16 @@ class Shard {
 
   // Whether the value at `where` will never be in the file: its write has failed, or one before it.
   bool is_lost(Location where) const;
+
+  // Whether what is known of a key will never be in the file: a change of it has failed to be
+  // written, or one before it.
+  bool is_lost(uint32_t db, std::string_view key) {
+    return failed_ && pending_.size() > 0 && is_pending(db, key);
+  }
+  // Calls `visit` with each key of which that is so, once or more.
+  void visit_lost(uint32_t db, FunctionRef<void(std::string_view key)> visit) {
+    if (failed_) visit_pending(db, visit);
+  }
 
   // Keeps bytes of the value at `where`, as read() gave them, where they are for as long as it is
   // held, also when the shard is unlocked and the value gone. They do not change, but they need not
@@ -343,6 +354,9 @@ class Shard {
   void drop_slice(Garbage& item);
   void write_namespace(uint32_t db, uint64_t id, uint64_t retired_plus_one);
   void report_damage(const Segment& segment, uint64_t offset);
+  // With the keys of what is pending. No batch is open.
+  void visit_pending(uint32_t db, FunctionRef<void(std::string_view key)> visit);
+  bool is_pending(uint32_t db, std::string_view key);
 
   void open_batch(bool joins);
   Location append_value(const Record& record, std::span<const std::string_view> pieces);

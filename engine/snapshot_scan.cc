@@ -28,7 +28,7 @@ SnapshotScan::~SnapshotScan() {
 std::optional<SnapshotScan::Found> SnapshotScan::found(const Shard& shard, std::string_view key,
                                                        const KeydirEntry& entry) const {
   if (entry.expiry_ms != 0 && entry.expiry_ms <= now_ms_) return std::nullopt;
-  return Found{std::string(key), entry.expiry_ms, BitcaskCore::is_foreign(entry),
+  return Found{std::string(key), entry.expiry_ms, BitcaskCore::is_foreign(entry), false,
                shard.cold_read(entry.where, entry.value_size)};
 }
 
@@ -38,6 +38,13 @@ void SnapshotScan::keep(Shard& shard, std::string_view key, uint64_t hash,
   if (hash < part.cursor) return;
   if (part.kept.contains(std::pair(hash, key))) return;
   part.kept.emplace(Name(hash, key), entry ? found(shard, key, *entry) : std::nullopt);
+}
+
+void SnapshotScan::lose(Shard& shard, std::string_view key) {
+  Found found;
+  found.key = key;
+  found.lost = true;
+  parts_[shard.index()].kept.insert_or_assign(Name(shard.hash(key), key), std::move(found));
 }
 
 void SnapshotScan::fill() {
@@ -75,6 +82,7 @@ std::optional<SnapshotScan::Found> SnapshotScan::next() {
 }
 
 Result<std::string> SnapshotScan::read(const Found& found) {
+  if (found.lost) return BitcaskCore::lost(found.key);
   if (found.foreign) return BitcaskCore::foreign(found.key);
   Store& store = core_->store();
   return core_->fetch_value(store.shard(store.shard_of(found.key)), found.key, found.value);

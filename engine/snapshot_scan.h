@@ -35,6 +35,7 @@ class SnapshotScan {
     std::string key;
     int64_t expiry_ms = 0;
     bool foreign = false;  // not a string
+    bool lost = false;     // a change of it has failed to be written, so nothing is known of it
     ColdRead value;
   };
 
@@ -53,6 +54,8 @@ class SnapshotScan {
   // For BitcaskCore, with the shard locked: `entry`, nothing if absent, is about to change.
   void keep(Shard& shard, std::string_view key, uint64_t hash,
             const std::optional<KeydirEntry>& entry);
+  // The same before anything is walked through: nobody knows what the key was.
+  void lose(Shard& shard, std::string_view key);
 
  private:
   // By hash first, which is the order of the walk.

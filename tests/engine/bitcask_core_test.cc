@@ -3,10 +3,13 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
+#include "engine/snapshot_scan.h"
 #include "tests/engine/faulty_file.h"
 #include "tests/engine/map_index.h"
 #include "tests/engine/open_core.h"
@@ -48,6 +51,71 @@ TEST_CASE("what failed to be written is nothing that anybody is shown, and no da
     CHECK_FALSE(core->put({"key", std::string(size, 'n'), 0}));
     CHECK(core->get("key").error().code == ErrorCode::kReadOnly);
     CHECK(*core->get("{key}2") == "old");
+  }
+}
+
+TEST_CASE("what is changed by a write that failed is not known, and the rest is read as ever") {
+  FaultyFileSystem disk;
+  auto core = open_core(disk, SyncMode::kNo);
+  const int64_t later = BitcaskCore::now_ms() + 1'000'000;
+  const std::vector<std::string> others = {"{a}1", "{a}2", "elsewhere"};
+  for (const auto& key : {"{a}gone", "{a}kept", "{a}over"}) REQUIRE(core->put({key, "old", 0}));
+  for (const auto& key : others) REQUIRE(core->put({key, "other", later}));
+  std::string lost;
+  disk.inject({.fault = Fault::kIo, .times = 1, .call = Call::kWrite});
+  SUBCASE("a new value") {
+    lost = "{a}over";
+    CHECK_FALSE(core->put({lost, std::string(1 << 20, 'n'), later}));
+  }
+  SUBCASE("a new key") {
+    lost = "{a}new";
+    CHECK_FALSE(core->put({lost, "new", later}));
+  }
+  SUBCASE("a removal") {
+    lost = "{a}gone";
+    CHECK_FALSE(core->remove(lost));
+  }
+  SUBCASE("an expiry") {
+    lost = "{a}kept";
+    CHECK_FALSE(core->expire(lost, later));
+  }
+  SUBCASE("the last of a batch in many blocks") {
+    lost = "{a}new";
+    std::vector<BitcaskCore::Change> changes;
+    const std::string value(3000, 'v');
+    for (int i = 0; i < 60; ++i) changes.push_back({"{a}over", value, 0});
+    changes.push_back({lost, "new", 0});
+    changes.push_back({"{a}gone", {}, 0});
+    changes.push_back({"{a}kept", "new", 0});
+    CHECK_FALSE(core->write(changes));
+    CHECK(core->get("{a}gone").error().code == ErrorCode::kReadOnly);
+    CHECK(core->get("{a}kept").error().code == ErrorCode::kReadOnly);
+  }
+  CHECK(core->get(lost).error().code == ErrorCode::kReadOnly);
+  CHECK(core->expiry(lost).error().code == ErrorCode::kReadOnly);
+  CHECK(*core->get("{a}never") == std::nullopt);
+  CHECK(*core->expiry("{a}never") == std::nullopt);
+  for (const auto& key : others) {
+    CHECK(*core->get(key) == "other");
+    CHECK(*core->expiry(key) == later);
+  }
+  auto scan = SnapshotScan::open(core);
+  REQUIRE(scan);
+  size_t refused = 0;
+  while (auto found = (*scan)->next()) {
+    CAPTURE(found->key);
+    const auto value = (*scan)->read(*found);
+    if (!value) CHECK(value.error().code == ErrorCode::kReadOnly);
+    if (found->key == lost) {
+      ++refused;
+      CHECK_FALSE(value);
+    }
+    if (std::count(others.begin(), others.end(), found->key) > 0) CHECK(value);
+  }
+  CHECK(refused == 1);
+  for (uint32_t i = 0; i < 3; ++i) {
+    std::lock_guard guard(core->store().shard(i));
+    CHECK(core->store().shard(i).stats().damaged_records == 0);
   }
 }
 
