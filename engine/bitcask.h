@@ -129,7 +129,9 @@ struct Options {
   std::uint64_t merge_least_bytes = std::uint64_t{64} << 20;
   // Read and written together; more when garbage piles up far above merge_trigger. 0: no limit.
   std::uint64_t merge_bytes_per_second = std::uint64_t{64} << 20;
-  // Told of what a person should know: repaired tails, damage, failures. Called from any thread.
+  // Told of what a person should know: repaired tails, damage, failures. Called from any thread, by
+  // several at once, and in the middle of what the store does: it must neither call the store nor
+  // throw.
   std::function<void(std::string_view line)> log = {};
 };
 

@@ -64,7 +64,8 @@ struct Options {
   MergeOptions merge;
   uint64_t scrub_bytes_per_second = 0;  // 0: no scrubbing
   ElementIndexFactory element_index;    // needed if the store holds split collections
-  std::function<void(LogLevel, std::string_view)> log;  // may be empty; any thread
+  // May be empty. Called by any thread, with locks held: must not call the store.
+  std::function<void(LogLevel, std::string_view)> log;
 };
 
 }  // namespace respcask::engine
