@@ -185,8 +185,8 @@ void Info::write_clients() {
   field("maxclients", c_.config().maxclients);
   field("client_recent_max_input_buffer", clients().largest_input);
   field("client_recent_max_output_buffer", clients().largest_output);
-  field("blocked_clients", server_.blocked_clients());
-  field("tracking_clients", server_.tracking.clients());
+  field("blocked_clients", clients().blocked);
+  field("tracking_clients", clients().tracking);
   field("clients_in_timeout_table", clients().with_deadline);
 }
 
@@ -314,9 +314,10 @@ void Info::write_stats() {
   field("current_eviction_exceeded_time", server_.eviction.exceeded_now_ms());
   field("keyspace_hits", totals.keyspace_hits);
   field("keyspace_misses", totals.keyspace_misses);
-  field("pubsub_channels", server_.pubsub.channel_count(ChannelKind::kChannel));
-  field("pubsub_patterns", server_.pubsub.pattern_count());
-  field("pubsubshard_channels", server_.pubsub.channel_count(ChannelKind::kShard));
+  const bool some_are_gone = clients().some_are_gone;
+  field("pubsub_channels", server_.pubsub.channel_count(ChannelKind::kChannel, some_are_gone));
+  field("pubsub_patterns", server_.pubsub.channel_count(ChannelKind::kPattern, some_are_gone));
+  field("pubsubshard_channels", server_.pubsub.channel_count(ChannelKind::kShard, some_are_gone));
   constexpr std::string_view kAbsent[] = {"latest_fork_usec",         "total_forks",
                                           "migrate_cached_sockets",   "slave_expires_tracked_keys",
                                           "active_defrag_hits",       "active_defrag_misses",

@@ -1,6 +1,8 @@
 #include "server/info_totals.h"
 
 #include <algorithm>
+#include <memory>
+#include <mutex>
 
 #include "server/blocking.h"
 #include "server/client_info.h"
@@ -64,19 +66,42 @@ StoreTotals store_totals(Context& c) {
   return totals;
 }
 
+namespace {
+
+// Whether the server counts the client that waits as blocked, which it does until somebody serves
+// it or its own loop ends the wait.
+bool is_counted(Waiter& waiter) {
+  std::lock_guard guard(waiter.mutex);
+  return waiter.state != Waiter::State::kServed && waiter.state != Waiter::State::kGone;
+}
+
+}  // namespace
+
 ClientTotals client_totals(Server& server) {
   ClientTotals totals;
+  std::vector<std::shared_ptr<Waiter>> of_gone;  // to be looked at when no lock is held
   server.for_each_session([&](Session& session) {
+    if (session.is_gone()) {
+      totals.some_are_gone = true;
+      std::lock_guard guard(session.mutex);
+      if (session.waiter != nullptr) of_gone.push_back(session.waiter);
+      return true;
+    }
     const ClientBuffers buffers = session.carrier.buffers();
     ++totals.connected;
     totals.largest_input = std::max<uint64_t>(totals.largest_input, buffers.input);
     totals.largest_output = std::max<uint64_t>(totals.largest_output, buffers.output);
     totals.bytes += client_memory(session);
     if (session.subscribed()) ++totals.pubsub;
+    if ((session.tracking & kTracks) != 0) ++totals.tracking;
     std::lock_guard guard(session.mutex);
     if (session.waiter != nullptr && session.waiter->deadline_ms != 0) ++totals.with_deadline;
     return true;
   });
+  const auto gone = static_cast<uint64_t>(
+      std::count_if(of_gone.begin(), of_gone.end(), [](const auto& w) { return is_counted(*w); }));
+  const uint64_t blocked = server.blocked_clients();
+  totals.blocked = blocked - std::min(blocked, gone);
   return totals;
 }
 

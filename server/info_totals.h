@@ -30,9 +30,13 @@ struct StoreTotals {
 
 StoreTotals store_totals(Context& c);
 
+// Without those who are gone (Session::is_gone).
 struct ClientTotals {
+  bool some_are_gone = false;
   uint64_t connected = 0;
+  uint64_t blocked = 0;
   uint64_t with_deadline = 0;  // wait until some time at the latest
+  uint64_t tracking = 0;
   uint64_t pubsub = 0;
   uint64_t bytes = 0;  // of memory for all of them
   uint64_t largest_input = 0;

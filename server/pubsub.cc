@@ -88,7 +88,6 @@ bool Pubsub::subscribe(Session& session, ChannelKind kind, std::string_view chan
     if (found == pattern_index_.end()) {
       patterns_.push_back({std::string(channel), {}});
       found = pattern_index_.emplace(patterns_.back().glob, std::prev(patterns_.end())).first;
-      pattern_count_.store(patterns_.size(), std::memory_order_relaxed);
     }
     found->second->subscribers.push_back({&session, order_.last_number()});
     return true;
@@ -126,7 +125,6 @@ void Pubsub::remove(Session& session, ChannelKind kind, std::string_view channel
     if (pattern->subscribers.empty()) {
       pattern_index_.erase(found);
       patterns_.erase(pattern);
-      pattern_count_.store(patterns_.size(), std::memory_order_relaxed);
     }
   } else {
     Channels& channels = kind == ChannelKind::kShard ? shard_channels_ : channels_;
@@ -175,15 +173,26 @@ void write_pattern_message(resp::Writer& out, std::string_view pattern, std::str
 
 }  // namespace
 
+size_t Pubsub::count_present(const Subscribers& subscribers) {
+  return static_cast<size_t>(
+      std::count_if(subscribers.begin(), subscribers.end(),
+                    [](const Subscriber& one) { return !one.session->is_gone(); }));
+}
+
+bool Pubsub::any_present(const Subscribers& subscribers) {
+  return std::any_of(subscribers.begin(), subscribers.end(),
+                     [](const Subscriber& one) { return !one.session->is_gone(); });
+}
+
 size_t Pubsub::receivers(ChannelKind kind, std::string_view channel) const {
   std::lock_guard guard(mutex_);
   size_t count = 0;
   const Channels& channels = kind == ChannelKind::kShard ? shard_channels_ : channels_;
   const auto found = channels.find(channel);
-  if (found != channels.end()) count += found->second.size();
+  if (found != channels.end()) count += count_present(found->second);
   if (kind == ChannelKind::kShard) return count;
   for (const Pattern& pattern : patterns_) {
-    if (glob_match(pattern.glob, channel)) count += pattern.subscribers.size();
+    if (glob_match(pattern.glob, channel)) count += count_present(pattern.subscribers);
   }
   return count;
 }
@@ -221,7 +230,7 @@ template <class Write>
 void Pubsub::send(const Message& message, const Subscribers& subscribers, Write write) {
   std::string encoded[2];
   for (const auto& [session, since] : subscribers) {
-    if (session->id == message.origin || message.number <= since) continue;
+    if (session->id == message.origin || message.number <= since || session->is_gone()) continue;
     std::string& bytes = encoded[session->protocol == 3];
     if (bytes.empty()) {
       resp::Writer out(bytes, session->protocol);
@@ -296,7 +305,8 @@ std::vector<std::string> Pubsub::active_channels(ChannelKind kind,
   std::vector<std::string> names;
   for (const auto& [name, subscribers] :
        kind == ChannelKind::kShard ? shard_channels_ : channels_) {
-    if (!pattern || glob_match(*pattern, name)) names.push_back(name);
+    if (pattern && !glob_match(*pattern, name)) continue;
+    if (any_present(subscribers)) names.push_back(name);
   }
   return names;
 }
@@ -305,7 +315,7 @@ size_t Pubsub::subscribers(ChannelKind kind, std::string_view channel) const {
   std::lock_guard guard(mutex_);
   const Channels& channels = kind == ChannelKind::kShard ? shard_channels_ : channels_;
   const auto found = channels.find(channel);
-  return found == channels.end() ? 0 : found->second.size();
+  return found == channels.end() ? 0 : count_present(found->second);
 }
 
 void Pubsub::visit(
@@ -324,9 +334,19 @@ void Pubsub::visit(
   }
 }
 
-size_t Pubsub::channel_count(ChannelKind kind) const {
+size_t Pubsub::channel_count(ChannelKind kind, bool some_are_gone) const {
   std::lock_guard guard(mutex_);
-  return (kind == ChannelKind::kShard ? shard_channels_ : channels_).size();
+  if (kind == ChannelKind::kPattern) {
+    if (!some_are_gone) return patterns_.size();
+    return static_cast<size_t>(
+        std::count_if(patterns_.begin(), patterns_.end(),
+                      [](const Pattern& pattern) { return any_present(pattern.subscribers); }));
+  }
+  const Channels& channels = kind == ChannelKind::kShard ? shard_channels_ : channels_;
+  if (!some_are_gone) return channels.size();
+  return static_cast<size_t>(
+      std::count_if(channels.begin(), channels.end(),
+                    [](const auto& channel) { return any_present(channel.second); }));
 }
 
 }  // namespace respcask::server

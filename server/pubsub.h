@@ -91,18 +91,20 @@ class Pubsub {
   // Returns when nobody is sending to sessions as they were when it was called.
   void settle() const { std::lock_guard guard(mutex_); }
 
+  // Sessions that are gone (Session::is_gone) count nowhere from here on, and are sent nothing.
   // How many copies of a message would be sent now: PUBLISH's reply.
   size_t receivers(ChannelKind kind, std::string_view channel) const;
   // Writes the copies of a message that the session's own subscriptions ask for.
   static void write_own(const Session& session, ChannelKind kind, std::string_view channel,
                         std::string_view payload, resp::Writer& out);
 
-  // PUBSUB CHANNELS, NUMSUB, NUMPAT.
+  // PUBSUB CHANNELS, NUMSUB.
   std::vector<std::string> active_channels(ChannelKind kind,
                                            std::optional<std::string_view> pattern) const;
   size_t subscribers(ChannelKind kind, std::string_view channel) const;
-  size_t pattern_count() const { return pattern_count_.load(std::memory_order_relaxed); }
-  size_t channel_count(ChannelKind kind) const;
+  // How many of a kind somebody listens to: PUBSUB NUMPAT, and INFO. Unless `some_are_gone` it is
+  // known without a look at each.
+  size_t channel_count(ChannelKind kind, bool some_are_gone) const;
 
   // Calls `visit` with everything that somebody listens to and who does. The tables are locked
   // meanwhile and keep the sessions alive: the visitor does not subscribe, publish or block.
@@ -120,6 +122,8 @@ class Pubsub {
     bool operator==(const Session* other) const { return session == other; }
   };
   using Subscribers = std::vector<Subscriber>;
+  static size_t count_present(const Subscribers& subscribers);
+  static bool any_present(const Subscribers& subscribers);
   using Channels = std::unordered_map<std::string, Subscribers, StringHash, std::equal_to<>>;
   struct Pattern {
     std::string glob;
@@ -153,7 +157,6 @@ class Pubsub {
   std::list<Pattern> patterns_;  // in the order in which they first came
   std::unordered_map<std::string_view, std::list<Pattern>::iterator, StringHash> pattern_index_;
   std::atomic<size_t> listeners_{0};
-  std::atomic<size_t> pattern_count_{0};
 };
 
 }  // namespace respcask::server

@@ -123,7 +123,7 @@ void Server::for_each_session(const std::function<bool(Session&)>& visit) {
 bool Server::with_session(uint64_t id, const std::function<void(Session&)>& use) {
   std::lock_guard guard(sessions_mutex_);
   const auto found = sessions_.find(id);
-  if (found == sessions_.end()) return false;
+  if (found == sessions_.end() || found->second->is_gone()) return false;
   use(*found->second);
   return true;
 }

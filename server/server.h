@@ -91,7 +91,7 @@ class Server {
   // Calls `visit` with every session, oldest first; false ends it. The registry is locked meanwhile
   // and keeps them alive: the visitor does not block and makes no session.
   void for_each_session(const std::function<bool(Session&)>& visit);
-  // Calls `use` with the session of that id. False if there is none.
+  // Calls `use` with the session of that id. False if there is none, or it is gone.
   bool with_session(uint64_t id, const std::function<void(Session&)>& use);
 
   // Calls `use` with all of them, by id, under the same rules.

@@ -167,6 +167,8 @@ class Session {
     access = Access::kGone;
     close_after_reply = true;
   }
+  // To all others it is there no more, though its loop may have yet to close it.
+  bool is_gone() const { return access.load(std::memory_order_acquire) == Access::kGone; }
   // Everything is allowed, as far as anybody knows.
   bool has_full_access() const { return access.load(std::memory_order_relaxed) == Access::kAll; }
 

@@ -17,13 +17,19 @@ bool either_begins_other(std::string_view a, std::string_view b) {
   return a.starts_with(b) || b.starts_with(a);
 }
 
-// Nothing if the session is not there or does not track in the way asked for.
-Session* tracker(const Sessions& sessions, uint64_t id, bool broadcast) {
+// Nothing if the session is not there, or is gone to all others.
+Session* find_present(const Sessions& sessions, uint64_t id) {
   const auto found = sessions.find(id);
-  if (found == sessions.end()) return nullptr;
-  const uint32_t flags = found->second->tracking;
+  return found == sessions.end() || found->second->is_gone() ? nullptr : found->second;
+}
+
+// Nothing if the session does not track in the way asked for, either.
+Session* tracker(const Sessions& sessions, uint64_t id, bool broadcast) {
+  Session* const session = find_present(sessions, id);
+  if (session == nullptr) return nullptr;
+  const uint32_t flags = session->tracking;
   const bool as_wanted = (flags & kTracks) != 0 && ((flags & kTracksBroadcast) != 0) == broadcast;
-  return as_wanted ? found->second : nullptr;
+  return as_wanted ? session : nullptr;
 }
 
 void mark_redirect_broken(Session& session) {
@@ -51,9 +57,8 @@ void send(const Sessions& sessions, Session& session, const WriteKeys& write_key
   Session* target = &session;
   const uint64_t redirect = session.tracking_redirect;
   if (redirect != 0) {
-    const auto found = sessions.find(redirect);
-    if (found == sessions.end()) return push_redirect_broken(session, redirect);
-    target = found->second;
+    target = find_present(sessions, redirect);
+    if (target == nullptr) return push_redirect_broken(session, redirect);
   }
   std::string bytes;
   resp::Writer out(bytes, target->protocol);
@@ -270,6 +275,7 @@ void Tracking::deliver(std::span<const Invalidations::Entry> entries,
       if (entry.all_keys) {
         for (const auto& [id, session] : sessions) {
           if (id == entry.told || (session->tracking & kTracks) == 0) continue;
+          if (session->is_gone()) continue;
           // As in Redis the null is of the protocol of who tracks, whoever reads it.
           std::string null;
           resp::Writer(null, session->protocol).bulk_null();

@@ -73,9 +73,8 @@ void list_by_id(Context& c) {
   for (size_t i = 3; i < c.argc(); ++i) {
     const auto id = c.integer_arg(i, "ERR Invalid client ID");
     if (!id) return;
-    c.server().with_session(static_cast<uint64_t>(*id), [&](Session& session) {
-      if (session.access != Access::kGone) text += line_of(c, session);
-    });
+    c.server().with_session(static_cast<uint64_t>(*id),
+                            [&](Session& session) { text += line_of(c, session); });
   }
   c.reply().verbatim("txt", text);
 }
@@ -92,7 +91,7 @@ void cmd_client_list(Context& c) {
   }
   std::string text;
   c.server().for_each_session([&](Session& session) {
-    if (session.access == Access::kGone) return true;
+    if (session.is_gone()) return true;
     if (!type || type_of(session) == *type) text += line_of(c, session);
     return true;
   });
@@ -168,7 +167,7 @@ void cmd_client_kill(Context& c) {
   }
   int64_t killed = 0;
   c.server().for_each_session([&](Session& session) {
-    if (session.access == Access::kGone || !filter->matches(session)) return true;
+    if (session.is_gone() || !filter->matches(session)) return true;
     if (&session == &c.session()) {
       if (filter->skip_self) return true;
       session.close_after_reply = true;  // it hears of it first

@@ -168,7 +168,8 @@ void cmd_pubsub_shardnumsub(Context& c) {
 }
 
 void cmd_pubsub_numpat(Context& c) {
-  c.reply().integer(static_cast<int64_t>(c.server().pubsub.pattern_count()));
+  c.reply().integer(
+      static_cast<int64_t>(c.server().pubsub.channel_count(ChannelKind::kPattern, true)));
 }
 
 void cmd_pubsub_help(Context& c) {

@@ -312,6 +312,16 @@ TEST_CASE("acl: subscribers that lose a channel are disconnected, others are not
   CHECK(matched->client.closed());
 }
 
+TEST_CASE("acl: who has lost a channel counts no more as its subscriber") {
+  Harness h;
+  As u(h, "u", "on nopass +@all allchannels");
+  u.run("subscribe foo");
+  CHECK(h.run("publish foo x") == ":1\r\n");
+  h.run("acl setuser u resetchannels &bar");
+  CHECK(h.run("publish foo x") == ":0\r\n");
+  CHECK(h.run("pubsub channels") == "*0\r\n");
+}
+
 // --- logging in ---------------------------------------------------------------------------------
 
 TEST_CASE("acl: AUTH and HELLO as any user") {

@@ -252,6 +252,33 @@ TEST_CASE("client: KILL finds its victims by each filter, and by all of them") {
   CHECK(h.client().session->close_after_reply);
 }
 
+TEST_CASE("client: who was killed is there for nobody, though its loop has yet to close it") {
+  Harness h;
+  Client waits(h), served(h), tracks(h);
+  waits.run("BLPOP k 100");
+  served.run("BLPOP l 100");
+  tracks.run("CLIENT TRACKING ON BCAST");
+  h.run("RPUSH l x");  // its loop has yet to answer
+  const auto shows = [&](const std::string& field) {
+    return h.run("INFO clients").find("\r\n" + field + "\r\n") != std::string::npos;
+  };
+  CHECK(shows("connected_clients:4"));
+  CHECK(shows("blocked_clients:1"));
+  CHECK(shows("tracking_clients:1"));
+  for (Client* victim : {&waits, &served, &tracks}) {
+    const std::string id = std::to_string(victim->session->id);
+    CHECK(h.run("CLIENT KILL ID " + id) == ":1\r\n");
+    CHECK(h.run("CLIENT UNBLOCK " + id) == ":0\r\n");
+    CHECK(h.run("CLIENT LIST ID " + id) == "$0\r\n\r\n");
+    CHECK(h.run("CLIENT TRACKING ON REDIRECT " + id) ==
+          "-ERR The client ID you want redirect to does not exist\r\n");
+  }
+  CHECK(shows("connected_clients:1"));
+  CHECK(shows("blocked_clients:0"));
+  CHECK(shows("tracking_clients:0"));
+  CHECK(shows("clients_in_timeout_table:0"));
+}
+
 TEST_CASE("client: who kills itself in a transaction is not told what follows, which runs") {
   Harness h;
   Client self(h);

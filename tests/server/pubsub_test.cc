@@ -122,6 +122,38 @@ TEST_CASE("pubsub: what is published before UNSUBSCRIBE is read before its confi
   CHECK(listener.pushed().empty());
 }
 
+TEST_CASE("pubsub: a killed client listens to nothing, though its loop has yet to close it") {
+  ProbeHarness h;
+  Client killed(h), other(h);
+  for (const char* line : {"subscribe both only", "psubscribe b* o*", "ssubscribe s"}) {
+    killed.run(line);
+  }
+  other.run("subscribe both");
+  other.run("psubscribe b*");
+  Turn& turn = h.client().turn;
+  turn.begin();
+  CHECK(run_in(turn, h.client(), {"publish", "both", "1"}) == ":4\r\n");
+  const std::string id = std::to_string(killed.session->id);
+  CHECK(run_in(turn, h.client(), {"client", "kill", "id", id}) == ":1\r\n");
+  CHECK(run_in(turn, h.client(), {"publish", "both", "2"}) == ":2\r\n");
+  CHECK(run_in(turn, h.client(), {"publish", "only", "3"}) == ":0\r\n");
+  CHECK(run_in(turn, h.client(), {"spublish", "s", "4"}) == ":0\r\n");
+  h.server->commit(turn);
+  CHECK(killed.pushed().empty());
+  CHECK(other.pushed().find("\r\n2\r\n") != std::string::npos);
+
+  CHECK(h.run("pubsub channels") == "*1\r\n$4\r\nboth\r\n");
+  CHECK(h.run("pubsub shardchannels") == "*0\r\n");
+  CHECK(h.run("pubsub numsub both only") == "*4\r\n$4\r\nboth\r\n:1\r\n$4\r\nonly\r\n:0\r\n");
+  CHECK(h.run("pubsub shardnumsub s") == "*2\r\n$1\r\ns\r\n:0\r\n");
+  CHECK(h.run("pubsub numpat") == ":1\r\n");
+  const std::string stats = h.run("info stats");
+  for (const char* line :
+       {"pubsub_channels:1\r\n", "pubsub_patterns:1\r\n", "pubsubshard_channels:0\r\n"}) {
+    CHECK(stats.find(line) != std::string::npos);
+  }
+}
+
 // Turns of several loops, each ended when the test says so.
 class OpenTurns {
  public:

@@ -537,6 +537,25 @@ TEST_CASE("tracking: errors are Redis's, and a wrong CLIENT TRACKING changes not
   CHECK(h.server->tracking.clients() == 0);
 }
 
+TEST_CASE("tracking: a killed client is told nothing, and nothing is redirected to it") {
+  Harness h;
+  Tracker reader(h), broad(h, "bcast");
+  const std::string reader_id = reader.run("client id");
+  const std::string broad_id = broad.run("client id");
+  Tracker redirects(h, "redirect " + reader_id.substr(1, reader_id.size() - 3));
+  reader.run("get k");
+  redirects.run("get k");
+  for (const std::string& id : {reader_id, broad_id}) {
+    CHECK(h.run("client kill id " + id.substr(1, id.size() - 3)) == ":1\r\n");
+  }
+  h.run("set k 1");
+  h.run("flushall");
+  CHECK(reader.pushed().empty());
+  CHECK(broad.pushed().empty());
+  const std::string broken = ">2\r\n$21\r\ntracking-redir-broken\r\n" + reader_id;
+  CHECK(redirects.pushed() == broken + broken);
+}
+
 TEST_CASE("tracking: a client that is gone is told nothing, and leaves no prefix behind") {
   Harness h;
   {
