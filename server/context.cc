@@ -35,7 +35,12 @@ Context::Context(Scope& scope, Turn& turn, Session& session, const TableEntry& c
       command_(command),
       args_(args),
       reply_(reply),
-      replied_before_(reply.size_with_lent()) {}
+      replied_before_(reply.size_with_lent()),
+      outer_(std::exchange(scope.context, this)) {}
+
+Context::~Context() {
+  scope_.context = outer_;
+}
 
 // --- the request --------------------------------------------------------------------------------
 

@@ -82,6 +82,9 @@ class Context {
  public:
   Context(Scope& scope, Turn& turn, Session& session, const TableEntry& command,
           std::span<const std::string_view> args, resp::Writer& reply);
+  ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
 
   // --- the request ----------------------------------------------------------------------------
   std::span<const std::string_view> args() const { return args_; }
@@ -209,7 +212,9 @@ class Context {
   // returns (inside a transaction all are locked throughout). Not from within `use`.
   void with_shard(uint32_t index, engine::FunctionRef<void(engine::Shard&)> use);
 
-  // Tells subscribers of keyspace events; "set", "del", ... Cheap when nobody listens.
+  // Tells subscribers of keyspace events; "set", "del", ... Cheap when nobody listens. A client
+  // that listens to its own changes hears of them here, before or behind what it is replied; each
+  // command does as in Redis (tests/server/redis_events.h).
   void notify(EventClass event_class, std::string_view event, const KeyRef& key);
 
   // Puts the messages that the session has been sent so far in front of what is replied next; not
@@ -286,6 +291,7 @@ class Context {
   uint32_t last_read_shard_ = 0;
   std::optional<engine::Location> last_read_;
   const uint64_t replied_before_;  // by commands before it in the same reply
+  Context* const outer_;           // EXEC's
   uint64_t held_ = 0;
   uint64_t ask_at_ = kAskedBytes;
   static constexpr uint64_t kAskedBytes = uint64_t{1} << 20;

@@ -115,7 +115,11 @@ void Scope::expire(const KeyRef& key) {
   removal_bytes_ = bytes;
   expired_.insert(OwnedKey::of(key));
   turn_.stats.expired.add();
-  notify(EventClass::kExpired, "expired", key);
+  if (context != nullptr) {
+    context->notify(EventClass::kExpired, "expired", key);
+  } else {
+    notify(EventClass::kExpired, "expired", key);
+  }
   changed(key, false);
 }
 

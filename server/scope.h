@@ -100,6 +100,8 @@ class Scope {
 
   // The session whose command runs; null: none does.
   const Session* runner = nullptr;
+  // Of the command, while its handler runs; else null.
+  Context* context = nullptr;
 
   // Values that were fetched while the command was parked; null: none.
   const Parked* fetched = nullptr;

@@ -2,8 +2,9 @@
 """usage: record_keyspace_events.py PORT [PORT]
 
 Runs each of the commands below on the redis-server at PORT and prints tests/server/redis_events.h:
-what it told to subscribers of keyspace events. With a second PORT it compares that server with it
-and prints the differences instead; its exit status is then 1 if there are any. Both are emptied.
+what it told to subscribers of keyspace events, and how much of it to a subscriber that runs the
+command itself in front of the reply. With a second PORT it compares that server with it and prints
+the differences instead; its exit status is then 1 if there are any. Both are emptied.
 """
 import socket
 import sys
@@ -52,6 +53,7 @@ set k a | setbit k 3 0
 | bitfield k set u8 0 1 incrby u8 8 1
 | bitfield k get u8 0
 | bitfield k incrby u8 0 300
+set k a | bitfield k set u8 0 1 get u8 0
 | bitfield k overflow fail incrby u2 0 5
 set l a | bitop not k l
 set k a | bitop and k none
@@ -77,6 +79,8 @@ set k 1 | unlink k
 | del k
 set k 1 | expire k 100
 set k 1 | pexpire k 100000
+set k 1 | expireat k 99999999999
+set k 1 | pexpireat k 99999999999999
 set k 1 | expire k -1
 set k 1 | expireat k 1
 set k 1 | pexpireat k 1
@@ -117,6 +121,7 @@ rpush k a | lpush k b
 | rpush k a
 | lpushx k a
 rpush k a | rpushx k b
+rpush k a | lpushx k b
 rpush k a b | lpop k
 rpush k a | lpop k
 rpush k a b c | rpop k 2
@@ -146,6 +151,8 @@ rpush k a b | blpop k 0
 rpush k a | brpop l k 0
 rpush k a b | blmove k l left right 0
 rpush k a b | brpoplpush k l 0
+rpush k a; rpush l b | blmove k l left left 0
+rpush k a b | brpoplpush k k 0
 rpush k a b | blmpop 0 1 k left
 | lrange k 0 -1
 | llen k
@@ -161,6 +168,8 @@ sadd k a | spop k
 sadd k a b | spop k 5
 sadd k a b c | spop k 1
 sadd k a b c | spop k 0
+sadd k a b c d e f | spop k 2
+sadd k a b c d e f | spop k 5
 | spop k
 | spop k 3
 sadd k a b; sadd l c | smove k l a
@@ -171,11 +180,15 @@ sadd k a | smove k k a
 sadd a 1 2; sadd b 2 3 | sinterstore k a b
 sadd a 1; sadd b 2 | sinterstore k a b
 sadd a 1; sadd b 2; set k 1 | sinterstore k a b
+sadd a 1; set k 1 | sinterstore k a none
+set k 1 | sinterstore k none
 sadd a 1; sadd k 9 | sunionstore k a b
 sadd k 9 | sunionstore k none
 | sunionstore k none
 sadd a 1 2 | sdiffstore k a b
 sadd a 1 2; set k 1 | sdiffstore k a b
+sadd a 1 2; set k 1 | sdiffstore k a a
+sadd a 1 2; set k 1 | sdiffstore k none a
 | smembers k
 | scard k
 | sismember k a
@@ -192,7 +205,9 @@ hset k f 1 | hset k f 1
 | hsetnx k f 1
 hset k f 1 | hsetnx k f 2
 | hincrby k f 1
+hset k f 1 | hincrby k f 1
 | hincrbyfloat k f 1.5
+hset k f 1 | hincrbyfloat k f 1.5
 hset k f 1 g 1 | hdel k f
 hset k f 1 | hdel k f
 hset k f 1 | hdel k z
@@ -213,6 +228,7 @@ zadd k 1 a | zadd k xx 2 b
 zadd k 1 a | zadd k nx incr 1 a
 zadd k 1 a | zadd k 1 b 2 a
 | zincrby k 1 a
+zadd k 1 a | zincrby k 1 a
 zadd k 1 a 2 b | zrem k a
 zadd k 1 a | zrem k a
 zadd k 1 a | zrem k z
@@ -240,10 +256,12 @@ zadd a 1 x; zadd b 2 x | zinterstore k 2 a b
 zadd a 1 x; zadd b 2 y | zdiffstore k 2 a b
 | zdiffstore k 1 a
 zadd k 1 x | zunionstore k 1 none
+set k 1; zadd a 1 x | zinterstore k 2 none a
 zadd a 1 x 2 y | zrangestore k a 0 -1
 zadd a 1 x 2 y | zrangestore k a 5 9
 zadd a 1 x 2 y; set k 1 | zrangestore k a 5 9
 zadd a 1 x 2 y; set k 1 | zrangestore k a 0 9
+set k 1 | zrangestore k none 0 9
 | zscore k a
 | zrank k a
 | zrange k 0 -1
@@ -265,6 +283,7 @@ geoadd k 1 1 a | georadius k 1 1 10 km store l
 geoadd k 1 1 a; set l 1 | georadius k 50 50 10 km store l
 geoadd k 1 1 a | georadiusbymember k a 10 km storedist l
 | geosearchstore l k fromlonlat 1 1 byradius 10 km
+set l 1 | geosearchstore l k fromlonlat 1 1 byradius 10 km
 | geopos k a
 | geodist k a b
 | geohash k a
@@ -350,6 +369,8 @@ class Client:
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
         self.file = self.socket.makefile("rb")
+        self.depth = 0
+        self.pushes = []  # of RESP3, each with how deep within a reply it stood
 
     def call(self, *words):
         request = b"*%d\r\n" % len(words)
@@ -362,11 +383,29 @@ class Client:
     def read(self):
         line = self.file.readline()[:-2]
         kind, rest = line[:1], line[1:]
+        if kind == b">":
+            self.pushes.append((self.depth, self.read_items(int(rest))))
+            return self.read()
         if kind == b"$":
             return None if rest == b"-1" else self.file.read(int(rest) + 2)[:-2]
-        if kind == b"*":
-            return None if rest == b"-1" else [self.read() for _ in range(int(rest))]
+        if kind in b"*~%":
+            if rest == b"-1":
+                return None
+            return self.read_items(int(rest) * (2 if kind == b"%" else 1))
         return line
+
+    def read_items(self, count):
+        self.depth += 1
+        items = [self.read() for _ in range(count)]
+        self.depth -= 1
+        return items
+
+    def take_pushes(self):
+        """Those in front of the last reply and those within it."""
+        outside = sum(depth == 0 for depth, _ in self.pushes)
+        within = len(self.pushes) - outside
+        self.pushes = []
+        return outside, within
 
 
 def record(port):
@@ -375,6 +414,10 @@ def record(port):
     client.call("debug", "set-active-expire", "0")
     listener.call("psubscribe", "__keyevent@*", "mark")
     listener.read()
+    itself = Client(port)
+    itself.call("hello", "3")
+    itself.socket.sendall(b"psubscribe __keyevent@*\r\n")
+    itself.call("ping")
 
     def events():
         marker.call("publish", "mark", "")
@@ -385,6 +428,23 @@ def record(port):
                 return ", ".join(told)
             db, event = channel.decode()[len("__keyevent@"):].split("__:")
             told.append(f"{db}:{event} {key.decode()}")
+
+    def in_front(before, command):
+        """How many of the events stand in front of the reply, to a client that hears of its own;
+        -1 if some stand within it."""
+        itself.call("select", "0")
+        itself.call("flushall")
+        for line in before.split("; "):
+            if line:
+                itself.call(*split_line(line))
+        if "multi" not in before:
+            itself.call("ping")  # what they told has come when this is answered
+        itself.take_pushes()
+        itself.call(*split_line(command))
+        outside, within = itself.take_pushes()
+        itself.call("unwatch")
+        itself.take_pushes()
+        return -1 if within else outside
 
     recorded = []
     for row in ROWS:
@@ -397,7 +457,7 @@ def record(port):
         events()
         reply = client.call(*split_line(command))
         client.call("unwatch")
-        recorded.append((before, command, events(), reply))
+        recorded.append((before, command, events(), reply, in_front(before, command)))
     client.call("debug", "set-active-expire", "1")
     client.call("config", "set", "notify-keyspace-events", "")
     client.call("flushall")
@@ -415,11 +475,12 @@ def main():
     expected = record(ports[0])
     if len(ports) == 2:
         differences = 0
-        for (before, command, events, reply), (_, _, other, other_reply) in zip(
+        for (before, command, events, reply, front), (_, _, other, other_reply, other_front) in zip(
                 expected, record(ports[1])):
-            if events != other:
+            if (events, front) != (other, other_front):
                 differences += 1
-                print(f"{before} | {command}\n    {events}\n    {other}   {reply} {other_reply}")
+                print(f"{before} | {command}\n    {front} of {events}   {reply}\n"
+                      f"    {other_front} of {other}   {other_reply}")
         sys.exit(1 if differences else 0)
     print("// The keyspace events of Redis 7.0.15 (notify-keyspace-events AEnm), as\n"
           "// tests/record_keyspace_events.py writes them. Plain data for tests.\n"
@@ -428,9 +489,12 @@ def main():
           "  std::string_view before;   // commands that make the keys, between \"; \"\n"
           "  std::string_view command;  // the one whose events these are\n"
           "  std::string_view events;   // \"0:set k, 1:del l\": database, event, key\n"
+          "  int in_front;              // so many stand in front of the reply to one who hears of "
+          "his own;\n"
+          "                             // -1: some stand within it\n"
           "};\n\n// clang-format off\ninline constexpr RedisEvents kRedisEvents[] = {")
-    for before, command, events, _ in expected:
-        print(f"    {{{literal(before)}, {literal(command)},\n     {literal(events)}}},")
+    for before, command, events, _, front in expected:
+        print(f"    {{{literal(before)}, {literal(command)},\n     {literal(events)}, {front}}},")
     print("};\n// clang-format on\n\n}  // namespace respcask::server::testing")
 
 

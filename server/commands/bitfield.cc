@@ -268,7 +268,6 @@ void bitfield(Context& c, bool read_only) {
     done = edit.make_raw();
   }
   if (!done) return;
-  if (changed) c.notify(EventClass::kString, "setbit", key);
 
   c.reply().array(results.size());
   for (const auto& result : results) {
@@ -278,6 +277,7 @@ void bitfield(Context& c, bool read_only) {
       c.reply().bulk_null();
     }
   }
+  if (changed) c.notify(EventClass::kString, "setbit", key);
 }
 
 void cmd_bitfield(Context& c) {

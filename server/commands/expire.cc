@@ -90,11 +90,12 @@ void expire(Context& c, Unit unit, int64_t base_ms) {
   if (*expiry_ms <= c.now_ms()) {
     c.remove(key);
     c.notify(EventClass::kGeneric, "del", key);
+    c.reply().integer(1);
   } else {
     c.set_expiry(key, *expiry_ms);
+    c.reply().integer(1);
     c.notify(EventClass::kGeneric, "expire", key);
   }
-  c.reply().integer(1);
 }
 
 void cmd_expire(Context& c) {

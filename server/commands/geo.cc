@@ -120,11 +120,11 @@ void cmd_geoadd(Context& c) {
     ++(old ? moved : added);
   }
   set.finish();
+  c.reply().integer(options.ch ? added + moved : added);
   if (added + moved > 0) {
     c.notify(EventClass::kSortedSet, "zadd", key);
     c.signal_ready(key);
   }
-  c.reply().integer(options.ch ? added + moved : added);
 }
 
 void cmd_geodist(Context& c) {

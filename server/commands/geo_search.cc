@@ -76,7 +76,7 @@ void store_matches(Context& c, const GeoSearch& search, bool by_options,
   }
   sort_members(members);
   store_members(c, c.key(search.store_arg), members,
-                by_options ? "geosearchstore" : "georadiusstore");
+                by_options ? "geosearchstore" : "georadiusstore", Tells::kBeforeReply);
 }
 
 void search(Context& c, const GeoSearchCommand& command) {

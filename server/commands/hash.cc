@@ -18,27 +18,33 @@ namespace respcask::server {
 
 namespace {
 
-// Sets what stands from argument 2 on; how many fields are new, unless there is nothing to answer.
-std::optional<uint64_t> set_fields(Context& c) {
+enum class SetReply : uint8_t { kCreated, kOk };
+
+// Sets what stands from argument 2 on, and answers with how many fields are new, or with OK.
+void set_fields(Context& c, SetReply reply) {
   if (c.argc() % 2 != 0) {
-    c.error(c.arg_is(0, "HMSET") ? "ERR wrong number of arguments for 'hmset' command"
-                                 : "ERR wrong number of arguments for 'hset' command");
-    return std::nullopt;
+    return c.error(c.arg_is(0, "HMSET") ? "ERR wrong number of arguments for 'hmset' command"
+                                        : "ERR wrong number of arguments for 'hset' command");
   }
   const KeyRef key = c.key(1);
   const auto found = c.find_typed_for_write(key, Type::kHash);
-  if (found.wrong) return std::nullopt;
+  if (found.wrong) return;
   const auto created = hash_put(c, key, found.entry, c.args().subspan(2));
-  if (created) c.notify(EventClass::kHash, "hset", key);
-  return created;
+  if (!created) return;
+  if (reply == SetReply::kOk) {
+    c.ok();
+  } else {
+    c.reply().integer(static_cast<int64_t>(*created));
+  }
+  c.notify(EventClass::kHash, "hset", key);
 }
 
 void cmd_hset(Context& c) {
-  if (const auto created = set_fields(c)) c.reply().integer(static_cast<int64_t>(*created));
+  set_fields(c, SetReply::kCreated);
 }
 
 void cmd_hmset(Context& c) {
-  if (set_fields(c)) c.ok();
+  set_fields(c, SetReply::kOk);
 }
 
 void cmd_hsetnx(Context& c) {
@@ -51,8 +57,8 @@ void cmd_hsetnx(Context& c) {
     if (fields.contains(c.arg(2))) return c.reply().integer(0);
   }
   if (!hash_put(c, key, found.entry, c.args().subspan(2))) return;
-  c.notify(EventClass::kHash, "hset", key);
   c.reply().integer(1);
+  c.notify(EventClass::kHash, "hset", key);
 }
 
 void cmd_hdel(Context& c) {
@@ -80,11 +86,9 @@ std::optional<std::string_view> field_text(Context& c, const KeyRef& key,
 
 // Sets the field at argument 2.
 bool put_number(Context& c, const KeyRef& key, const std::optional<engine::KeydirEntry>& entry,
-                std::string_view text, std::string_view event) {
+                std::string_view text) {
   const std::string_view pair[] = {c.arg(2), text};
-  if (!hash_put(c, key, entry, pair)) return false;
-  c.notify(EventClass::kHash, event, key);
-  return true;
+  return hash_put(c, key, entry, pair).has_value();
 }
 
 void cmd_hincrby(Context& c) {
@@ -106,10 +110,9 @@ void cmd_hincrby(Context& c) {
   }
   char buffer[resp::kMaxInt64Chars];
   const char* end = resp::format_int64(buffer, value);
-  if (!put_number(c, key, found.entry, {buffer, static_cast<size_t>(end - buffer)}, "hincrby")) {
-    return;
-  }
+  if (!put_number(c, key, found.entry, {buffer, static_cast<size_t>(end - buffer)})) return;
   c.reply().integer(value);
+  c.notify(EventClass::kHash, "hincrby", key);
 }
 
 void cmd_hincrbyfloat(Context& c) {
@@ -134,8 +137,9 @@ void cmd_hincrbyfloat(Context& c) {
   char buffer[resp::kMaxLongDoubleChars];
   const char* end = resp::format_long_double(buffer, value);
   const std::string_view text(buffer, static_cast<size_t>(end - buffer));
-  if (!put_number(c, key, found.entry, text, "hincrbyfloat")) return;
+  if (!put_number(c, key, found.entry, text)) return;
   c.reply().bulk(text);
+  c.notify(EventClass::kHash, "hincrbyfloat", key);
 }
 
 constexpr HistoryEntry kHdelHistory[] = {

@@ -81,8 +81,8 @@ void push(Context& c, ListEnd end, IfMissing if_missing) {
   ListEdit list(c, key, found.entry);
   if (!c.ready() || !list.push(end, c.args().subspan(2))) return;
   c.signal_ready(key);
-  c.notify(EventClass::kList, end == ListEnd::kHead ? "lpush" : "rpush", key);
   c.reply().integer(static_cast<int64_t>(list.length()));
+  c.notify(EventClass::kList, end == ListEnd::kHead ? "lpush" : "rpush", key);
 }
 
 void cmd_lpush(Context& c) {
@@ -167,8 +167,8 @@ void cmd_lset(Context& c) {
   const auto rank = rank_of(*index, list.length());
   if (!rank) return c.error("ERR index out of range");
   if (!list.set(*rank, c.arg(3))) return;
-  c.notify(EventClass::kList, "lset", key);
   c.ok();
+  c.notify(EventClass::kList, "lset", key);
 }
 
 void cmd_lrange(Context& c) {

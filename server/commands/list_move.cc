@@ -190,8 +190,8 @@ void move(Context& c, const KeyRef& from, const engine::KeydirEntry& entry, List
   }
   c.signal_ready(to);
   c.notify(EventClass::kList, to_end == ListEnd::kHead ? "lpush" : "rpush", to);
-  notify_popped(c, from, from_end, source.length() == 0);
   c.reply().bulk(value);
+  notify_popped(c, from, from_end, source.length() == 0);
 }
 
 void move_or_wait(Context& c, ListEnd from_end, ListEnd to_end, size_t timeout_arg) {

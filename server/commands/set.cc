@@ -190,8 +190,8 @@ void pop_one(Context& c) {
   const Names names({&drawn, 1});
   if (!remove_drawn(c, set, names)) return;
   c.notify(EventClass::kSet, "spop", set.key);
-  if (last) c.notify(EventClass::kGeneric, "del", set.key);
   c.reply().bulk(names.views()[0]);
+  if (last) c.notify(EventClass::kGeneric, "del", set.key);
 }
 
 void cmd_spop(Context& c) {
@@ -210,9 +210,9 @@ void cmd_spop(Context& c) {
   const Names names(Draws(c).distinct(*set.members, static_cast<uint64_t>(*count)));
   if (!remove_drawn(c, set, names)) return;
   c.notify(EventClass::kSet, "spop", set.key);
-  if (names.views().size() == size) c.notify(EventClass::kGeneric, "del", set.key);
   c.reply().set(names.views().size());
   for (const std::string_view member : names.views()) c.reply().bulk(member);
+  if (names.views().size() == size) c.notify(EventClass::kGeneric, "del", set.key);
 }
 
 void random_members(Context& c, int64_t count) {

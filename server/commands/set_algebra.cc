@@ -227,18 +227,21 @@ void reply_collected(Context& c, Result& result) {
   for (const std::string_view member : members) c.reply().bulk(member);
 }
 
-// Makes it what the key at argument 1 holds.
-void store(Context& c, Result& result, std::string_view event) {
+// Makes it what the key at argument 1 holds. `known_empty`: it was so without a look at members.
+void store(Context& c, Result& result, std::string_view event, bool known_empty = false) {
   const KeyRef key = c.key(1);
   if (result.members.empty()) {
+    // As in Redis who listens to his own changes is answered last only in the one case.
+    if (!known_empty) c.reply().integer(0);
     c.remove_destination(key);
-    return c.reply().integer(0);
+    if (known_empty) c.reply().integer(0);
+    return;
   }
   const auto count = static_cast<int64_t>(result.members.size());
   expire_before_overwriting(c, key);
   if (!set_write(c, key, 0, result.members, result.hashtable)) return;
-  c.notify(EventClass::kSet, event, key);
   c.reply().integer(count);
+  c.notify(EventClass::kSet, event, key);
 }
 
 constexpr uint64_t kNoLimit = std::numeric_limits<uint64_t>::max();
@@ -255,7 +258,7 @@ void cmd_sinterstore(Context& c) {
   const Sources sources(c, 2, c.argc());
   if (!sources.ok()) return;
   Result result = intersection(sources, kNoLimit);
-  store(c, result, "sinterstore");
+  store(c, result, "sinterstore", sources.any_missing());
 }
 
 void cmd_sintercard(Context& c) {

@@ -139,17 +139,20 @@ void reply_member(Context& c, const ScoredMember& m, WithScores with_scores) {
 }
 
 void store_members(Context& c, const KeyRef& key, std::span<const ScoredMember> members,
-                   std::string_view event) {
+                   std::string_view event, Tells tells) {
+  const auto count = static_cast<int64_t>(members.size());
   if (members.empty()) {
+    if (tells == Tells::kBehindReply) c.reply().integer(0);
     c.remove_destination(key);
   } else {
     expire_before_overwriting(c, key);
     const bool replaces = is_replaced(c, key);
     if (!write_sorted_set(c, key, tag_of_new(c.config(), members), 0, members)) return;
+    if (tells == Tells::kBehindReply) c.reply().integer(count);
     c.notify(EventClass::kSortedSet, event, key);
     if (!replaces) c.signal_ready(key);  // as in overwrite_object()
   }
-  c.reply().integer(static_cast<int64_t>(members.size()));
+  if (tells == Tells::kBeforeReply) c.reply().integer(count);
 }
 
 namespace {
@@ -255,16 +258,16 @@ void add(Context& c, AddOptions options) {
     if (!add_one(c, set, options, c.arg(first + 2 * i + 1), scores[i], added)) return;
   }
   set.finish();
-  if (added.members + added.updated > 0) {
-    c.notify(EventClass::kSortedSet, options.incr ? "zincr" : "zadd", key);
-    c.signal_ready(key);
-  }
   if (!options.incr) {
     c.reply().integer(static_cast<int64_t>(added.members + (options.ch ? added.updated : 0)));
   } else if (added.score) {
     c.reply().double_value(*added.score);
   } else {
     c.reply().bulk_null();
+  }
+  if (added.members + added.updated > 0) {
+    c.notify(EventClass::kSortedSet, options.incr ? "zincr" : "zadd", key);
+    c.signal_ready(key);
   }
 }
 
