@@ -201,13 +201,11 @@ TEST_CASE("replication: there are no replicas to wait for, and this is none") {
   CHECK(h.run("wait 1 x") == "-ERR timeout is not an integer or out of range\r\n");
   CHECK(h.run("wait 1 -1") == "-ERR timeout is negative\r\n");
   CHECK(h.run("wait 0 9223372036854775807") == ":0\r\n");
-  for (const char* timeout : {"1", "9223372036854775807"}) {
-    CHECK(h.run({"wait", "1", timeout}) == "");
-    while (h.client().blocked()) {
-      h.wake_due();
-      const std::string reply = h.client().resumed();
-      if (!reply.empty()) CHECK(reply == ":0\r\n");
-    }
+  CHECK(h.run("wait 1 1") == "");
+  while (h.client().blocked()) {
+    h.wake_due();
+    const std::string reply = h.client().resumed();
+    if (!reply.empty()) CHECK(reply == ":0\r\n");
   }
   h.run("multi");
   h.run("wait 1 0");
@@ -217,6 +215,20 @@ TEST_CASE("replication: there are no replicas to wait for, and this is none") {
   CHECK(h.run("replicaof 127.0.0.1 7000").starts_with("-ERR "));
   CHECK(h.run("replicaof 127.0.0.1 65536") == "-ERR Invalid master port\r\n");
   CHECK(h.run("readonly") == "-ERR This instance has cluster support disabled\r\n");
+}
+
+TEST_CASE("replication: to wait until a time that no clock gets to is to wait for good") {
+  Harness h;
+  for (const char* timeout : {"0", "9223372036854775000", "9223372036854775807"}) {
+    Client waits(h);
+    CHECK(waits.run({"wait", "1", timeout}) == "");
+    CHECK(waits.session->waiter->deadline_ms == 0);
+    h.wake_due();
+    CHECK(waits.resumed() == "");
+    CHECK(waits.blocked());
+    CHECK(h.run("client unblock " + std::to_string(waits.session->id)) == ":1\r\n");
+    CHECK(waits.resumed() == ":0\r\n");
+  }
 }
 
 TEST_CASE("scripting: as a Redis without scripts and functions") {
