@@ -147,8 +147,9 @@ void Tracking::enable(Session& session, uint64_t redirect, uint32_t options,
   if (wanted.empty()) wanted = kAll;
   std::lock_guard guard(prefixes_mutex_);
   for (const std::string_view prefix : wanted) {
-    std::vector<uint64_t>& ids = prefixes_.try_emplace(std::string(prefix)).first->second;
-    if (insert_id(ids, session.id)) session.prefixes.emplace(prefix);
+    const auto [found, is_new] = prefixes_.try_emplace(std::string(prefix));
+    if (is_new) found->second.since = time_.fetch_add(1, std::memory_order_relaxed) + 1;
+    if (insert_id(found->second.clients, session.id)) session.prefixes.emplace(prefix);
   }
   session.tracking_prefixes = static_cast<uint32_t>(session.prefixes.size());
   prefix_count_.store(prefixes_.size(), std::memory_order_relaxed);
@@ -162,8 +163,8 @@ void Tracking::disable(Session& session) {
   std::lock_guard guard(prefixes_mutex_);
   for (const std::string& prefix : session.prefixes) {
     const auto found = prefixes_.find(prefix);
-    erase_id(found->second, session.id);
-    if (found->second.empty()) prefixes_.erase(found);
+    erase_id(found->second.clients, session.id);
+    if (found->second.clients.empty()) prefixes_.erase(found);
   }
   prefix_count_.store(prefixes_.size(), std::memory_order_relaxed);
   session.prefixes.clear();
@@ -185,8 +186,9 @@ void Tracking::changed(TrackedKeys& tracked, std::string_view key, const Audienc
   if (prefix_count() != 0) {
     auto& keys = audience.others.broadcast_;
     auto found = keys.find(key);
-    if (found == keys.end()) found = keys.emplace(key, 0).first;
-    found->second = audience.by_self && audience.self != nullptr ? audience.self->id : 0;
+    if (found == keys.end()) found = keys.emplace(key, Invalidations::Change()).first;
+    found->second = {audience.by_self && audience.self != nullptr ? audience.self->id : 0,
+                     time_.load(std::memory_order_relaxed)};
     audience.others.tracking_ = this;
   }
   if (tracked.empty()) return;
@@ -296,31 +298,27 @@ void Tracking::deliver(std::span<const Invalidations::Entry> entries,
 void Tracking::deliver_broadcast(const Invalidations::Broadcast& keys,
                                  const Sessions& sessions) const {
   std::lock_guard guard(prefixes_mutex_);
-  std::vector<std::string_view> all, of_others;
-  for (const auto& [prefix, ids] : prefixes_) {
-    auto at = keys.lower_bound(prefix);
-    const auto first = at;
+  std::vector<Invalidations::Broadcast::const_iterator> all;
+  std::vector<std::string_view> told;
+  for (const auto& [prefix, wanted] : prefixes_) {
     all.clear();
-    for (; at != keys.end() && at->first.starts_with(prefix); ++at) {
-      all.push_back(at->first);
+    for (auto at = keys.lower_bound(prefix); at != keys.end() && at->first.starts_with(prefix);
+         ++at) {
+      if (at->second.time >= wanted.since) all.push_back(at);
     }
-    const auto last = at;
     if (all.empty()) continue;
-    for (const uint64_t id : ids) {
+    for (const uint64_t id : wanted.clients) {
       Session* session = tracker(sessions, id, true);
       if (session == nullptr) continue;
-      const std::vector<std::string_view>* told = &all;
-      if ((session->tracking & kTracksNoLoop) != 0) {
-        of_others.clear();
-        for (at = first; at != last; ++at) {
-          if (at->second != id) of_others.push_back(at->first);
-        }
-        if (of_others.empty()) continue;
-        told = &of_others;
+      const bool spared = (session->tracking & kTracksNoLoop) != 0;
+      told.clear();
+      for (const auto& key : all) {
+        if (!spared || key->second.by != id) told.push_back(key->first);
       }
+      if (told.empty()) continue;
       send(sessions, *session, [&](resp::Writer& out) {
-        out.array(told->size());
-        for (const std::string_view key : *told) out.bulk(key);
+        out.array(told.size());
+        for (const std::string_view key : told) out.bulk(key);
       });
     }
   }

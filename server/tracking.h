@@ -76,8 +76,12 @@ class Invalidations {
     uint64_t told = 0;      // with all_keys: the client that has been told already; 0: none
     bool all_keys = false;  // a database was emptied: every tracking client hears of it
   };
-  // Keys of a turn, each with the client that changed it last; 0: none.
-  using Broadcast = std::map<std::string, uint64_t, std::less<>>;
+  // Keys of a turn, each with its last change: by which client (0: none), and when.
+  struct Change {
+    uint64_t by = 0;
+    uint64_t time = 0;
+  };
+  using Broadcast = std::map<std::string, Change, std::less<>>;
 
   Tracking* tracking_ = nullptr;
   std::vector<Entry> entries_;
@@ -159,7 +163,16 @@ class Tracking {
   std::atomic<size_t> items_{0};
   std::atomic<size_t> prefix_count_{0};
   mutable std::mutex prefixes_mutex_;
-  std::map<std::string, std::vector<uint64_t>, std::less<>> prefixes_;  // with the clients' ids
+  // Who wants to hear of the keys that begin with it. As in Redis whoever comes to a prefix hears
+  // of all keys that have not been told since the first one came.
+  struct Prefix {
+    uint64_t since;
+    std::vector<uint64_t> clients;  // ids
+  };
+  std::map<std::string, Prefix, std::less<>> prefixes_;
+  // Goes on with every new prefix. A change reads it with the key's shard locked: whoever finds the
+  // old value when he has come to the prefix is told of the change.
+  std::atomic<uint64_t> time_{0};
 };
 
 }  // namespace respcask::server

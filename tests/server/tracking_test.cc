@@ -357,6 +357,36 @@ TEST_CASE("tracking: with BCAST a turn's keys are told together, by prefix, read
   CHECK(some.pushed().empty());
 }
 
+TEST_CASE("tracking: with BCAST a turn's keys are told from when somebody came to the prefix on") {
+  Harness h;
+  Tracker other(h, "bcast prefix zz");
+  Client late(h), last(h);
+  late.use_protocol(3);
+  last.use_protocol(3);
+  Turn turn(*h.server);
+  turn.begin();
+  const auto run = [&](Client& client, std::initializer_list<std::string_view> args) {
+    return run_in(turn, client, args);
+  };
+  run(h.client(), {"mset", "d", "1", "e", "1", "zz", "1"});
+  CHECK(run(late, {"client", "tracking", "on", "bcast"}) == "+OK\r\n");
+  run(h.client(), {"mset", "e", "2", "f", "1"});
+  // As in Redis, which keeps the keys by the prefix.
+  CHECK(run(last, {"client", "tracking", "on", "bcast"}) == "+OK\r\n");
+  h.server->commit(turn);
+  CHECK(other.pushed() == invalidate({"zz"}));
+  CHECK(late.pushed() == invalidate({"e", "f"}));
+  CHECK(last.pushed() == invalidate({"e", "f"}));
+  // Nobody is left at the prefix in between.
+  turn.begin();
+  run(h.client(), {"set", "d", "2"});
+  run(late, {"client", "tracking", "off"});
+  run(last, {"client", "tracking", "off"});
+  run(late, {"client", "tracking", "on", "bcast"});
+  h.server->commit(turn);
+  CHECK(late.pushed().empty());
+}
+
 TEST_CASE("tracking: a client with few prefixes looks at none of those of others") {
   Harness h;
   std::deque<Client> others;
