@@ -40,6 +40,7 @@ Context::Context(Scope& scope, Turn& turn, Session& session, const TableEntry& c
 
 Context::~Context() {
   scope_.context = outer_;
+  if (!redirected_.empty()) turn_.own_pushes += redirected_;
 }
 
 // --- the request --------------------------------------------------------------------------------
@@ -457,7 +458,15 @@ void Context::with_shard(uint32_t index, engine::FunctionRef<void(engine::Shard&
 }
 
 void Context::notify(EventClass event_class, std::string_view event, const KeyRef& key) {
+  // A command that has only looked for keys may have to run again.
+  if (event_class != EventClass::kKeyMiss && event_class != EventClass::kExpired) tell_redirected();
   scope_.notify(event_class, event, key, reply_is_hidden() ? nullptr : &session_, &reply_);
+}
+
+void Context::tell_redirected() {
+  if (redirected_.empty() || reply_is_hidden()) return;
+  reply_.raw(redirected_);
+  redirected_.clear();
 }
 
 size_t Context::publish(ChannelKind kind, std::string_view channel, std::string_view payload) {

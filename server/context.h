@@ -216,6 +216,9 @@ class Context {
   // that listens to its own changes hears of them here, before or behind what it is replied; each
   // command does as in Redis (tests/server/redis_events.h).
   void notify(EventClass event_class, std::string_view event, const KeyRef& key);
+  // The command has changed what others have redirected word of to this client (CLIENT TRACKING):
+  // here it hears of it. For commands without notify(), which does so itself.
+  void tell_redirected();
 
   // Puts the messages that the session has been sent so far in front of what is replied next; not
   // inside EXEC, and not where the reply is hidden: then they follow.
@@ -259,6 +262,7 @@ class Context {
   static constexpr uint64_t kTextBytes = 3 * sizeof(std::string);
 
  private:
+  friend class Scope;
   bool ask_for_held();
   // What the command's results take by now, or will when they grow.
   uint64_t held_with_reply() const;
@@ -291,6 +295,7 @@ class Context {
   uint32_t last_read_shard_ = 0;
   std::optional<engine::Location> last_read_;
   const uint64_t replied_before_;  // by commands before it in the same reply
+  std::string redirected_;         // to be told by tell_redirected()
   Context* const outer_;           // EXEC's
   uint64_t held_ = 0;
   uint64_t ask_at_ = kAskedBytes;

@@ -172,7 +172,8 @@ void Scope::retell(engine::FunctionRef<void()> change) {
 }
 
 Tracking::Audience Scope::audience(bool by_self) {
-  return {turn_.outbox.invalidations, runner, &turn_.own_pushes, by_self};
+  return {turn_.outbox.invalidations, runner, &turn_.own_pushes, by_self,
+          context != nullptr ? &context->redirected_ : nullptr};
 }
 
 void Scope::changed(const KeyRef& key, bool by_self) {

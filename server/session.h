@@ -200,6 +200,8 @@ class Session {
   std::atomic<uint32_t> tracking{0};
   Shown<uint64_t> tracking_redirect;
   Shown<uint32_t> tracking_prefixes;  // how many, with BCAST
+  // Somebody redirects messages of tracking to it, or has done so once; set by him.
+  std::atomic<bool> hears_for_others{false};
 
   std::atomic<Access> access{Access::kStale};
 

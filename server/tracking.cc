@@ -23,6 +23,10 @@ Session* find_present(const Sessions& sessions, uint64_t id) {
   return found == sessions.end() || found->second->is_gone() ? nullptr : found->second;
 }
 
+bool tracks(const Session& session) {
+  return (session.tracking & kTracks) != 0 && !session.is_gone();
+}
+
 // Nothing if the session does not track in the way asked for, either.
 Session* tracker(const Sessions& sessions, uint64_t id, bool broadcast) {
   Session* const session = find_present(sessions, id);
@@ -99,6 +103,20 @@ void write_invalidation(std::string& to, std::optional<std::string_view> key) {
   out.push(2);
   out.bulk("invalidate");
   write_key(out, key);
+}
+
+// Of all keys. As in Redis the null is of the protocol of who tracks, whoever reads it.
+void write_null(resp::Writer& out, const Session& tracking) {
+  std::string null;
+  resp::Writer(null, tracking.protocol).bulk_null();
+  out.raw(null);
+}
+
+void write_all_keys(std::string& to, const Session& tracking) {
+  resp::Writer out(to, 3);
+  out.push(2);
+  out.bulk("invalidate");
+  write_null(out, tracking);
 }
 
 // Ids are kept in ascending order. False: it was there already.
@@ -208,9 +226,29 @@ void Tracking::forget(TrackedKeys& tracked, Entry entry, const Audience& audienc
       tell_self(audience, node.key());
     }
   }
+  if (!ids.empty() && audience.hears_for_others()) tell_redirected(audience, node.key(), ids);
   if (ids.empty()) return;
   audience.others.tracking_ = this;
-  audience.others.entries_.push_back({std::move(node.key()), std::move(ids), 0, false});
+  audience.others.entries_.push_back({std::move(node.key()), std::move(ids), false});
+}
+
+// In RESP2 only who is subscribed hears of it, which is looked up when the turn ends.
+bool Tracking::Audience::hears_for_others() const {
+  return self != nullptr && redirected != nullptr && self->protocol == 3 &&
+         self->hears_for_others.load(std::memory_order_relaxed);
+}
+
+// Takes those out of `ids` who have redirected to the session whose command runs.
+void Tracking::tell_redirected(const Audience& audience, std::string_view key,
+                               std::vector<uint64_t>& ids) {
+  server_.with_sessions([&](const Sessions& sessions) {
+    std::erase_if(ids, [&](uint64_t id) {
+      const Session* from = tracker(sessions, id, false);
+      if (from == nullptr || from->tracking_redirect != audience.self->id) return false;
+      write_invalidation(*audience.redirected, key);
+      return true;
+    });
+  });
 }
 
 void Tracking::tell_self(const Audience& audience, std::optional<std::string_view> key) const {
@@ -225,14 +263,25 @@ void Tracking::flushed(std::span<TrackedKeys* const> tables, const Audience& aud
     items_.fetch_sub(items, std::memory_order_relaxed);
     *tracked = {};
   }
-  uint64_t told = 0;
+  std::vector<uint64_t> told;
   const Session* self = audience.self;
   if (self != nullptr && (self->tracking & kTracks) != 0 && tells_itself(*self)) {
     tell_self(audience, std::nullopt);
-    told = self->id;
+    told.push_back(self->id);
+  }
+  if (audience.hears_for_others()) {
+    server_.with_sessions([&](const Sessions& sessions) {
+      for (const auto& [id, session] : sessions) {
+        if (session == self || !tracks(*session) || session->tracking_redirect != self->id) {
+          continue;
+        }
+        write_all_keys(*audience.redirected, *session);
+        insert_id(told, id);
+      }
+    });
   }
   audience.others.tracking_ = this;
-  audience.others.entries_.push_back({{}, {}, told, true});
+  audience.others.entries_.push_back({{}, std::move(told), true});
 }
 
 void Tracking::trim(TrackedKeys& tracked, uint64_t max_keys, size_t effort,
@@ -276,12 +325,8 @@ void Tracking::deliver(std::span<const Invalidations::Entry> entries,
     for (const Invalidations::Entry& entry : entries) {
       if (entry.all_keys) {
         for (const auto& [id, session] : sessions) {
-          if (id == entry.told || (session->tracking & kTracks) == 0) continue;
-          if (session->is_gone()) continue;
-          // As in Redis the null is of the protocol of who tracks, whoever reads it.
-          std::string null;
-          resp::Writer(null, session->protocol).bulk_null();
-          send(sessions, *session, [&](resp::Writer& out) { out.raw(null); });
+          if (!tracks(*session) || std::ranges::binary_search(entry.clients, id)) continue;
+          send(sessions, *session, [&](resp::Writer& out) { write_null(out, *session); });
         }
         continue;
       }

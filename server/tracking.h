@@ -9,7 +9,8 @@
 // A change goes into the Invalidations of its thread's turn, which leave together with the turn's
 // messages (pubsub.h), after its writes are in the kernel. Redis writes to the one who made the
 // change right behind the reply, so what concerns the session that runs the command is handed back
-// to the caller instead; and to one that waited in front of its reply, so what he is to hear of is
+// to the caller instead; what others have redirected to it Redis writes at once, so that is handed
+// back apart. To one that waited Redis writes in front of its reply, so what he is to hear of is
 // taken out for that, unless his own loop has to run his command. Somebody who has read a key in
 // between is told needlessly, never too little: his entry was made under the shard's lock, before
 // the change or after it.
@@ -72,9 +73,8 @@ class Invalidations {
   friend class Tracking;
   struct Entry {
     std::string key;
-    std::vector<uint64_t> clients;
-    uint64_t told = 0;      // with all_keys: the client that has been told already; 0: none
-    bool all_keys = false;  // a database was emptied: every tracking client hears of it
+    std::vector<uint64_t> clients;  // with all_keys: those that have been told already
+    bool all_keys = false;          // a database was emptied: every tracking client hears of it
   };
   // Keys of a turn, each with its last change: by which client (0: none), and when.
   struct Change {
@@ -122,13 +122,16 @@ class Tracking {
   void remember(TrackedKeys& tracked, std::string_view key, const Session& session);
 
   // Who is to hear of a change, and how. `self`: the session whose command runs, null if none does;
-  // what it is to be told itself is written to `own`. `by_self`: the change is its doing, which
-  // NOLOOP spares it.
+  // what it is to be told itself is written to `own`, and what others have redirected to it to
+  // `redirected`, unless that is null. `by_self`: the change is its doing, which NOLOOP spares it.
   struct Audience {
     Invalidations& others;
     const Session* self = nullptr;
     std::string* own = nullptr;
     bool by_self = false;
+    std::string* redirected = nullptr;
+
+    bool hears_for_others() const;
   };
   void changed(TrackedKeys& tracked, std::string_view key, const Audience& audience);
   // All keys of a database are gone. `tables`: of all shards, which are locked.
@@ -153,6 +156,7 @@ class Tracking {
 
   void forget(TrackedKeys& tracked, Entry entry, const Audience& audience);
   void tell_self(const Audience& audience, std::optional<std::string_view> key) const;
+  void tell_redirected(const Audience& audience, std::string_view key, std::vector<uint64_t>& ids);
   void deliver(std::span<const Invalidations::Entry> entries, const Invalidations::Broadcast& keys);
   void deliver_broadcast(const Invalidations::Broadcast& keys,
                          const std::map<uint64_t, Session*>& sessions) const;

@@ -32,7 +32,8 @@ bool parse_options(Context& c, Options& options) {
       if (!id) return false;
       options.redirect = static_cast<uint64_t>(*id);
       // It may go later, but must be there now.
-      if (!c.server().with_session(options.redirect, [](Session&) {})) {
+      const auto use = [](Session& target) { target.hears_for_others = true; };
+      if (!c.server().with_session(options.redirect, use)) {
         c.error("ERR The client ID you want redirect to does not exist");
         return false;
       }

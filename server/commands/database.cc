@@ -47,6 +47,7 @@ void flush(Context& c, uint32_t begin, uint32_t end) {
   if (!refusal.empty()) return c.error(refusal);
   for (uint32_t db = begin; db < end; ++db) c.flush(db);
   c.scope().forget_copies();
+  c.tell_redirected();
   c.ok();
 }
 

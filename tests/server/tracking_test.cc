@@ -473,6 +473,43 @@ TEST_CASE("tracking: messages go to another client, in RESP2 as messages of a ch
   CHECK(reader.run("client trackinginfo").find("broken_redirect") == std::string::npos);
 }
 
+TEST_CASE("tracking: of its own changes a client hears for others where it hears of their events") {
+  Harness h;
+  Client reader(h), target(h);
+  reader.use_protocol(3);
+  target.use_protocol(3);
+  const std::string id = std::to_string(target.session->id);
+  CHECK(reader.run("client tracking on redirect " + id) == "+OK\r\n");
+  const auto run = [&](std::initializer_list<std::string_view> args) {
+    return run_in(target.turn, target, args);
+  };
+  target.turn.begin();
+  reader.run("get k");
+  CHECK(run({"set", "k", "1"}) == invalidate({"k"}) + "+OK\r\n");
+  CHECK(run({"set", "k", "1"}) == "+OK\r\n");
+  reader.run("get k");
+  CHECK(run({"del", "k"}) == invalidate({"k"}) + ":1\r\n");
+  reader.run("exists k");
+  CHECK(run({"rpush", "k", "1"}) == ":1\r\n" + invalidate({"k"}));
+  reader.run("llen k");
+  run({"multi"});
+  run({"del", "k"});
+  run({"set", "k", "1"});
+  CHECK(run({"exec"}) == "*2\r\n" + invalidate({"k"}) + ":1\r\n+OK\r\n");
+  CHECK(run({"flushall"}) == kAllKeys + "+OK\r\n");
+  reader.run("get k");
+  run({"client", "reply", "off"});
+  CHECK(run({"set", "k", "2"}) == invalidate({"k"}));
+  run({"client", "reply", "on"});
+  h.server->commit(target.turn);
+  CHECK(target.pushed().empty());
+  // Its own copies are told of behind the reply still.
+  target.run("client tracking on");
+  reader.run("get k");
+  target.run("get k");
+  CHECK(target.run("set k 3") == invalidate({"k"}) + "+OK\r\n" + invalidate({"k"}));
+}
+
 TEST_CASE("tracking: emptying a database tells everybody who tracks, whatever it held") {
   Harness h;
   Tracker reader(h), broad(h, "bcast prefix x");
