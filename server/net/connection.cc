@@ -239,9 +239,10 @@ void Connection::look_ahead(LookAhead& keys) {
 
 void Connection::run() {
   if (state_ != State::kOpen) return;
-  // For CLIENT LIST. As in Redis what is about to run counts as unread until all of it has run.
+  // For CLIENT LIST. As in Redis what is about to run counts as unread until all of it has run, but
+  // for a command that has blocked: that one was read before.
   shown_.unread = input_.unread().size();
-  shown_.taken = 0;
+  shown_.taken = again_ && !parked_ ? parser_.consumed() : 0;
   shown_.arguments = 0;
   shown_.input_memory = input_.capacity();
   // The turn's set holds what all clients touched; here it is kept apart what this one did.

@@ -134,6 +134,15 @@ TEST_CASE("CLIENT LIST counts what runs as unread, as Redis does") {
   CHECK(client.call({"CLIENT", "INFO"}).find(" qbuf=26 ") != std::string::npos);
 }
 
+TEST_CASE("CLIENT INFO counts a command that waited no more as unread when what follows it runs") {
+  ServerProcess server;
+  server.start();
+  Client client(server.port());
+  REQUIRE(client.send(request({"BLPOP", "q", "0.05"}) + request({"CLIENT", "INFO"})));
+  CHECK(client.read_exactly(5) == "*-1\r\n");
+  CHECK(client.read_reply().find(" qbuf=26 ") != std::string::npos);
+}
+
 TEST_CASE("a stream cut at any byte gives the same replies") {
   ServerProcess server;
   server.start();
