@@ -321,7 +321,9 @@ std::vector<std::string> end_at_nul(const Row& row, Words words) {
   std::vector<std::string> ended(words.begin(), words.end());
   const bool as_they_are = row.keeps_nul || row.kind == Kind::kInteger ||
                            row.kind == Kind::kMemoryOrPercent || row.kind == Kind::kPercentiles;
-  if (as_they_are) return ended;
+  // Of words, "" alone says that there are none, which a NUL does not say.
+  const bool is_nul = row.kind == Kind::kWords && words.size() == 1 && words[0].starts_with('\0');
+  if (as_they_are || is_nul) return ended;
   for (std::string& word : ended) word.resize(until_nul(word).size());
   return ended;
 }

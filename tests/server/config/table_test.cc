@@ -345,6 +345,7 @@ TEST_CASE("a value ends at a NUL, but for numbers without a unit and passwords")
   CHECK(set("notify-keyspace-events", "K@x") == set("notify-keyspace-events", "K"));
   CHECK(value_after("save", {std::string("5\0x", 3), "1"}) == "5 1");
   CHECK(value_after("bind", {std::string("::1\0x", 5)}) == "::1");
+  CHECK(set("bind", "@") == std::string(1, '\0'));  // an address that cannot be had, not none
   CHECK(set("hz", "10@").starts_with("wrong: "));
   CHECK(set("latency-tracking-info-percentiles", "50@").starts_with("wrong: "));
   CHECK(set("requirepass", "a@b") == std::string("a\0b", 3));
