@@ -9,7 +9,7 @@ namespace {
 
 // Logs, listening sockets, what merging, backups and hints open for a while.
 constexpr uint64_t kReserved = 128;
-constexpr uint64_t kPerLoop = 8;
+constexpr uint64_t kPerLoop = 24;  // 16 of them for what clients send (net/input_spill.h)
 constexpr uint64_t kPerShard = 8;
 // What a shard that has been written to for long has at least.
 constexpr uint64_t kSegmentsPerShard = 24;

@@ -157,9 +157,6 @@ void Connection::keep_for_later(size_t size) {
     return;
   }
   input_.add(size);
-  if (state_ == State::kOpen && stalled_ && input_.unread().size() >= kStalledInput) {
-    spill_ = worker_.spills().open(worker_.config().client_query_buffer_limit);
-  }
 }
 
 // Moves some of what has been spilled behind what is unread; false: there is none, or the client
@@ -212,7 +209,11 @@ bool Connection::must_read_first(size_t unsent) {
 // Whether a client that has to read first may send more meanwhile.
 bool Connection::may_send_more() {
   if (must_authenticate(*session_)) return false;
-  return spill_ ? spill_->takes_more() : input_.unread().size() < kStalledInput;
+  if (!spill_) {
+    if (input_.unread().size() < kStalledInput) return true;
+    spill_ = worker_.spills().open(worker_.config().client_query_buffer_limit);
+  }
+  return spill_ && spill_->takes_more();
 }
 
 // Whether the client may run one more command this turn. The clock is read only now and then.

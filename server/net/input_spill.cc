@@ -7,13 +7,6 @@
 #include "server/log.h"
 
 namespace respcask::server {
-namespace {
-
-// How often the free space is looked up, in bytes written.
-constexpr uint64_t kBytesBetweenLooks = 16 << 20;
-
-}  // namespace
-
 SpillArea::SpillArea(engine::FileSystem& files, std::string dir, const std::string& name,
                      Counter& held)
     : files_(files), dir_(std::move(dir)), path_(dir_ + "/" + name), held_(held) {}
@@ -40,9 +33,14 @@ std::span<char> SpillArea::room() {
   return {room_.get(), kRoomBytes};
 }
 
-bool SpillArea::has_space() const {
-  const auto space = files_.space(dir_);
-  return space && space->available > std::min(space->total / 10, kLeftFree);
+// Looked up for the first spill, every so many bytes, and always while there is too little.
+bool SpillArea::has_space() {
+  if (short_ || open_ == 0 || unlooked_ >= kBytesBetweenLooks) {
+    const auto space = files_.space(dir_);
+    short_ = !space || space->available <= std::min(space->total / 10, kLeftFree);
+    unlooked_ = 0;
+  }
+  return !short_;
 }
 
 InputSpill::InputSpill(SpillArea& area, std::unique_ptr<engine::File> file, uint64_t limit)
@@ -67,10 +65,10 @@ void InputSpill::add(std::string_view bytes) {
     rest_ += bytes;
     return;
   }
-  const uint64_t before = std::exchange(written_, written_ + bytes.size());
+  written_ += bytes.size();
   area_.held_.add(bytes.size());
-  full_ = written_ >= limit_ ||
-          (before / kBytesBetweenLooks != written_ / kBytesBetweenLooks && !area_.has_space());
+  area_.unlooked_ += bytes.size();
+  full_ = written_ >= limit_;
 }
 
 engine::Result<size_t> InputSpill::take(std::span<char> into) {

@@ -29,11 +29,14 @@ class InputSpill;
 
 class SpillArea {
  public:
-  // As many clients of a loop have one at a time: each takes a descriptor.
-  static constexpr size_t kMostSpills = 64;
+  // As many clients of a loop have one at a time: each takes a descriptor, which is kept for it
+  // (open_files.cc).
+  static constexpr size_t kMostSpills = 16;
   static constexpr size_t kRoomBytes = 64 * 1024;
-  // What spills leave free on the disk: a tenth of it, or this.
+  // What spills leave free on the disk, to within what is written between two looks: a tenth of it,
+  // or this.
   static constexpr uint64_t kLeftFree = uint64_t{1} << 30;
+  static constexpr uint64_t kBytesBetweenLooks = 16 << 20;
 
   // Files are made in `dir`, under a name that no other area has, `name`, for a moment. `held`
   // counts the bytes that they take.
@@ -48,12 +51,14 @@ class SpillArea {
 
  private:
   friend class InputSpill;
-  bool has_space() const;
+  bool has_space();
 
   engine::FileSystem& files_;
   const std::string dir_;
   const std::string path_;
   Counter& held_;
+  uint64_t unlooked_ = 0;  // bytes written since the free space was looked up
+  bool short_ = false;     // there was too little then
   size_t open_ = 0;
   std::unique_ptr<char[]> room_;  // while one is open
 };
@@ -66,7 +71,7 @@ class InputSpill {
 
   bool empty() const { return taken_ == written_ && rest_.empty(); }
   // Whether more had better be added: it has not reached its limit, and the disk has room.
-  bool takes_more() const { return !full_; }
+  bool takes_more() const { return !full_ && area_.has_space(); }
   void add(std::string_view bytes);
   // Moves the first bytes, `into.size()` or as many as there are, to `into`; how many. kIo: the
   // file cannot be read.

@@ -130,6 +130,26 @@ TEST_CASE("a pipeline of any length may be sent before its replies are read") {
   CHECK(info_value(other, "spilled_input_bytes") == "0");
 }
 
+TEST_CASE("a long pipeline may be sent behind messages that are not read, from within a value on") {
+  ServerProcess server({"--io-threads", "1"});
+  server.start();
+  Client listener(server.port());
+  Client other(server.port());
+  listener.call({"HELLO", "3"});
+  listener.call({"SUBSCRIBE", "ch"});
+  const std::string value = request({"SET", "v", std::string(4'000'000, 'v')});
+  REQUIRE(send_unread(listener, value.substr(0, 3'000'000)));
+  for (int i = 0; i < 30; ++i) other.call({"PUBLISH", "ch", std::string(300'000, 'm')});
+  std::string pipeline = value.substr(3'000'000);
+  constexpr int kEchoes = 20'000;
+  for (int i = 0; i < kEchoes; ++i) pipeline += request({"ECHO", std::string(1000, 'e')});
+  REQUIRE(send_unread(listener, pipeline + request({"PING"})));
+  for (int i = 0; i < 30; ++i) CHECK(listener.read_reply().starts_with(">3\r\n"));
+  CHECK(listener.read_reply() == "+OK\r\n");
+  for (int i = 0; i < kEchoes; ++i) listener.read_reply();
+  CHECK(listener.read_reply() == "+PONG\r\n");
+}
+
 TEST_CASE("a value of many megabytes may be sent before earlier replies are read") {
   ServerProcess server({"--io-threads", "1"});
   server.start();

@@ -124,6 +124,24 @@ TEST_CASE("input spill: a tenth of the disk stays free") {
   CHECK(disk.open() == nullptr);
 }
 
+TEST_CASE("input spill: several leave as much of the disk together as one alone") {
+  Disk disk;
+  disk.files.set_capacity(400 << 20);
+  std::vector<std::unique_ptr<InputSpill>> spills;
+  for (int i = 0; i < 10; ++i) REQUIRE(spills.emplace_back(disk.open()));
+  const std::string piece = bytes_from(0, 1 << 20);
+  for (int i = 0; i < 40; ++i) {
+    for (const auto& spill : spills) {
+      if (spill->takes_more()) spill->add(piece);
+    }
+  }
+  CHECK(disk.files.used() >= size_t{344} << 20);
+  CHECK(disk.files.used() <= size_t{376} << 20);
+  // Once there is room again they go on.
+  spills.resize(5);
+  CHECK(spills[0]->takes_more());
+}
+
 TEST_CASE("input spill: there are not more of them than descriptors can be spared for") {
   Disk disk;
   std::vector<std::unique_ptr<InputSpill>> spills;
