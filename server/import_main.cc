@@ -28,13 +28,15 @@ constexpr int kLeftOut = 1;
 constexpr int kUnreadable = 2;
 
 constexpr std::string_view kUsage =
-    "usage: respcask-import SNAPSHOT | redis-cli [-h HOST] [-p PORT] --pipe\n"
+    "usage: respcask-import [--databases N] SNAPSHOT | redis-cli [-h HOST] [-p PORT] --pipe\n"
     "\n"
     "Reads a snapshot of Redis (dump.rdb, of version 12 at most; - is standard input) and writes "
     "the\n"
     "commands that bring its keys back, with their databases, expiries and what is known of their "
     "use.\n"
-    "A key that is there already is replaced. Of any Redis that runs:\n"
+    "A key that is there already is replaced. Keys of databases from N on (16) are left out: where "
+    "the\n"
+    "server has fewer they would come into another one. Of any Redis that runs:\n"
     "\n"
     "  redis-cli -h OLD --rdb - | respcask-import - | redis-cli -h NEW --pipe\n"
     "\n"
@@ -79,7 +81,7 @@ struct Added {
   std::vector<std::string> words;
 };
 
-Added added_by(rdb::Value&& value) {
+Added added_by(rdb::Value value) {
   if (auto* list = std::get_if<rdb::List>(&value)) return {"RPUSH", 1, std::move(list->elements)};
   if (auto* set = std::get_if<rdb::Set>(&value)) return {"SADD", 1, std::move(set->members)};
   Added added;
@@ -102,9 +104,13 @@ Added added_by(rdb::Value&& value) {
 
 using Command = std::vector<std::string>;
 
+// Since the epoch: what has none is 0, and what ended before it is past all the same.
+std::string expiry_text(const rdb::Snapshot::Piece& piece) {
+  return std::to_string(piece.expiry_ms ? std::max<int64_t>(*piece.expiry_ms, 1) : 0);
+}
+
 Command restore(const rdb::Snapshot::Piece& piece) {
-  Command command{"RESTORE",     piece.key, std::to_string(piece.expiry_ms),
-                  piece.payload, "REPLACE", "ABSTTL"};
+  Command command{"RESTORE", piece.key, expiry_text(piece), piece.payload, "REPLACE", "ABSTTL"};
   if (piece.frequency) {
     command.insert(command.end(), {"FREQ", std::to_string(*piece.frequency)});
   } else if (piece.idle_s) {
@@ -113,42 +119,71 @@ Command restore(const rdb::Snapshot::Piece& piece) {
   return command;
 }
 
-// What brings a piece back: the first of a value by RESTORE, the others by adding their elements.
-engine::Result<std::vector<Command>> commands_of(const rdb::Snapshot::Piece& piece) {
-  if (piece.is_first) return std::vector<Command>{restore(piece)};
+engine::Result<rdb::Value> value_of(const rdb::Snapshot::Piece& piece) {
   rdb::Decoded decoded = rdb::decode(piece.payload);
-  if (!std::holds_alternative<rdb::Value>(decoded)) {
-    return engine::Error{engine::ErrorCode::kDamaged, "a collection is not what it should be"};
-  }
-  const Added added = added_by(std::get<rdb::Value>(std::move(decoded)));
+  if (auto* value = std::get_if<rdb::Value>(&decoded)) return std::move(*value);
+  return engine::Error{engine::ErrorCode::kDamaged, "a value is not what it should be"};
+}
+
+std::vector<Command> add(const std::string& key, Added added) {
   const size_t at_once = kElementsAtOnce * added.words_each;
   std::vector<Command> commands;
   for (size_t begin = 0; begin < added.words.size(); begin += at_once) {
     const auto rest = std::span(added.words).subspan(begin);
     const auto part = rest.first(std::min(rest.size(), at_once));
-    Command& command = commands.emplace_back(Command{added.command, piece.key});
+    Command& command = commands.emplace_back(Command{added.command, key});
     command.insert(command.end(), part.begin(), part.end());
-  }
-  // It may have expired between two pieces, and been made anew without one.
-  if (piece.is_last && piece.expiry_ms != 0) {
-    commands.push_back({"PEXPIREAT", piece.key, std::to_string(piece.expiry_ms)});
   }
   return commands;
 }
 
-// Writes the commands of all keys; how many keys. An error: of the snapshot or of the output.
-engine::Result<uint64_t> write_all(rdb::Snapshot& snapshot, Requests& requests) {
+// What brings a piece back: a value that is one piece by RESTORE, one that is several by adding the
+// elements of each. Of those the expiry comes last, so that a part does not make a key anew that
+// has expired meanwhile.
+engine::Result<std::vector<Command>> commands_of(const rdb::Snapshot::Piece& piece) {
+  // RESTORE's argument is longer than a string that it holds, and may not be longer than the
+  // longest.
+  constexpr size_t kLong = 256 << 20;
+  const bool is_whole = piece.is_first && piece.is_last;
+  if (is_whole && piece.payload.size() < kLong) return std::vector<Command>{restore(piece)};
+  auto value = value_of(piece);
+  if (!value) return value.error();
+  std::vector<Command> commands;
+  if (auto* string = std::get_if<rdb::String>(&*value)) {
+    commands.push_back({"SET", piece.key, std::move(string->bytes)});
+  } else {
+    commands = add(piece.key, added_by(*std::move(value)));
+    if (piece.is_first) commands.insert(commands.begin(), {"DEL", piece.key});
+  }
+  if (piece.is_last && piece.expiry_ms) {
+    commands.push_back({"PEXPIREAT", piece.key, expiry_text(piece)});
+  }
+  return commands;
+}
+
+struct Written {
+  uint64_t keys = 0;
+  uint64_t beyond = 0;  // of databases that the server does not have: not written
+};
+
+// Writes the commands of all keys in the first `databases`. An error: of the snapshot or of the
+// output.
+engine::Result<Written> write_all(rdb::Snapshot& snapshot, Requests& requests, uint64_t databases) {
   const auto cannot_write = [] {
     return engine::Error{engine::ErrorCode::kIo,
                          std::string("cannot write: ") + std::strerror(errno)};
   };
   uint64_t db = 0;
-  uint64_t keys = 0;
+  Written written;
   for (;;) {
     const auto next = snapshot.next();
     if (!next) return next.error();
     const rdb::Snapshot::Piece* const piece = *next;
     if (piece == nullptr) break;
+    if (piece->db >= databases) {
+      written.beyond += piece->is_last ? 1 : 0;
+      continue;
+    }
     if (piece->db != std::exchange(db, piece->db)) {
       const std::string select[] = {"SELECT", std::to_string(db)};
       if (!requests.add(select)) return cannot_write();
@@ -158,27 +193,58 @@ engine::Result<uint64_t> write_all(rdb::Snapshot& snapshot, Requests& requests) 
     for (const auto& command : *commands) {
       if (!requests.add(command)) return cannot_write();
     }
-    keys += piece->is_last ? 1 : 0;
+    written.keys += piece->is_last ? 1 : 0;
   }
   if (!requests.flush()) return cannot_write();
-  return keys;
+  return written;
 }
 
-int run(std::FILE* file) {
+int run(std::FILE* file, uint64_t databases) {
   rdb::Snapshot snapshot(file);
   Requests requests;
-  const auto keys = write_all(snapshot, requests);
-  if (!keys) {
+  const auto written = write_all(snapshot, requests, databases);
+  if (!written) {
     (void)requests.flush();  // what was read before
-    fmt::print(stderr, "{}\n", keys.error().message);
+    fmt::print(stderr, "{}\n", written.error().message);
     return kUnreadable;
   }
-  fmt::print(stderr, "{} keys\n", *keys);
+  fmt::print(stderr, "{} keys\n", written->keys);
   const rdb::Snapshot::LeftOut& left = snapshot.left_out();
-  if (left.streams + left.module_values + left.functions == 0) return kDone;
-  fmt::print(stderr, "left out: {} streams, {} values of modules, {} libraries of functions\n",
-             left.streams, left.module_values, left.functions);
-  return kLeftOut;
+  const std::pair<uint64_t, std::string_view> all_left_out[] = {
+      {written->beyond, "keys of databases that --databases does not allow for"},
+      {left.streams, "streams"},
+      {left.module_values, "values of modules"},
+      {left.functions, "libraries of functions"}};
+  int status = kDone;
+  for (const auto& [count, what] : all_left_out) {
+    if (count == 0) continue;
+    fmt::print(stderr, "left out: {} {}\n", count, what);
+    status = kLeftOut;
+  }
+  return status;
+}
+
+struct Arguments {
+  std::string name;
+  uint64_t databases = 16;
+};
+
+std::optional<Arguments> parse(std::span<char*> words) {
+  Arguments arguments;
+  for (size_t i = 1; i < words.size(); ++i) {
+    const std::string_view word = words[i];
+    if (word == "--databases" && i + 1 < words.size()) {
+      const auto number = resp::parse_int64(words[++i]);
+      if (!number || *number < 1) return std::nullopt;
+      arguments.databases = static_cast<uint64_t>(*number);
+    } else if (arguments.name.empty() && (word == "-" || !word.starts_with("-"))) {
+      arguments.name = word;
+    } else {
+      return std::nullopt;
+    }
+  }
+  if (arguments.name.empty()) return std::nullopt;
+  return arguments;
 }
 
 }  // namespace
@@ -187,22 +253,24 @@ int run(std::FILE* file) {
 int main(int argc, char** argv) {
   using namespace respcask::server;
   if (!open_standard_streams()) return kUnreadable;
-  const std::string_view name = argc == 2 ? argv[1] : "";
-  if (name == "--help") {
+  const std::span<char*> words(argv, static_cast<size_t>(argc));
+  if (words.size() == 2 && words[1] == std::string_view("--help")) {
     fmt::print("{}", kUsage);
     return kDone;
   }
-  if (name.empty() || (name != "-" && name.starts_with("-"))) {
+  const auto arguments = parse(words);
+  if (!arguments) {
     fmt::print(stderr, "{}", kUsage);
     return kUnreadable;
   }
-  std::FILE* const file = name == "-" ? stdin : std::fopen(argv[1], "rb");
+  const bool is_stdin = arguments->name == "-";
+  std::FILE* const file = is_stdin ? stdin : std::fopen(arguments->name.c_str(), "rb");
   if (file == nullptr) {
-    fmt::print(stderr, "{}: {}\n", name, std::strerror(errno));
+    fmt::print(stderr, "{}: {}\n", arguments->name, std::strerror(errno));
     return kUnreadable;
   }
   std::setvbuf(file, nullptr, _IOFBF, 1 << 20);
-  const int status = run(file);
-  if (file != stdin) std::fclose(file);
+  const int status = run(file, arguments->databases);
+  if (!is_stdin) std::fclose(file);
   return status;
 }

@@ -125,8 +125,9 @@ bool Snapshot::read_header() {
   const char* const digits = header.data() + kMagic.size();
   const bool is_number =
       std::from_chars(digits, digits + kDigits, version_).ptr == digits + kDigits;
-  if (is_number && version_ >= 1 && version_ <= kNewestVersion) return true;
-  return bytes_.fail(ErrorCode::kFormat, fmt::format("a snapshot of version {}", digits));
+  if (!is_number) return bytes_.fail(ErrorCode::kDamaged, "not a snapshot of Redis");
+  if (version_ >= 1 && version_ <= kNewestVersion) return true;
+  return bytes_.fail(ErrorCode::kFormat, fmt::format("a snapshot of version {}", version_));
 }
 
 bool Snapshot::read_item() {
@@ -218,10 +219,14 @@ bool Snapshot::read_key(uint8_t type) {
 
 // As many as make a piece.
 bool Snapshot::read_elements() {
+  constexpr uint64_t kElementBytes = 16;  // beside its strings
   uint64_t count = 0;
+  uint64_t unpacked = 0;
   bytes_.keep(true);
-  for (; elements_ > 0 && bytes_.kept().size() < piece_bytes_; ++count, --elements_) {
+  (void)bytes_.take_unpacked();
+  for (; elements_ > 0 && unpacked < piece_bytes_; ++count, --elements_) {
     if (!skip_element()) return false;
+    unpacked += bytes_.take_unpacked() + kElementBytes;
   }
   bytes_.keep(false);
   piece_.payload = payload_of(type_, count, bytes_.take_kept());

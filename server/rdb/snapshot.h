@@ -27,8 +27,8 @@
 // of which streams and modules' values are counted and left out, as functions are. What is none of
 // these ends the reading: nobody can tell where it ends itself.
 //
-// A value comes in pieces that are values themselves, of some MiB where it is a large collection,
-// so that memory holds one piece, or one string, whatever the file holds.
+// A value comes in pieces that are values themselves, of about a MiB (unpacked) where it is a large
+// collection, so that memory holds one piece, or one string, whatever the file holds.
 //
 // The bytes come from a stream that the caller owns; a Snapshot owns the piece at hand. One thread.
 #pragma once
@@ -48,7 +48,7 @@ class Snapshot {
   struct Piece {
     uint64_t db = 0;
     std::string key;
-    int64_t expiry_ms = 0;  // Unix time; 0: none
+    std::optional<int64_t> expiry_ms;  // Unix time
     std::optional<uint64_t> idle_s;
     std::optional<uint8_t> frequency;
     bool is_first = false;  // of its key
@@ -62,9 +62,9 @@ class Snapshot {
     uint64_t functions = 0;
   };
 
-  static constexpr size_t kPieceBytes = 8 << 20;
+  static constexpr size_t kPieceBytes = 1 << 20;
 
-  // `file` outlives it. `piece_bytes`: from how many on a piece of a collection ends.
+  // `file` outlives it. `piece_bytes`: from how many on, unpacked, a piece of a collection ends.
   explicit Snapshot(std::FILE* file, size_t piece_bytes = kPieceBytes)
       : bytes_(file), piece_bytes_(piece_bytes) {}
 

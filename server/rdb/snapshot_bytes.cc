@@ -91,11 +91,17 @@ bool SnapshotBytes::skip_string() {
   uint64_t size = 0;
   bool is_form = false;
   if (!length_or_form(size, is_form)) return false;
-  if (!is_form) return skip(size);
+  if (!is_form) {
+    unpacked_ += size;
+    return skip(size);
+  }
   if (size <= kInteger32) return skip(uint64_t{1} << (size - kInteger8));
+  if (size != kCompressed) return fail(ErrorCode::kDamaged, "no string begins like this");
   uint64_t compressed = 0;
-  return size == kCompressed ? length(compressed) && skip_lengths(1) && skip(compressed)
-                             : fail(ErrorCode::kDamaged, "no string begins like this");
+  uint64_t unpacked = 0;
+  if (!length(compressed) || !length(unpacked)) return false;
+  unpacked_ += unpacked;
+  return skip(compressed);
 }
 
 bool SnapshotBytes::string(std::string& out) {

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "engine/result.h"
 
@@ -29,6 +30,10 @@ class SnapshotBytes {
   [[nodiscard]] bool string(std::string& out);
   // A score as text.
   [[nodiscard]] bool skip_text_score();
+
+  // Bytes of the strings that were skipped, as they are once they are unpacked, since that was
+  // asked last.
+  uint64_t take_unpacked() { return std::exchange(unpacked_, 0); }
 
   // From now on what is read is kept, or no more. What was kept stays until it is taken.
   void keep(bool on) { keeps_ = on; }
@@ -50,6 +55,7 @@ class SnapshotBytes {
   std::FILE* const file_;
   uint64_t offset_ = 0;
   uint64_t crc_ = 0;
+  uint64_t unpacked_ = 0;
   bool keeps_ = false;
   std::string kept_;
   engine::Error error_{engine::ErrorCode::kIo, ""};

@@ -105,7 +105,7 @@ TEST_CASE("snapshot: keys come with all that is said of them, the rest is counte
   CHECK(set.expiry_ms == (int64_t{1} << 40) + 1);
   CHECK(set.frequency == 255);
   CHECK(value_of<Set>(set).members == std::vector<std::string>{"a", "7"});
-  CHECK(z.expiry_ms == 0);
+  CHECK(!z.expiry_ms);
   CHECK(value_of<SortedSet>(z).members.front() == std::pair("one"s, 1.5));
   for (const auto& piece : read.pieces) CHECK((piece.is_first && piece.is_last));
   CHECK(read.left_out.streams == 1);
@@ -146,8 +146,8 @@ TEST_CASE("snapshot: a file that ends anywhere else, or is changed, is an error"
     CAPTURE(bit);
     CHECK(read_all(changed, 8).error != "");
   }
-  CHECK(read_all(closed(many_items(), "001x")).error.find("version 001x") != std::string::npos);
-  CHECK(read_all(closed(many_items(), "0013")).error.find("version 0013") != std::string::npos);
+  CHECK(read_all(closed(many_items(), "001x")).error.find("not a snapshot") != std::string::npos);
+  CHECK(read_all(closed(many_items(), "0013")).error.find("version 13") != std::string::npos);
   CHECK(read_all(closed("\x18" + text("k"))).error.find("unknown type") != std::string::npos);
 }
 
