@@ -42,12 +42,11 @@ Access look_up(Session& session) {
   const acl::Registry& users = session.server.users;
   acl::UserPtr user = users.find(session.user->name);
   if (user == nullptr || user->id != session.user->id) return Access::kGone;
+  if (user != session.user) session.set_user(std::move(user));
   if (!session.authenticated && !needs_no_password(*users.default_user())) {
     return Access::kUnauthenticated;
   }
-  const Access access = user->allows_everything() ? Access::kAll : Access::kChecked;
-  if (user != session.user) session.set_user(std::move(user));
-  return access;
+  return session.user->allows_everything() ? Access::kAll : Access::kChecked;
 }
 
 }  // namespace

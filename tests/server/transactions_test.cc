@@ -311,6 +311,19 @@ TEST_CASE("transactions: one that removes its own user goes on as the default us
   CHECK(h.run("mget after n") == "*2\r\n$1\r\n1\r\n$-1\r\n");
 }
 
+TEST_CASE(
+    "transactions: one by a client that came before no password was needed knows the new user") {
+  MeanwhileHarness h;
+  Client client(h);
+  client.session->authenticated = false;
+  client.session->mark_stale();
+  const std::vector<std::string> change = {"acl", "setuser", "default", "resetpass", ">p", "-@all"};
+  client.run("multi");
+  client.run(change);
+  client.run("set after 1");
+  CHECK(client.run("exec").starts_with("*2\r\n+OK\r\n-NOPERM"));
+}
+
 TEST_CASE("transactions: what one changes of its own user holds for the rest of it") {
   MeanwhileHarness h;
   Client client(h);
