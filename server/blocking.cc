@@ -39,6 +39,23 @@ bool refuse_wait(Waiter& waiter, std::string_view error) {
   return end(waiter, Waiter::State::kRefused, error);
 }
 
+void Lines::join(const OwnedKey& key, std::shared_ptr<Waiter> waiter, bool moves) {
+  Line& line = lines_[key];
+  line.shards.add(waiter->shards);
+  line.moves |= moves;
+  shards_.add(waiter->shards);
+  const uint64_t order = waiter->order;
+  line.waiters.emplace(order, std::move(waiter));
+}
+
+void Lines::leave(const KeyRef& key, uint64_t order) {
+  const auto line = lines_.find(key);
+  if (line == lines_.end()) return;  // a key that was named twice
+  line->second.waiters.erase(order);
+  if (line->second.waiters.empty()) lines_.erase(line);
+  if (lines_.empty()) shards_.clear();
+}
+
 bool Deadlines::Entry::operator>(const Entry& other) const {
   if (deadline_ms != other.deadline_ms) return deadline_ms > other.deadline_ms;
   return number > other.number;

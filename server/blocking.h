@@ -116,6 +116,31 @@ struct Line {
   bool moves = false;  // one of them may make another key ready
 };
 
+// The lines of the keys of a shard.
+class Lines {
+ public:
+  bool empty() const { return lines_.empty(); }
+  // Null: nobody waits for the key.
+  const Line* find(const KeyRef& key) const {
+    if (lines_.empty()) return nullptr;
+    const auto found = lines_.find(key);
+    return found == lines_.end() ? nullptr : &found->second;
+  }
+  // `moves`: its command may make another key ready.
+  void join(const OwnedKey& key, std::shared_ptr<Waiter> waiter, bool moves);
+  void leave(const KeyRef& key, uint64_t order);
+  // Those of all lines, since there was none.
+  const engine::ShardSet& shards() const { return shards_; }
+  template <class Visit>
+  void visit(const Visit& visit) const {
+    for (const auto& [key, line] : lines_) visit(key);
+  }
+
+ private:
+  std::unordered_map<OwnedKey, Line, KeyHash, KeyEqual> lines_;
+  engine::ShardSet shards_;
+};
+
 // A client's WATCH on a key. Shared by the transaction and the tables.
 struct Watch {
   std::atomic<bool> touched{false};
@@ -128,7 +153,7 @@ struct WatchedKey {
 
 // What clients want of the keys of one shard; under that shard's lock.
 struct KeyTables {
-  std::unordered_map<OwnedKey, Line, KeyHash, KeyEqual> lines;
+  Lines lines;
   std::unordered_map<OwnedKey, std::vector<WatchedKey>, KeyHash, KeyEqual> watched;
   TrackedKeys tracked;
 };

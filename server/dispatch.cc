@@ -157,35 +157,35 @@ engine::ShardSet Request::shards_to_lock() const {
 // Locks these, and for what writes those of all who wait for the keys: they are served before
 // anybody else may look. Locks are taken in ascending order only, so for more than there are all
 // are let go of; nothing has changed yet.
-void Request::lock(Scope& scope, engine::ShardSet shards) {
+void Request::lock(Scope& scope, const engine::ShardSet& shards) {
+  engine::ShardSet all = shards;
   for (;;) {
-    scope.lock(shards);
+    scope.lock(all, shards);
     if ((flags() & kWrite) == 0) return;
     const engine::ShardSet needed = shards_of_waiters(scope);
-    if (shards.contains(needed)) return;
+    if (all.contains(needed)) return;
     scope.release();
-    shards.add(needed);
+    all.add(needed);
   }
 }
 
 engine::ShardSet Request::shards_of_waiters(Scope& scope) const {
   engine::ShardSet shards;
-  // A transaction has many keys, and what is moved to another key may be moved on from there.
+  // A transaction has many keys, these two may write in another database, and what is moved to
+  // another key may be moved on from there.
   bool any_key = is_exec();
-  if (!any_key) {
-    for (const KeyRef& key : turn_.scratch.keys) {
-      const auto& lines = scope.tables(key.shard).lines;
-      if (lines.empty()) continue;
-      const auto line = lines.find(key);
-      if (line == lines.end()) continue;
-      shards.add(line->second.shards);
-      any_key |= line->second.moves;
+  for (const KeyRef& key : turn_.scratch.keys) {
+    if (any_key) break;
+    const Lines& lines = scope.tables(key.shard).lines;
+    if (lines.empty()) continue;
+    if (const Line* const line = lines.find(key)) {
+      shards.add(line->shards);
+      any_key = line->moves;
     }
+    any_key |= command_->row->name == "move" || command_->row->name == "copy";
   }
   if (!any_key) return shards;
-  for (const uint32_t index : scope.locked()) {
-    for (const auto& [key, line] : scope.tables(index).lines) shards.add(line.shards);
-  }
+  for (const uint32_t index : scope.locked()) shards.add(scope.tables(index).lines.shards());
   return shards;
 }
 
@@ -316,10 +316,7 @@ Outcome Request::block(Scope& scope) {
   waiter->command = command_;
   waiter->set_arguments(args_);
   for (const OwnedKey& key : waiter->keys) {
-    Line& line = scope.tables(key.shard).lines[key];
-    line.waiters.emplace(waiter->order, waiter);
-    line.shards.add(waiter->shards);
-    line.moves |= (command_->flags & kDenyOom) != 0;
+    scope.tables(key.shard).lines.join(key, waiter, (command_->flags & kDenyOom) != 0);
   }
   session_.set_waiter(waiter);
   server_.count_blocked(1);

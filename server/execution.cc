@@ -190,7 +190,7 @@ std::string_view reserve(Scope& scope, const Turn& turn, std::span<const std::st
                          engine::Growth growth) {
   constexpr uint64_t kMuch = 64 * 1024;
   uint64_t bytes = bytes_to_reserve(args);
-  if (bytes < kMuch || scope.locked().size() < 2) return scope.reserve(bytes, growth);
+  if (bytes < kMuch || scope.command_shards().size() < 2) return scope.reserve(bytes, growth);
   const std::vector<KeyRef>& keys = turn.scratch.keys;
   std::vector<uint64_t> of_keys(turn.server.store.shard_count());
   std::vector<bool> is_key(args.size());
@@ -202,7 +202,7 @@ std::string_view reserve(Scope& scope, const Turn& turn, std::span<const std::st
     is_key[at] = true;
   }
   std::string_view refusal = scope.reserve(bytes, growth);
-  for (uint32_t index : scope.locked()) {
+  for (uint32_t index : scope.command_shards()) {
     if (!refusal.empty()) break;
     refusal = scope.reserve_more(index, bytes + of_keys[index], growth);
   }
@@ -216,10 +216,7 @@ engine::Growth growth_of(uint32_t command_flags) {
 void leave_lines(Scope& scope, Waiter& waiter) {
   for (const OwnedKey& key : waiter.keys) {
     KeyTables& keyed = scope.tables(key.shard);
-    const auto line = keyed.lines.find(key.ref());
-    if (line == keyed.lines.end()) continue;  // a key named twice
-    line->second.waiters.erase(waiter.order);
-    if (line->second.waiters.empty()) keyed.lines.erase(line);
+    keyed.lines.leave(key.ref(), waiter.order);
   }
 }
 
@@ -229,11 +226,11 @@ namespace {
 // holds. Nobody while one in front of it is being looked after by its own loop.
 std::shared_ptr<Waiter> next_waiter(Scope& scope, Turn& turn, const OwnedKey& key, uint64_t after) {
   KeyTables& keyed = scope.tables(key.shard);
-  const auto line = keyed.lines.find(key.ref());
-  if (line == keyed.lines.end()) return nullptr;
+  const Line* const line = keyed.lines.find(key.ref());
+  if (line == nullptr) return nullptr;
   const auto entry = scope.shard(key.shard).find(key.db, key.name, key.hash);
   if (!entry || is_due(*entry, turn.now_ms())) return nullptr;
-  const auto& waiters = line->second.waiters;
+  const auto& waiters = line->waiters;
   for (auto at = waiters.upper_bound(after); at != waiters.end(); ++at) {
     Waiter& waiter = *at->second;
     if (waiter.type != TypeTag{entry->type}.type()) continue;
@@ -253,6 +250,7 @@ bool serve(Scope& scope, Turn& turn, Waiter& waiter) {
   Session& session = *waiter.session;
   resp::Writer reply(waiter.reply, session.protocol);
   find_shards(turn, session, *waiter.command, waiter.args);
+  scope.set_command_shards(waiter.shards);
   const std::string_view refusal =
       reserve(scope, turn, waiter.args, growth_of(waiter.command->flags));
   Ran ran = Ran::kReplied;

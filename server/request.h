@@ -59,7 +59,7 @@ class Request {
   Outcome check_again(Scope& scope);
   Outcome finish_run(Scope& scope);
   engine::ShardSet shards_to_lock() const;
-  void lock(Scope& scope, engine::ShardSet shards);
+  void lock(Scope& scope, const engine::ShardSet& shards);
   engine::ShardSet shards_of_waiters(Scope& scope) const;
   uint64_t bytes_of_transaction() const;
   Outcome park(Scope& scope);

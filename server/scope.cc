@@ -10,23 +10,24 @@
 
 namespace respcask::server {
 
-void Scope::lock(const engine::ShardSet& shards) {
+void Scope::lock(const engine::ShardSet& all, const engine::ShardSet& of_command) {
   assert(locked_.empty());
-  for (uint32_t index : shards) lock_one(index);
-  locked_ = shards;
+  for (uint32_t index : all) lock_one(index);
+  locked_ = all;
+  of_command_ = of_command;
 }
 
 void Scope::lock(uint32_t shard) {
   assert(locked_.empty());
   lock_one(shard);
   locked_.add(shard);
+  of_command_ = locked_;
 }
 
-// What is seen in a shard that had failed before is no matter of a commit.
 void Scope::lock_one(uint32_t index) {
-  engine::Shard& shard = turn_.server.store.shard(index);
-  shard.lock();
-  if (!shard.has_failed()) turn_.touched.add(index);
+  engine::Store& store = turn_.server.store;
+  store.shard(index).lock();
+  if (!store.shard(index).has_failed()) turn_.touched.add(index);
 }
 
 void Scope::release() {
@@ -94,7 +95,7 @@ std::string_view refusal_of(const engine::Result<void>& reserved) {
 }  // namespace
 
 std::string_view Scope::reserve(uint64_t bytes, engine::Growth growth) {
-  for (uint32_t index : locked_) {
+  for (uint32_t index : of_command_) {
     const auto refusal = refusal_of(shard(index).reserve(bytes, growth));
     if (!refusal.empty()) return refusal;
   }
@@ -240,9 +241,9 @@ void Scope::swap(uint32_t db1, uint32_t db2) {
       }
     }
     shard_for_write(index).swap(db1, db2);
-    for (auto& [key, line] : tables(index).lines) {
+    tables(index).lines.visit([&](const OwnedKey& key) {
       if (key.db == db1 || key.db == db2) signal(key.ref());
-    }
+    });
   }
   turn_.stats.changes.add();
 }
@@ -280,7 +281,7 @@ size_t Scope::publish(ChannelKind kind, std::string_view channel, std::string_vi
 
 void Scope::signal(const KeyRef& key, uint64_t after) {
   KeyTables& keyed = tables(key.shard);
-  if (keyed.lines.empty() || keyed.lines.find(key) == keyed.lines.end()) return;
+  if (keyed.lines.find(key) == nullptr) return;
   if (is_ready(key, after)) return;
   ready_.push_back({OwnedKey::of(key), after});
   constexpr size_t kFew = 16;

@@ -39,22 +39,27 @@ class Scope {
   Scope(const Scope&) = delete;
   Scope& operator=(const Scope&) = delete;
 
-  void lock(const engine::ShardSet& shards);
+  // The shards of a command, and more if others are to be served then (blocking.h).
+  void lock(const engine::ShardSet& shards) { lock(shards, shards); }
+  void lock(const engine::ShardSet& all, const engine::ShardSet& of_command);
   void lock(uint32_t shard);  // a set of one
+  // From now on a command that has these runs; they are locked.
+  void set_command_shards(const engine::ShardSet& shards) { of_command_ = shards; }
   // Closes the batches and unlocks everything.
   void release();
   // Closes the batches; the locks stay.
   void finish();
 
   const engine::ShardSet& locked() const { return locked_; }
+  const engine::ShardSet& command_shards() const { return of_command_; }
   engine::Shard& shard(uint32_t index);
   engine::Shard& shard_for_write(uint32_t index);
   KeyTables& tables(uint32_t shard);
   // A command has changed something since the locks were taken or finish() was called.
   bool changed() const { return !written_.empty(); }
 
-  // Reserves `bytes` on every locked shard, before anything is read. The reply to give if that
-  // fails, else "".
+  // Reserves `bytes` on every shard of the command, before anything is read. The reply to give if
+  // that fails, else "".
   std::string_view reserve(uint64_t bytes, engine::Growth growth);
   // Reserves more on one shard, on top of what is promised to others; what was read stays where it
   // is.
@@ -162,6 +167,7 @@ class Scope {
 
   Turn& turn_;
   engine::ShardSet locked_;
+  engine::ShardSet of_command_;  // of these
   engine::ShardSet written_;
   std::vector<Ready> ready_;
   // The least `after` of each key in it, once they are many; null before.

@@ -139,10 +139,7 @@ void Server::end_blocking(Waiter& waiter) {
   for (const OwnedKey& key : waiter.keys) {
     std::lock_guard guard(store.shard(key.shard));
     KeyTables& keyed = tables(key.shard);
-    const auto line = keyed.lines.find(key);
-    if (line == keyed.lines.end()) continue;
-    line->second.waiters.erase(waiter.order);
-    if (line->second.waiters.empty()) keyed.lines.erase(line);
+    keyed.lines.leave(key.ref(), waiter.order);
   }
   count_blocked(-1);
 }
@@ -163,9 +160,9 @@ void Server::wake_next(const Waiter& gone) {
   for (const OwnedKey& key : gone.keys) {
     std::lock_guard guard(store.shard(key.shard));
     const KeyTables& keyed = tables(key.shard);
-    const auto line = keyed.lines.find(key);
-    if (line == keyed.lines.end()) continue;
-    for (const auto& [order, waiter] : line->second.waiters) {
+    const Line* const line = keyed.lines.find(key.ref());
+    if (line == nullptr) continue;
+    for (const auto& [order, waiter] : line->waiters) {
       std::lock_guard waiter_guard(waiter->mutex);
       if (waiter->state == Waiter::State::kWoken) break;
       if (waiter->state != Waiter::State::kWaiting) continue;

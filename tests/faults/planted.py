@@ -140,17 +140,17 @@ FAULTS = [
           SERVER, "blocking*"),
     Fault("lock shards out of order",
           "server/scope.cc",
-          "  for (uint32_t index : shards) turn_.server.store.shard(index).lock();\n",
+          "  for (uint32_t index : all) lock_one(index);\n",
           "  std::vector<uint32_t> order;\n"
-          "  for (uint32_t index : shards) order.push_back(index);\n"
+          "  for (uint32_t index : all) order.push_back(index);\n"
           "  if (turn_.now_ms() % 2 == 0) std::reverse(order.begin(), order.end());\n"
-          "  for (uint32_t index : order) turn_.server.store.shard(index).lock();\n",
+          "  for (uint32_t index : order) lock_one(index);\n",
           LINEAR, "what clients see of hot keys*"),
     Fault("lock too few shards",
           "server/scope.cc",
-          "  for (uint32_t index : shards) turn_.server.store.shard(index).lock();\n",
-          "  for (uint32_t index : shards) {\n"
-          "    turn_.server.store.shard(index).lock();\n"
+          "  for (uint32_t index : all) lock_one(index);\n",
+          "  for (uint32_t index : all) {\n"
+          "    lock_one(index);\n"
           "    if (index % 2 == 1) turn_.server.store.shard(index).unlock();\n"
           "  }\n",
           LINEAR, "what clients see of hot keys*"),
