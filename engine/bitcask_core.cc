@@ -159,7 +159,7 @@ Result<std::optional<std::string>> BitcaskCore::get(std::string_view key) {
   bool uncommitted = false;
   {
     std::lock_guard guard(shard);
-    uncommitted = !shard.has_failed() && (always_ || shard.pending_bytes() > 0);
+    uncommitted = store_->awaits_commit(shard) && (always_ || shard.pending_bytes() > 0);
     const auto entry = shard.find(kDatabase, key, hash);
     if (shard.is_lost(kDatabase, key)) {
       failure = lost(key);
@@ -196,17 +196,18 @@ Result<std::optional<int64_t>> BitcaskCore::expiry(std::string_view key) {
   Shard& shard = shard_of(key);
   std::optional<int64_t> expiry_ms;
   bool is_lost = false;
-  bool failed = false;
+  bool uncommitted = false;
   {
     std::lock_guard guard(shard);
     is_lost = shard.is_lost(kDatabase, key);
-    failed = shard.has_failed();
+    uncommitted = store_->awaits_commit(shard);
     const auto entry = shard.find(kDatabase, key, shard.hash(key));
     if (is_live(entry)) expiry_ms = entry->expiry_ms;
   }
   if (is_lost) return lost(key);
-  if (failed) return expiry_ms;
-  if (auto done = confirm(only(shard)); !done) return done.error();
+  if (uncommitted) {
+    if (auto done = confirm(only(shard)); !done) return done.error();
+  }
   return expiry_ms;
 }
 
@@ -343,16 +344,16 @@ Result<void> BitcaskCore::merge() {
 
 Result<void> BitcaskCore::begin_watch(SnapshotScan& scan) {
   const ShardSet all = ShardSet::first(store_->shard_count());
-  ShardSet sound;
+  ShardSet uncommitted;
   {
     const Locked locked(*store_, all);
     for (uint32_t i : all) {
       watchers_[i].push_back(&scan);
-      if (!store_->shard(i).has_failed()) sound.add(i);
+      if (store_->awaits_commit(store_->shard(i))) uncommitted.add(i);
     }
     scan.begin(now_ms());
   }
-  if (auto done = confirm(sound); !done) return done;
+  if (auto done = confirm(uncommitted); !done) return done;
   // What was there at the instant is in the files by now, or has failed.
   for (uint32_t i : all) {
     Shard& shard = store_->shard(i);

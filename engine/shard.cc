@@ -88,17 +88,26 @@ ValueRead Shard::read(Location where, uint32_t value_size) {
   return {ValueRead::State::kDamaged, {}};
 }
 
-bool Shard::is_lost(Location where) const {
-  return failed_ && segments_[where.slot()] == active_ && where.offset() >= active_->size();
-}
-
-bool Shard::is_pending(uint32_t db, std::string_view key) {
+bool Shard::is_pending(uint32_t db, std::string_view key, uint64_t collection) {
   bool found = false;
-  visit_pending(db, [&](std::string_view pending) { found |= pending == key; });
+  visit_pending([&](const Record& record) {
+    if (is_of_database(record.kind)) {
+      found |= record.owner == databases_[db]->id && record.name == key;
+    } else {
+      found |= record.kind == RecordKind::kNamespace || record.owner == collection;
+    }
+  });
   return found;
 }
 
-void Shard::visit_pending(uint32_t db, FunctionRef<void(std::string_view key)> visit) {
+void Shard::visit_lost(uint32_t db, FunctionRef<void(std::string_view key)> visit) {
+  if (!failed_) return;
+  visit_pending([&](const Record& record) {
+    if (is_of_database(record.kind) && record.owner == databases_[db]->id) visit(record.name);
+  });
+}
+
+void Shard::visit_pending(FunctionRef<void(const Record& record)> visit) {
   assert(!batch_.is_open());
   uint32_t records = 0;  // of the batch at hand that are still to come,
   size_t trailer = 0;    // and what follows them
@@ -120,7 +129,7 @@ void Shard::visit_pending(uint32_t db, FunctionRef<void(std::string_view key)> v
       const auto record = decode_record(rest, head);
       if (!record) return;
       --records;
-      if (is_of_database(record->kind) && record->owner == databases_[db]->id) visit(record->name);
+      visit(*record);
       const size_t value = kValueChecksumSize + size_t{record->value_size};
       rest.remove_prefix(head + (has_value(record->kind) ? value : 0));
     }
@@ -350,6 +359,13 @@ Result<void> Shard::roll(uint64_t kept_back) {
 }
 
 Result<void> Shard::write_pending() {
+  if (pending_.size() == 0) return {};
+  if (auto written = append_pending(); !written) return written;
+  forget_pending();
+  return {};
+}
+
+Result<void> Shard::append_pending() {
   assert(!batch_.is_open());
   if (pending_.size() == 0) return {};
   if (failed_) {
@@ -365,11 +381,14 @@ Result<void> Shard::write_pending() {
         fmt::format("shard {} is read-only from now on: {}", index_, written.error().message));
     return written;
   }
+  unpointed_ = true;
+  return {};
+}
+
+void Shard::forget_pending() {
   pending_.clear();
   joinable_ = false;
   pending_shards_.clear();
-  unpointed_ = true;
-  return {};
 }
 
 void Shard::drop_slice(Garbage& item) {

@@ -158,18 +158,14 @@ class Shard {
   // The bytes of a value, checked. A value is read in place; see the invariants.
   ValueRead read(Location where, uint32_t value_size);
 
-  // Whether the value at `where` will never be in the file: its write has failed, or one before it.
-  bool is_lost(Location where) const;
-
-  // Whether what is known of a key will never be in the file: a change of it has failed to be
-  // written, or one before it.
-  bool is_lost(uint32_t db, std::string_view key) {
-    return failed_ && pending_.size() > 0 && is_pending(db, key);
+  // Whether what is known of a key will never be in the files: a change of it, of an element of its
+  // `collection` or of its whole database has failed to be written, or one before it. Takes as long
+  // as the shard had bytes pending when it failed.
+  bool is_lost(uint32_t db, std::string_view key, uint64_t collection = 0) {
+    return failed_ && pending_.size() > 0 && is_pending(db, key, collection);
   }
-  // Calls `visit` with each key of which that is so, once or more.
-  void visit_lost(uint32_t db, FunctionRef<void(std::string_view key)> visit) {
-    if (failed_) visit_pending(db, visit);
-  }
+  // Calls `visit` with each key of which that is so, once or more. In a store without collections.
+  void visit_lost(uint32_t db, FunctionRef<void(std::string_view key)> visit);
 
   // Keeps bytes of the value at `where`, as read() gave them, where they are for as long as it is
   // held, also when the shard is unlocked and the value gone. They do not change, but they need not
@@ -334,6 +330,10 @@ class Shard {
   uint64_t segment_limit() const;
   Result<void> roll(uint64_t kept_back = kReserveBytes);
   Result<void> write_pending();
+  // The two halves of it, so that a transaction's parts are forgotten together: the bytes are
+  // written and stay pending, and they are forgotten.
+  Result<void> append_pending();
+  void forget_pending();
   uint32_t take_slot(std::shared_ptr<Segment> segment);
   void drop_slot(uint32_t slot);
   // Its segment is merged away: the file goes with its last reader, or with the store.
@@ -354,9 +354,9 @@ class Shard {
   void drop_slice(Garbage& item);
   void write_namespace(uint32_t db, uint64_t id, uint64_t retired_plus_one);
   void report_damage(const Segment& segment, uint64_t offset);
-  // With the keys of what is pending. No batch is open.
-  void visit_pending(uint32_t db, FunctionRef<void(std::string_view key)> visit);
-  bool is_pending(uint32_t db, std::string_view key);
+  // With the records of what is pending. No batch is open.
+  void visit_pending(FunctionRef<void(const Record& record)> visit);
+  bool is_pending(uint32_t db, std::string_view key, uint64_t collection);
 
   void open_batch(bool joins);
   Location append_value(const Record& record, std::span<const std::string_view> pieces);

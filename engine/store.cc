@@ -398,16 +398,23 @@ Result<SyncPoint> Store::commit(const ShardSet& touched) {
   return point;
 }
 
-Result<SyncPoint> Store::commit_shard(Shard& shard) {
-  if (shard.failed_) {
-    return Error{ErrorCode::kReadOnly,
-                 fmt::format("shard {} is read-only after a failed write", shard.index())};
-  }
-  if (auto done = shard.write_pending(); !done) return done.error();
+Error Store::refusal_of(const Shard& shard) {
+  return {ErrorCode::kReadOnly,
+          fmt::format("shard {} is read-only after a failed write", shard.index())};
+}
+
+// The point at which what has been written there is covered.
+SyncPoint Store::point_of(Shard& shard) {
   if (std::exchange(shard.unpointed_, false)) {
     shard.commit_point_ = committed_.fetch_add(1, std::memory_order_acq_rel) + 1;
   }
   return shard.commit_point_;
+}
+
+Result<SyncPoint> Store::commit_shard(Shard& shard) {
+  if (shard.failed_) return refusal_of(shard);
+  if (auto done = shard.write_pending(); !done) return done.error();
+  return point_of(shard);
 }
 
 // No shard takes more writes. With the locks of all of them held.
@@ -431,19 +438,29 @@ Result<SyncPoint> Store::commit_linked(ShardSet shards) {
     for (uint32_t i : shards) shards_[i]->unlock();
     shards = closure;
   }
-  SyncPoint point = 0;
   std::optional<Error> failure;
   for (uint32_t i : shards) {
-    auto committed = commit_shard(*shards_[i]);
-    if (!committed) {
-      failure = committed.error();
-      // A start takes a transaction that lacks a part away from all shards, with what follows it.
-      for (uint32_t other : shards) shards_[other]->failed_ = true;
-      break;
+    Shard& shard = *shards_[i];
+    if (shard.failed_) {
+      failure = refusal_of(shard);
+    } else if (auto written = shard.append_pending(); !written) {
+      failure = written.error();
     }
-    point = std::max(point, *committed);
+    if (failure) break;
   }
-  for (uint32_t i : shards) shards_[i]->unlock();
+  SyncPoint point = 0;
+  for (uint32_t i : shards) {
+    Shard& shard = *shards_[i];
+    if (failure) {
+      // A start takes a transaction that lacks a part away from all shards, with what follows it.
+      // So what is pending is lost, also where it has been written.
+      shard.failed_ = true;
+    } else {
+      shard.forget_pending();
+      point = std::max(point, point_of(shard));
+    }
+    shard.unlock();
+  }
   if (failure) return *failure;
   return point;
 }

@@ -98,11 +98,17 @@ class Store {
 
   // Writes what is pending in `touched`, and whatever shares a transaction with it. Returns the
   // point that must be synced before a caller in SyncMode::kAlways may acknowledge what it wrote
-  // or read there. `touched`: where the caller has changed or seen something, but for shards that
-  // had failed when it first looked (Shard::has_failed()): what can be seen there is committed or
-  // known to be lost. An error means that some of what it wrote or saw did not reach the file and
-  // must not be acknowledged; the shard is read-only from then on.
+  // or read there. `touched`: the shards that awaited a commit when the caller first looked. An
+  // error means that some of what it wrote or saw did not reach the file and must not be
+  // acknowledged; the shard is read-only from then on.
   Result<SyncPoint> commit(const ShardSet& touched);
+  // Whether what is seen in a shard, under its lock, may only be told of after a commit. Of one
+  // that has failed nothing changes any more, and what will not be in the files is known
+  // (Shard::is_lost()); but what a failed sync was to cover is never told of in SyncMode::kAlways.
+  bool awaits_commit(const Shard& shard) const {
+    return !shard.failed_ || (sync_mode_.load(std::memory_order_relaxed) == SyncMode::kAlways &&
+                              !synced(shard.commit_point_));
+  }
 
   bool synced(SyncPoint point) const { return point <= synced_.load(std::memory_order_acquire); }
   // Calls `wake` on whichever thread syncs each time synced() has grown or a sync has failed. Set
@@ -215,6 +221,8 @@ class Store {
   Result<void> load_record();
   Result<void> recover();
   Result<SyncPoint> commit_shard(Shard& shard);
+  static Error refusal_of(const Shard& shard);
+  SyncPoint point_of(Shard& shard);
   Result<SyncPoint> commit_linked(ShardSet shards);
   void refuse_writes();
   SyncPlan plan_sync();

@@ -156,8 +156,13 @@ KeyRef Context::key_named(std::string_view name, uint32_t db) {
 }
 
 std::optional<engine::KeydirEntry> Context::find_alive(const KeyRef& key) {
-  std::optional<engine::KeydirEntry> entry =
-      scope_.shard(key.shard).find(key.db, key.name, key.hash);
+  engine::Shard& shard = scope_.shard(key.shard);
+  std::optional<engine::KeydirEntry> entry = shard.find(key.db, key.name, key.hash);
+  if (shard.has_failed() && shard.is_lost(key.db, key.name, entry ? entry->collection : 0)) {
+    scope_.damaged = scope_.failed_read = true;
+    scope_.damaged_key = key.name;
+    return std::nullopt;
+  }
   if (!entry || !is_due(*entry, turn_.now_ms())) return entry;
   scope_.expire(key);
   return std::nullopt;

@@ -27,7 +27,7 @@ void Scope::lock(uint32_t shard) {
 void Scope::lock_one(uint32_t index) {
   engine::Store& store = turn_.server.store;
   store.shard(index).lock();
-  if (!store.shard(index).has_failed()) turn_.touched.add(index);
+  if (store.awaits_commit(store.shard(index))) turn_.touched.add(index);
 }
 
 void Scope::release() {

@@ -191,6 +191,94 @@ TEST_CASE("disk: who has seen what another one's failed write was to set is not 
   CHECK(reading.commit());
 }
 
+std::string unreadable(const std::string& key) {
+  return "-ERR the value of key '" + key + "' could not be read: I/O error\r\n";
+}
+
+TEST_CASE("disk: of what a failed write has changed nothing is told") {
+  FaultyFileSystem disk;
+  Harness h({}, {}, &disk);
+  for (const char* key : {"{k}1", "{k}2", "{k}3", "{k}5"}) h.run({"set", key, "old"});
+  for (int i = 0; i < 200; ++i) h.run({"hset", "{k}h", std::to_string(i), std::string(40, 'v')});
+  REQUIRE(is_split(h, "{k}h"));
+  Client writer(h);
+  Turn turn(*h.server);
+  run_in(turn, writer, {"set", "{k}1", "new"});
+  run_in(turn, writer, {"del", "{k}2"});
+  run_in(turn, writer, {"expire", "{k}3", "1000"});
+  run_in(turn, writer, {"set", "{k}4", "new"});
+  run_in(turn, writer, {"hdel", "{k}h", "7"});
+  disk.inject({.fault = engine::Fault::kIo, .call = engine::Call::kWrite});
+  CHECK_FALSE(turn.commit());
+  CHECK(h.run("get {k}1") == unreadable("{k}1"));
+  CHECK(h.run("exists {k}2") == unreadable("{k}2"));
+  CHECK(h.run("ttl {k}3") == unreadable("{k}3"));
+  CHECK(h.run("type {k}4") == unreadable("{k}4"));
+  CHECK(h.run("hexists {k}h 7") == unreadable("{k}h"));
+  CHECK(h.run("get {k}5") == "$3\r\nold\r\n");
+  CHECK(h.run("get {k}6") == "$-1\r\n");
+  FaultyFileSystem left = disk.crash_process();
+  Harness again({}, {}, &left);
+  CHECK(again.run("mget {k}1 {k}2 {k}3 {k}4") ==
+        "*4\r\n$3\r\nold\r\n$3\r\nold\r\n$3\r\nold\r\n$-1\r\n");
+}
+
+// A key for each of two shards.
+std::pair<std::string, std::string> keys_of_two_shards(Harness& h) {
+  const std::string one = "0";
+  std::string other = "1";
+  for (int i = 1; h.store->shard_of(other) == h.store->shard_of(one); ++i)
+    other = std::to_string(i);
+  const bool in_order = h.store->shard_of(one) < h.store->shard_of(other);
+  return in_order ? std::pair(one, other) : std::pair(other, one);
+}
+
+TEST_CASE("disk: of a transaction that one shard could not write nothing is told in the others") {
+  FaultyFileSystem disk;
+  Harness h({}, {}, &disk);
+  const auto [one, other] = keys_of_two_shards(h);
+  h.run({"mset", one, "old", other, "old"});
+  Client writer(h);
+  Turn turn(*h.server);
+  CHECK(run_in(turn, writer, {"mset", one, "new", other, "new"}) == "+OK\r\n");
+  disk.inject({.fault = engine::Fault::kIo, .skip = 1, .call = engine::Call::kWrite});
+  CHECK_FALSE(turn.commit());
+  CHECK(h.run({"get", one}) == unreadable(one));
+  CHECK(h.run({"get", other}) == unreadable(other));
+  FaultyFileSystem left = disk.crash_process();
+  Harness again({}, {}, &left);
+  CHECK(again.run({"mget", one, other}) == "*2\r\n$3\r\nold\r\n$3\r\nold\r\n");
+}
+
+TEST_CASE("disk: where all is to be synced nobody is told of what a failed sync was to cover") {
+  FaultyFileSystem disk;
+  Harness h({}, {}, &disk);
+  REQUIRE(h.store->set_sync_mode(engine::SyncMode::kAlways));
+  disk.inject(
+      {.fault = engine::Fault::kIo, .times = engine::kForever, .call = engine::Call::kSync});
+  Client writer(h), reader(h);
+  Turn writing(*h.server), reading(*h.server);
+  run_in(writing, writer, {"set", "k", "new"});
+  CHECK(writing.commit());
+  while (!h.store->sync_failed()) std::this_thread::yield();
+  run_in(reading, reader, {"get", "k"});
+  CHECK_FALSE(reading.commit());
+  disk.clear_faults();
+}
+
+TEST_CASE("disk: a push goes on while somebody waits for a key of a shard that has failed, too") {
+  FaultyFileSystem disk;
+  Harness h({}, {}, &disk);
+  const auto [one, other] = keys_of_two_shards(h);
+  Client waiter(h);
+  CHECK(waiter.run({"blpop", one, other, "0"}).empty());
+  disk.inject({.fault = engine::Fault::kIo, .call = engine::Call::kWrite});
+  h.run({"set", "{" + one + "}x", "v"});
+  REQUIRE(h.run({"set", "{" + one + "}x", "v"}) == kBroken);
+  CHECK(h.run({"rpush", other, "x"}) == ":1\r\n");
+  CHECK(waiter.resumed() == kBroken);
+}
+
 TEST_CASE("disk: INFO says that writes fail while a segment that is wanted cannot be made") {
   FaultyFileSystem disk;
   Harness h({}, {}, &disk);
