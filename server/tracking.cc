@@ -324,9 +324,10 @@ void Tracking::deliver(std::span<const Invalidations::Entry> entries,
   server_.with_sessions([&](const Sessions& sessions) {
     for (const Invalidations::Entry& entry : entries) {
       if (entry.all_keys) {
-        for (const auto& [id, session] : sessions) {
-          if (!tracks(*session) || std::ranges::binary_search(entry.clients, id)) continue;
-          send(sessions, *session, [&](resp::Writer& out) { write_null(out, *session); });
+        for (const auto& [id, pointer] : sessions) {
+          Session& session = *pointer;
+          if (!tracks(session) || std::ranges::binary_search(entry.clients, id)) continue;
+          send(sessions, session, [&](resp::Writer& out) { write_null(out, session); });
         }
         continue;
       }

@@ -194,14 +194,16 @@ TEST_CASE(
   REQUIRE(store->core->merge());
   CHECK(*scan->read(*found) == "old");
   REQUIRE(store->core->close());
-  for (const auto& [path, bytes] : saved) {
+  for (const auto& file : saved) {
+    const std::string& path = file.first;
     CAPTURE(path);
     CHECK_FALSE(*disk.stat(path));  // merged away, though the snapshot still has it
-    disk.set_contents(path, bytes);
+    disk.set_contents(path, file.second);
   }
   scan.reset();
   store.reset();
-  for (const auto& [path, bytes] : saved) {
+  for (const auto& file : saved) {
+    const std::string& path = file.first;
     CAPTURE(path);
     CHECK(*disk.stat(path));
   }
