@@ -42,7 +42,7 @@ bool evict_clients(Server& server, WorkerStats& stats, uint64_t limit, const Ses
       log_notice("Evicting client: {}", client_info(*session, now_ms));
       stats.evicted_clients.add();
       if (session == self) {
-        session->access = Access::kGone;
+        session->mark_gone();
         self_too = true;
       } else {
         session->disconnect();

@@ -80,6 +80,10 @@ Access current_access(Session& session) {
     // Whoever changes users after this line makes it stale again, and it is not overwritten.
     if (!session.access.compare_exchange_strong(access, Access::kLooking)) continue;
     const Access found = look_up(session);
+    if (found == Access::kGone) {
+      session.mark_gone();
+      return found;
+    }
     access = Access::kLooking;
     if (session.access.compare_exchange_strong(access, found)) return found;
   }

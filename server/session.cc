@@ -34,9 +34,19 @@ Session::Session(Server& owner, Carrier& by, Peer from)
   become_default_user(*this);
 }
 
+std::atomic<uint64_t> Session::gone_{0};
+
 Session::~Session() {
   link->sever();
   server.remove_session(*this);
+  if (is_gone()) gone_.fetch_sub(1, std::memory_order_acq_rel);
+}
+
+void Session::mark_gone() {
+  // Counted before anybody can see it.
+  gone_.fetch_add(1, std::memory_order_acq_rel);
+  if (access.exchange(Access::kGone) == Access::kGone)
+    gone_.fetch_sub(1, std::memory_order_acq_rel);
 }
 
 void Session::reset(const Outbox& outbox) {

@@ -159,16 +159,20 @@ class Session {
   // The same, for a session that is not the caller's own: its connection is closed, and it changes
   // nothing any more once the shards' locks have been free.
   void disconnect() {
-    access = Access::kGone;
+    mark_gone();
     carrier.close(false);
   }
   // On its loop: it runs nothing more, and is closed when it has what it was told so far.
   void disconnect_after_reply() {
-    access = Access::kGone;
+    mark_gone();
     close_after_reply = true;
   }
+  // The same, and the caller closes it.
+  void mark_gone();
   // To all others it is there no more, though its loop may have yet to close it.
   bool is_gone() const { return access.load(std::memory_order_acquire) == Access::kGone; }
+  // Whether any session of the process is.
+  static bool any_is_gone() { return gone_.load(std::memory_order_acquire) != 0; }
   // Everything is allowed, as far as anybody knows.
   bool has_full_access() const { return access.load(std::memory_order_relaxed) == Access::kAll; }
 
@@ -227,6 +231,9 @@ class Session {
     return mode == ReplyMode::kOff || mode == ReplyMode::kSkipping;
   }
   bool subscribed() const { return channel_count + pattern_count + shard_channel_count > 0; }
+
+ private:
+  static std::atomic<uint64_t> gone_;  // how many are
 };
 
 }  // namespace respcask::server
