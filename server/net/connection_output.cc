@@ -309,7 +309,7 @@ void Connection::tick(int64_t now_ms) {
   if (input_.is_loose()) input_.shrink();
   update_counts();
   if (enforce_output_limits(now_ms) || evict_if_over()) return;
-  if (spill_) update_reading();  // there may be room on the disk again
+  if (stalled_) update_reading();  // there may be room on the disk again, or a spill to be had
   if (!reading_ && !input_ended_ && peer_is_gone()) {
     disconnect();
     return;

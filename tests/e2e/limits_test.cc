@@ -150,6 +150,28 @@ TEST_CASE("a long pipeline may be sent behind messages that are not read, from w
   CHECK(listener.read_reply() == "+PONG\r\n");
 }
 
+TEST_CASE("who found no place for a long pipeline goes on when others have gone") {
+  ServerProcess server({"--io-threads", "1"});
+  server.start();
+  const std::string pipeline = pairs(0, 1200, std::string(10'000, 'v'));
+  std::vector<Client> first;
+  constexpr int kPlaces = 16;
+  for (int i = 0; i < kPlaces; ++i) {
+    first.emplace_back(server.port());
+    REQUIRE(send_unread(first.back(), pipeline));
+  }
+  Client late(server.port());
+  std::thread sender([&] { CHECK(late.send(pipeline)); });
+  std::this_thread::sleep_for(milliseconds(300));
+  Client other(server.port());
+  const std::string before = info_value(other, "total_net_input_bytes");
+  std::this_thread::sleep_for(milliseconds(300));
+  CHECK(std::stoull(info_value(other, "total_net_input_bytes")) < std::stoull(before) + 1000);
+  first.clear();
+  sender.join();
+  CHECK(wrong_replies(late, 0, 1200, std::string(10'000, 'v')) == 0);
+}
+
 TEST_CASE("a value of many megabytes may be sent before earlier replies are read") {
   ServerProcess server({"--io-threads", "1"});
   server.start();
