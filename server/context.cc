@@ -463,9 +463,17 @@ void Context::with_shard(uint32_t index, engine::FunctionRef<void(engine::Shard&
 }
 
 void Context::notify(EventClass event_class, std::string_view event, const KeyRef& key) {
+  if (event_class != EventClass::kKeyMiss && event_class != EventClass::kExpired) {
+    tell_redirected();
+    scope_.notify(event_class, event, key, reply_is_hidden() ? nullptr : &session_, &reply_);
+    return;
+  }
   // A command that has only looked for keys may have to run again.
-  if (event_class != EventClass::kKeyMiss && event_class != EventClass::kExpired) tell_redirected();
-  scope_.notify(event_class, event, key, reply_is_hidden() ? nullptr : &session_, &reply_);
+  std::string told;
+  resp::Writer out(told, session_.protocol);
+  scope_.notify(event_class, event, key, reply_is_hidden() ? nullptr : &session_, &out);
+  reply_.raw(told);
+  scope_.told_first += told;
 }
 
 void Context::tell_redirected() {

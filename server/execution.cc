@@ -132,8 +132,10 @@ Ran execute(Scope& scope, Turn& turn, Session& session, const TableEntry& comman
   Context context(scope, turn, session, command, args, reply);
   command.row->handler(context);
 
+  const std::string told_first = std::exchange(scope.told_first, {});
   if (!scope.ready()) {
     reply.truncate(reply_begin);
+    turn.own_pushes += told_first;
     if (!scope.damaged && !scope.too_much) return Ran::kCold;
     const std::string error = unreadable(scope);
     scope.cold.clear();

@@ -107,6 +107,9 @@ class Scope {
   const Session* runner = nullptr;
   // Of the command, while its handler runs; else null.
   Context* context = nullptr;
+  // What its reply begins with of the events of keys that it has found missing or expired: told
+  // once, though it may have to run again.
+  std::string told_first;
 
   // Values that were fetched while the command was parked; null: none.
   const Parked* fetched = nullptr;

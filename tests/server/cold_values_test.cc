@@ -82,6 +82,27 @@ TEST_CASE("cold values: a command that waits for values and then fails counts it
   CHECK(failed("ping") == 0);
 }
 
+TEST_CASE("cold values: who waits for values hears of its own look-ups all the same, and once") {
+  FaultyFileSystem disk;
+  Harness h({"notify-keyspace-events", "Emx"}, {}, &disk);
+  h.run("set {k}a 1");
+  h.run("set {k}e 1 px 1");
+  Client client(h);
+  client.use_protocol(3);
+  client.run("psubscribe __keyevent@0__:*");
+  make_cold(h, disk, "{k}a");
+  std::string reply = client.run("mget {k}e {k}none {k}a");
+  CHECK(client.turn.stats.parked.get() > 0);
+  const auto told = [&](std::string_view event) {
+    const size_t at = reply.find(event);
+    return at != std::string::npos && reply.find(event, at + 1) == std::string::npos;
+  };
+  CHECK(told("expired\r\n$4\r\n{k}e\r\n"));
+  CHECK(told("keymiss\r\n$4\r\n{k}e\r\n"));
+  CHECK(told("keymiss\r\n$7\r\n{k}none\r\n"));
+  CHECK(reply.ends_with("*3\r\n_\r\n_\r\n$1\r\n1\r\n"));
+}
+
 TEST_CASE("cold values: a command that waits for values counts its look-ups once") {
   FaultyFileSystem disk;
   Harness h({"notify-keyspace-events", "Em"}, {}, &disk);
