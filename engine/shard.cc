@@ -89,15 +89,25 @@ ValueRead Shard::read(Location where, uint32_t value_size) {
 }
 
 bool Shard::is_pending(uint32_t db, std::string_view key, uint64_t collection) {
-  bool found = false;
-  visit_pending([&](const Record& record) {
-    if (is_of_database(record.kind)) {
-      found |= record.owner == databases_[db]->id && record.name == key;
-    } else {
-      found |= record.kind == RecordKind::kNamespace || record.owner == collection;
-    }
-  });
-  return found;
+  const auto name_of = [](uint64_t owner, std::string_view name) {
+    std::string text(reinterpret_cast<const char*>(&owner), sizeof owner);
+    return text += name;
+  };
+  if (!lost_) {
+    auto lost = std::make_unique<Lost>();
+    visit_pending([&](const Record& record) {
+      if (is_of_database(record.kind)) {
+        lost->keys.insert(name_of(record.owner, record.name));
+      } else if (record.kind == RecordKind::kNamespace) {
+        lost->all = true;
+      } else {
+        lost->collections.insert(record.owner);
+      }
+    });
+    lost_ = std::move(lost);
+  }
+  return lost_->all || lost_->collections.contains(collection) ||
+         lost_->keys.contains(name_of(databases_[db]->id, key));
 }
 
 void Shard::visit_lost(uint32_t db, FunctionRef<void(std::string_view key)> visit) {

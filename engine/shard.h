@@ -28,6 +28,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "engine/admission.h"
@@ -159,8 +160,7 @@ class Shard {
   ValueRead read(Location where, uint32_t value_size);
 
   // Whether what is known of a key will never be in the files: a change of it, of an element of its
-  // `collection` or of its whole database has failed to be written, or one before it. Takes as long
-  // as the shard had bytes pending when it failed.
+  // `collection` or of its whole database has failed to be written, or one before it.
   bool is_lost(uint32_t db, std::string_view key, uint64_t collection = 0) {
     return failed_ && pending_.size() > 0 && is_pending(db, key, collection);
   }
@@ -357,6 +357,12 @@ class Shard {
   // With the records of what is pending. No batch is open.
   void visit_pending(FunctionRef<void(const Record& record)> visit);
   bool is_pending(uint32_t db, std::string_view key, uint64_t collection);
+  // What a shard that has failed had pending, gathered when it is asked first.
+  struct Lost {
+    std::unordered_set<std::string> keys;  // each behind the 8 bytes of its namespace's id
+    std::unordered_set<uint64_t> collections;
+    bool all = false;  // a database changed its namespace
+  };
 
   void open_batch(bool joins);
   Location append_value(const Record& record, std::span<const std::string_view> pieces);
@@ -422,7 +428,8 @@ class Shard {
   ResidencyTrust residency_trust_;
   Admission admission_;
 
-  bool failed_ = false;       // takes no more writes
+  bool failed_ = false;  // takes no more writes
+  std::unique_ptr<const Lost> lost_;
   bool broken_ = false;       // because a write or a sync of its own has failed: never synced again
   bool roll_failed_ = false;  // in the last reserve(), and not for a shortage
   std::atomic<uint64_t> damaged_records_{0};

@@ -438,6 +438,13 @@ Result<SyncPoint> Store::commit_linked(ShardSet shards) {
     for (uint32_t i : shards) shards_[i]->unlock();
     shards = closure;
   }
+  auto written = write_linked(shards);
+  for (uint32_t i : shards) shards_[i]->unlock();
+  return written;
+}
+
+// Writes shards that share transactions with no others, all or, after an error, none that counts.
+Result<SyncPoint> Store::write_linked(const ShardSet& shards) {
   std::optional<Error> failure;
   for (uint32_t i : shards) {
     Shard& shard = *shards_[i];
@@ -459,7 +466,6 @@ Result<SyncPoint> Store::commit_linked(ShardSet shards) {
       shard.forget_pending();
       point = std::max(point, point_of(shard));
     }
-    shard.unlock();
   }
   if (failure) return *failure;
   return point;

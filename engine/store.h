@@ -107,7 +107,7 @@ class Store {
   // (Shard::is_lost()); but what a failed sync was to cover is never told of in SyncMode::kAlways.
   bool awaits_commit(const Shard& shard) const {
     return !shard.failed_ || (sync_mode_.load(std::memory_order_relaxed) == SyncMode::kAlways &&
-                              !synced(shard.commit_point_));
+                              (shard.unpointed_ || !synced(shard.commit_point_)));
   }
 
   bool synced(SyncPoint point) const { return point <= synced_.load(std::memory_order_acquire); }
@@ -224,6 +224,7 @@ class Store {
   static Error refusal_of(const Shard& shard);
   SyncPoint point_of(Shard& shard);
   Result<SyncPoint> commit_linked(ShardSet shards);
+  Result<SyncPoint> write_linked(const ShardSet& shards);
   void refuse_writes();
   SyncPlan plan_sync();
   Result<void> run_sync();

@@ -47,12 +47,11 @@ Result<void> Store::sync() {
 Store::SyncPlan Store::plan_sync() {
   SyncPlan plan;
   for (auto& shard : shards_) shard->lock();
+  ShardSet linked;
   for (auto& shard : shards_) {
-    if (!shard->pending_shards_.empty() && !commit_shard(*shard)) {
-      refuse_writes();
-      break;
-    }
+    if (!shard->pending_shards_.empty()) linked.add(shard->index());
   }
+  if (!write_linked(linked)) refuse_writes();
   plan.point = committed_.load(std::memory_order_acquire);
   plan.completed = last_transaction_.load();
   for (auto& shard : shards_) {

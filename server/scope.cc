@@ -12,22 +12,24 @@ namespace respcask::server {
 
 void Scope::lock(const engine::ShardSet& all, const engine::ShardSet& of_command) {
   assert(locked_.empty());
-  for (uint32_t index : all) lock_one(index);
+  for (uint32_t index : all) {
+    if (turn_.server.store.awaits_commit(lock_one(index))) turn_.touched.add(index);
+  }
   locked_ = all;
   of_command_ = of_command;
 }
 
 void Scope::lock(uint32_t shard) {
   assert(locked_.empty());
-  lock_one(shard);
+  if (!lock_one(shard).has_failed()) turn_.touched.add(shard);
   locked_.add(shard);
   of_command_ = locked_;
 }
 
-void Scope::lock_one(uint32_t index) {
-  engine::Store& store = turn_.server.store;
-  store.shard(index).lock();
-  if (store.awaits_commit(store.shard(index))) turn_.touched.add(index);
+engine::Shard& Scope::lock_one(uint32_t index) {
+  engine::Shard& shard = turn_.server.store.shard(index);
+  shard.lock();
+  return shard;
 }
 
 void Scope::release() {

@@ -42,7 +42,9 @@ class Scope {
   // The shards of a command, and more if others are to be served then (blocking.h).
   void lock(const engine::ShardSet& shards) { lock(shards, shards); }
   void lock(const engine::ShardSet& all, const engine::ShardSet& of_command);
-  void lock(uint32_t shard);  // a set of one
+  // A set of one, to count what is there. What is told of that after the shard has failed awaits no
+  // commit, whatever the mode: it names no values, and is how anybody hears of the failure.
+  void lock(uint32_t shard);
   // From now on a command that has these runs; they are locked.
   void set_command_shards(const engine::ShardSet& shards) { of_command_ = shards; }
   // Closes the batches and unlocks everything.
@@ -161,7 +163,7 @@ class Scope {
   bool resumed = false;
 
  private:
-  void lock_one(uint32_t index);
+  engine::Shard& lock_one(uint32_t index);
   // A look is taken after 64 reads, or fewer of large values.
   static constexpr uint64_t kReadCost = kBytesBetween / 64;
 

@@ -140,19 +140,17 @@ FAULTS = [
           SERVER, "blocking*"),
     Fault("lock shards out of order",
           "server/scope.cc",
-          "  for (uint32_t index : all) lock_one(index);\n",
+          "  for (uint32_t index : all) {\n",
           "  std::vector<uint32_t> order;\n"
           "  for (uint32_t index : all) order.push_back(index);\n"
           "  if (turn_.now_ms() % 2 == 0) std::reverse(order.begin(), order.end());\n"
-          "  for (uint32_t index : order) lock_one(index);\n",
+          "  for (uint32_t index : order) {\n",
           LINEAR, "what clients see of hot keys*"),
     Fault("lock too few shards",
           "server/scope.cc",
-          "  for (uint32_t index : all) lock_one(index);\n",
-          "  for (uint32_t index : all) {\n"
-          "    lock_one(index);\n"
-          "    if (index % 2 == 1) turn_.server.store.shard(index).unlock();\n"
-          "  }\n",
+          "    if (turn_.server.store.awaits_commit(lock_one(index))) turn_.touched.add(index);\n",
+          "    if (turn_.server.store.awaits_commit(lock_one(index))) turn_.touched.add(index);\n"
+          "    if (index % 2 == 1) turn_.server.store.shard(index).unlock();\n",
           LINEAR, "what clients see of hot keys*"),
 ]
 

@@ -263,6 +263,11 @@ TEST_CASE("disk: where all is to be synced nobody is told of what a failed sync 
   while (!h.store->sync_failed()) std::this_thread::yield();
   run_in(reading, reader, {"get", "k"});
   CHECK_FALSE(reading.commit());
+  // How it is there is told all the same.
+  CHECK(run_in(reading, reader, {"info", "persistence"}).find("aof_enabled:1") !=
+        std::string::npos);
+  CHECK(run_in(reading, reader, {"dbsize"}) == ":1\r\n");
+  CHECK(reading.commit());
   disk.clear_faults();
 }
 
