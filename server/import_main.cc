@@ -30,19 +30,16 @@ constexpr int kUnreadable = 2;
 constexpr std::string_view kUsage =
     "usage: respcask-import [--databases N] SNAPSHOT | redis-cli [-h HOST] [-p PORT] --pipe\n"
     "\n"
-    "Reads a snapshot of Redis (dump.rdb, of version 12 at most; - is standard input) and writes "
-    "the\n"
-    "commands that bring its keys back, with their databases, expiries and what is known of their "
-    "use.\n"
-    "A key that is there already is replaced. Keys of databases from N on (16) are left out: where "
-    "the\n"
-    "server has fewer they would come into another one. Of any Redis that runs:\n"
+    "Reads a snapshot of Redis (dump.rdb, of version 12 at most; - is standard input) and\n"
+    "writes the commands that bring its keys back, with their databases and expiries and, but\n"
+    "for collections of more than 1 MiB, what is known of their use. A key that is there\n"
+    "already is replaced. Keys of databases from N (16) on are left out: where the server has\n"
+    "fewer they would come into another one. Of any Redis that runs:\n"
     "\n"
     "  redis-cli -h OLD --rdb - | respcask-import - | redis-cli -h NEW --pipe\n"
     "\n"
-    "Exit status: 0 all is written, 1 streams, modules' values or functions were left out, which "
-    "are\n"
-    "counted on standard error, 2 the snapshot cannot be read to its end.\n";
+    "Exit status: 0 all is written, 1 something was left out, as streams, modules' values and\n"
+    "functions are, and counted on standard error, 2 the snapshot cannot be read to its end.\n";
 
 // The elements of a command that adds to a collection.
 constexpr size_t kElementsAtOnce = 1000;
