@@ -7,6 +7,7 @@
 #include "server/log.h"
 
 namespace respcask::server {
+
 SpillArea::SpillArea(engine::FileSystem& files, std::string dir, const std::string& name,
                      Counter& held)
     : files_(files), dir_(std::move(dir)), path_(dir_ + "/" + name), held_(held) {}

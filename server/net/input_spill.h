@@ -5,8 +5,8 @@
 // Invariants:
 // - Bytes come out in the order in which they went in, all of them: what the disk does not take
 //   stays in memory, and is the last that goes in before the queue has been empty.
-// - The file has no name from the moment it is there, so a crash leaves nothing, and is never
-// synced.
+// - The file has no name from the moment it is there, so that a crash leaves nothing. It is never
+//   synced.
 // - The file grows until the queue is empty, whatever is taken from its front; so it has a limit.
 // A spill owns its file; its area outlives it. Both block on the disk as a write of the engine
 // does, on the thread of their loop alone.
