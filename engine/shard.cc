@@ -369,19 +369,18 @@ Result<void> Shard::roll(uint64_t kept_back) {
 }
 
 Result<void> Shard::write_pending() {
-  if (pending_.size() == 0) return {};
   if (auto written = append_pending(); !written) return written;
-  forget_pending();
+  if (pending_.size() > 0) forget_pending();
   return {};
 }
 
 Result<void> Shard::append_pending() {
   assert(!batch_.is_open());
-  if (pending_.size() == 0) return {};
   if (failed_) {
     return Error{ErrorCode::kReadOnly,
                  fmt::format("shard {} is read-only after a failed write", index_)};
   }
+  if (pending_.size() == 0) return {};
   auto written = active_->append(pending_.pieces());
   if (!written) {
     // Never retried: what the file holds past its end is unknown now. The pending bytes stay as a

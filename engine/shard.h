@@ -196,8 +196,8 @@ class Shard {
 
   // A write or a sync has failed: what was pending then is lost.
   bool has_failed() const { return failed_; }
-  // False after that: the shard serves reads and refuses writes. Also when it has
-  // just refused one for another segment that could not be made.
+  // False after that: the shard serves reads and refuses writes. Also when it has just refused one
+  // for another segment that could not be made.
   bool writable() const { return !failed_ && !roll_failed_; }
 
   // Makes sure that `bytes` more can be appended, reserving space on the disk ahead of need, and
@@ -428,10 +428,10 @@ class Shard {
   ResidencyTrust residency_trust_;
   Admission admission_;
 
-  bool failed_ = false;  // takes no more writes
-  std::unique_ptr<const Lost> lost_;
+  bool failed_ = false;       // takes no more writes
   bool broken_ = false;       // because a write or a sync of its own has failed: never synced again
   bool roll_failed_ = false;  // in the last reserve(), and not for a shortage
+  std::unique_ptr<const Lost> lost_;
   std::atomic<uint64_t> damaged_records_{0};
 };
 

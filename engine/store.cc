@@ -398,11 +398,6 @@ Result<SyncPoint> Store::commit(const ShardSet& touched) {
   return point;
 }
 
-Error Store::refusal_of(const Shard& shard) {
-  return {ErrorCode::kReadOnly,
-          fmt::format("shard {} is read-only after a failed write", shard.index())};
-}
-
 // The point at which what has been written there is covered.
 SyncPoint Store::point_of(Shard& shard) {
   if (std::exchange(shard.unpointed_, false)) {
@@ -412,7 +407,6 @@ SyncPoint Store::point_of(Shard& shard) {
 }
 
 Result<SyncPoint> Store::commit_shard(Shard& shard) {
-  if (shard.failed_) return refusal_of(shard);
   if (auto done = shard.write_pending(); !done) return done.error();
   return point_of(shard);
 }
@@ -447,13 +441,10 @@ Result<SyncPoint> Store::commit_linked(ShardSet shards) {
 Result<SyncPoint> Store::write_linked(const ShardSet& shards) {
   std::optional<Error> failure;
   for (uint32_t i : shards) {
-    Shard& shard = *shards_[i];
-    if (shard.failed_) {
-      failure = refusal_of(shard);
-    } else if (auto written = shard.append_pending(); !written) {
+    if (auto written = shards_[i]->append_pending(); !written) {
       failure = written.error();
+      break;
     }
-    if (failure) break;
   }
   SyncPoint point = 0;
   for (uint32_t i : shards) {

@@ -221,7 +221,6 @@ class Store {
   Result<void> load_record();
   Result<void> recover();
   Result<SyncPoint> commit_shard(Shard& shard);
-  static Error refusal_of(const Shard& shard);
   SyncPoint point_of(Shard& shard);
   Result<SyncPoint> commit_linked(ShardSet shards);
   Result<SyncPoint> write_linked(const ShardSet& shards);
