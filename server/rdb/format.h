@@ -30,6 +30,14 @@ enum class Type : uint8_t {
   kListQuicklist2 = 18,
 };
 
+// What a length of more than 14 bits begins with, and the forms of a string that are no length:
+// integers of 1, 2 and 4 bytes, and LZF. The table of all of them stands in reader.h.
+inline constexpr uint8_t kLength32 = 0x80;
+inline constexpr uint8_t kLength64 = 0x81;
+inline constexpr uint8_t kInteger8 = 0xc0;
+inline constexpr uint8_t kInteger32 = 0xc2;
+inline constexpr uint8_t kCompressed = 0xc3;
+
 // How a node of a quicklist (type 18) holds its elements: one as it is, or several in a listpack.
 inline constexpr uint8_t kPlainNode = 1;
 inline constexpr uint8_t kPackedNode = 2;

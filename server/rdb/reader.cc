@@ -7,18 +7,10 @@
 #include <optional>
 #include <utility>
 
+#include "server/rdb/format.h"
 #include "server/rdb/lzf.h"
 
 namespace respcask::server::rdb {
-namespace {
-
-constexpr uint8_t kLength32 = 0x80;
-constexpr uint8_t kLength64 = 0x81;
-constexpr uint8_t kInteger8 = 0xc0;
-constexpr uint8_t kInteger32 = 0xc2;
-constexpr uint8_t kCompressed = 0xc3;
-
-}  // namespace
 
 bool Reader::length(uint64_t& out) {
   uint8_t first = 0;

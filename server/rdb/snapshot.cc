@@ -192,10 +192,8 @@ bool Snapshot::read_key(uint8_t type) {
   type_ = type;
   if (has_elements(type)) return bytes_.length(elements_) && (elements_ == 0 || read_elements());
   if (is_one_string(type)) {
-    bytes_.keep(true);
-    if (!bytes_.skip_string()) return false;
-    bytes_.keep(false);
-    const std::string raw = bytes_.take_kept();
+    std::string raw;
+    if (!bytes_.raw_string(raw)) return false;
     std::optional<std::string> payload =
         type == kSetListpack ? set_of_listpack(raw) : payload_of(type, std::nullopt, raw);
     if (!payload) return bytes_.fail(ErrorCode::kDamaged, "a set is not what it should be");

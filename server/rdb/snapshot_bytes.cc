@@ -6,24 +6,16 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <utility>
 
 #include "server/rdb/budget.h"
 #include "server/rdb/bytes.h"
 #include "server/rdb/crc64.h"
+#include "server/rdb/format.h"
 #include "server/rdb/reader.h"
 
 namespace respcask::server::rdb {
-namespace {
 
 using engine::ErrorCode;
-
-// The forms of a string that are no length: integers of 1, 2 and 4 bytes, and LZF.
-constexpr uint64_t kInteger8 = 0xc0;
-constexpr uint64_t kInteger32 = 0xc2;
-constexpr uint64_t kCompressed = 0xc3;
-
-}  // namespace
 
 bool SnapshotBytes::fail(ErrorCode code, std::string message) {
   error_ = {code, fmt::format("at offset {}: {}", offset_, message)};
@@ -66,8 +58,8 @@ bool SnapshotBytes::length_or_form(uint64_t& out, bool& is_form) {
   out = first;
   if (first < 0x40 || is_form) return true;
   // Most significant byte first.
-  const size_t size = first < 0x80 ? 1 : first == 0x80 ? 4 : 8;
-  if (first > 0x81) return fail(ErrorCode::kDamaged, "no length begins like this");
+  const size_t size = first < kLength32 ? 1 : first == kLength32 ? 4 : 8;
+  if (first > kLength64) return fail(ErrorCode::kDamaged, "no length begins like this");
   std::array<char, 8> buffer;
   if (!read(buffer.data(), size) || !ByteCursor({buffer.data(), size}).big(size, out)) return false;
   if (size == 1) out |= (first & 0x3f) << 8;
@@ -104,16 +96,19 @@ bool SnapshotBytes::skip_string() {
   return skip(compressed);
 }
 
-bool SnapshotBytes::string(std::string& out) {
-  std::string before = take_kept();
-  const bool kept = std::exchange(keeps_, true);
+bool SnapshotBytes::raw_string(std::string& out) {
+  keep(true);
   if (!skip_string()) return false;
-  Budget budget([](uint64_t) { return true; });
-  if (!Reader(kept_, budget).string(out)) return fail(ErrorCode::kDamaged, "not a string");
-  keeps_ = kept;
-  if (kept) before += kept_;
-  kept_ = std::move(before);
+  keep(false);
+  out = take_kept();
   return true;
+}
+
+bool SnapshotBytes::string(std::string& out) {
+  std::string raw;
+  if (!raw_string(raw)) return false;
+  Budget budget([](uint64_t) { return true; });
+  return Reader(raw, budget).string(out) || fail(ErrorCode::kDamaged, "not a string");
 }
 
 bool SnapshotBytes::skip_text_score() {

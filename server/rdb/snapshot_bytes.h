@@ -27,7 +27,9 @@ class SnapshotBytes {
   [[nodiscard]] bool length(uint64_t& out);
   [[nodiscard]] bool skip_lengths(int count);
   [[nodiscard]] bool skip_string();
+  // The same while nothing else is kept: the string, and as it stands in the file.
   [[nodiscard]] bool string(std::string& out);
+  [[nodiscard]] bool raw_string(std::string& out);
   // A score as text.
   [[nodiscard]] bool skip_text_score();
 
@@ -37,12 +39,10 @@ class SnapshotBytes {
 
   // From now on what is read is kept, or no more. What was kept stays until it is taken.
   void keep(bool on) { keeps_ = on; }
-  const std::string& kept() const { return kept_; }
   std::string take_kept() { return std::exchange(kept_, {}); }
 
   // Of all that was read.
   uint64_t checksum() const { return crc_; }
-  uint64_t offset() const { return offset_; }
 
   // For what the bytes say that cannot be; always false.
   bool fail(engine::ErrorCode code, std::string message);
