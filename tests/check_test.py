@@ -5,43 +5,22 @@ server has made, sound, damaged, in use and missing, and compares exit codes and
 import pathlib
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
+
+from running_server import RunningServer, free_port
 
 SERVER, CHECK = sys.argv[1:]
 KEYS = 2000
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-class Server:
+class Server(RunningServer):
     def __init__(self, directory, *options):
-        self.port = free_port()
-        self.process = subprocess.Popen(
-            [SERVER, "--port", str(self.port), "--dir", directory, "--shards", "2", *options],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(600):
-            try:
-                self.socket = socket.create_connection(("127.0.0.1", self.port))
-                break
-            except OSError:
-                time.sleep(0.05)
-        else:
-            sys.exit("the server does not answer")
-        self.replies = self.socket.makefile("rb")
+        super().__init__([SERVER, "--dir", directory, "--shards", "2", *options])
 
     def call(self, *words):
-        command = b"*%d\r\n" % len(words)
-        for word in words:
-            command += b"$%d\r\n%s\r\n" % (len(word), word)
-        self.socket.sendall(command)
+        self.send(*words)
         line = self.replies.readline()
         if line[:1] == b"$" and line != b"$-1\r\n":
             return self.replies.read(int(line[1:]) + 2)[:-2]

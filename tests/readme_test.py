@@ -7,11 +7,10 @@ usage: readme_test.py [--write] SERVER-BINARY ROOT
 
 import pathlib
 import re
-import socket
-import subprocess
 import sys
 import tempfile
-import time
+
+from running_server import RunningServer
 
 BEGIN, END = "<!-- commands -->\n", "<!-- /commands -->\n"
 GROUPS = {
@@ -24,58 +23,17 @@ GROUPS = {
 }
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-class Reader:
-    def __init__(self, stream):
-        self.stream = stream
-
-    def reply(self):
-        line = self.stream.readline().decode()
-        kind, rest = line[0], line[1:].strip()
-        if kind == "*":
-            return [self.reply() for _ in range(int(rest))]
-        if kind == "$":
-            return self.stream.read(int(rest) + 2)[:-2].decode()
-        if kind == "-":
-            raise RuntimeError(rest)
-        return rest
-
-
 def command_groups(binary):
     """What COMMAND DOCS says: {group: [name, ...]}."""
     with tempfile.TemporaryDirectory() as directory:
-        port = free_port()
-        server = subprocess.Popen(
-            [binary, "--port", str(port), "--dir", directory, "--bind", "127.0.0.1"],
-            stdout=subprocess.DEVNULL)
-        try:
-            docs = ask_docs(port)
-        finally:
-            server.terminate()
-            server.wait()
+        server = RunningServer([binary, "--dir", directory, "--bind", "127.0.0.1"])
+        docs = server.call("COMMAND", "DOCS")
+        server.end()
     groups = {}
     for name, fields in zip(docs[::2], docs[1::2]):
-        group = fields[fields.index("group") + 1]
-        groups.setdefault(GROUPS.get(group, group), []).append(name.upper())
+        group = fields[fields.index(b"group") + 1].decode()
+        groups.setdefault(GROUPS.get(group, group), []).append(name.decode().upper())
     return groups
-
-
-def ask_docs(port):
-    deadline = time.time() + 60
-    while True:
-        try:
-            with socket.create_connection(("127.0.0.1", port)) as s:
-                s.sendall(b"COMMAND DOCS\r\n")
-                return Reader(s.makefile("rb")).reply()
-        except ConnectionRefusedError:
-            if time.time() > deadline:
-                raise
-            time.sleep(0.05)
 
 
 def table(groups):
