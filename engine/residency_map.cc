@@ -66,6 +66,7 @@ PageCounts ResidencyMap::update(uint64_t first_page, std::span<const uint8_t> pa
     const uint64_t page = first_page + i;
     const uint64_t bit = uint64_t{1} << (page % kBitsInWord);
     uint64_t before = 0;
+    counts.absent += pages[i] == 0;
     if (pages[i] != 0) {
       before = make_word(page).fetch_or(bit, std::memory_order_relaxed);
     } else if (std::atomic<uint64_t>* bits = word(page)) {

@@ -16,10 +16,11 @@
 
 namespace respcask::engine {
 
-// Pages that were taken to be in memory when the system was asked, and those of them that were not.
+// What the system says of pages that it was asked about.
 struct PageCounts {
-  uint64_t taken = 0;
-  uint64_t gone = 0;
+  uint64_t taken = 0;   // that they are in memory was believed
+  uint64_t gone = 0;    // of those: they are not
+  uint64_t absent = 0;  // not in memory
 };
 
 class ResidencyTrust {
@@ -29,15 +30,20 @@ class ResidencyTrust {
   // Pages were found gone by a read, between sweeps.
   void add_gone(uint64_t pages) { gone_ += pages; }
 
+  // A read has met a page that is not in memory.
+  void met_absent() { all_resident_ = false; }
+
   // A reader has met page faults: until the next sweep ends less is taken at its word.
   void met_faults() {
     good_for_ms_ = trusts_bits_ ? 0 : good_for_ms_ / 2;
     trusts_bits_ = false;
+    all_resident_ = false;
   }
 
   // A sweep that has asked for all pages ends.
   void swept(const PageCounts& counts, Clock::time_point now) {
     const uint64_t gone = gone_ + counts.gone;
+    all_resident_ = gone_ + counts.absent == 0;
     const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(now - swept_at_);
     swept_at_ = now;
     gone_ = 0;
@@ -53,11 +59,14 @@ class ResidencyTrust {
   // False: ask about pages that were not asked about for good_for_ms().
   bool trusts_bits() const { return trusts_bits_; }
   int64_t good_for_ms() const { return good_for_ms_; }
+  // The last sweep has found no page that is not in memory, nor has a read since.
+  bool all_resident() const { return all_resident_; }
 
  private:
   static constexpr uint64_t kReadsAFault = 200;
 
   bool trusts_bits_ = true;
+  bool all_resident_ = false;
   int64_t good_for_ms_ = 0;
   uint64_t gone_ = 0;
   Clock::time_point swept_at_ = Clock::now();

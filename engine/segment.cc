@@ -182,6 +182,7 @@ uint64_t Segment::refresh_residency(uint64_t offset, PageCounts& counts) {
   std::vector<uint8_t> pages;
   if (!mapping_.resident(offset, length, pages)) return end;
   const PageCounts found = residency_.update(offset / ResidencyMap::kPageSize, pages);
+  counts.absent += found.absent;
   counts.taken += found.taken;
   counts.gone += found.gone;
   return offset + length;

@@ -80,6 +80,7 @@ ValueRead Shard::read(Location where, uint32_t value_size) {
   const uint64_t size = kValueChecksumSize + uint64_t{value_size};
   if (!segment.resident(offset, size) ||
       (!residency_trust_.trusts_bits() && !still_resident(segment, offset, size))) {
+    residency_trust_.met_absent();
     return {ValueRead::State::kCold, {}};
   }
   auto value = checked_value(segment.bytes(), offset, value_size);

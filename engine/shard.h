@@ -280,6 +280,8 @@ class Shard {
 
   // Whoever reads has met page faults: what is taken to be in memory is not.
   void distrust_residency() { residency_trust_.met_faults(); }
+  // Whether all of its files was in memory when that was last looked at: no read will be cold.
+  bool all_resident() const { return residency_trust_.all_resident(); }
 
   // --- counts ---------------------------------------------------------------------------------
   ShardStats stats();

@@ -98,7 +98,8 @@ void Context::ok() {
 
 void Context::error(std::string_view text) {
   reply_.error(text);
-  if (!ready()) return;  // it is dropped, and the command run again or another error replied
+  // It is dropped, and the command run again or another error replied.
+  if (!ready() || scope_.rehearses) return;
   turn_.stats.error_replies.add();
   turn_.server.stats.count_error(text.substr(0, text.find(' ')));
 }
@@ -203,8 +204,7 @@ std::optional<engine::KeydirEntry> Context::find_quietly(const KeyRef& key) {
 }
 
 bool Context::count_look_up(bool found) {
-  ++scope_.look_ups;
-  if (scope_.fetched != nullptr && scope_.look_ups <= scope_.fetched->look_ups) return false;
+  if (scope_.rehearses || ++scope_.look_ups <= scope_.counted_look_ups) return false;
   (found ? turn_.stats.keyspace_hits : turn_.stats.keyspace_misses).add();
   return true;
 }
@@ -241,9 +241,9 @@ std::string_view Context::read(const KeyRef& key, engine::Location where, uint32
   engine::Shard& shard = scope_.shard(key.shard);
   last_read_shard_ = key.shard;
   last_read_ = where;
-  if (scope_.fetched != nullptr) {
+  if (scope_.fetched != nullptr || scope_.fetched_within != nullptr) {
     // Not in place, though it is in memory now: to map its page would cost more than what was read.
-    const FetchedValue* value = scope_.fetched->find(key.shard, where, shard.segment_of(where));
+    const FetchedValue* value = scope_.find_fetched(key.shard, where, shard.segment_of(where));
     if (value != nullptr) return bytes_of(*value, key);
   }
   if (!scope_.count_read(value_size) && !may_read_on(shard, value_size)) return {};
@@ -305,25 +305,29 @@ std::string_view Context::read_cold(engine::Shard& shard, const KeyRef& key, eng
   if (scope_.too_much) return {};
   auto value = std::make_unique<FetchedValue>();
   value->read = shard.cold_read(where, value_size);
-  // They are all held until the command is answered, and most of the answer is made of them.
   scope_.cold_bytes += sizeof(FetchedValue) + value->read.bytes();
-  // And what others wait for will be held, too, and answered with.
-  const uint64_t of_others = 2 * turn_.server.readers.waiting_bytes();
-  if (!expect(held_with_reply() + 2 * scope_.fetched_bytes() + 3 * scope_.cold_bytes + of_others)) {
-    return {};
-  }
+  if (!expect(bytes_to_be_held())) return {};
   value->read.past_cache = !shard.admits(value->read);
   value->shard = key.shard;
-  if (!scope_.changed() && !scope_.cannot_repeat) {
+  if (!scope_.has_changed()) {
     scope_.cold.push_back(std::move(value));
     return {};
   }
-  // An earlier command of this transaction has changed something: it cannot be run again, so the
-  // loop waits for the disk here. EXEC fetches what it can beforehand; what comes here are elements
-  // of large collections.
+  // It cannot be run again, so the loop waits for the disk here.
   fetch(*value);
   scope_.read_in_place.push_back(std::move(value));
   return bytes_of(*scope_.read_in_place.back(), key);
+}
+
+// By the command when all that was met so far has been read.
+uint64_t Context::bytes_to_be_held() const {
+  // What is fetched for a whole transaction is to take little of what its commands will be allowed.
+  constexpr uint64_t kPartOfRoom = 8;
+  if (scope_.rehearses) return kPartOfRoom * (scope_.fetched_bytes() + scope_.cold_bytes);
+  // They are all held until the command is answered, and most of the answer is made of them. And
+  // what others wait for will be held, too, and answered with.
+  const uint64_t of_others = 2 * turn_.server.readers.waiting_bytes();
+  return held_with_reply() + 2 * scope_.fetched_bytes() + 3 * scope_.cold_bytes + of_others;
 }
 
 std::string_view Context::bytes_of(const FetchedValue& value, const KeyRef& key) {

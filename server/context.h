@@ -266,6 +266,7 @@ class Context {
   bool ask_for_held();
   // What the command's results take by now, or will when they grow.
   uint64_t held_with_reply() const;
+  uint64_t bytes_to_be_held() const;
   bool may_read_on(engine::Shard& shard, uint64_t bytes);
   std::string_view read_cold(engine::Shard& shard, const KeyRef& key, engine::Location where,
                              uint32_t value_size);

@@ -225,6 +225,7 @@ Outcome Request::run_command() {
     load_keys(server_, keys, (command_->flags & kReadonly) != 0);
   }
   scope.fetched = session_.parked.get();
+  if (scope.fetched != nullptr) scope.counted_look_ups = scope.fetched->look_ups;
   scope.resumed = session_.waiter != nullptr;
   if (scope.resumed && session_.waiter->woken_for) {
     scope.woken_for = &*session_.waiter->woken_for;
@@ -270,16 +271,8 @@ Outcome Request::finish_run(Scope& scope) {
 // The values that the command met and that are not in memory are fetched by the readers.
 Outcome Request::park(Scope& scope) {
   write_own_pushes();
-  std::vector<std::unique_ptr<FetchedValue>> values = std::move(scope.cold);
-  scope.cold.clear();
-  size_t look_ups = scope.look_ups;
-  // What was fetched for an earlier run is needed again.
-  if (session_.parked != nullptr) {
-    look_ups = std::max(look_ups, session_.parked->look_ups);
-    for (auto& value : session_.parked->values) values.push_back(std::move(value));
-  }
-  auto parked = std::make_shared<Parked>(std::move(values));
-  parked->look_ups = look_ups;
+  auto parked = std::make_shared<Parked>(std::exchange(scope.cold, {}), session_.parked.get());
+  parked->look_ups = std::max(parked->look_ups, scope.look_ups);
   scope.fetched = nullptr;
   scope.release();
   turn_.stats.parked.add();

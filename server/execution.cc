@@ -126,16 +126,18 @@ Ran execute(Scope& scope, Turn& turn, Session& session, const TableEntry& comman
   turn.scratch.redacted.clear();
   scope.runner = &session;
 
-  // Nobody looks any more at what an earlier command of the transaction has read.
-  scope.read_in_place.clear();
-  scope.cold_bytes = 0;
+  scope.begin_command();
   Context context(scope, turn, session, command, args, reply);
   command.row->handler(context);
 
   const std::string told_first = std::exchange(scope.told_first, {});
   if (!scope.ready()) {
     reply.truncate(reply_begin);
-    turn.own_pushes += told_first;
+    if (scope.in_transaction) {
+      reply.raw(told_first);
+    } else {
+      turn.own_pushes += told_first;
+    }
     if (!scope.damaged && !scope.too_much) return Ran::kCold;
     const std::string error = unreadable(scope);
     scope.cold.clear();
@@ -325,7 +327,8 @@ void serve_line(Scope& scope, Turn& turn, const OwnedKey& key, uint64_t after) {
 
 void serve_ready(Scope& scope, Turn& turn) {
   scope.fetched = nullptr;
-  scope.in_transaction = scope.cannot_repeat = false;
+  scope.counted_look_ups = 0;
+  scope.in_transaction = false;
   scope.resumed = true;
   while (scope.has_ready()) {
     for (const Scope::Ready& ready : scope.take_ready()) {

@@ -13,10 +13,21 @@ std::pair<uint32_t, uint64_t> place(const FetchedValue& value) {
 
 }  // namespace
 
-Parked::Parked(std::vector<std::unique_ptr<FetchedValue>> wanted) : values(std::move(wanted)) {
-  for (const auto& value : values) bytes += sizeof(FetchedValue) + value->read.bytes();
+Parked::Parked(std::vector<std::unique_ptr<FetchedValue>> wanted, Parked* earlier)
+    : values(std::move(wanted)) {
+  if (earlier != nullptr) {
+    look_ups = earlier->look_ups;
+    for (auto& value : earlier->values) values.push_back(std::move(value));
+    earlier->values.clear();
+  }
   std::sort(values.begin(), values.end(),
             [](const auto& a, const auto& b) { return place(*a) < place(*b); });
+  // Whoever named a key twice met its value twice.
+  const auto same = [](const auto& a, const auto& b) {
+    return place(*a) == place(*b) && a->read.segment == b->read.segment;
+  };
+  values.erase(std::unique(values.begin(), values.end(), same), values.end());
+  for (const auto& value : values) bytes += sizeof(FetchedValue) + value->read.bytes();
 }
 
 const FetchedValue* Parked::find(uint32_t shard, engine::Location where,

@@ -26,7 +26,9 @@ struct FetchedValue {
 };
 
 struct Parked {
-  explicit Parked(std::vector<std::unique_ptr<FetchedValue>> wanted);
+  // `earlier`: what was fetched for an earlier run, and is needed again; null: nothing was. It is
+  // empty afterwards.
+  explicit Parked(std::vector<std::unique_ptr<FetchedValue>> wanted, Parked* earlier = nullptr);
   // The fetched value that lies there; null if it was not asked for.
   const FetchedValue* find(uint32_t shard, engine::Location where,
                            const engine::Segment* segment) const;
@@ -41,7 +43,7 @@ struct Parked {
 struct FetchJob {
   std::shared_ptr<Parked> parked;
   FetchedValue* value;
-  std::shared_ptr<Link> link;
+  std::shared_ptr<Link> link;  // null: a thread waits for parked->missing
 };
 // What a loop's commands have asked for and nobody has been told of yet.
 using FetchBatch = std::vector<FetchJob>;

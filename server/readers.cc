@@ -76,11 +76,30 @@ void ReaderPool::submit(FetchBatch& batch) {
   for (; wake > 0; --wake) more_.notify_one();
 }
 
+void ReaderPool::fetch_now(const std::shared_ptr<Parked>& parked) {
+  FetchBatch batch;
+  add(batch, parked, nullptr);
+  if (batch.size() == 1) {  // to wake a thread would take longer
+    fetch(*batch.front().value);
+    finish(batch.front());
+    return;
+  }
+  submit(batch);
+  while (const size_t missing = parked->missing.load(std::memory_order_acquire)) {
+    parked->missing.wait(missing, std::memory_order_acquire);
+  }
+}
+
 void ReaderPool::finish(const FetchJob& job) {
   waiting_.fetch_sub(1, std::memory_order_relaxed);
   waiting_bytes_.fetch_sub(job.value->read.bytes(), std::memory_order_relaxed);
   fetched_.fetch_add(1, std::memory_order_relaxed);
-  if (job.parked->missing.fetch_sub(1, std::memory_order_acq_rel) == 1) job.link->resume();
+  if (job.parked->missing.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (job.link != nullptr) {
+    job.link->resume();
+  } else {
+    job.parked->missing.notify_all();
+  }
 }
 
 void ReaderPool::run() {

@@ -44,6 +44,8 @@ class ReaderPool final : public ValueReader {
   // started) all is done at once, on the calling thread.
   void add(FetchBatch& batch, std::shared_ptr<Parked> parked, std::shared_ptr<Link> link);
   void submit(FetchBatch& batch) override;
+  // Returns when all values that are still wanted have been read, several at a time.
+  void fetch_now(const std::shared_ptr<Parked>& parked);
   // A value has been read, by whomever: resumes the session if it was the last one wanted.
   void finish(const FetchJob& job);
 

@@ -58,7 +58,26 @@ engine::Shard& Scope::shard(uint32_t index) {
   return turn_.server.store.shard(index);
 }
 
+void Scope::begin_command() {
+  has_changed_ = false;
+  // Nobody looks any more at what an earlier command of the transaction has read.
+  read_in_place.clear();
+  cold_bytes = 0;
+}
+
+const FetchedValue* Scope::find_fetched(uint32_t shard, engine::Location where,
+                                        const engine::Segment* segment) const {
+  const FetchedValue* value = nullptr;
+  if (fetched != nullptr) value = fetched->find(shard, where, segment);
+  if (value == nullptr && fetched_within != nullptr) {
+    value = fetched_within->find(shard, where, segment);
+  }
+  return value;
+}
+
 engine::Shard& Scope::shard_for_write(uint32_t index) {
+  assert(!rehearses);
+  has_changed_ = true;
   engine::Shard& target = shard(index);
   if (!target.in_batch()) {
     // More than one may turn out to be written to, as one transaction.
@@ -109,7 +128,7 @@ std::string_view Scope::reserve_more(uint32_t index, uint64_t bytes, engine::Gro
 }
 
 void Scope::expire(const KeyRef& key) {
-  if (expired_.contains(key)) return;
+  if (rehearses || expired_.contains(key)) return;
   // While writes are paused nothing is to change: the key is missing and stays where it is.
   if (turn_.server.paused(turn_.now_ms()) != PauseKind::kNone) return;
   // Nor is anybody told, time and again, of what the disk has no room to remove.

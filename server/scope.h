@@ -57,8 +57,10 @@ class Scope {
   engine::Shard& shard(uint32_t index);
   engine::Shard& shard_for_write(uint32_t index);
   KeyTables& tables(uint32_t shard);
-  // A command has changed something since the locks were taken or finish() was called.
-  bool changed() const { return !written_.empty(); }
+  // The running command has changed something: it must not run again.
+  bool has_changed() const { return has_changed_; }
+  // A command begins, or begins again.
+  void begin_command();
 
   // Reserves `bytes` on every shard of the command, before anything is read. The reply to give if
   // that fails, else "".
@@ -115,9 +117,13 @@ class Scope {
 
   // Values that were fetched while the command was parked; null: none.
   const Parked* fetched = nullptr;
-  // Names that the command has looked up in this run; so many as fetched->look_ups were counted in
-  // an earlier one, before it was parked.
+  // The same, of a transaction's running command, while others waited; null: none.
+  std::shared_ptr<Parked> fetched_within;
+  const FetchedValue* find_fetched(uint32_t shard, engine::Location where,
+                                   const engine::Segment* segment) const;
+  // Names that the command has looked up in this run, and how many were counted in earlier ones.
   size_t look_ups = 0;
+  size_t counted_look_ups = 0;
   // The values that the command met and that were not in memory, or were damaged.
   std::vector<std::unique_ptr<FetchedValue>> cold;
   std::string damaged_key;
@@ -129,7 +135,10 @@ class Scope {
   std::vector<std::unique_ptr<FetchedValue>> read_in_place;
   // What it takes to hold the values of `fetched`, and those that the running command has met
   // since.
-  uint64_t fetched_bytes() const { return fetched != nullptr ? fetched->bytes : 0; }
+  uint64_t fetched_bytes() const {
+    return (fetched != nullptr ? fetched->bytes : 0) +
+           (fetched_within != nullptr ? fetched_within->bytes : 0);
+  }
   uint64_t cold_bytes = 0;
   // The running command reads one more value, of so many bytes, from its segment. False: it has
   // read so much that it is time to look what came of it.
@@ -144,8 +153,8 @@ class Scope {
   // What block_on() asked for; dispatch carries it out.
   std::unique_ptr<Waiter> block;
   bool in_transaction = false;
-  // EXEC has begun to run its queue: a cold value is waited for where it is met.
-  bool cannot_repeat = false;
+  // EXEC runs those of its queue that only read for what they will need: nobody is to notice.
+  bool rehearses = false;
   // EXEC leaves out itself what CLIENT REPLY holds back, which its commands may change.
   bool hides_replies = false;
   // Bytes reserved on every locked shard for what a transaction is still to run, or more.
@@ -174,6 +183,7 @@ class Scope {
   engine::ShardSet locked_;
   engine::ShardSet of_command_;  // of these
   engine::ShardSet written_;
+  bool has_changed_ = false;
   std::vector<Ready> ready_;
   // The least `after` of each key in it, once they are many; null before.
   std::unique_ptr<std::unordered_map<OwnedKey, uint64_t, KeyHash, KeyEqual>> first_ready_;

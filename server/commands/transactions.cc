@@ -4,7 +4,11 @@
 // queued commands and watched keys, so that the queue runs as one: in one batch a shard, under one
 // transaction mark.
 #include <algorithm>
+#include <iterator>
+#include <memory>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -80,6 +84,55 @@ void read_ahead(Context& c, const std::vector<QueuedCommand>& queue) {
   }
 }
 
+// Whether the command only reads, and one of its keys holds elements of which some may not be in
+// memory.
+bool may_read_cold_elements(Context& c, const QueuedCommand& queued,
+                            std::vector<KeyPosition>& positions) {
+  if ((queued.command->flags & kReadonly) == 0) return false;
+  positions.clear();
+  find_keys(*queued.command, queued.args, positions);
+  bool any = false;
+  for (const KeyPosition& position : positions) {
+    if ((position.flags & kRO) == 0) return false;  // PFCOUNT keeps what it has counted
+    const KeyRef key = c.key_named(queued.args[static_cast<size_t>(position.index)], c.db());
+    engine::Shard& shard = c.shard(key);
+    if (any || shard.all_resident()) continue;
+    const auto entry = shard.find(key.db, key.name, key.hash);
+    any = entry && entry->collection != 0;
+  }
+  return any;
+}
+
+// What the queued commands will read of large collections is fetched, too, as far as they change
+// nothing themselves: they run, and what comes of it is dropped.
+void rehearse(Context& c, const std::vector<QueuedCommand>& queue) {
+  Scope& scope = c.scope();
+  Session& session = c.session();
+  bool all_resident = true;
+  for (const uint32_t index : scope.locked()) all_resident &= scope.shard(index).all_resident();
+  if (all_resident) return;
+  std::vector<KeyPosition> positions;
+  std::string dropped;
+  auto cold = std::exchange(scope.cold, {});  // what one waits for is not to keep the next one back
+  const uint64_t random_state = session.random_state;
+  scope.rehearses = true;
+  for (const QueuedCommand& queued : queue) {
+    if (scope.too_much || queued.command->row->name == "select") break;
+    if (!may_read_cold_elements(c, queued, positions)) continue;
+    find_shards(c.turn(), session, *queued.command, queued.args);
+    resp::Writer reply(dropped, session.protocol);
+    Context context(scope, c.turn(), session, *queued.command, queued.args, reply);
+    queued.command->row->handler(context);
+    dropped.clear();
+    std::ranges::move(scope.cold, std::back_inserter(cold));
+    scope.cold.clear();
+    scope.damaged = false;
+  }
+  scope.cold = std::move(cold);
+  scope.rehearses = false;
+  session.random_state = random_state;
+}
+
 // Rules may have changed since the command was queued.
 void refuse_queued(Context& c, acl::Lack lack) {
   const std::string_view reason =
@@ -107,7 +160,17 @@ void run_queued(Context& c, const QueuedCommand& queued, const Permissions& perm
     c.scope().promised_bytes -= bytes_to_reserve(queued.args);
   }
   find_shards(c.turn(), session, *queued.command, queued.args);
-  execute(c.scope(), c.turn(), session, *queued.command, queued.args, c.reply());
+  // Commands before it cannot be run again, so the loop waits for what it needs.
+  Scope& scope = c.scope();
+  scope.look_ups = 0;
+  while (execute(scope, c.turn(), session, *queued.command, queued.args, c.reply()) == Ran::kCold) {
+    scope.fetched_within =
+        std::make_shared<Parked>(std::exchange(scope.cold, {}), scope.fetched_within.get());
+    c.server().readers.fetch_now(scope.fetched_within);
+    scope.counted_look_ups = std::max(scope.counted_look_ups, std::exchange(scope.look_ups, 0));
+  }
+  scope.fetched_within.reset();
+  scope.counted_look_ups = 0;
 }
 
 void cmd_exec(Context& c) {
@@ -129,6 +192,7 @@ void cmd_exec(Context& c) {
     return;
   }
   read_ahead(c, transaction.queue);
+  rehearse(c, transaction.queue);
   // What cannot be read is for the command to say that needs it.
   scope.damaged = scope.failed_read = scope.too_much = false;
   if (!scope.cold.empty()) return;
@@ -136,7 +200,6 @@ void cmd_exec(Context& c) {
   unwatch(session, scope);
   c.take_pushes();  // in front of what it answers, which may end a subscription
   scope.in_transaction = true;
-  scope.cannot_repeat = true;
   scope.hides_replies = true;
   resp::Writer& reply = c.reply();
   if (!session.replies_are_hidden()) reply.array(transaction.queue.size());
@@ -149,7 +212,7 @@ void cmd_exec(Context& c) {
     reply.set_protocol(session.protocol);
     if (was_told_last || session.replies_are_hidden()) reply.truncate(begin);
   }
-  scope.in_transaction = scope.cannot_repeat = false;
+  scope.in_transaction = false;
   drop_queue(session);
 }
 

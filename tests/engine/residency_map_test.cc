@@ -25,6 +25,7 @@ TEST_CASE("a page is resident once it was set, until the system says otherwise")
   const PageCounts counts = map.update(0, gone);
   CHECK(counts.taken == 2);
   CHECK(counts.gone == 1);
+  CHECK(counts.absent == 2);
   CHECK(map.resident(0, kPage));
   CHECK_FALSE(map.resident(kPage, 1));
 }

@@ -64,6 +64,20 @@ TEST_CASE("pages that reads found gone count with the sweep's") {
   CHECK(trust.trusts_bits());
 }
 
+TEST_CASE("all is in memory once a sweep has found it so, until a read misses a page") {
+  ResidencyTrust trust;
+  CHECK_FALSE(trust.all_resident());
+  trust.swept({1000, 0, 1}, at(2s));
+  CHECK_FALSE(trust.all_resident());
+  trust.swept({1000, 0, 0}, at(4s));
+  CHECK(trust.all_resident());
+  trust.met_absent();
+  CHECK_FALSE(trust.all_resident());
+  trust.swept({1000, 0, 0}, at(6s));
+  trust.met_faults();
+  CHECK_FALSE(trust.all_resident());
+}
+
 TEST_CASE("a page was recently asked about until its age is over") {
   RecentPages asked;
   constexpr uint64_t kPage = 0x1234'5678'0000'0042;

@@ -367,12 +367,118 @@ TEST_CASE(
 struct WatchedReader final : ValueReader {
   explicit WatchedReader(ReaderPool& to) : pool(to) {}
   void submit(FetchBatch& batch) override {
+    values += batch.size();
     for (const FetchJob& job : batch) any_past_cache |= job.value->read.past_cache;
     pool.submit(batch);
   }
   ReaderPool& pool;
+  size_t values = 0;
   bool any_past_cache = false;
 };
+
+constexpr size_t kElements = 50;
+
+// A hash and a list that are split, and a key behind them in the same shard; none is in memory.
+void make_cold_collections(Harness& h, FaultyFileSystem& disk) {
+  h.run("del {k}h {k}l {k}copy");
+  for (size_t i = 0; i < kElements; ++i) {
+    h.run({"HSET", "{k}h", std::to_string(i), std::string(1000, 'v')});
+    h.run({"RPUSH", "{k}l", std::string(1000, 'e')});
+  }
+  h.run("set {k}last 1");
+  make_cold(h, disk, "{k}last");
+}
+
+// What is counted of commands.
+struct Counted {
+  explicit Counted(Harness& h)
+      : errors(h.server->stats.sum().error_replies),
+        hits(h.server->stats.sum().keyspace_hits),
+        misses(h.server->stats.sum().keyspace_misses) {}
+  uint64_t errors, hits, misses;
+};
+
+TEST_CASE(
+    "cold values: EXEC has what its commands read of large collections fetched before the first "
+    "of them runs, and counts them once") {
+  FaultyFileSystem disk;
+  Harness h({"notify-keyspace-events", "Emx"}, {}, &disk);
+  h.run("config set slowlog-log-slower-than 0");
+  Client& client = h.client();
+  WatchedReader reader(h.server->readers);
+  client.turn.reader = &reader;
+  size_t fetched = 0;
+  // Settling segments in the background may read them in again.
+  for (int tries = 0; fetched < 2 * kElements && tries < 100; ++tries) {
+    make_cold_collections(h, disk);
+    h.run({"PSETEX", "{k}due", "1", std::string(8, 'x')});
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    REQUIRE(h.server->readers.start(1));
+    Client subscriber(h), other(h);
+    subscriber.run("psubscribe __key*");
+    const Counted before(h);
+    const size_t read_before = reader.values;
+    for (const char* line :
+         {"multi", "set {k}x 1", "hgetall {k}h", "lrange {k}l 0 -1", "hmget {k}h 1 2",
+          "sinter {k}h {k}none", "llen {k}due", "lrange {k}h 0 -1"}) {
+      h.run(line);
+    }
+    std::string reply = h.run("exec");
+    const bool waits = reply.empty();
+    CHECK((!waits || other.run("exists {k}x") == ":0\r\n"));
+    while (reply.empty()) reply = client.resumed();
+    h.server->readers.stop();
+    fetched = waits ? reader.values - read_before : 0;
+    const std::string head = "*7\r\n+OK\r\n*100\r\n";
+    CHECK(reply.starts_with(head));
+    CHECK(reply.size() > 2 * kElements * 1000);
+    const std::string_view wrong =
+        "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n";
+    CHECK(reply.ends_with(fmt::format("{}:0\r\n{}", wrong, wrong)));
+    const Counted after(h);
+    CHECK(after.errors - before.errors == 2);
+    const std::string told = subscriber.pushed();
+    const auto times = [&](std::string_view event) {
+      size_t count = 0;
+      for (size_t at = told.find(event); at != std::string::npos; at = told.find(event, at + 1)) {
+        ++count;
+      }
+      return count;
+    };
+    CHECK(times("expired\r\n") == 1);
+    h.run("del {k}x");
+  }
+  CHECK(fetched >= 2 * kElements);
+}
+
+TEST_CASE(
+    "cold values: what a command of a transaction needs when others have changed something is "
+    "fetched together") {
+  FaultyFileSystem disk;
+  Harness h({}, {}, &disk);
+  uint64_t fetched = 0;
+  for (int tries = 0; fetched < kElements && tries < 100; ++tries) {
+    make_cold_collections(h, disk);
+    REQUIRE(h.server->readers.start(2));
+    const Counted before(h);
+    const uint64_t fetched_before = h.server->readers.fetched();
+    for (const char* line : {"multi", "set {k}x 1", "copy {k}h {k}copy", "hstrlen {k}copy 7",
+                             "lpop {k}l", "rpop {k}l 2", "get {k}x"}) {
+      h.run(line);
+    }
+    std::string reply = h.run("exec");
+    while (reply.empty()) reply = h.client().resumed();
+    h.server->readers.stop();
+    fetched = h.server->readers.fetched() - fetched_before;
+    const std::string element = "$1000\r\n" + std::string(1000, 'e') + "\r\n";
+    CHECK((reply == "*6\r\n+OK\r\n:1\r\n:1000\r\n" + element + "*2\r\n" + element + element +
+                        "$1\r\n1\r\n"));
+    CHECK(Counted(h).hits - before.hits == 3);
+    CHECK(h.run("llen {k}l") == fmt::format(":{}\r\n", kElements - 3));
+    CHECK(h.run("hlen {k}copy") == fmt::format(":{}\r\n", kElements));
+  }
+  CHECK(fetched >= kElements);
+}
 
 TEST_CASE("cold values: SORT has the fields that it looks up in large hashes fetched together") {
   FaultyFileSystem disk;

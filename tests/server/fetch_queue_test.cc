@@ -14,6 +14,7 @@ std::shared_ptr<Parked> wanting(const std::string& name, int values) {
   for (int i = 0; i < values; ++i) {
     wanted.push_back(std::make_unique<FetchedValue>());
     wanted.back()->key = name + std::to_string(i);
+    wanted.back()->shard = static_cast<uint32_t>(i);
   }
   return std::make_shared<Parked>(std::move(wanted));
 }
