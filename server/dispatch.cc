@@ -225,7 +225,7 @@ Outcome Request::run_command() {
     load_keys(server_, keys, (command_->flags & kReadonly) != 0);
   }
   scope.fetched = session_.parked.get();
-  if (scope.fetched != nullptr) scope.counted_look_ups = scope.fetched->look_ups;
+  if (scope.fetched != nullptr) scope.done_before = scope.fetched->done;
   scope.resumed = session_.waiter != nullptr;
   if (scope.resumed && session_.waiter->woken_for) {
     scope.woken_for = &*session_.waiter->woken_for;
@@ -272,7 +272,7 @@ Outcome Request::finish_run(Scope& scope) {
 Outcome Request::park(Scope& scope) {
   write_own_pushes();
   auto parked = std::make_shared<Parked>(std::exchange(scope.cold, {}), session_.parked.get());
-  parked->look_ups = std::max(parked->look_ups, scope.look_ups);
+  parked->done.cover(scope.done);
   scope.fetched = nullptr;
   scope.release();
   turn_.stats.parked.add();

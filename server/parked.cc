@@ -16,7 +16,7 @@ std::pair<uint32_t, uint64_t> place(const FetchedValue& value) {
 Parked::Parked(std::vector<std::unique_ptr<FetchedValue>> wanted, Parked* earlier)
     : values(std::move(wanted)) {
   if (earlier != nullptr) {
-    look_ups = earlier->look_ups;
+    done = earlier->done;
     for (auto& value : earlier->values) values.push_back(std::move(value));
     earlier->values.clear();
   }

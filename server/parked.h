@@ -5,6 +5,7 @@
 // `missing` is 0, and read by the session's loop after that.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -25,6 +26,18 @@ struct FetchedValue {
   std::string bytes;
 };
 
+// What a command has done so far that is to be done once, though it may run again: its first
+// look-ups, its first uses of keys.
+struct DoneOnce {
+  size_t look_ups = 0;
+  size_t uses = 0;
+
+  void cover(const DoneOnce& other) {
+    look_ups = std::max(look_ups, other.look_ups);
+    uses = std::max(uses, other.uses);
+  }
+};
+
 struct Parked {
   // `earlier`: what was fetched for an earlier run, and is needed again; null: nothing was. It is
   // empty afterwards.
@@ -36,7 +49,7 @@ struct Parked {
   std::vector<std::unique_ptr<FetchedValue>> values;  // in the order of shards and places in them
   uint64_t bytes = 0;                                 // that they take when all have been read
   std::atomic<size_t> missing{0};
-  size_t look_ups = 0;  // that the command has been counted for in its runs so far
+  DoneOnce done;  // by the command, in its runs so far
 };
 
 // A value to be read, and who waits for it.

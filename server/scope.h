@@ -121,9 +121,9 @@ class Scope {
   std::shared_ptr<Parked> fetched_within;
   const FetchedValue* find_fetched(uint32_t shard, engine::Location where,
                                    const engine::Segment* segment) const;
-  // Names that the command has looked up in this run, and how many were counted in earlier ones.
-  size_t look_ups = 0;
-  size_t counted_look_ups = 0;
+  // By the command, in this run and in earlier ones.
+  DoneOnce done;
+  DoneOnce done_before;
   // The values that the command met and that were not in memory, or were damaged.
   std::vector<std::unique_ptr<FetchedValue>> cold;
   std::string damaged_key;

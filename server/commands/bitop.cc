@@ -100,7 +100,7 @@ void cmd_bitop(Context& c) {
   const KeyRef to = c.key(2);
   if (!result.empty()) {
     if (!c.reserve(to, put_string_bound(to, result.size()))) return;
-    expire_before_overwriting(c, to);
+    look_before_overwriting(c, to);
     put_string(c, to, Encoding::kPlain, 0, result);
     c.notify(EventClass::kString, "set", to);
   } else {

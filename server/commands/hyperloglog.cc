@@ -20,6 +20,7 @@
 #include "server/config/config.h"
 #include "server/context.h"
 #include "server/scope.h"
+#include "server/types/object.h"
 #include "server/types/string.h"
 
 namespace respcask::server {
@@ -286,6 +287,7 @@ void cmd_pfmerge(Context& c) {
   }
   bytes[hll::kStaleOffset] = hll::stale(bytes[hll::kStaleOffset]);
   const KeyRef to = c.key(1);
+  look_before_overwriting(c, to);
   if (!reserve_and_put(c, to, merged.first ? merged.first->expiry_ms : 0, bytes)) return;
   c.notify(EventClass::kString, "pfadd", to);
   c.ok();

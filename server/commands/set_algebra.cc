@@ -238,7 +238,7 @@ void store(Context& c, Result& result, std::string_view event, bool known_empty 
     return;
   }
   const auto count = static_cast<int64_t>(result.members.size());
-  expire_before_overwriting(c, key);
+  look_before_overwriting(c, key);
   if (!set_write(c, key, 0, result.members, result.hashtable)) return;
   c.reply().integer(count);
   c.notify(EventClass::kSet, event, key);

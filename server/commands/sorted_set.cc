@@ -145,7 +145,7 @@ void store_members(Context& c, const KeyRef& key, std::span<const ScoredMember> 
     if (tells == Tells::kBehindReply) c.reply().integer(0);
     c.remove_destination(key);
   } else {
-    expire_before_overwriting(c, key);
+    look_before_overwriting(c, key);
     const bool replaces = is_replaced(c, key);
     if (!write_sorted_set(c, key, tag_of_new(c.config(), members), 0, members)) return;
     if (tells == Tells::kBehindReply) c.reply().integer(count);

@@ -112,7 +112,6 @@ bool reply_old(Context& c, const KeyRef& key, std::optional<engine::KeydirEntry>
 
 void set_with_expiry(Context& c, const KeyRef& key, std::string_view value,
                      std::optional<int64_t> expiry_ms) {
-  expire_before_overwriting(c, key);
   put_string(c, key, Encoding::kCompact, expiry_ms.value_or(0), value);
   c.notify(EventClass::kString, "set", key);
   if (expiry_ms) c.notify(EventClass::kGeneric, "expire", key);
@@ -121,7 +120,9 @@ void set_with_expiry(Context& c, const KeyRef& key, std::string_view value,
 void setex(Context& c, ExpiryUnit unit) {
   const auto expiry_ms = expiry_arg(c, 2, unit, ExpiryBase::kNow);
   if (!expiry_ms) return;
-  set_with_expiry(c, c.key(1), c.arg(3), expiry_ms);
+  const KeyRef key = c.key(1);
+  look_before_overwriting(c, key);
+  set_with_expiry(c, key, c.arg(3), expiry_ms);
   c.ok();
 }
 
@@ -132,7 +133,11 @@ bool check_pairs(Context& c) {
 }
 
 void set_pairs(Context& c) {
-  for (size_t i = 1; i < c.argc(); i += 2) set_with_expiry(c, c.key(i), c.arg(i + 1), std::nullopt);
+  for (size_t i = 1; i < c.argc(); i += 2) {
+    const KeyRef key = c.key(i);
+    look_before_overwriting(c, key);
+    set_with_expiry(c, key, c.arg(i + 1), std::nullopt);
+  }
 }
 
 void cmd_set(Context& c) {
@@ -145,10 +150,11 @@ void cmd_set(Context& c) {
   }
   const KeyRef key = c.key(1);
   std::optional<engine::KeydirEntry> old;
-  if (options->get) {
-    if (!reply_old(c, key, old)) return;
-  } else if (options->nx || options->xx || options->keep_ttl) {
+  if (options->get && !reply_old(c, key, old)) return;
+  if (options->nx || options->xx || options->keep_ttl) {
     old = c.find_for_write(key);
+  } else {
+    look_before_overwriting(c, key);
   }
   if ((options->nx && old) || (options->xx && !old)) {
     if (!options->get) c.reply().bulk_null();
@@ -185,6 +191,7 @@ void cmd_getset(Context& c) {
   const KeyRef key = c.key(1);
   std::optional<engine::KeydirEntry> old;
   if (!reply_old(c, key, old)) return;
+  look_before_overwriting(c, key);
   set_with_expiry(c, key, c.arg(2), std::nullopt);
 }
 

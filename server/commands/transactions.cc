@@ -162,15 +162,15 @@ void run_queued(Context& c, const QueuedCommand& queued, const Permissions& perm
   find_shards(c.turn(), session, *queued.command, queued.args);
   // Commands before it cannot be run again, so the loop waits for what it needs.
   Scope& scope = c.scope();
-  scope.look_ups = 0;
+  scope.done = {};
   while (execute(scope, c.turn(), session, *queued.command, queued.args, c.reply()) == Ran::kCold) {
     scope.fetched_within =
         std::make_shared<Parked>(std::exchange(scope.cold, {}), scope.fetched_within.get());
     c.server().readers.fetch_now(scope.fetched_within);
-    scope.counted_look_ups = std::max(scope.counted_look_ups, std::exchange(scope.look_ups, 0));
+    scope.done_before.cover(std::exchange(scope.done, {}));
   }
   scope.fetched_within.reset();
-  scope.counted_look_ups = 0;
+  scope.done_before = {};
 }
 
 void cmd_exec(Context& c) {

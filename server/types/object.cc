@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "engine/format.h"
+#include "server/access.h"
 #include "server/config/config.h"
 #include "server/expiry.h"
 #include "server/types/string.h"
@@ -41,10 +42,14 @@ bool copy_packed(Context& c, const KeyRef& from, const engine::KeydirEntry& entr
   return true;
 }
 
-// Context::put() tells of a new key only where there was none.
-enum class ToldNew : uint8_t { kNo, kYes };
-void made_anew(Context& c, const KeyRef& key, ToldNew told) {
-  if (told == ToldNew::kNo) c.notify(EventClass::kNew, "new", key);
+// A key was written anew. Where there was another, Context::put() has told nobody of a new one, and
+// has kept how often that was used.
+void made_anew(Context& c, const KeyRef& key, bool replaces) {
+  if (replaces) {
+    const uint32_t access = new_access(c.config(), c.now_ms());
+    c.shard(key).keydir(key.db).set_access(key.name, key.hash, access);
+    c.notify(EventClass::kNew, "new", key);
+  }
   c.signal_ready(key);
 }
 
@@ -64,12 +69,12 @@ const ObjectType& object_type(const engine::KeydirEntry& entry) {
 bool write_object(Context& c, const KeyRef& key, int64_t expiry_ms, const rdb::Value& value) {
   const bool replaces = is_replaced(c, key);
   if (!type_of(value).write(c, key, expiry_ms, value)) return false;
-  made_anew(c, key, replaces ? ToldNew::kNo : ToldNew::kYes);
+  made_anew(c, key, replaces);
   return true;
 }
 
 bool overwrite_object(Context& c, const KeyRef& key, const rdb::Value& value) {
-  expire_before_overwriting(c, key);
+  look_before_overwriting(c, key);
   const bool replaces = is_replaced(c, key);
   if (!type_of(value).write(c, key, 0, value)) return false;
   if (!replaces) c.signal_ready(key);
@@ -81,8 +86,13 @@ bool is_replaced(Context& c, const KeyRef& key) {
   return entry && !is_due(*entry, c.now_ms());
 }
 
-void expire_before_overwriting(Context& c, const KeyRef& key) {
-  if (c.shard(key).keydir(key.db).may_be_due(key.hash, c.now_ms() - 1)) c.peek(key);
+void look_before_overwriting(Context& c, const KeyRef& key) {
+  // When it was used is written anew; how often is what must not be lost.
+  if (counts_frequency(c.config())) {
+    c.find_for_write(key);
+  } else if (c.shard(key).keydir(key.db).may_be_due(key.hash, c.now_ms() - 1)) {
+    c.peek(key);
+  }
 }
 
 bool copy_object(Context& c, const KeyRef& from, const engine::KeydirEntry& entry, const KeyRef& to,
@@ -91,7 +101,7 @@ bool copy_object(Context& c, const KeyRef& from, const engine::KeydirEntry& entr
   const bool copied = entry.collection == 0
                           ? copy_packed(c, from, entry, to, expiry_ms)
                           : object_type(entry).copy_split(c, from, entry, to, expiry_ms);
-  if (copied) made_anew(c, to, replaces ? ToldNew::kNo : ToldNew::kYes);
+  if (copied) made_anew(c, to, replaces);
   return copied;
 }
 
@@ -111,7 +121,8 @@ bool move_object(Context& c, const KeyRef& from, const engine::KeydirEntry& entr
   c.shard_for_write(to).rename(from.db, from.name, from.hash, to.db, to.name, to.hash, value);
   c.modified(from);
   c.modified(to);
-  made_anew(c, to, ToldNew::kNo);
+  c.notify(EventClass::kNew, "new", to);
+  c.signal_ready(to);
   return true;
 }
 

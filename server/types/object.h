@@ -71,9 +71,9 @@ bool overwrite_object(Context& c, const KeyRef& key, const rdb::Value& value);
 // nobody is told here that it has.
 bool is_replaced(Context& c, const KeyRef& key);
 
-// For who overwrites a key without having looked at it: if its time has come that is counted and
-// told as in Redis, which looks. Before the first change.
-void expire_before_overwriting(Context& c, const KeyRef& key);
+// For who overwrites a key without having looked at it, as Redis does: that uses what was there,
+// and if its time has come that is counted and told. Before the first change.
+void look_before_overwriting(Context& c, const KeyRef& key);
 
 // Copies any object to another key, with its encoding; returns as ObjectType::copy_split().
 bool copy_object(Context& c, const KeyRef& from, const engine::KeydirEntry& entry, const KeyRef& to,

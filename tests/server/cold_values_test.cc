@@ -376,6 +376,20 @@ struct WatchedReader final : ValueReader {
   bool any_past_cache = false;
 };
 
+TEST_CASE("cold values: a command that waits for values uses its keys once") {
+  FaultyFileSystem disk;
+  Harness h({"maxmemory-policy", "allkeys-lfu", "lfu-log-factor", "0", "lfu-decay-time", "0"}, {},
+            &disk);
+  h.run("set {k}a 1");
+  make_cold(h, disk, "{k}a");
+  CHECK(h.run("mget {k}a {k}a") == "*2\r\n$1\r\n1\r\n$1\r\n1\r\n");
+  CHECK(h.client().turn.stats.parked.get() > 0);
+  CHECK(h.run("object freq {k}a") == ":7\r\n");
+  make_cold(h, disk, "{k}a");
+  CHECK(h.run("incr {k}a") == ":2\r\n");
+  CHECK(h.run("object freq {k}a") == ":8\r\n");
+}
+
 constexpr size_t kElements = 50;
 
 // A hash and a list that are split, and a key behind them in the same shard; none is in memory.

@@ -4,7 +4,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -115,6 +117,84 @@ TEST_CASE("eviction: LFU takes what is used least") {
   CHECK(keys(h, "rare:*") < 9000);
   // Samples of five now and then hold nothing but these.
   CHECK(keys(h, "often:*") > 9800);
+}
+
+// Counts each use as one more, and forgets none.
+const std::initializer_list<std::string_view> kEveryUse = {
+    "maxmemory-policy", "allkeys-lfu", "lfu-log-factor", "0", "lfu-decay-time", "0"};
+
+TEST_CASE("eviction: what is written over was used, as often as it is to Redis") {
+  struct Row {
+    std::string_view setup, command;
+    int frequency;  // what Redis 7.0.15 has, after three uses by TOUCH
+  };
+  constexpr Row kRecorded[] = {
+      {"set k v", "set k w", 9},
+      {"set k v", "set k w ex 100", 9},
+      {"set k v", "set k w xx", 9},
+      {"set k v", "set k w nx", 9},
+      {"set k v", "set k w keepttl", 9},
+      {"set k v", "set k w get", 10},
+      {"set k v", "set k w nx get", 10},
+      {"set k v", "set k w xx get", 10},
+      {"set k v", "setex k 100 w", 9},
+      {"set k v", "psetex k 100000 w", 9},
+      {"set k v", "getset k w", 10},
+      {"set k v", "setnx k w", 9},
+      {"set k v", "mset k w", 9},
+      {"set k v", "mset k w k x", 10},
+      {"set k v", "msetnx a 1 k w", 9},
+      {"set k v", "append k w", 9},
+      {"set k v", "setrange k 0 w", 9},
+      {"set k v", "getex k persist", 9},
+      {"sadd k a", "sunionstore k k", 10},
+      {"sadd k a|sadd s a", "sunionstore k s", 9},
+      {"sadd k a|sadd s a", "sinterstore k s", 9},
+      {"zadd k 1 a|zadd z 1 a", "zunionstore k 1 z", 9},
+      {"zadd k 1 a|zadd z 1 a", "zrangestore k z 0 -1", 9},
+      {"rpush k 1|rpush l 1", "sort l store k", 9},
+      {"set k a|set b a", "bitop not k b", 9},
+      {"pfadd k a|pfadd h b", "pfmerge k h", 10},
+      {"set k a|geoadd g 1 1 a", "geosearchstore k g fromlonlat 1 1 byradius 1 m", 9},
+      {"set k v|set b v", "copy b k replace", 5},
+      {"set k v|set b v", "rename b k", 6},
+      {"hset k a 1", "hset k a 2", 9},
+      {"rpush k 1", "rpush k 2", 9},
+  };
+  Harness h(kEveryUse);
+  for (const Row& row : kRecorded) {
+    CAPTURE(row.command);
+    h.run("flushall");
+    std::string_view rest = row.setup;
+    while (!rest.empty()) {
+      const size_t end = std::min(rest.find('|'), rest.size());
+      h.run(rest.substr(0, end));
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+    h.run("touch k k k");
+    h.run(row.command);
+    CHECK(h.run("object freq k") == fmt::format(":{}\r\n", row.frequency));
+  }
+}
+
+TEST_CASE("eviction: what is made anew has no uses of what was there") {
+  Harness h(kEveryUse);
+  h.run("set k v");
+  const std::string dumped = h.run("dump k");
+  const std::string payload =
+      dumped.substr(dumped.find('\n') + 1, dumped.size() - 2 - (dumped.find('\n') + 1));
+  h.run({"RESTORE", "k", "0", payload, "REPLACE", "FREQ", "100"});
+  CHECK(h.run("object freq k") == ":100\r\n");
+  h.run({"RESTORE", "k", "0", payload, "REPLACE"});
+  CHECK(h.run("object freq k") == ":5\r\n");
+  for (const char* command : {"set d x", "incr d", "rpush d x", "hset d f v", "copy k d"}) {
+    CAPTURE(command);
+    h.run("del d");
+    h.run({"RESTORE", "d", "1", payload, "FREQ", "100"});
+    std::this_thread::sleep_for(std::chrono::milliseconds(3));
+    h.run(command);
+    CHECK(h.run("object freq d") == ":5\r\n");
+  }
 }
 
 TEST_CASE("eviction: a key counts as used at the start until it is used") {
