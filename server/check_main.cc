@@ -1,9 +1,9 @@
 // respcask-check: reads a store offline and says whether it is sound; repairs it into a new one.
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -12,6 +12,7 @@
 #include "engine/store.h"
 #include "server/open_files.h"
 #include "server/standard_streams.h"
+#include "server/tool.h"
 #include "server/types/element_index.h"
 
 namespace respcask::server {
@@ -19,7 +20,6 @@ namespace {
 
 constexpr int kSound = 0;
 constexpr int kDamage = 1;
-constexpr int kUnreadable = 2;
 
 constexpr std::string_view kUsage =
     "usage: respcask-check [--quiet] [--repair OUT] DIR\n"
@@ -30,7 +30,8 @@ constexpr std::string_view kUsage =
     "  --repair OUT   copy all that can be read to a new store in OUT, and list what is lost\n"
     "  --quiet        no progress\n"
     "\n"
-    "Exit status: 0 the store is sound, 1 there is damage, 2 it cannot be read.\n";
+    "Exit status: 0 the store is sound, 1 there is damage, 2 it cannot be read, or what was\n"
+    "found cannot be written to standard output.\n";
 
 struct Arguments {
   std::string dir;
@@ -38,14 +39,14 @@ struct Arguments {
   bool quiet = false;
 };
 
-std::optional<Arguments> parse(int argc, char** argv) {
+std::optional<Arguments> parse(std::span<char* const> words) {
   Arguments arguments;
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view word = argv[i];
+  for (size_t i = 0; i < words.size(); ++i) {
+    const std::string_view word = words[i];
     if (word == "--quiet") {
       arguments.quiet = true;
-    } else if (word == "--repair" && i + 1 < argc) {
-      arguments.out = argv[++i];
+    } else if (word == "--repair" && i + 1 < words.size()) {
+      arguments.out = words[++i];
     } else if (!word.starts_with("-") && arguments.dir.empty()) {
       arguments.dir = word;
     } else {
@@ -67,15 +68,15 @@ std::string printable(std::string_view bytes) {
   return text;
 }
 
-void print(std::string_view kind, const engine::CheckFinding& finding) {
-  fmt::print("{}: {} at offset {}: {}", kind, finding.file, finding.offset, finding.what);
-  if (!finding.key.empty()) fmt::print(" (key \"{}\")", printable(finding.key));
-  fmt::print("\n");
+void print_finding(std::string_view kind, const engine::CheckFinding& finding) {
+  print("{}: {} at offset {}: {}", kind, finding.file, finding.offset, finding.what);
+  if (!finding.key.empty()) print(" (key \"{}\")", printable(finding.key));
+  print("\n");
 }
 
 int fail(const engine::Error& error) {
-  fmt::print(stderr, "{}\n", error.message);
-  return kUnreadable;
+  say("{}\n", error.message);
+  return kToolFailed;
 }
 
 // Opens it with all the databases that hold keys, which are known once it has been read.
@@ -103,26 +104,26 @@ int run(const Arguments& arguments) {
   int percent = -1;
   engine::StoreCheck::Hooks hooks;
   hooks.finding = [](const engine::CheckFinding& finding) {
-    print(finding.damage ? "damage" : "note", finding);
+    print_finding(finding.damage ? "damage" : "note", finding);
   };
   hooks.progress = [&](uint64_t bytes, uint64_t total) {
     const int now = total == 0 ? 100 : static_cast<int>(bytes * 100 / total);
     if (arguments.quiet || now == percent) return;
     percent = now;
-    fmt::print(stderr, "{} of {} bytes, {} %\n", bytes, total, now);
+    say("{} of {} bytes, {} %\n", bytes, total, now);
   };
   const engine::CheckReport report = engine::StoreCheck(**store, hooks).run();
-  fmt::print("{} segments, {} hints, {} bytes: {} records, {} values; {} damaged, {} notes\n",
-             report.segments, report.hints, report.bytes, report.records, report.values,
-             report.damage, report.notes);
+  print("{} segments, {} hints, {} bytes: {} records, {} values; {} damaged, {} notes\n",
+        report.segments, report.hints, report.bytes, report.records, report.values, report.damage,
+        report.notes);
 
   if (!arguments.out.empty()) {
     auto repaired = engine::StoreRepair(**store, arguments.out, [](const auto& finding) {
-                      print("lost", finding);
+                      print_finding("lost", finding);
                     }).run();
     if (!repaired) return fail(repaired.error());
-    fmt::print("{} keys and {} elements copied to {}, {} lost\n", repaired->keys,
-               repaired->elements, arguments.out, repaired->lost);
+    print("{} keys and {} elements copied to {}, {} lost\n", repaired->keys, repaired->elements,
+          arguments.out, repaired->lost);
   }
   return report.damage > 0 ? kDamage : kSound;
 }
@@ -131,11 +132,10 @@ int run(const Arguments& arguments) {
 }  // namespace respcask::server
 
 int main(int argc, char** argv) {
-  if (!respcask::server::open_standard_streams()) return respcask::server::kUnreadable;
-  const auto arguments = respcask::server::parse(argc, argv);
-  if (!arguments) {
-    fmt::print(stderr, "{}", respcask::server::kUsage);
-    return respcask::server::kUnreadable;
-  }
-  return respcask::server::run(*arguments);
+  using namespace respcask::server;
+  return run_tool(argc, argv, kUsage, [](std::span<char* const> words) -> std::optional<int> {
+    const auto arguments = parse(words);
+    if (!arguments) return std::nullopt;
+    return run(*arguments);
+  });
 }

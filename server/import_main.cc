@@ -1,6 +1,4 @@
 // respcask-import: turns a Redis snapshot into the commands that bring its keys back.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -19,13 +17,13 @@
 #include "server/rdb/decode.h"
 #include "server/rdb/snapshot.h"
 #include "server/standard_streams.h"
+#include "server/tool.h"
 
 namespace respcask::server {
 namespace {
 
 constexpr int kDone = 0;
 constexpr int kLeftOut = 1;
-constexpr int kUnreadable = 2;
 
 constexpr std::string_view kUsage =
     "usage: respcask-import [--databases N] SNAPSHOT | redis-cli [-h HOST] [-p PORT] --pipe\n"
@@ -39,7 +37,8 @@ constexpr std::string_view kUsage =
     "  redis-cli -h OLD --rdb - | respcask-import - | redis-cli -h NEW --pipe\n"
     "\n"
     "Exit status: 0 all is written, 1 something was left out, as streams, modules' values and\n"
-    "functions are, and counted on standard error, 2 the snapshot cannot be read to its end.\n";
+    "functions are, and counted on standard error, 2 the snapshot cannot be read to its end, or\n"
+    "the commands cannot be written.\n";
 
 // The elements of a command that adds to a collection.
 constexpr size_t kElementsAtOnce = 1000;
@@ -196,16 +195,16 @@ engine::Result<Written> write_all(rdb::Snapshot& snapshot, Requests& requests, u
   return written;
 }
 
-int run(std::FILE* file, uint64_t databases) {
+int import_file(std::FILE* file, uint64_t databases) {
   rdb::Snapshot snapshot(file);
   Requests requests;
   const auto written = write_all(snapshot, requests, databases);
   if (!written) {
     (void)requests.flush();  // what was read before
-    fmt::print(stderr, "{}\n", written.error().message);
-    return kUnreadable;
+    say("{}\n", written.error().message);
+    return kToolFailed;
   }
-  fmt::print(stderr, "{} keys\n", written->keys);
+  say("{} keys\n", written->keys);
   const rdb::Snapshot::LeftOut& left = snapshot.left_out();
   const std::pair<uint64_t, std::string_view> all_left_out[] = {
       {written->beyond, "keys of databases that --databases does not allow for"},
@@ -215,7 +214,7 @@ int run(std::FILE* file, uint64_t databases) {
   int status = kDone;
   for (const auto& [count, what] : all_left_out) {
     if (count == 0) continue;
-    fmt::print(stderr, "left out: {} {}\n", count, what);
+    say("left out: {} {}\n", count, what);
     status = kLeftOut;
   }
   return status;
@@ -226,9 +225,9 @@ struct Arguments {
   uint64_t databases = 16;
 };
 
-std::optional<Arguments> parse(std::span<char*> words) {
+std::optional<Arguments> parse(std::span<char* const> words) {
   Arguments arguments;
-  for (size_t i = 1; i < words.size(); ++i) {
+  for (size_t i = 0; i < words.size(); ++i) {
     const std::string_view word = words[i];
     if (word == "--databases" && i + 1 < words.size()) {
       const auto number = resp::parse_int64(words[++i]);
@@ -244,30 +243,27 @@ std::optional<Arguments> parse(std::span<char*> words) {
   return arguments;
 }
 
+int run(const Arguments& arguments) {
+  const bool is_stdin = arguments.name == "-";
+  std::FILE* const file = is_stdin ? stdin : std::fopen(arguments.name.c_str(), "rb");
+  if (file == nullptr) {
+    say("{}: {}\n", arguments.name, std::strerror(errno));
+    return kToolFailed;
+  }
+  std::setvbuf(file, nullptr, _IOFBF, 1 << 20);
+  const int status = import_file(file, arguments.databases);
+  if (!is_stdin) std::fclose(file);
+  return status;
+}
+
 }  // namespace
 }  // namespace respcask::server
 
 int main(int argc, char** argv) {
   using namespace respcask::server;
-  if (!open_standard_streams()) return kUnreadable;
-  const std::span<char*> words(argv, static_cast<size_t>(argc));
-  if (words.size() == 2 && words[1] == std::string_view("--help")) {
-    fmt::print("{}", kUsage);
-    return kDone;
-  }
-  const auto arguments = parse(words);
-  if (!arguments) {
-    fmt::print(stderr, "{}", kUsage);
-    return kUnreadable;
-  }
-  const bool is_stdin = arguments->name == "-";
-  std::FILE* const file = is_stdin ? stdin : std::fopen(arguments->name.c_str(), "rb");
-  if (file == nullptr) {
-    fmt::print(stderr, "{}: {}\n", arguments->name, std::strerror(errno));
-    return kUnreadable;
-  }
-  std::setvbuf(file, nullptr, _IOFBF, 1 << 20);
-  const int status = run(file, arguments->databases);
-  if (!is_stdin) std::fclose(file);
-  return status;
+  return run_tool(argc, argv, kUsage, [](std::span<char* const> words) -> std::optional<int> {
+    const auto arguments = parse(words);
+    if (!arguments) return std::nullopt;
+    return run(*arguments);
+  });
 }

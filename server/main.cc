@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -44,7 +43,7 @@ bool same_file(int fd, int other_fd) {
 int refuse_to_start(const Config& config, std::string_view why) {
   log_warning("{}", why);
   const bool seen = config.logfile.empty() && same_file(STDOUT_FILENO, STDERR_FILENO);
-  if (!seen) fmt::print(stderr, "{}\n", why);
+  if (!seen) say("{}\n", why);
   return 1;
 }
 
@@ -174,25 +173,31 @@ engine::Result<std::unique_ptr<engine::Store>> open_store(const Config& config) 
   return store;
 }
 
+// What was asked for instead of a start. Returns the exit code.
+int show(std::string_view text) {
+  print_text(text);
+  const auto written = printed();
+  if (!written) say("{}\n", written.error().message);
+  return written ? 0 : 1;
+}
+
 int run(const std::vector<std::string_view>& arguments) {
   auto startup = parse_command_line(arguments, std::cin);
   if (!startup) {
-    fmt::print(stderr, "{}\n", startup.error().message);
+    say("{}\n", startup.error().message);
     return 1;
   }
   if (startup->action == Startup::Action::kPrintHelp) {
-    fmt::print("{}", help_text());
-    return 0;
+    return show(help_text());
   }
   if (startup->action == Startup::Action::kPrintVersion) {
-    fmt::print("{}\n", version_text());
-    return 0;
+    return show(version_text() + "\n");
   }
   const Config& config = startup->config;
   // The log may lie in a directory that is made with the store.
   if (!config.logfile.empty()) (void)engine::posix_file_system().create_directory(config.dir);
   if (const std::string refused = log_open(config); !refused.empty()) {
-    fmt::print(stderr, "{}\n", refused);
+    say("{}\n", refused);
     return 1;
   }
   // A supervisor wants to keep its hands on the process that it has started.

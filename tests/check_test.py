@@ -165,9 +165,34 @@ def every_database_is_repaired(scratch):
     server.stop()
 
 
+def what_cannot_be_said_ends_nothing(scratch):
+    store, repaired = scratch / "many", scratch / "unsaid"
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([CHECK, store], stdout=subprocess.DEVNULL, stderr=full, timeout=300)
+        expect(done.returncode == 0, f"progress that is lost: {done.returncode}")
+        done = subprocess.run([CHECK, "--quiet", store], stdout=full, stderr=subprocess.PIPE,
+                              timeout=300)
+        expect(done.returncode == 2 and done.stderr == b"cannot write: No space left on device\n",
+               f"findings that are lost: {done}")
+        done = subprocess.run([CHECK, "--repair", repaired, store], stdout=full, stderr=full,
+                              timeout=300)
+        expect(done.returncode == 2, f"a repair that can say nothing: {done.returncode}")
+        done = subprocess.run([CHECK, scratch / "missing"], stdout=full, stderr=full, timeout=300)
+        expect(done.returncode == 2, f"an error that is lost: {done.returncode}")
+    code, out, err = check("--quiet", repaired)
+    expect(code == 0 and "; 0 damaged" in out, f"what it has copied: {code} {out} {err}")
+
+
+def help_is_the_usage():
+    code, out, err = check("--help")
+    expect(code == 0 and out.startswith("usage: respcask-check") and err == "", f"--help: {code}")
+
+
 directory = tempfile.mkdtemp(prefix="respcask-check-")
 try:
     main(pathlib.Path(directory))
     every_database_is_repaired(pathlib.Path(directory))
+    what_cannot_be_said_ends_nothing(pathlib.Path(directory))
+    help_is_the_usage()
 finally:
     shutil.rmtree(directory, ignore_errors=True)

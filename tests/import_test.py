@@ -154,9 +154,32 @@ def check_refused(root):
     assert missing.returncode == 2 and "No such file" in missing.stderr
 
 
+def check_lost_output(root):
+    """What cannot be said makes no other outcome; what cannot be brought, or shown, does."""
+    some = root / "redis-lfu/dump.rdb"
+    empty = root / "empty.rdb"
+    empty.write_bytes(b"REDIS0011\xff" + bytes(8))
+    with open("/dev/full", "wb") as full:
+        for arguments, streams, status in (
+                ([empty], {"stderr": full}, 0), ([some], {"stderr": full}, 1),
+                ([root / "missing"], {"stderr": full}, 2), ([], {"stderr": full}, 2),
+                ([empty], {"stdout": full}, 0), ([some], {"stdout": full}, 2),
+                ([some], {"stdout": full, "stderr": full}, 2), (["--help"], {"stdout": full}, 2)):
+            quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            done = subprocess.run([IMPORT, *map(str, arguments)], **(quiet | streams), timeout=60)
+            assert done.returncode == status, (arguments, streams, done.returncode)
+        said = subprocess.run([IMPORT, str(some)], stdout=full, stderr=subprocess.PIPE, timeout=60)
+        assert said.stderr == b"cannot write: No space left on device\n", said
+        said = subprocess.run([IMPORT, "--help"], stdout=full, stderr=subprocess.PIPE, timeout=60)
+        assert said.stderr == b"cannot write: No space left on device\n", said
+    helped = subprocess.run([IMPORT, "--help"], capture_output=True, timeout=60)
+    assert helped.returncode == 0 and helped.stdout.startswith(b"usage: respcask-import"), helped
+
+
 with tempfile.TemporaryDirectory() as name:
     check_same(pathlib.Path(name))
     check_left_out(pathlib.Path(name))
     check_databases(pathlib.Path(name))
     check_refused(pathlib.Path(name))
+    check_lost_output(pathlib.Path(name))
 print("imported")

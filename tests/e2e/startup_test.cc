@@ -233,6 +233,17 @@ TEST_CASE("--help and --version answer and end well") {
   CHECK(lines(version.output) == 1);
 }
 
+TEST_CASE("what cannot be written to a standard stream ends in exit code 1") {
+  const auto run = [](const std::string& command) {
+    return run_program_to_end({"sh", "-c", "exec \"$RESPCASK_SERVER\" " + command}).exit_code;
+  };
+  CHECK(run("--help >/dev/full") == 1);
+  CHECK(run("--version >/dev/full 2>&1") == 1);
+  CHECK(run("--wrong-word 1 2>/dev/full") == 1);
+  CHECK(run("--dir /proc/nowhere 2>/dev/full") == 1);
+  CHECK(run("--logfile /proc/nowhere/log 2>/dev/full") == 1);
+}
+
 TEST_CASE("a configuration file is read, the command line wins, a wrong line is named") {
   ServerProcess server;
   const std::string file = server.directory() + "/respcask.conf";

@@ -1,0 +1,23 @@
+// What the programs beside the server have in common: how they begin, how they explain themselves,
+// and what their exit status says of standard output.
+//
+// For their mains, on the only thread.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "engine/function_ref.h"
+
+namespace respcask::server {
+
+// What the program is for could not be done; so it is too if what it printed is lost.
+inline constexpr int kToolFailed = 2;
+
+// Runs a program on the words behind its name and returns its exit status. `run` returns that, or
+// nothing where the words are not of `usage`.
+int run_tool(int argc, char** argv, std::string_view usage,
+             engine::FunctionRef<std::optional<int>(std::span<char* const> words)> run);
+
+}  // namespace respcask::server
