@@ -1,6 +1,4 @@
 // respcask-check: reads a store offline and says whether it is sound; repairs it into a new one.
-#include <fmt/format.h>
-
 #include <memory>
 #include <optional>
 #include <span>
@@ -55,17 +53,6 @@ std::optional<Arguments> parse(std::span<char* const> words) {
   }
   if (arguments.dir.empty()) return std::nullopt;
   return arguments;
-}
-
-// Keys are any bytes; a terminal is not to be written to with them.
-std::string printable(std::string_view bytes) {
-  std::string text;
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool plain = byte >= 0x20 && byte < 0x7f && byte != '\\' && byte != '"';
-    text += plain ? std::string(1, c) : fmt::format("\\x{:02x}", byte);
-  }
-  return text;
 }
 
 void print_finding(std::string_view kind, const engine::CheckFinding& finding) {

@@ -1,8 +1,11 @@
 // respcask-import: turns a Redis snapshot into the commands that bring its keys back.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
@@ -38,7 +41,8 @@ constexpr std::string_view kUsage =
     "\n"
     "Exit status: 0 all is written, 1 something was left out, as streams, modules' values and\n"
     "functions are, and counted on standard error, 2 the snapshot cannot be read to its end, or\n"
-    "the commands cannot be written.\n";
+    "the commands cannot be written. What Redis does not load, collections without elements,\n"
+    "is no key.\n";
 
 // The elements of a command that adds to a collection.
 constexpr size_t kElementsAtOnce = 1000;
@@ -63,6 +67,10 @@ class Requests {
  private:
   std::string text_;
 };
+
+engine::Error cannot_write() {
+  return {engine::ErrorCode::kIo, std::string("cannot write: ") + std::strerror(errno)};
+}
 
 std::string score_text(double score) {
   std::string text(resp::kMaxDoubleChars, '\0');
@@ -98,116 +106,145 @@ Added added_by(rdb::Value value) {
   return added;
 }
 
-using Command = std::vector<std::string>;
-
 // Since the epoch: what has none is 0, and what ended before it is past all the same.
 std::string expiry_text(const rdb::Snapshot::Piece& piece) {
   return std::to_string(piece.expiry_ms ? std::max<int64_t>(*piece.expiry_ms, 1) : 0);
 }
 
-Command restore(const rdb::Snapshot::Piece& piece) {
-  Command command{"RESTORE", piece.key, expiry_text(piece), piece.payload, "REPLACE", "ABSTTL"};
-  if (piece.frequency) {
-    command.insert(command.end(), {"FREQ", std::to_string(*piece.frequency)});
-  } else if (piece.idle_s) {
-    command.insert(command.end(), {"IDLETIME", std::to_string(*piece.idle_s)});
-  }
-  return command;
+engine::Error damaged(const std::string& key) {
+  return {engine::ErrorCode::kDamaged,
+          fmt::format("the value of key \"{}\" is not what it should be", printable(key))};
 }
 
-engine::Result<rdb::Value> value_of(const rdb::Snapshot::Piece& piece) {
+// What is in a piece; nothing if that is a collection without elements.
+engine::Result<std::optional<rdb::Value>> value_of(const rdb::Snapshot::Piece& piece) {
   rdb::Decoded decoded = rdb::decode(piece.payload);
-  if (auto* value = std::get_if<rdb::Value>(&decoded)) return std::move(*value);
-  return engine::Error{engine::ErrorCode::kDamaged, "a value is not what it should be"};
+  if (auto* value = std::get_if<rdb::Value>(&decoded)) return std::optional(std::move(*value));
+  if (std::get<rdb::DecodeError>(decoded) != rdb::DecodeError::kEmpty) return damaged(piece.key);
+  return std::optional<rdb::Value>();
 }
 
-std::vector<Command> add(const std::string& key, Added added) {
-  const size_t at_once = kElementsAtOnce * added.words_each;
-  std::vector<Command> commands;
-  for (size_t begin = 0; begin < added.words.size(); begin += at_once) {
-    const auto rest = std::span(added.words).subspan(begin);
-    const auto part = rest.first(std::min(rest.size(), at_once));
-    Command& command = commands.emplace_back(Command{added.command, key});
-    command.insert(command.end(), part.begin(), part.end());
-  }
-  return commands;
-}
+// Writes the commands that bring a snapshot's keys back.
+class Import {
+ public:
+  // Keys of databases from `databases` on are left out.
+  Import(std::FILE* file, uint64_t databases) : snapshot_(file), databases_(databases) {}
 
-// What brings a piece back: a value that is one piece by RESTORE, one that is several by adding the
-// elements of each. Of those the expiry comes last, so that a part does not make a key anew that
-// has expired meanwhile.
-engine::Result<std::vector<Command>> commands_of(const rdb::Snapshot::Piece& piece) {
-  // RESTORE's argument is longer than a string that it holds, and may not be longer than the
-  // longest.
-  constexpr size_t kLong = 256 << 20;
-  const bool is_whole = piece.is_first && piece.is_last;
-  if (is_whole && piece.payload.size() < kLong) return std::vector<Command>{restore(piece)};
-  auto value = value_of(piece);
-  if (!value) return value.error();
-  std::vector<Command> commands;
-  if (auto* string = std::get_if<rdb::String>(&*value)) {
-    commands.push_back({"SET", piece.key, std::move(string->bytes)});
-  } else {
-    commands = add(piece.key, added_by(*std::move(value)));
-    if (piece.is_first) commands.insert(commands.begin(), {"DEL", piece.key});
-  }
-  if (piece.is_last && piece.expiry_ms) {
-    commands.push_back({"PEXPIREAT", piece.key, expiry_text(piece)});
-  }
-  return commands;
-}
+  // Returns the exit status, and says what it means.
+  int run();
 
-struct Written {
-  uint64_t keys = 0;
-  uint64_t beyond = 0;  // of databases that the server does not have: not written
+ private:
+  // An error, here and below: of the snapshot or of the output.
+  engine::Result<void> write_all();
+  engine::Result<void> write(const rdb::Snapshot::Piece& piece);
+  engine::Result<void> restore(const rdb::Snapshot::Piece& piece);
+  engine::Result<void> add(const std::string& key, rdb::Value value);
+  engine::Result<void> request(std::span<const std::string> words);
+  engine::Result<void> request(std::initializer_list<std::string> words) {
+    return request({words.begin(), words.size()});
+  }
+  int say_left_out() const;
+
+  rdb::Snapshot snapshot_;
+  const uint64_t databases_;
+  Requests requests_;
+  uint64_t db_ = 0;
+  bool begun_ = false;  // something of the key at hand has been written
+  uint64_t keys_ = 0;
+  uint64_t beyond_ = 0;  // keys of databases that the server does not have
 };
 
-// Writes the commands of all keys in the first `databases`. An error: of the snapshot or of the
-// output.
-engine::Result<Written> write_all(rdb::Snapshot& snapshot, Requests& requests, uint64_t databases) {
-  const auto cannot_write = [] {
-    return engine::Error{engine::ErrorCode::kIo,
-                         std::string("cannot write: ") + std::strerror(errno)};
-  };
-  uint64_t db = 0;
-  Written written;
-  for (;;) {
-    const auto next = snapshot.next();
-    if (!next) return next.error();
-    const rdb::Snapshot::Piece* const piece = *next;
-    if (piece == nullptr) break;
-    if (piece->db >= databases) {
-      written.beyond += piece->is_last ? 1 : 0;
-      continue;
-    }
-    if (piece->db != std::exchange(db, piece->db)) {
-      const std::string select[] = {"SELECT", std::to_string(db)};
-      if (!requests.add(select)) return cannot_write();
-    }
-    auto commands = commands_of(*piece);
-    if (!commands) return commands.error();
-    for (const auto& command : *commands) {
-      if (!requests.add(command)) return cannot_write();
-    }
-    written.keys += piece->is_last ? 1 : 0;
-  }
-  if (!requests.flush()) return cannot_write();
-  return written;
-}
-
-int import_file(std::FILE* file, uint64_t databases) {
-  rdb::Snapshot snapshot(file);
-  Requests requests;
-  const auto written = write_all(snapshot, requests, databases);
+int Import::run() {
+  const auto written = write_all();
   if (!written) {
-    (void)requests.flush();  // what was read before
+    (void)requests_.flush();  // what was read before
     say("{}\n", written.error().message);
     return kToolFailed;
   }
-  say("{} keys\n", written->keys);
-  const rdb::Snapshot::LeftOut& left = snapshot.left_out();
+  say("{} keys\n", keys_);
+  return say_left_out();
+}
+
+engine::Result<void> Import::write_all() {
+  for (;;) {
+    const auto next = snapshot_.next();
+    if (!next) return next.error();
+    const rdb::Snapshot::Piece* const piece = *next;
+    if (piece == nullptr) break;
+    if (piece->db >= databases_) {
+      beyond_ += piece->is_last ? 1 : 0;
+    } else if (auto written = write(*piece); !written) {
+      return written;
+    }
+  }
+  if (!requests_.flush()) return cannot_write();
+  return {};
+}
+
+// A value that is one piece is brought back by RESTORE, one that is several by adding the elements
+// of each. Of those the expiry comes last, so that a part does not make a key anew that has expired
+// meanwhile.
+engine::Result<void> Import::write(const rdb::Snapshot::Piece& piece) {
+  auto value = value_of(piece);
+  if (!value) return value.error();
+  if (*value && piece.db != std::exchange(db_, piece.db)) {
+    if (auto sent = request({"SELECT", std::to_string(db_)}); !sent) return sent;
+  }
+  // RESTORE's argument is longer than a string that it holds, and may not be longer than the
+  // longest.
+  constexpr size_t kLong = 256 << 20;
+  const bool restored = piece.is_first && piece.is_last && piece.payload.size() < kLong;
+  if (*value) {
+    if (!restored && !begun_) {
+      if (auto sent = request({"DEL", piece.key}); !sent) return sent;
+    }
+    begun_ = true;
+    auto sent = restored ? restore(piece) : add(piece.key, **std::move(value));
+    if (!sent) return sent;
+  }
+  if (!piece.is_last || !std::exchange(begun_, false)) return {};
+  ++keys_;
+  if (restored || !piece.expiry_ms) return {};
+  return request({"PEXPIREAT", piece.key, expiry_text(piece)});
+}
+
+engine::Result<void> Import::restore(const rdb::Snapshot::Piece& piece) {
+  std::vector<std::string> words{"RESTORE",     piece.key, expiry_text(piece),
+                                 piece.payload, "REPLACE", "ABSTTL"};
+  if (piece.frequency) {
+    words.insert(words.end(), {"FREQ", std::to_string(*piece.frequency)});
+  } else if (piece.idle_s) {
+    words.insert(words.end(), {"IDLETIME", std::to_string(*piece.idle_s)});
+  }
+  return request(words);
+}
+
+engine::Result<void> Import::add(const std::string& key, rdb::Value value) {
+  if (auto* string = std::get_if<rdb::String>(&value)) {
+    return request({"SET", key, std::move(string->bytes)});
+  }
+  const Added added = added_by(std::move(value));
+  const size_t at_once = kElementsAtOnce * added.words_each;
+  for (size_t begin = 0; begin < added.words.size(); begin += at_once) {
+    const auto rest = std::span(added.words).subspan(begin);
+    const auto part = rest.first(std::min(rest.size(), at_once));
+    std::vector<std::string> words{added.command, key};
+    words.insert(words.end(), part.begin(), part.end());
+    if (auto sent = request(words); !sent) return sent;
+  }
+  return {};
+}
+
+engine::Result<void> Import::request(std::span<const std::string> words) {
+  if (!requests_.add(words)) return cannot_write();
+  return {};
+}
+
+// Returns the exit status.
+int Import::say_left_out() const {
+  const rdb::Snapshot::LeftOut& left = snapshot_.left_out();
   const std::pair<uint64_t, std::string_view> all_left_out[] = {
-      {written->beyond, "keys of databases that --databases does not allow for"},
+      {beyond_, "keys of databases that --databases does not allow for"},
       {left.streams, "streams"},
       {left.module_values, "values of modules"},
       {left.functions, "libraries of functions"}};
@@ -251,7 +288,7 @@ int run(const Arguments& arguments) {
     return kToolFailed;
   }
   std::setvbuf(file, nullptr, _IOFBF, 1 << 20);
-  const int status = import_file(file, arguments.databases);
+  const int status = Import(file, arguments.databases).run();
   if (!is_stdin) std::fclose(file);
   return status;
 }

@@ -1,5 +1,7 @@
 #include "server/tool.h"
 
+#include <fmt/format.h>
+
 #include "server/standard_streams.h"
 
 namespace respcask::server {
@@ -23,6 +25,16 @@ int run_tool(int argc, char** argv, std::string_view usage,
     return kToolFailed;
   }
   return status;
+}
+
+std::string printable(std::string_view bytes) {
+  std::string text;
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = byte >= 0x20 && byte < 0x7f && byte != '\\' && byte != '"';
+    text += plain ? std::string(1, c) : fmt::format("\\x{:02x}", byte);
+  }
+  return text;
 }
 
 }  // namespace respcask::server

@@ -1,11 +1,12 @@
-// What the programs beside the server have in common: how they begin, how they explain themselves,
-// and what their exit status says of standard output.
+// What the programs beside the server have in common: how they begin, how they explain themselves
+// and name keys, and what their exit status says of standard output.
 //
 // For their mains, on the only thread.
 #pragma once
 
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "engine/function_ref.h"
@@ -19,5 +20,8 @@ inline constexpr int kToolFailed = 2;
 // nothing where the words are not of `usage`.
 int run_tool(int argc, char** argv, std::string_view usage,
              engine::FunctionRef<std::optional<int>(std::span<char* const> words)> run);
+
+// Keys are any bytes; a terminal is not to be written to with them.
+std::string printable(std::string_view bytes);
 
 }  // namespace respcask::server

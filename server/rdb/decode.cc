@@ -216,6 +216,14 @@ bool decode_zset(Reader& reader, Type type, SortedSet& set) {
   }
 }
 
+struct IsEmpty {
+  bool operator()(const String&) const { return false; }
+  bool operator()(const List& list) const { return list.elements.empty(); }
+  bool operator()(const Set& set) const { return set.members.empty(); }
+  bool operator()(const Hash& hash) const { return hash.fields.empty(); }
+  bool operator()(const SortedSet& set) const { return set.members.empty(); }
+};
+
 // The body of a value of `type`; only kinds that Redis 7.0 loads are known.
 bool decode_body(Reader& reader, Type type, Value& out) {
   switch (type) {
@@ -225,8 +233,7 @@ bool decode_body(Reader& reader, Type type, Value& out) {
     case Type::kListZiplist:
     case Type::kListQuicklist:
     case Type::kListQuicklist2: {
-      List& list = out.emplace<List>();
-      return decode_list(reader, type, list) && !list.elements.empty();
+      return decode_list(reader, type, out.emplace<List>());
     }
     case Type::kSet:
     case Type::kSetIntset: {
@@ -234,7 +241,7 @@ bool decode_body(Reader& reader, Type type, Value& out) {
       const bool whole = type == Type::kSet
                              ? decode_strings(reader, set.members)
                              : decode_packed_elements<IntsetReader>(reader, set.members);
-      return whole && !set.members.empty() && names_differ(set.members);
+      return whole && names_differ(set.members);
     }
     case Type::kHash:
     case Type::kHashZipmap:
@@ -242,7 +249,7 @@ bool decode_body(Reader& reader, Type type, Value& out) {
     case Type::kHashListpack: {
       Hash& hash = out.emplace<Hash>();
       hash.listpack = type == Type::kHashZiplist || type == Type::kHashListpack;
-      return decode_hash(reader, type, hash) && !hash.fields.empty() && names_differ(hash.fields);
+      return decode_hash(reader, type, hash) && names_differ(hash.fields);
     }
     case Type::kZset:
     case Type::kZset2:
@@ -250,9 +257,7 @@ bool decode_body(Reader& reader, Type type, Value& out) {
     case Type::kZsetListpack: {
       SortedSet& set = out.emplace<SortedSet>();
       set.listpack = type == Type::kZsetZiplist || type == Type::kZsetListpack;
-      if (!decode_zset(reader, type, set) || set.members.empty() || !names_differ(set.members)) {
-        return false;
-      }
+      if (!decode_zset(reader, type, set) || !names_differ(set.members)) return false;
       sort_by_score(set);
       return true;
     }
@@ -282,6 +287,7 @@ Decoded decode(std::string_view payload, const Budget::Ask& may_hold) {
       !decode_body(reader, static_cast<Type>(type), std::get<Value>(decoded)) || !reader.at_end()) {
     return budget.spent() ? DecodeError::kBudget : DecodeError::kFormat;
   }
+  if (std::visit(IsEmpty{}, std::get<Value>(decoded))) return DecodeError::kEmpty;
   return decoded;
 }
 

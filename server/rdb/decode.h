@@ -40,6 +40,7 @@ namespace respcask::server::rdb {
 enum class DecodeError {
   kFooter,  // too short, from a newer version, or a checksum that does not match
   kFormat,  // the footer is right, the body is not a value
+  kEmpty,   // a collection without elements, which Redis does not load either
   kBudget,  // it would hold more than it may
 };
 

