@@ -50,21 +50,23 @@ constexpr size_t kElementsAtOnce = 1000;
 // Writes requests to standard output, some at a time.
 class Requests {
  public:
-  // False: they cannot be written.
+  // False, here and from then on: they cannot be written.
   bool add(std::span<const std::string> words) {
     resp::Writer request(text_);
     request.array(words.size());
     for (const std::string& word : words) request.bulk(word);
     constexpr size_t kAtOnce = 1 << 20;
-    return text_.size() < kAtOnce || flush();
+    return text_.size() < kAtOnce ? good_ : flush();
   }
   bool flush() {
-    const bool written = std::fwrite(text_.data(), 1, text_.size(), stdout) == text_.size();
+    good_ = good_ && std::fwrite(text_.data(), 1, text_.size(), stdout) == text_.size() &&
+            std::fflush(stdout) == 0;
     text_.clear();
-    return written && std::fflush(stdout) == 0;
+    return good_;
   }
 
  private:
+  bool good_ = true;  // behind a part of a request nothing else would be read as what it is
   std::string text_;
 };
 
@@ -137,6 +139,7 @@ class Import {
   // An error, here and below: of the snapshot or of the output.
   engine::Result<void> write_all();
   engine::Result<void> write(const rdb::Snapshot::Piece& piece);
+  void take_back_part();
   engine::Result<void> restore(const rdb::Snapshot::Piece& piece);
   engine::Result<void> add(const std::string& key, rdb::Value value);
   engine::Result<void> request(std::span<const std::string> words);
@@ -149,7 +152,8 @@ class Import {
   const uint64_t databases_;
   Requests requests_;
   uint64_t db_ = 0;
-  bool begun_ = false;  // something of the key at hand has been written
+  std::string key_;     // at hand
+  bool begun_ = false;  // something of it has been written, and not all
   uint64_t keys_ = 0;
   uint64_t beyond_ = 0;  // keys of databases that the server does not have
 };
@@ -157,8 +161,9 @@ class Import {
 int Import::run() {
   const auto written = write_all();
   if (!written) {
-    (void)requests_.flush();  // what was read before
     say("{}\n", written.error().message);
+    take_back_part();
+    (void)requests_.flush();  // what was read before
     return kToolFailed;
   }
   say("{} keys\n", keys_);
@@ -181,9 +186,17 @@ engine::Result<void> Import::write_all() {
   return {};
 }
 
+// A part of a collection is no value that anybody had.
+void Import::take_back_part() {
+  if (!begun_) return;
+  const bool removed = request({"DEL", key_}) && requests_.flush();
+  say("key \"{}\" {}\n", printable(key_),
+      removed ? "has not come as a whole and is removed" : "may be there in part");
+}
+
 // A value that is one piece is brought back by RESTORE, one that is several by adding the elements
-// of each. Of those the expiry comes last, so that a part does not make a key anew that has expired
-// meanwhile.
+// of each. Of those the first brings the expiry, which a part has should nothing more come, and the
+// last again: a key that has expired meanwhile has been made anew.
 engine::Result<void> Import::write(const rdb::Snapshot::Piece& piece) {
   auto value = value_of(piece);
   if (!value) return value.error();
@@ -194,18 +207,21 @@ engine::Result<void> Import::write(const rdb::Snapshot::Piece& piece) {
   // longest.
   constexpr size_t kLong = 256 << 20;
   const bool restored = piece.is_first && piece.is_last && piece.payload.size() < kLong;
+  const bool first = *value && !begun_;
   if (*value) {
-    if (!restored && !begun_) {
-      if (auto sent = request({"DEL", piece.key}); !sent) return sent;
+    key_ = piece.key;
+    if (first && !restored) {
+      if (auto sent = request({"DEL", key_}); !sent) return sent;
     }
     begun_ = true;
-    auto sent = restored ? restore(piece) : add(piece.key, **std::move(value));
+    auto sent = restored ? restore(piece) : add(key_, **std::move(value));
     if (!sent) return sent;
   }
-  if (!piece.is_last || !std::exchange(begun_, false)) return {};
-  ++keys_;
-  if (restored || !piece.expiry_ms) return {};
-  return request({"PEXPIREAT", piece.key, expiry_text(piece)});
+  if (begun_ && !restored && piece.expiry_ms && (first || piece.is_last)) {
+    if (auto sent = request({"PEXPIREAT", key_, expiry_text(piece)}); !sent) return sent;
+  }
+  if (piece.is_last) keys_ += std::exchange(begun_, false) ? 1 : 0;
+  return {};
 }
 
 engine::Result<void> Import::restore(const rdb::Snapshot::Piece& piece) {

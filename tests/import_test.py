@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 
 from running_server import RunningServer
 
@@ -183,6 +184,57 @@ def check_damaged_values(root):
         assert done.stdout.count(b"RESTORE") == 1, done
 
 
+def check_cut_in_a_collection(root):
+    """What has come of a key that ends too early goes again, and until then it has its expiry."""
+    redis = Server(["redis-server", "--save", ""], root / "redis-cut")
+    ours = Server([SERVER], root / "ours-cut")
+    redis.call("SELECT", 2)
+    redis.call("SADD", "large\n", *(f"{i}".zfill(60) for i in range(100_000)))
+    redis.call("PEXPIREAT", "large\n", 4102444800123)
+    whole = snapshot_of(redis).read_bytes()
+    ours.call("SET", "large\n", "of another database")
+    ours.call("SELECT", 2)
+    with subprocess.Popen([IMPORT, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as made, \
+            subprocess.Popen(["redis-cli", "-p", str(ours.port), "--pipe"], stdin=made.stdout,
+                             stdout=subprocess.PIPE) as pipe:
+        made.stdin.write(whole[:-1_000_000])
+        made.stdin.flush()
+        for _ in range(600):
+            expires = ours.call("PEXPIRETIME", "large\n")
+            if expires == b"4102444800123":
+                break
+            time.sleep(0.05)
+        made.stdin.close()
+        said = made.stderr.read().decode()
+        assert made.wait(60) == 2 and pipe.wait(60) == 0
+        assert b"errors: 0," in pipe.stdout.read()
+    assert expires == b"4102444800123", expires
+    assert "ends too early" in said, said
+    assert 'key "large\\x0a" has not come as a whole and is removed\n' in said, said
+    assert ours.call("EXISTS", "large\n") == b"0"
+    ours.call("SELECT", 0)
+    assert ours.call("GET", "large\n") == b"of another database"
+
+    # A value that is damaged further on is no whole either; one that had come before stays.
+    damaged = root / "damaged-further-on.rdb"
+    element = string(b"e" * 50)
+    damaged.write_bytes(snapshot(
+        key(0, b"before", string(b"v")),
+        key(1, b"l", b"\x80" + (30_001).to_bytes(4, "big") + element * 30_000 + b"\xc3\x01\x14x")))
+    assert 'key "l" has not come as a whole and is removed\n' in bring(damaged, ours, 2)
+    assert ours.call("EXISTS", "l", "before") == b"1"
+    # Nothing can be said to a server that takes no commands.
+    whole_file = root / "whole.rdb"
+    whole_file.write_bytes(whole)
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([IMPORT, str(whole_file)], stdout=full, stderr=subprocess.PIPE,
+                              timeout=60)
+    assert done.returncode == 2 and b'key "large\\x0a" may be there in part\n' in done.stderr, done
+    for server in (redis, ours):
+        server.end()
+
+
 def check_databases(root):
     redis = Server(["redis-server", "--save", "", "--databases", "32"], root / "redis-many")
     redis.call("SET", "k", "of 0")
@@ -245,6 +297,7 @@ with tempfile.TemporaryDirectory() as name:
     check_left_out(pathlib.Path(name))
     check_empty_collections(pathlib.Path(name))
     check_damaged_values(pathlib.Path(name))
+    check_cut_in_a_collection(pathlib.Path(name))
     check_databases(pathlib.Path(name))
     check_refused(pathlib.Path(name))
     check_lost_output(pathlib.Path(name))
