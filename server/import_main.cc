@@ -263,6 +263,7 @@ int Import::say_left_out() const {
       {beyond_, "keys of databases that --databases does not allow for"},
       {left.streams, "streams"},
       {left.module_values, "values of modules"},
+      {left.module_records, "records of modules beside the keys"},
       {left.functions, "libraries of functions"}};
   int status = kDone;
   for (const auto& [count, what] : all_left_out) {

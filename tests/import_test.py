@@ -184,6 +184,24 @@ def check_damaged_values(root):
         assert done.stdout.count(b"RESTORE") == 1, done
 
 
+def check_modules(root):
+    """What modules keep, as keys' values and beside the keys, is left out and counted."""
+    ours = Server([SERVER], root / "ours-modules")
+    made = root / "modules.rdb"
+    module = b"\x81" + bytes(8)
+    beside = b"\xf7" + module + b"\x02\x01" + b"\x05" + string(b"kept") + b"\x00"
+    value = key(7, b"m", module + b"\x05" + string(b"v") + b"\x00")
+    a = key(0, b"a", string(b"b"))
+    made.write_bytes(snapshot(beside, a, beside))
+    said = bring(made, ours, 1)
+    assert said == "1 keys\nleft out: 2 records of modules beside the keys\n", said
+    made.write_bytes(snapshot(value, a, beside))
+    said = bring(made, ours, 1)
+    assert said == ("1 keys\nleft out: 1 values of modules\n"
+                    "left out: 1 records of modules beside the keys\n"), said
+    ours.end()
+
+
 def check_cut_in_a_collection(root):
     """What has come of a key that ends too early goes again, and until then it has its expiry."""
     redis = Server(["redis-server", "--save", ""], root / "redis-cut")
@@ -298,6 +316,7 @@ with tempfile.TemporaryDirectory() as name:
     check_empty_collections(pathlib.Path(name))
     check_damaged_values(pathlib.Path(name))
     check_cut_in_a_collection(pathlib.Path(name))
+    check_modules(pathlib.Path(name))
     check_databases(pathlib.Path(name))
     check_refused(pathlib.Path(name))
     check_lost_output(pathlib.Path(name))

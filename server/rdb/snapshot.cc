@@ -173,6 +173,7 @@ bool Snapshot::read_attribute(uint8_t opcode) {
       coming_.idle_s = number;
       return true;
     case kModuleAuxiliary:
+      ++left_out_.module_records;
       return bytes_.skip_lengths(1) && skip_module_values();
     case kFunction:
       ++left_out_.functions;

@@ -24,8 +24,9 @@
 //     7            L module, values: L 0 ends them; 1, 2: L; 3: 4 bytes; 4: 8 bytes; 5: S
 //     20           S listpack: a set
 //
-// of which streams and modules' values are counted and left out, as functions are. What is none of
-// these ends the reading: nobody can tell where it ends itself.
+// of which streams and modules' values are counted and left out, as are functions and what modules
+// keep beside the keys. What is none of these ends the reading: nobody can tell where it ends
+// itself.
 //
 // A value comes in pieces that are values themselves, of about a MiB (unpacked) where it is a large
 // collection, so that memory holds one piece, or one string, whatever the file holds.
@@ -59,6 +60,7 @@ class Snapshot {
   struct LeftOut {
     uint64_t streams = 0;
     uint64_t module_values = 0;
+    uint64_t module_records = 0;  // of what modules keep beside the keys
     uint64_t functions = 0;
   };
 

@@ -110,6 +110,7 @@ TEST_CASE("snapshot: keys come with all that is said of them, the rest is counte
   for (const auto& piece : read.pieces) CHECK((piece.is_first && piece.is_last));
   CHECK(read.left_out.streams == 1);
   CHECK(read.left_out.module_values == 1);
+  CHECK(read.left_out.module_records == 1);
   CHECK(read.left_out.functions == 1);
 }
 
