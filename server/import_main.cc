@@ -113,6 +113,13 @@ std::string expiry_text(const rdb::Snapshot::Piece& piece) {
   return std::to_string(piece.expiry_ms ? std::max<int64_t>(*piece.expiry_ms, 1) : 0);
 }
 
+// In seconds. A file can say more than a command takes; the clock of use has 24 bits, here and in
+// Redis, which takes some of what is longer for no time at all.
+std::string idle_text(uint64_t idle_s) {
+  constexpr uint64_t kLongest = (1 << 24) - 1;
+  return std::to_string(std::min(idle_s, kLongest));
+}
+
 engine::Error damaged(const std::string& key) {
   return {engine::ErrorCode::kDamaged,
           fmt::format("the value of key \"{}\" is not what it should be", printable(key))};
@@ -230,7 +237,7 @@ engine::Result<void> Import::restore(const rdb::Snapshot::Piece& piece) {
   if (piece.frequency) {
     words.insert(words.end(), {"FREQ", std::to_string(*piece.frequency)});
   } else if (piece.idle_s) {
-    words.insert(words.end(), {"IDLETIME", std::to_string(*piece.idle_s)});
+    words.insert(words.end(), {"IDLETIME", idle_text(*piece.idle_s)});
   }
   return request(words);
 }

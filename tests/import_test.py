@@ -202,6 +202,20 @@ def check_modules(root):
     ours.end()
 
 
+def check_idle_time(root):
+    """One that no command takes is as good as the longest that can be told."""
+    ours = Server([SERVER, "--maxmemory-policy", "allkeys-lru"], root / "ours-idle")
+    made = root / "idle.rdb"
+    for seconds in (2**63 - 1, 2**63, 2**64 - 1):
+        made.write_bytes(snapshot(b"\xf8\x81" + seconds.to_bytes(8, "big") +
+                                  key(0, b"a", string(b"%d" % seconds))))
+        assert bring(made, ours) == "1 keys\n"
+        idle = int(ours.call("OBJECT", "IDLETIME", "a"))
+        assert idle > 1_000_000, idle
+        assert ours.call("GET", "a") == b"%d" % seconds
+    ours.end()
+
+
 def check_cut_in_a_collection(root):
     """What has come of a key that ends too early goes again, and until then it has its expiry."""
     redis = Server(["redis-server", "--save", ""], root / "redis-cut")
@@ -317,6 +331,7 @@ with tempfile.TemporaryDirectory() as name:
     check_damaged_values(pathlib.Path(name))
     check_cut_in_a_collection(pathlib.Path(name))
     check_modules(pathlib.Path(name))
+    check_idle_time(pathlib.Path(name))
     check_databases(pathlib.Path(name))
     check_refused(pathlib.Path(name))
     check_lost_output(pathlib.Path(name))
