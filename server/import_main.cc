@@ -46,26 +46,39 @@ constexpr std::string_view kUsage =
 
 // The elements of a command that adds to a collection.
 constexpr size_t kElementsAtOnce = 1000;
+// RESTORE's argument is longer than a string that it holds, and may not be longer than the longest.
+constexpr size_t kLong = 256 << 20;
 
 // Writes requests to standard output, some at a time.
 class Requests {
  public:
   // False, here and from then on: they cannot be written.
-  bool add(std::span<const std::string> words) {
+  bool add(std::span<const std::string_view> words) {
+    constexpr size_t kAtOnce = 1 << 20;
     resp::Writer request(text_);
     request.array(words.size());
-    for (const std::string& word : words) request.bulk(word);
-    constexpr size_t kAtOnce = 1 << 20;
+    for (const std::string_view word : words) {
+      if (word.size() < kAtOnce) {
+        request.bulk(word);
+      } else {  // which may be most of what memory has
+        request.bulk_header(word.size());
+        if (!flush() || !put(word)) return false;
+        request.crlf();
+      }
+    }
     return text_.size() < kAtOnce ? good_ : flush();
   }
   bool flush() {
-    good_ = good_ && std::fwrite(text_.data(), 1, text_.size(), stdout) == text_.size() &&
-            std::fflush(stdout) == 0;
+    const bool written = put(text_) && std::fflush(stdout) == 0;
     text_.clear();
-    return good_;
+    return good_ = good_ && written;
   }
 
  private:
+  bool put(std::string_view bytes) {
+    return good_ = good_ && std::fwrite(bytes.data(), 1, bytes.size(), stdout) == bytes.size();
+  }
+
   bool good_ = true;  // behind a part of a request nothing else would be read as what it is
   std::string text_;
 };
@@ -145,12 +158,15 @@ class Import {
  private:
   // An error, here and below: of the snapshot or of the output.
   engine::Result<void> write_all();
-  engine::Result<void> write(const rdb::Snapshot::Piece& piece);
+  engine::Result<void> write(rdb::Snapshot::Piece& piece);
+  engine::Result<void> write_string(const rdb::Snapshot::Piece& piece);
+  engine::Result<void> select(uint64_t db);
+  engine::Result<void> expire(const rdb::Snapshot::Piece& piece);
   void take_back_part();
   engine::Result<void> restore(const rdb::Snapshot::Piece& piece);
   engine::Result<void> add(const std::string& key, rdb::Value value);
-  engine::Result<void> request(std::span<const std::string> words);
-  engine::Result<void> request(std::initializer_list<std::string> words) {
+  engine::Result<void> request(std::span<const std::string_view> words);
+  engine::Result<void> request(std::initializer_list<std::string_view> words) {
     return request({words.begin(), words.size()});
   }
   int say_left_out() const;
@@ -181,7 +197,7 @@ engine::Result<void> Import::write_all() {
   for (;;) {
     const auto next = snapshot_.next();
     if (!next) return next.error();
-    const rdb::Snapshot::Piece* const piece = *next;
+    rdb::Snapshot::Piece* const piece = *next;
     if (piece == nullptr) break;
     if (piece->db >= databases_) {
       beyond_ += piece->is_last ? 1 : 0;
@@ -204,61 +220,80 @@ void Import::take_back_part() {
 // A value that is one piece is brought back by RESTORE, one that is several by adding the elements
 // of each. Of those the first brings the expiry, which a part has should nothing more come, and the
 // last again: a key that has expired meanwhile has been made anew.
-engine::Result<void> Import::write(const rdb::Snapshot::Piece& piece) {
+engine::Result<void> Import::write(rdb::Snapshot::Piece& piece) {
+  if (rdb::is_string(piece.payload)) return write_string(piece);
   auto value = value_of(piece);
   if (!value) return value.error();
-  if (*value && piece.db != std::exchange(db_, piece.db)) {
-    if (auto sent = request({"SELECT", std::to_string(db_)}); !sent) return sent;
-  }
-  // RESTORE's argument is longer than a string that it holds, and may not be longer than the
-  // longest.
-  constexpr size_t kLong = 256 << 20;
   const bool restored = piece.is_first && piece.is_last && piece.payload.size() < kLong;
   const bool first = *value && !begun_;
   if (*value) {
+    if (auto sent = select(piece.db); !sent) return sent;
     key_ = piece.key;
     if (first && !restored) {
       if (auto sent = request({"DEL", key_}); !sent) return sent;
     }
     begun_ = true;
+    if (!restored) std::exchange(piece.payload, {});  // it is as large as the value
     auto sent = restored ? restore(piece) : add(key_, **std::move(value));
     if (!sent) return sent;
   }
-  if (begun_ && !restored && piece.expiry_ms && (first || piece.is_last)) {
-    if (auto sent = request({"PEXPIREAT", key_, expiry_text(piece)}); !sent) return sent;
+  if (begun_ && !restored && (first || piece.is_last)) {
+    if (auto sent = expire(piece); !sent) return sent;
   }
   if (piece.is_last) keys_ += std::exchange(begun_, false) ? 1 : 0;
   return {};
 }
 
+engine::Result<void> Import::write_string(const rdb::Snapshot::Piece& piece) {
+  std::string storage;
+  const auto text = rdb::string_of(piece.payload, storage);
+  if (!text) return damaged(piece.key);
+  if (auto sent = select(piece.db); !sent) return sent;
+  ++keys_;
+  if (piece.payload.size() < kLong) return restore(piece);
+  if (auto sent = request({"SET", piece.key, *text}); !sent) return sent;
+  return expire(piece);
+}
+
+engine::Result<void> Import::select(uint64_t db) {
+  if (db == std::exchange(db_, db)) return {};
+  return request({"SELECT", std::to_string(db)});
+}
+
+engine::Result<void> Import::expire(const rdb::Snapshot::Piece& piece) {
+  if (!piece.expiry_ms) return {};
+  return request({"PEXPIREAT", piece.key, expiry_text(piece)});
+}
+
 engine::Result<void> Import::restore(const rdb::Snapshot::Piece& piece) {
-  std::vector<std::string> words{"RESTORE",     piece.key, expiry_text(piece),
-                                 piece.payload, "REPLACE", "ABSTTL"};
+  const std::string expiry = expiry_text(piece);
+  std::vector<std::string_view> words{"RESTORE",     piece.key, expiry,
+                                      piece.payload, "REPLACE", "ABSTTL"};
+  std::string use;
   if (piece.frequency) {
-    words.insert(words.end(), {"FREQ", std::to_string(*piece.frequency)});
+    use = std::to_string(*piece.frequency);
+    words.insert(words.end(), {"FREQ", use});
   } else if (piece.idle_s) {
-    words.insert(words.end(), {"IDLETIME", idle_text(*piece.idle_s)});
+    use = idle_text(*piece.idle_s);
+    words.insert(words.end(), {"IDLETIME", use});
   }
   return request(words);
 }
 
 engine::Result<void> Import::add(const std::string& key, rdb::Value value) {
-  if (auto* string = std::get_if<rdb::String>(&value)) {
-    return request({"SET", key, std::move(string->bytes)});
-  }
   const Added added = added_by(std::move(value));
   const size_t at_once = kElementsAtOnce * added.words_each;
   for (size_t begin = 0; begin < added.words.size(); begin += at_once) {
     const auto rest = std::span(added.words).subspan(begin);
     const auto part = rest.first(std::min(rest.size(), at_once));
-    std::vector<std::string> words{added.command, key};
+    std::vector<std::string_view> words{added.command, key};
     words.insert(words.end(), part.begin(), part.end());
     if (auto sent = request(words); !sent) return sent;
   }
   return {};
 }
 
-engine::Result<void> Import::request(std::span<const std::string> words) {
+engine::Result<void> Import::request(std::span<const std::string_view> words) {
   if (!requests_.add(words)) return cannot_write();
   return {};
 }

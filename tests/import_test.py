@@ -2,6 +2,7 @@
 """usage: import_test.py RESPCASK-SERVER RESPCASK-IMPORT: snapshots that redis-server writes are brought
 into a respcask-server by respcask-import and redis-cli, and must be there what they were."""
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -216,6 +217,27 @@ def check_idle_time(root):
     ours.end()
 
 
+def check_memory(root):
+    """At most twice the largest string is held, whatever holds that."""
+    size = 128 << 20
+    made = root / "long.rdb"
+    length = b"\x80" + size.to_bytes(4, "big")
+    for head in (b"\x00" + string(b"k"), b"\x01" + string(b"k") + b"\x01",
+                 b"\x04" + string(b"k") + b"\x01" + string(b"field")):
+        with open(made, "wb") as file:
+            file.write(b"REDIS0009\xfe\x00" + head + length)
+            for _ in range(128):
+                file.write(b"x" * (1 << 20))
+            file.write(b"\xff" + bytes(8))
+        done = subprocess.Popen([IMPORT, str(made)], stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL)
+        _, status, used = os.wait4(done.pid, 0)
+        done.returncode = os.waitstatus_to_exitcode(status)
+        assert done.returncode == 0
+        assert used.ru_maxrss < 2.2 * (size >> 10), (head, used.ru_maxrss)
+    made.unlink()
+
+
 def check_cut_in_a_collection(root):
     """What has come of a key that ends too early goes again, and until then it has its expiry."""
     redis = Server(["redis-server", "--save", ""], root / "redis-cut")
@@ -332,6 +354,7 @@ with tempfile.TemporaryDirectory() as name:
     check_cut_in_a_collection(pathlib.Path(name))
     check_modules(pathlib.Path(name))
     check_idle_time(pathlib.Path(name))
+    check_memory(pathlib.Path(name))
     check_databases(pathlib.Path(name))
     check_refused(pathlib.Path(name))
     check_lost_output(pathlib.Path(name))

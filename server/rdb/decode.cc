@@ -291,4 +291,17 @@ Decoded decode(std::string_view payload, const Budget::Ask& may_hold) {
   return decoded;
 }
 
+bool is_string(std::string_view payload) {
+  return payload.size() > kFooterSize && payload.front() == static_cast<char>(Type::kString);
+}
+
+std::optional<std::string_view> string_of(std::string_view payload, std::string& storage) {
+  if (!is_string(payload)) return std::nullopt;
+  Budget budget([](uint64_t) { return true; });
+  Reader reader(payload.substr(1, payload.size() - 1 - kFooterSize), budget);
+  std::string_view text;
+  if (!reader.string(text, storage) || !reader.at_end()) return std::nullopt;
+  return text;
+}
+
 }  // namespace respcask::server::rdb

@@ -29,6 +29,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <variant>
 
@@ -53,5 +55,11 @@ bool has_valid_footer(std::string_view payload);
 // by what `may_hold` answers, as it grows, to how many bytes it has come to.
 Decoded decode(
     std::string_view payload, const Budget::Ask& may_hold = [](uint64_t) { return true; });
+
+// Whether a payload says that it is a string.
+bool is_string(std::string_view payload);
+// That string, as a part of the payload where its bytes stand there as they are, else in `storage`;
+// nothing if it is none. The footer is not looked at.
+std::optional<std::string_view> string_of(std::string_view payload, std::string& storage);
 
 }  // namespace respcask::server::rdb

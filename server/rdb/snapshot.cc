@@ -73,12 +73,13 @@ bool is_one_string(uint8_t type) {
   }
 }
 
-std::string payload_of(uint8_t type, std::optional<uint64_t> count, std::string_view body) {
-  Writer payload(false);
-  payload.type(static_cast<Type>(type));
-  if (count) payload.length(*count);
-  payload.raw(body);
-  return std::move(payload).finish();
+// The body may be most of what memory has: it is not copied.
+std::string payload_of(uint8_t type, std::optional<uint64_t> count, std::string body) {
+  Writer head(false);
+  head.type(static_cast<Type>(type));
+  if (count) head.length(*count);
+  body.insert(0, head.bytes());
+  return closed(std::move(body));
 }
 
 // Of a set that Redis 7.2 has written as a listpack, as those before it wrote sets; nothing if it
@@ -104,7 +105,7 @@ std::optional<std::string> set_of_listpack(std::string_view raw) {
 
 }  // namespace
 
-engine::Result<const Snapshot::Piece*> Snapshot::next() {
+engine::Result<Snapshot::Piece*> Snapshot::next() {
   has_piece_ = false;
   bool good = version_ != 0 || read_header();
   if (good && elements_ > 0) good = read_elements();
@@ -198,7 +199,7 @@ bool Snapshot::read_key(uint8_t type) {
     std::optional<std::string> set;
     if (type == kSetListpack) set = set_of_listpack(raw);
     // Where it is no listpack it stays as it is: a payload that nobody takes for a value.
-    piece_.payload = set ? *std::move(set) : payload_of(type, std::nullopt, raw);
+    piece_.payload = set ? *std::move(set) : payload_of(type, std::nullopt, std::move(raw));
     piece_.is_last = has_piece_ = true;
     return true;
   }

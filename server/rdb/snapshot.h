@@ -29,7 +29,8 @@
 // itself.
 //
 // A value comes in pieces that are values themselves, of about a MiB (unpacked) where it is a large
-// collection, so that memory holds one piece, or one string, whatever the file holds.
+// collection, so that memory holds one piece, or one string, whatever the file holds; for a moment
+// twice, while the string becomes longer.
 //
 // The bytes come from a stream that the caller owns; a Snapshot owns the piece at hand. One thread.
 #pragma once
@@ -70,11 +71,11 @@ class Snapshot {
   explicit Snapshot(std::FILE* file, size_t piece_bytes = kPieceBytes)
       : bytes_(file), piece_bytes_(piece_bytes) {}
 
-  // The next piece, good until the next call; null at the end. kIo: the file cannot be read;
-  // kDamaged: it is no snapshot, ends too early, or does not match its checksum, which stands at
-  // its end; kFormat: there is something in it that is not known here. Not to be called after an
+  // The next piece, the caller's until the next call; null at the end. kIo: the file cannot be
+  // read; kDamaged: it is no snapshot, ends too early, or does not match its checksum, which stands
+  // at its end; kFormat: there is something in it that is not known here. Not to be called after an
   // error.
-  engine::Result<const Piece*> next();
+  engine::Result<Piece*> next();
 
   const LeftOut& left_out() const { return left_out_; }
 

@@ -71,9 +71,13 @@ void Writer::binary_score(double score) {
 }
 
 std::string Writer::finish() && {
-  append_little(bytes_, kRdbVersion, sizeof(kRdbVersion));
-  append_little(bytes_, crc64(bytes_), sizeof(uint64_t));
-  return std::move(bytes_);
+  return closed(std::move(bytes_));
+}
+
+std::string closed(std::string body) {
+  append_little(body, kRdbVersion, sizeof(kRdbVersion));
+  append_little(body, crc64(body), sizeof(uint64_t));
+  return body;
 }
 
 }  // namespace respcask::server::rdb

@@ -28,8 +28,8 @@ class Writer {
   void compressed_string(std::string_view compressed, uint64_t size);
 
   void binary_score(double score);
-  // Bytes that were written before.
-  void raw(std::string_view bytes) { bytes_ += bytes; }
+  // What was written so far.
+  std::string_view bytes() const { return bytes_; }
 
   std::string finish() &&;
 
@@ -37,5 +37,8 @@ class Writer {
   std::string bytes_;
   bool compress_;
 };
+
+// A type and a body, closed with version and checksum.
+std::string closed(std::string body);
 
 }  // namespace respcask::server::rdb
