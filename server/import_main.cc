@@ -217,22 +217,23 @@ void Import::take_back_part() {
       removed ? "has not come as a whole and is removed" : "may be there in part");
 }
 
-// A value that is one piece is brought back by RESTORE, one that is several by adding the elements
-// of each. Of those the first brings the expiry, which a part has should nothing more come, and the
-// last again: a key that has expired meanwhile has been made anew.
+// The first piece of a value is brought back by RESTORE, and the elements of others are added to
+// it: adding the first as well would begin with a compact encoding, in which a score of -0 becomes
+// 0. The first brings the expiry, which a part has should nothing more come, and the last again: a
+// key that has expired meanwhile has been made anew.
 engine::Result<void> Import::write(rdb::Snapshot::Piece& piece) {
   if (rdb::is_string(piece.payload)) return write_string(piece);
   auto value = value_of(piece);
   if (!value) return value.error();
-  const bool restored = piece.is_first && piece.is_last && piece.payload.size() < kLong;
-  const bool first = *value && !begun_;
+  const bool first = !begun_;
+  const bool restored = first && piece.payload.size() < kLong;
   if (*value) {
     if (auto sent = select(piece.db); !sent) return sent;
     key_ = piece.key;
+    begun_ = true;
     if (first && !restored) {
       if (auto sent = request({"DEL", key_}); !sent) return sent;
     }
-    begun_ = true;
     if (!restored) std::exchange(piece.payload, {});  // it is as large as the value
     auto sent = restored ? restore(piece) : add(key_, **std::move(value));
     if (!sent) return sent;

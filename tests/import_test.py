@@ -4,6 +4,7 @@ into a respcask-server by respcask-import and redis-cli, and must be there what 
 
 import os
 import pathlib
+import struct
 import subprocess
 import sys
 import tempfile
@@ -238,6 +239,34 @@ def check_memory(root):
     made.unlink()
 
 
+def check_minus_zero(root):
+    """Scores keep the sign of zero, in small sets that have it as text and in large ones."""
+    redis = Server(["redis-server", "--save", ""], root / "redis-zero")
+    ours = Server([SERVER], root / "ours-zero")
+    made = redis.directory / "dump.rdb"
+    text = string(bytes.fromhex("12000000" "0d000000" "0200" "00016d" "03022d30" "ff"))
+    scores = (-0.0, 0.0, 1.5, 7.0)
+    count = 70_000
+    members = b"".join(string(b"member-%022d" % i) + struct.pack("<d", scores[i % 4])
+                       for i in range(count))
+    made.write_bytes(snapshot(key(12, b"small", text),
+                              key(5, b"few", b"\x01" + string(b"m") + struct.pack("<d", -0.0)),
+                              b"\xfc" + (4102444800123).to_bytes(8, "little"),
+                              key(5, b"large", b"\x80" + count.to_bytes(4, "big") + members)))
+    redis.call("DEBUG", "RELOAD", "NOSAVE")
+    ours.call("SET", "large", "is replaced")
+    assert bring(made, ours) == "3 keys\n"
+    for server in (redis, ours):
+        assert server.call("ZSCORE", "small", "m") == b"-0"
+        assert server.call("ZSCORE", "few", "m") == b"0"
+        assert server.call("ZSCAN", "small", 0) == [b"0", [b"m", b"-0"]]
+        assert server.call("ZCOUNT", "large", 0, 0) == b"%d" % (count // 2)
+        assert server.call("PEXPIRETIME", "large") == b"4102444800123"
+    assert ours.call("DEBUG", "DIGEST") == redis.call("DEBUG", "DIGEST")
+    for server in (redis, ours):
+        server.end()
+
+
 def check_cut_in_a_collection(root):
     """What has come of a key that ends too early goes again, and until then it has its expiry."""
     redis = Server(["redis-server", "--save", ""], root / "redis-cut")
@@ -355,6 +384,7 @@ with tempfile.TemporaryDirectory() as name:
     check_modules(pathlib.Path(name))
     check_idle_time(pathlib.Path(name))
     check_memory(pathlib.Path(name))
+    check_minus_zero(pathlib.Path(name))
     check_databases(pathlib.Path(name))
     check_refused(pathlib.Path(name))
     check_lost_output(pathlib.Path(name))

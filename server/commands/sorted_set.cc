@@ -138,7 +138,7 @@ void reply_member(Context& c, const ScoredMember& m, WithScores with_scores) {
   c.reply().double_value(m.score);
 }
 
-void store_members(Context& c, const KeyRef& key, std::span<const ScoredMember> members,
+void store_members(Context& c, const KeyRef& key, std::span<ScoredMember> members,
                    std::string_view event, Tells tells) {
   const auto count = static_cast<int64_t>(members.size());
   if (members.empty()) {
@@ -147,7 +147,9 @@ void store_members(Context& c, const KeyRef& key, std::span<const ScoredMember> 
   } else {
     look_before_overwriting(c, key);
     const bool replaces = is_replaced(c, key);
-    if (!write_sorted_set(c, key, tag_of_new(c.config(), members), 0, members)) return;
+    const TypeTag tag = tag_of_new(c.config(), members);
+    score_as_entered(tag, members);
+    if (!write_sorted_set(c, key, tag, 0, members)) return;
     if (tells == Tells::kBehindReply) c.reply().integer(count);
     c.notify(EventClass::kSortedSet, event, key);
     if (!replaces) c.signal_ready(key);  // as in overwrite_object()

@@ -72,7 +72,7 @@ void reply_member(Context& c, const ScoredMember& m, WithScores with_scores);
 // Makes these, which ascend, what `key` holds, or removes it if there are none; tells of it by
 // `event`, and replies with their number.
 enum class Tells : uint8_t { kBehindReply, kBeforeReply };
-void store_members(Context& c, const KeyRef& key, std::span<const ScoredMember> members,
+void store_members(Context& c, const KeyRef& key, std::span<ScoredMember> members,
                    std::string_view event, Tells tells = Tells::kBehindReply);
 
 }  // namespace respcask::server

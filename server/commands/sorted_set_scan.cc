@@ -25,7 +25,8 @@ constexpr int64_t kInt64Max = std::numeric_limits<int64_t>::max();
 // As ZSCAN shows a score in Redis: whole numbers in a listpack with all their digits.
 void reply_score_text(Context& c, double score, Encoding encoding) {
   constexpr double kHalf = 4611686018427387904;  // of 2^63: the most that a listpack takes as whole
-  if (encoding == Encoding::kCompact && std::abs(score) <= kHalf && score == std::trunc(score)) {
+  const bool is_whole = score == std::trunc(score) && !(score == 0 && std::signbit(score));
+  if (encoding == Encoding::kCompact && std::abs(score) <= kHalf && is_whole) {
     return c.reply().bulk_integer(static_cast<int64_t>(score));
   }
   char text[resp::kMaxDoubleChars];

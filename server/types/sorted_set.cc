@@ -36,16 +36,17 @@ uint64_t packed_element_bytes(std::string_view member) {
   return PackedWriter::element_bytes(kScoreBytes + member.size());
 }
 
-// The score as a set of this encoding keeps it: Redis's listpacks have no -0.
-double kept_score(TypeTag tag, double score) {
+// The score that entering makes of one in a set of this encoding: Redis writes it into a listpack
+// as an integer, which has no -0.
+double entered_score(TypeTag tag, double score) {
   return tag.encoding() == Encoding::kPlain || score != 0 ? score : 0;
 }
 
-PackedWriter pack(std::span<const ScoredMember> members, TypeTag tag, uint64_t bytes) {
+PackedWriter pack(std::span<const ScoredMember> members, uint64_t bytes) {
   PackedWriter writer(bytes);
   std::string scratch;
   for (const ScoredMember& m : members) {
-    writer.append(SortedSetIndex::name(m.member, kept_score(tag, m.score), scratch));
+    writer.append(SortedSetIndex::name(m.member, m.score, scratch));
   }
   return writer;
 }
@@ -69,8 +70,7 @@ uint64_t records_bound(uint64_t records, uint64_t member_bytes) {
 
 // Enters a member that a split set does not hold.
 void put_new(engine::Shard& shard, const engine::KeydirEntry& root, SortedSetIndex& index,
-             ScoredMember m, std::string& scratch) {
-  m.score = kept_score(TypeTag{root.type}, m.score);
+             const ScoredMember& m, std::string& scratch) {
   const std::string_view name = SortedSetIndex::name(m.member, m.score, scratch);
   index.insert(m.member, m.score, shard.put_element(root.collection, root.type, name, {}).where);
 }
@@ -231,7 +231,7 @@ void SortedSetEdit::put_packed(std::string_view member, double score) {
     packed_bytes_ += packed_element_bytes(member);
     if (passes_limits(c_.config(), packed_.size() + 1, member)) tag_ = skiplist_tag();
   }
-  const ScoredMember m{member, kept_score(tag_, score)};
+  const ScoredMember m{member, entered_score(tag_, score)};
   packed_.insert(std::lower_bound(packed_.begin(), packed_.end(), m, Before{}), m);
 }
 
@@ -241,13 +241,13 @@ void SortedSetEdit::put_split(std::string_view member, double score) {
   const SortedSetTree::Place place = tree_->find(member);
   if (!place.valid()) {
     if (passes_limits(c_.config(), size() + 1, member)) tag_ = skiplist_tag();
-    score = kept_score(tag_, score);
+    score = entered_score(tag_, score);
     const std::string_view name = SortedSetIndex::name(member, score, name_);
     index.insert(member, score,
                  shard.put_element(entry_->collection, entry_->type, name, {}).where);
     return;
   }
-  score = kept_score(tag_, score);
+  score = entered_score(tag_, score);
   const engine::ElementLocation old = SortedSetIndex::location(tree_->element(place));
   const std::string_view name = SortedSetIndex::name(member, score, name_);
   index.update(place, member, score,
@@ -314,8 +314,8 @@ void SortedSetEdit::finish() {
   if (size() == 0) {
     c_.remove(key_);
   } else if (tree_ == nullptr) {
-    entry_ = c_.put(key_, tag_, entry_ ? entry_->expiry_ms : 0,
-                    pack(packed_, tag_, packed_bytes_).pieces());
+    entry_ =
+        c_.put(key_, tag_, entry_ ? entry_->expiry_ms : 0, pack(packed_, packed_bytes_).pieces());
   } else {
     if (tag_.byte != entry_->type) {
       entry_ =
@@ -331,8 +331,12 @@ void score_as_entered_one_by_one(const Config& config, std::span<ScoredMember> m
   for (size_t i = 0; i < members.size(); ++i) {
     ScoredMember& m = members[order == Order::kAscending ? i : members.size() - 1 - i];
     if (passes_limits(config, i + 1, m.member)) return;
-    m.score = kept_score(listpack, m.score);
+    m.score = entered_score(listpack, m.score);
   }
+}
+
+void score_as_entered(TypeTag tag, std::span<ScoredMember> members) {
+  for (ScoredMember& m : members) m.score = entered_score(tag, m.score);
 }
 
 TypeTag tag_of_new(const Config& config, std::span<const ScoredMember> members) {
@@ -355,7 +359,7 @@ bool write_sorted_set(Context& c, const KeyRef& key, TypeTag tag, int64_t expiry
     if (!c.reserve(key, engine::record_size_bound(key.name.size(), packed_bytes + 16))) {
       return false;
     }
-    c.put(key, tag, expiry_ms, pack(members, tag, packed_bytes).pieces());
+    c.put(key, tag, expiry_ms, pack(members, packed_bytes).pieces());
     return true;
   }
   if (!c.reserve(key, engine::record_size_bound(key.name.size(), kHeader.size()) +

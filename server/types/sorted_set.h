@@ -110,10 +110,14 @@ class SortedSetEdit : public SortedSet {
 };
 
 // Gives the scores of these, which ascend, the sign of zero that they have after they have been
-// entered in a new set one by one in this order: Redis's set is a listpack at first, which has no
-// -0.
+// entered in a new set one by one in this order: Redis's set is a listpack at first, into which -0
+// is written as 0.
 void score_as_entered_one_by_one(const Config& config, std::span<ScoredMember> members,
                                  Order order);
+
+// The same for scores that are entered in a set of this tag. What a listpack came with is kept: it
+// may have a score as text, which can be -0.
+void score_as_entered(TypeTag tag, std::span<ScoredMember> members);
 
 // The tag of a new set of these members, by today's limits.
 TypeTag tag_of_new(const Config& config, std::span<const ScoredMember> members);

@@ -39,6 +39,7 @@ bool write_whole(Context& c, const KeyRef& key, int64_t expiry_ms, const rdb::Va
   const TypeTag tag = listpack && members.size() <= c.config().zset_max_listpack_entries
                           ? TypeTag::of(Type::kSortedSet)
                           : tag_of_new(c.config(), members);
+  if (!listpack) score_as_entered(tag, members);
   return write_sorted_set(c, key, tag, expiry_ms, members);
 }
 

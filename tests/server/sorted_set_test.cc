@@ -10,11 +10,13 @@
 #include <vector>
 
 #include "tests/server/harness.h"
+#include "tests/server/rdb_golden.h"
 #include "tests/server/said.h"
 
 namespace respcask::server {
 namespace {
 
+using namespace std::literals;
 using testing::Client;
 using testing::Harness;
 using testing::said;
@@ -96,6 +98,35 @@ TEST_CASE("a score of -0 is kept by a skiplist, and not by a listpack") {
   h.run("CONFIG SET zset-max-listpack-entries 128");
   h.run("ZUNIONSTORE x 1 y");
   CHECK(h.run("ZSCORE x a") == "$1\r\n0\r\n");
+}
+
+TEST_CASE("a score of -0 that a listpack came with is kept until it is entered anew") {
+  Harness h;
+  // A ziplist of "m" and "-0".
+  const std::string payload =
+      rdb::golden::close("\x0c\x12\x12\0\0\0\x0d\0\0\0\x02\0"s + "\0\x01m\x03\x02-0\xff"s);
+  REQUIRE(h.run({"RESTORE", "z", "0", payload}) == "+OK\r\n");
+  CHECK(h.run("ZSCORE z m") == "$2\r\n-0\r\n");
+  CHECK(said(h, "ZSCAN z 0") == "0 m -0");
+  CHECK(said(h, "OBJECT ENCODING z") == "listpack");
+  h.run("ZADD z 0 m 5 n");
+  h.run("ZINCRBY z 0 m");
+  h.run("COPY z copy");
+  CHECK(said(h, "ZRANGE copy 0 -1 WITHSCORES") == "m -0 n 5");
+  h.run("ZREM copy n");
+  CHECK(h.run("DUMP copy").find("-0") != std::string::npos);
+  h.run("ZUNIONSTORE union 1 z");
+  CHECK(said(h, "ZRANGE union 0 -1 WITHSCORES") == "m 0 n 5");
+  const std::string lengthy(60, 's');
+  REQUIRE(h.run("CONFIG SET collection-split-bytes 64") == "+OK\r\n");
+  h.run("ZADD z 6 " + lengthy);
+  CHECK(said(h, "ZRANGE z 0 -1 WITHSCORES") == "m -0 n 5 " + lengthy + " 6");
+  h.run("CONFIG SET zset-max-listpack-entries 1");
+  h.run("ZADD z 7 skiplist");
+  CHECK(said(h, "ZRANGE z 0 -1 WITHSCORES") == "m -0 n 5 " + lengthy + " 6 skiplist 7");
+  h.run("ZADD copy 1 m");
+  h.run("ZADD copy -0 m");
+  CHECK(h.run("ZSCORE copy m") == "$1\r\n0\r\n");
 }
 
 TEST_CASE("ZRANGESTORE keeps a score of -0 from where its target is no listpack any more") {
