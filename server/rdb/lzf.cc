@@ -141,6 +141,15 @@ size_t match_length(const uint8_t* earlier, const uint8_t* here, size_t remainin
   return length;
 }
 
+// Appends `length` bytes from `back` before the end on. Where that is more than there are it
+// repeats them, and each step has twice as many to copy.
+void append_earlier(std::string& out, size_t back, size_t length) {
+  const size_t from = out.size() - back;
+  for (const size_t end = out.size() + length; out.size() < end;) {
+    out.append(out, from, std::min(out.size() - from, end - out.size()));
+  }
+}
+
 }  // namespace
 
 std::optional<std::string> lzf_compress(std::string_view input, size_t max_size) {
@@ -202,11 +211,7 @@ std::optional<std::string> lzf_decompress(std::string_view input, uint64_t size)
     if (at == end) return std::nullopt;
     const size_t back = (control & 0x1f) * 256 + static_cast<uint8_t>(input[at++]) + 1;
     if (back > out.size() || length > size - out.size()) return std::nullopt;
-    if (length <= back) {
-      out.append(out, out.size() - back, length);
-    } else {  // byte by byte: the copy runs into what it has just made
-      for (size_t i = 0; i < length; ++i) out.push_back(out[out.size() - back]);
-    }
+    append_earlier(out, back, length);
   }
   if (out.size() != size) return std::nullopt;
   return out;

@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <chrono>
 #include <limits>
 #include <random>
 #include <string>
@@ -115,6 +117,49 @@ TEST_CASE("lzf gives back what it compressed, and makes the same bytes again") {
     // What the table still holds from other inputs has no say.
     CHECK((lzf_compress(text, kNoLimit) == compressed));
   }
+}
+
+// `count` copies of `length` bytes from `back` before, behind the bytes to copy from.
+std::string copies(size_t back, size_t length, size_t count) {
+  std::string input;
+  for (size_t i = 0; i < back; ++i) input += {'\0', static_cast<char>(i * 31 + i / 256)};
+  for (; count > 0; --count) {
+    const bool is_short = length <= 8;
+    input += static_cast<char>((is_short ? length - 2 : 7) << 5 | (back - 1) >> 8);
+    if (!is_short) input += static_cast<char>(length - 9);
+    input += static_cast<char>(back - 1);
+  }
+  return input;
+}
+
+TEST_CASE("lzf copies what a copy has just made, whatever the lengths") {
+  for (size_t back = 1; back <= 300; ++back) {
+    for (size_t length = 3; length <= 264; ++length) {
+      std::string expected;
+      for (size_t i = 0; i < back; ++i) expected += static_cast<char>(i * 31 + i / 256);
+      for (size_t i = 0; i < 2 * length; ++i) expected += expected[expected.size() - back];
+      if (lzf_decompress(copies(back, length, 2), expected.size()) == expected) continue;
+      CAPTURE(back);
+      CAPTURE(length);
+      FAIL_CHECK("a copy that is wrong");
+    }
+  }
+}
+
+TEST_CASE("lzf does not copy byte by byte where a copy runs into itself") {
+  using Clock = std::chrono::steady_clock;
+  constexpr size_t kCount = 1000;
+  const auto shortest = [](size_t back) {
+    const std::string input = copies(back, 264, kCount);
+    auto time = Clock::duration::max();
+    for (int i = 0; i < 50; ++i) {
+      const auto begin = Clock::now();
+      REQUIRE(lzf_decompress(input, back + 264 * kCount));
+      time = std::min(time, Clock::now() - begin);
+    }
+    return std::chrono::duration<double>(time).count();
+  };
+  CHECK(shortest(8) < 6 * shortest(264));
 }
 
 TEST_CASE("lzf output never exceeds the size it was allowed") {
