@@ -63,6 +63,13 @@ std::string quoted(std::string_view key) {
   return fmt::format("{:?}{}", key.substr(0, kShown), key.size() > kShown ? "..." : "");
 }
 
+// Of a write or a sync that has failed when something was changed already, whatever the system said
+// why: kNoSpace is for what was refused before.
+Error behind_change(Error error) {
+  if (is_shortage(error.code)) error.code = ErrorCode::kIo;
+  return error;
+}
+
 }  // namespace
 
 int64_t BitcaskCore::now_ms() {
@@ -130,8 +137,13 @@ Result<void> BitcaskCore::close() {
 
 Result<void> BitcaskCore::confirm(const ShardSet& touched) {
   auto point = store_->commit(touched);
-  if (!point) return point.error();
+  if (!point) return behind_change(point.error());
   return always_ ? wait_synced(*point) : Result<void>();
+}
+
+Result<void> BitcaskCore::sync() {
+  auto synced = store_->sync();
+  return synced ? synced : behind_change(synced.error());
 }
 
 Result<void> BitcaskCore::wait_synced(SyncPoint point) {

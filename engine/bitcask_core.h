@@ -55,7 +55,7 @@ class BitcaskCore {
   Result<bool> remove(std::string_view key);
   Result<void> write(std::span<const Change> changes);
   Result<void> merge();
-  Result<void> sync() { return store_->sync(); }
+  Result<void> sync();
 
   Store& store() { return *store_; }
 

@@ -40,6 +40,35 @@ TEST_CASE("after failed syncs of journal and segment kAlways refuses, and nobody
   CHECK(core->put({"key", "newer", 0}).error().code == ErrorCode::kReadOnly);
 }
 
+TEST_CASE("kNoSpace has changed nothing: where a write itself meets a full disk it is kIo") {
+  for (const SyncMode sync : {SyncMode::kNo, SyncMode::kAlways}) {
+    for (const Call call : {Call::kWrite, Call::kSync}) {
+      if (sync == SyncMode::kNo && call == Call::kSync) continue;
+      CAPTURE(static_cast<int>(call));
+      FaultyFileSystem disk;
+      auto core = open_core(disk, sync);
+      REQUIRE(core->put({"key", "old", 0}));
+      disk.inject({.fault = Fault::kNoSpace, .times = kForever, .call = call});
+      const auto put = core->put({"key", "new", 0});
+      REQUIRE_FALSE(put);
+      CHECK(put.error().code == ErrorCode::kIo);
+      const auto synced = core->sync();
+      REQUIRE_FALSE(synced);
+      CHECK(synced.error().code != ErrorCode::kNoSpace);
+      disk.clear_faults();
+      CHECK(core->put({"key", "newer", 0}).error().code == ErrorCode::kReadOnly);
+    }
+  }
+  FaultyFileSystem disk;
+  auto core = open_core(disk, SyncMode::kNo);
+  REQUIRE(core->put({"key", "new", 0}));
+  disk.inject({.fault = Fault::kNoSpace, .times = 1, .call = Call::kSync, .path = ".seg"});
+  const auto synced = core->sync();
+  REQUIRE_FALSE(synced);
+  CHECK(synced.error().code == ErrorCode::kIo);
+  CHECK(synced.error().message.find("No space left on device") != std::string::npos);
+}
+
 TEST_CASE("what failed to be written is nothing that anybody is shown, and no damage") {
   for (const size_t size : {10, 1 << 20}) {
     CAPTURE(size);
