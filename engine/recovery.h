@@ -8,11 +8,12 @@
 //   where
 //               it stands, which may break further ones (cut_incomplete_transactions).
 //   3. apply(): replays the log from oldest to newest up to the cut, the last record of a name
-//               winning, cuts the torn tail off and makes the shard ready. Bad bytes below the mark
-//               are damage: reported, counted, stepped over to the next valid batch. Bytes that the
-//               device does not give are damage wherever they lie, and nothing is cut because of
-//               them: they may be there again another time.
-// A file with a second name is never written to, since the other one is a backup's (backup.h): the
+//               winning, cuts the torn tail off, writes what is left above the mark once more, so
+//               that the sync to come is one in earnest, and makes the shard ready. Bad bytes below
+//               the mark are damage: reported, counted, stepped over to the next valid batch. Bytes
+//               that the device does not give are damage wherever they lie, and nothing is cut
+//               because of them: they may be there again another time.
+// A file with a second name is never changed, since the other one is a backup's (backup.h): the
 // shard goes on in a new segment, and where a tail has to be cut, with a copy.
 // Each shard is recovered by one thread; nobody else may touch the shard until then.
 #pragma once
@@ -105,6 +106,8 @@ class ShardRecovery {
   void drop_unreachable();
   void drop_broken_roots();
   Result<void> cut_tail();
+  Result<void> write_unvouched_again();
+  static Result<void> write_again(Segment& segment, uint64_t from);
   Result<bool> has_other_name(const std::string& path) const;
   Result<void> replace_by_copy(uint64_t size);
   Result<void> reopen_newest(uint64_t map_bytes);

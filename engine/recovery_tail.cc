@@ -37,7 +37,54 @@ Result<void> ShardRecovery::cut_tail() {
       shard_.sealed_unsynced_.push_back(shard_.order_[i]);
     }
   }
+  if (auto written = write_unvouched_again(); !written) return written;
   return adopt_active();
+}
+
+// What no mark vouches for may be in the page cache only, and look as if it were not: once writing
+// it to the device has failed, for a sync or for the system itself, Linux calls the next sync a
+// success. Nobody can be asked whether that has happened before this start, so the same bytes are
+// written once more; then they are synced, or a sync fails. It is what was written since the last
+// sync, and would be synced now anyhow.
+Result<void> ShardRecovery::write_unvouched_again() {
+  for (size_t i = mark_.segment; i < shard_.order_.size(); ++i) {
+    Segment& segment = *shard_.order_[i];
+    if (segment.header().generation > 0) continue;  // synced before it had its name
+    const uint64_t from = i == mark_.segment && was_synced_ ? mark_.offset : 0;
+    auto written = write_again(segment, from);
+    if (written) continue;
+    if (!is_shortage(written.error().code)) return written;
+    // Some file systems take room for that too, and only who can start can make any.
+    shard_.log(LogLevel::kWarning,
+               fmt::format("{}: what was written since the last sync is taken to be on the disk, "
+                           "although it could not be written once more: {}",
+                           segment.path(), written.error().message));
+  }
+  return {};
+}
+
+// But for what cannot be read: that is damage, and reported as such.
+Result<void> ShardRecovery::write_again(Segment& segment, uint64_t from) {
+  constexpr uint64_t kPiece = uint64_t{1} << 20;
+  constexpr uint64_t kLeastPiece = 4096;  // where one of the others cannot be read
+  std::string bytes;
+  uint64_t piece = kPiece;
+  for (uint64_t at = from; at < segment.size();) {
+    const uint64_t end = std::min(segment.size(), (at / piece + 1) * piece);
+    bytes.resize(end - at);
+    const auto got = segment.file().read_at(at, bytes);
+    if (!got && piece > kLeastPiece) {
+      piece = kLeastPiece;
+      continue;
+    }
+    if (got) {
+      const auto same = std::string_view(bytes).substr(0, *got);
+      if (auto written = segment.file().write_at(at, same); !written) return written;
+    }
+    at = end;
+    if (at % kPiece == 0) piece = kPiece;
+  }
+  return {};
 }
 
 // Whether a backup holds a segment's file too.
