@@ -109,9 +109,15 @@ Eviction::Room Eviction::evict(Turn& turn, const Session* runner, uint64_t memor
   const std::unique_lock one(evicting_, std::try_to_lock);
   if (!one.owns_lock()) return Room::kSoon;
   // What its large collections have on disk nobody knows before they are freed: to evict more for
-  // that meanwhile would be too much.
+  // that meanwhile would be too much. What was known before one was evicted does not tell.
+  if (queued_) {
+    server_.usage.refresh(CycleClock::system_ns(), 0);
+    disk_excess = excess(server_.usage.live_bytes(), most_live(turn.config(), server_.usage));
+    queued_ = false;
+  }
   if (server_.usage.garbage() != 0) {
     server_.store.free_dropped_now();
+    queued_ = true;
     disk_excess = 0;
     if (memory_excess == 0) return Room::kSoon;
   }
@@ -138,7 +144,10 @@ Eviction::Room Eviction::evict(Turn& turn, const Session* runner, uint64_t memor
       break;
     }
   }
-  if (freed.queued) server_.store.free_dropped_now();
+  if (freed.queued) {
+    queued_ = true;
+    server_.store.free_dropped_now();
+  }
   server_.usage.credit(freed.disk);
   server_.gauge.credit(memory_freed());
   const uint64_t took_ms = (CycleClock::system_ns() - begin_ns) / 1'000'000;
@@ -149,17 +158,20 @@ Eviction::Room Eviction::evict(Turn& turn, const Session* runner, uint64_t memor
   return room;
 }
 
-// Draws a shard by its number of keys, and tries the others where there is no victim.
+// Draws a shard by its number of keys that may go, and tries the others where there is no victim.
 bool Eviction::evict_from_any(Turn& turn, const Session* runner, Freed& freed) {
   const uint32_t shards = server_.store.shard_count();
-  const uint64_t total = server_.usage.keys();
+  const bool expiring = only_volatile(turn.config().maxmemory_policy);
+  const auto keys = [&](uint32_t shard) {
+    return expiring ? server_.usage.expiring(shard) : server_.usage.keys(shard);
+  };
+  uint64_t total = 0;
+  for (uint32_t i = 0; i < shards; ++i) total += keys(i);
   const uint64_t drawn = engine::next_random(random_);
   uint32_t first = static_cast<uint32_t>(drawn % shards);
   if (total != 0) {
     uint64_t place = drawn % total;
-    for (first = 0; first + 1 < shards && place >= server_.usage.keys(first); ++first) {
-      place -= server_.usage.keys(first);
-    }
+    for (first = 0; first + 1 < shards && place >= keys(first); ++first) place -= keys(first);
   }
   for (uint32_t i = 0; i < shards; ++i) {
     if (evict_from((first + i) % shards, turn, runner, freed)) return true;

@@ -11,10 +11,10 @@
 // bound nothing that grows runs, whatever the policy.
 //
 // Victims are the worst of a sample (maxmemory-samples), as in Redis: a shard is drawn by its
-// number of keys, keys are drawn in it, and the best candidates of earlier samples are kept in a
-// pool for each shard. Only that one shard is locked, for one victim at a time. One thread evicts;
-// others that find the bounds passed meanwhile go on. All methods may be called from any thread,
-// with no shard locked.
+// number of keys that may go, keys are drawn in it, and the best candidates of earlier samples are
+// kept in a pool for each shard. Only that one shard is locked, for one victim at a time. One
+// thread evicts; others that find the bounds passed meanwhile go on. All methods may be called from
+// any thread, with no shard locked.
 #pragma once
 
 #include <atomic>
@@ -85,6 +85,7 @@ class Eviction {
   std::vector<Pool> pools_;  // by shard
   std::mutex evicting_;      // guards what follows
   uint64_t random_;
+  bool queued_ = false;  // something that was evicted was not known to be freed when last looked at
 
   std::atomic<uint64_t> exceeded_ns_{0};
   std::atomic<uint64_t> exceeded_since_ns_{0};  // 0: the bounds are kept

@@ -39,6 +39,9 @@ class StoreUsage {
   uint64_t collections() const { return collections_.load(std::memory_order_relaxed); }  // split
   uint64_t keys() const { return all_keys_.load(std::memory_order_relaxed); }
   uint64_t keys(uint32_t shard) const { return keys_[shard].load(std::memory_order_relaxed); }
+  uint64_t expiring(uint32_t shard) const {  // of these
+    return expiring_[shard].load(std::memory_order_relaxed);
+  }
 
   // Adds up the files that the shards do not count: hints, and what merging is about to finish.
   // Reads the directories.
@@ -61,6 +64,7 @@ class StoreUsage {
   std::atomic<uint64_t> collections_{0};
   std::atomic<uint64_t> all_keys_{0};
   std::unique_ptr<std::atomic<uint64_t>[]> keys_;
+  std::unique_ptr<std::atomic<uint64_t>[]> expiring_;
 };
 
 }  // namespace respcask::server

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 #include "server/access.h"
 #include "server/client_eviction.h"
@@ -333,6 +334,62 @@ TEST_CASE("eviction: with a policy the files stay below maxdisk however much is 
   CHECK(h.server->stats.sum().evicted > 300);
   CHECK(keys(h, "*") > 40);
   CHECK(h.run("exists k599") == ":1\r\n");
+}
+
+TEST_CASE("eviction: one large collection too many for maxdisk takes few others with it") {
+  Harness h({"maxdisk", "16mb", "maxmemory-policy", "allkeys-lru"});
+  h.start_threads();
+  std::vector<std::string> hash = {"HSET", ""};
+  for (int i = 0; i < 200; ++i) {
+    hash.push_back(std::to_string(i));
+    hash.push_back(std::string(400, 'v'));
+  }
+  const auto count = [&] {
+    const std::string reply = h.run("dbsize");
+    return std::stoi(reply.substr(1));
+  };
+  int most = 0;
+  for (int i = 0; i < 400; ++i) {
+    hash[1] = fmt::format("h{}", i);
+    while (h.client().run(hash) != ":200\r\n") {
+      h.store->merge_now();
+      h.run("debug sleep 0.006");
+    }
+    h.run("debug sleep 0.003");
+    most = std::max(most, count());
+    CHECK(count() > most * 3 / 4);
+  }
+  CHECK(most > 90);
+  CHECK(h.server->stats.sum().evicted > 200);
+}
+
+TEST_CASE("eviction: what is above a lowered maxdisk goes in the background, and soon") {
+  Harness h;
+  h.start_threads();
+  const std::string value(1000, 'v');
+  for (int i = 0; i < 40'000; ++i) h.run({"SET", fmt::format("k{}", i), value});
+  h.run("config set maxmemory-policy allkeys-lru maxdisk 10mb");
+  // No command runs. Half a millisecond ten times a second would be enough for a quarter of it.
+  const auto evicted = [&] { return h.server->stats.sum().evicted; };
+  for (int tries = 0; tries < 400 && evicted() < 30'000; ++tries) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  CHECK(evicted() >= 30'000);
+}
+
+TEST_CASE("eviction: where only some keys may go a shard is drawn by those") {
+  Harness h({"maxmemory-policy", "volatile-ttl"});
+  for (int i = 0; i < 30'000; ++i) h.run(fmt::format("set {{cat}}:{} v", i));
+  for (int i = 0; i < 8'000; ++i) h.run(fmt::format("set s:{} v ex {}", i, 10'000 + i));
+  h.server->usage.refresh(CycleClock::system_ns(), 0);
+  evict_bytes(h, 100'000);
+  const uint64_t evicted = h.server->stats.sum().evicted;
+  REQUIRE(evicted > 500);
+  REQUIRE(evicted < 6'000);
+  // Of those that go latest few have gone, whatever their shard.
+  uint64_t late = 0;
+  for (int i = 7'000; i < 8'000; ++i) late += h.run(fmt::format("exists s:{}", i)) == ":0\r\n";
+  CHECK(late < 100);
 }
 
 TEST_CASE("eviction: what hints take of maxdisk is made up for by keys") {
