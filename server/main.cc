@@ -17,6 +17,7 @@
 #include "server/acl/change.h"
 #include "server/config/startup.h"
 #include "server/config/store.h"
+#include "server/config/table.h"
 #include "server/crash_log.h"
 #include "server/log.h"
 #include "server/net/network.h"
@@ -114,6 +115,37 @@ void wait_for_the_end(Server& server) {
   }
 }
 
+// There while the process has the store: whoever waits for it to go may open the store then.
+class PidFile {
+ public:
+  explicit PidFile(const Config& config) : path_(config.in_dir(config.pidfile)) {
+    if (path_.empty()) return;
+    if (auto written = write_pid_file(path_); !written) {
+      log_warning("{}", written.error().message);
+    }
+  }
+  ~PidFile() {
+    if (!path_.empty()) remove_pid_file(path_);
+  }
+  PidFile(const PidFile&) = delete;
+  PidFile& operator=(const PidFile&) = delete;
+
+ private:
+  const std::string path_;
+};
+
+// Says that there was no store, which may not be what was meant.
+void tell_of_new_store(const Config& config) {
+  log_notice("A new store was made in {}: it has no keys", config.dir);
+  for (const std::string_view parameter : {"dbfilename", "appenddirname"}) {
+    const std::string path = config.in_dir(render_value(*find_row(parameter), config));
+    const auto there = engine::posix_file_system().stat(path);
+    if (!there || !*there) continue;
+    log_warning("{} looks like Redis's data, and is not read: respcask-import brings a dump.rdb in",
+                path);
+  }
+}
+
 // Runs the server over an open store until it is told to stop. Returns the exit code.
 int serve(engine::Store& store, ConfigStore& config, std::vector<ListeningSocket> bound) {
   Server server(store, config);
@@ -127,19 +159,12 @@ int serve(engine::Store& store, ConfigStore& config, std::vector<ListeningSocket
   }
   follow_config(config, store);
   follow_process_settings(config);
-  const std::string pid_file = initial->in_dir(initial->pidfile);
-  if (!pid_file.empty()) {
-    if (auto written = write_pid_file(pid_file); !written) {
-      log_warning("{}", written.error().message);
-    }
-  }
   show_banner(*initial);
   auto started = server.start();
   if (started) started = network.start();
   if (!started) {
     network.stop();
     server.stop();
-    if (!pid_file.empty()) remove_pid_file(pid_file);
     return refuse_to_start(*initial, started.error().message);
   }
   log_notice("Server initialized: {} loops, {} shards, data in {}", initial->io_threads,
@@ -152,7 +177,6 @@ int serve(engine::Store& store, ConfigStore& config, std::vector<ListeningSocket
   announce_stop(*initial);
   network.stop();
   server.stop();
-  if (!pid_file.empty()) remove_pid_file(pid_file);
   return 0;
 }
 
@@ -218,6 +242,8 @@ int run(const std::vector<std::string_view>& arguments) {
   if (!bound) return refuse_to_start(config, bound.error().message);
   auto store = open_store(config);
   if (!store) return refuse_to_start(config, store.error().message);
+  const PidFile pid_file(config);
+  if ((*store)->open_report().created) tell_of_new_store(config);
   ConfigStore config_store(config, startup->file);
   const int code = serve(**store, config_store, std::move(*bound));
   if (auto closed = (*store)->close(); !closed) {

@@ -1,5 +1,7 @@
 #include "server/shutdown.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <chrono>
 #include <string>
@@ -81,6 +83,9 @@ bool Shutdown::prepare(std::optional<ShutdownWish> of_signal) {
     if (saved || wish.force) {
       if (!saved) log_warning("Error trying to save the DB. Exit anyway.");
       ends_ = true;
+      const std::vector<uint64_t> clients = std::exchange(clients_, {});
+      lock.unlock();
+      keep_connected(clients);
       return true;
     }
     log_warning("Error trying to save the DB, can't exit.");
@@ -92,6 +97,14 @@ bool Shutdown::prepare(std::optional<ShutdownWish> of_signal) {
     return false;
   }
   return false;
+}
+
+// By second descriptors, which the end of the process closes.
+void Shutdown::keep_connected(const std::vector<uint64_t>& clients) {
+  for (const uint64_t client : clients) {
+    server_.with_session(
+        client, [](const Session& session) { (void)::fcntl(session.peer.fd, F_DUPFD_CLOEXEC, 0); });
+  }
 }
 
 bool Shutdown::save() {

@@ -3,8 +3,10 @@
 // A wish comes by SHUTDOWN or by a signal. Whoever runs the process is woken and asks prepare()
 // whether it comes true. Until that has said yes the wish can be taken back, and it comes to
 // nothing if the backup that it asks for cannot be made; then the server goes on, and the clients
-// that wait for the end are told. There is one wish at a time; the later one replaces the earlier.
-// Threads: prepare() is called by one thread, the rest by any; no shard may be locked.
+// that wait for the end are told. If it comes true, their connections end with the process: who
+// sees that may start another server on the store. There is one wish at a time; the later one
+// replaces the earlier. Threads: prepare() is called by one thread, the rest by any; no shard may
+// be locked.
 #pragma once
 
 #include <condition_variable>
@@ -47,6 +49,7 @@ class Shutdown {
 
  private:
   void tell(const std::vector<uint64_t>& clients);
+  void keep_connected(const std::vector<uint64_t>& clients);
   bool save();
 
   Server& server_;

@@ -1,6 +1,10 @@
 // How a server ends, and when it does not.
 #include <doctest/doctest.h>
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -86,6 +90,35 @@ TEST_CASE("a second SIGTERM changes nothing, and a SIGINT ends the server at onc
   };
   CHECK(insist(SIGTERM));
   CHECK_FALSE(insist(SIGINT));
+}
+
+TEST_CASE("whoever sees the end of SHUTDOWN, or the pid file go, may have the store") {
+  ServerProcess server({"--enable-debug-command", "yes", "--shards", "1"});
+  const std::string pid_file = server.directory() + "/server.pid";
+  server.start({"--enable-debug-command", "yes", "--pidfile", pid_file});
+  const auto is_free = [&] {
+    const int fd = ::open((server.data_directory() + "/LOCK").c_str(), O_RDWR | O_CLOEXEC);
+    REQUIRE(fd >= 0);
+    const bool free = ::flock(fd, LOCK_EX | LOCK_NB) == 0;
+    ::close(fd);
+    return free;
+  };
+  Client client(server.port());
+  REQUIRE(client.call({"DEBUG", "POPULATE", "300000"}) == "+OK\r\n");
+  CHECK(std::filesystem::exists(pid_file));
+  CHECK_FALSE(is_free());
+  client.send(request({"SHUTDOWN"}));
+  SUBCASE("the connection") {
+    CHECK(client.ends());
+  }
+  SUBCASE("the pid file") {
+    while (std::filesystem::exists(pid_file)) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+  CHECK(is_free());
+  CHECK(server.wait_for_end() == 0);
+  CHECK_FALSE(std::filesystem::exists(pid_file));
 }
 
 TEST_CASE("clients that ask for the end at the same time do not insist on it") {
