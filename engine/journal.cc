@@ -142,14 +142,11 @@ class Mending {
     if (offset > end_) return std::optional<uint64_t>();
     end_ = std::max(end_, offset + bytes.size());
     there_.resize(bytes.size());
-    const auto got = file_->read_at(offset, there_);
-    if (got && *got == bytes.size() && there_ == bytes) return std::optional<uint64_t>(0);
-    if (!writable_ && !got) return got.error();
+    auto got = file_->read_at(offset, there_);
+    if (!got) return got.error();
+    if (*got == bytes.size() && there_ == bytes) return std::optional<uint64_t>(0);
     if (writable_) {
-      auto written = file_->write_at(offset, bytes);
-      // What the device neither gives nor takes is damage, which recovery finds.
-      if (!written && !got) return std::optional<uint64_t>(0);
-      if (!written) return written.error();
+      if (auto written = file_->write_at(offset, bytes); !written) return written.error();
     }
     changed_ = true;
     return std::optional<uint64_t>(bytes.size());

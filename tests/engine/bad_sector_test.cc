@@ -88,29 +88,6 @@ TEST_CASE("a start over a bad sector loses what lies on it, says so, and cuts no
   }
 }
 
-TEST_CASE("a bad sector below what the journal has is damage, and no reason not to start") {
-  Options options = one_shard();
-  options.segment_bytes = 1 << 20;
-  options.sync = SyncMode::kAlways;
-  StoreFixture fixture(FaultyFileSystem(), options);
-  REQUIRE(fixture.store->sync());
-  const auto model = fill(fixture, 0, 50);
-  while (!fixture.store->synced(*fixture.store->commit(ShardSet::first(1)))) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  FaultyFileSystem disk = fixture.disk->crash_process();
-  disk.make_unreadable(kFirst, 2 * kPage, 1);
-  SUBCASE("which takes what the journal has, and does not give it") {}
-  SUBCASE("or does not take it") {
-    disk.inject({.fault = Fault::kIo, .times = 1, .call = Call::kWrite, .path = ".seg"});
-  }
-  StoreFixture other(std::move(disk), options);
-  check_contents(other, model, kOnOnePage);
-  CHECK(other.store->open_report().found.damaged_ranges == 1);
-  other.crash_process();
-  check_contents(other, model, kOnOnePage);
-}
-
 TEST_CASE("an error that does not come again leaves nothing lost") {
   StoreFixture fixture(FaultyFileSystem(), one_shard());
   const auto model = fill(fixture, 0, 150);
