@@ -38,6 +38,7 @@ void drop_queue(Session& session) {
   transaction.aborted = false;
   transaction.queue = {};
   transaction.flags = 0;
+  transaction.rehearsals = 0;
   session.queued_commands = -1;
   session.queued_bytes = 0;
 }

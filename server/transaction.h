@@ -33,6 +33,7 @@ struct TransactionState {
   bool aborted = false;  // a command was refused while queueing: EXEC answers EXECABORT
   std::vector<QueuedCommand> queue;
   uint32_t flags = 0;  // all CommandFlag bits of the queued commands
+  int rehearsals = 0;  // of EXEC, until its queue runs
 
   std::vector<OwnedKey> watched;  // by Session::watch
 };

@@ -192,7 +192,9 @@ void cmd_exec(Context& c) {
     return;
   }
   read_ahead(c, transaction.queue);
-  rehearse(c, transaction.queue);
+  // Not for ever: others may change meanwhile what will be needed.
+  constexpr int kMostRehearsals = 3;
+  if (transaction.rehearsals++ < kMostRehearsals) rehearse(c, transaction.queue);
   // What cannot be read is for the command to say that needs it.
   scope.damaged = scope.failed_read = scope.too_much = false;
   if (!scope.cold.empty()) return;
