@@ -120,9 +120,5 @@ int run(const Arguments& arguments) {
 
 int main(int argc, char** argv) {
   using namespace respcask::server;
-  return run_tool(argc, argv, kUsage, [](std::span<char* const> words) -> std::optional<int> {
-    const auto arguments = parse(words);
-    if (!arguments) return std::nullopt;
-    return run(*arguments);
-  });
+  return run_tool(argc, argv, kUsage, parse, run);
 }

@@ -52,8 +52,8 @@ constexpr size_t kLong = 256 << 20;
 // Writes requests to standard output, some at a time.
 class Requests {
  public:
-  // False, here and from then on: they cannot be written.
-  bool add(std::span<const std::string_view> words) {
+  // An error, here and from then on: they cannot be written.
+  engine::Result<void> add(std::span<const std::string_view> words) {
     constexpr size_t kAtOnce = 1 << 20;
     resp::Writer request(text_);
     request.array(words.size());
@@ -62,30 +62,24 @@ class Requests {
         request.bulk(word);
       } else {  // which may be most of what memory has
         request.bulk_header(word.size());
-        if (!flush() || !put(word)) return false;
+        if (auto sent = flush(); !sent) return sent;
+        print_text(word);
         request.crlf();
       }
     }
-    return text_.size() < kAtOnce ? good_ : flush();
+    return text_.size() < kAtOnce ? engine::Result<void>() : flush();
   }
-  bool flush() {
-    const bool written = put(text_) && std::fflush(stdout) == 0;
+  engine::Result<void> flush() {
+    // Behind a part of a request nothing else would be read as what it is.
+    if (auto sent = printed(); !sent) return sent;
+    print_text(text_);
     text_.clear();
-    return good_ = good_ && written;
+    return printed();
   }
 
  private:
-  bool put(std::string_view bytes) {
-    return good_ = good_ && std::fwrite(bytes.data(), 1, bytes.size(), stdout) == bytes.size();
-  }
-
-  bool good_ = true;  // behind a part of a request nothing else would be read as what it is
   std::string text_;
 };
-
-engine::Error cannot_write() {
-  return {engine::ErrorCode::kIo, std::string("cannot write: ") + std::strerror(errno)};
-}
 
 std::string score_text(double score) {
   std::string text(resp::kMaxDoubleChars, '\0');
@@ -165,9 +159,8 @@ class Import {
   void take_back_part();
   engine::Result<void> restore(const rdb::Snapshot::Piece& piece);
   engine::Result<void> add(const std::string& key, rdb::Value value);
-  engine::Result<void> request(std::span<const std::string_view> words);
   engine::Result<void> request(std::initializer_list<std::string_view> words) {
-    return request({words.begin(), words.size()});
+    return requests_.add({words.begin(), words.size()});
   }
   int say_left_out() const;
 
@@ -205,8 +198,7 @@ engine::Result<void> Import::write_all() {
       return written;
     }
   }
-  if (!requests_.flush()) return cannot_write();
-  return {};
+  return requests_.flush();
 }
 
 // A part of a collection is no value that anybody had.
@@ -278,7 +270,7 @@ engine::Result<void> Import::restore(const rdb::Snapshot::Piece& piece) {
     use = idle_text(*piece.idle_s);
     words.insert(words.end(), {"IDLETIME", use});
   }
-  return request(words);
+  return requests_.add(words);
 }
 
 engine::Result<void> Import::add(const std::string& key, rdb::Value value) {
@@ -289,13 +281,8 @@ engine::Result<void> Import::add(const std::string& key, rdb::Value value) {
     const auto part = rest.first(std::min(rest.size(), at_once));
     std::vector<std::string_view> words{added.command, key};
     words.insert(words.end(), part.begin(), part.end());
-    if (auto sent = request(words); !sent) return sent;
+    if (auto sent = requests_.add(words); !sent) return sent;
   }
-  return {};
-}
-
-engine::Result<void> Import::request(std::span<const std::string_view> words) {
-  if (!requests_.add(words)) return cannot_write();
   return {};
 }
 
@@ -358,9 +345,5 @@ int run(const Arguments& arguments) {
 
 int main(int argc, char** argv) {
   using namespace respcask::server;
-  return run_tool(argc, argv, kUsage, [](std::span<char* const> words) -> std::optional<int> {
-    const auto arguments = parse(words);
-    if (!arguments) return std::nullopt;
-    return run(*arguments);
-  });
+  return run_tool(argc, argv, kUsage, parse, run);
 }

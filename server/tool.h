@@ -21,6 +21,18 @@ inline constexpr int kToolFailed = 2;
 int run_tool(int argc, char** argv, std::string_view usage,
              engine::FunctionRef<std::optional<int>(std::span<char* const> words)> run);
 
+// The same, where `parse` makes what the program runs on of the words, or nothing.
+template <class Arguments>
+int run_tool(int argc, char** argv, std::string_view usage,
+             std::optional<Arguments> (*parse)(std::span<char* const> words),
+             int (*run)(const Arguments& arguments)) {
+  return run_tool(argc, argv, usage, [=](std::span<char* const> words) -> std::optional<int> {
+    const std::optional<Arguments> arguments = parse(words);
+    if (!arguments) return std::nullopt;
+    return run(*arguments);
+  });
+}
+
 // Keys are any bytes; a terminal is not to be written to with them.
 std::string printable(std::string_view bytes);
 
