@@ -15,6 +15,7 @@
 #include "server/commands/draws.h"
 #include "server/commands/scan.h"
 #include "server/commands/sorted_set.h"
+#include "server/rdb/listpack.h"
 
 namespace respcask::server {
 
@@ -24,10 +25,8 @@ constexpr int64_t kInt64Max = std::numeric_limits<int64_t>::max();
 
 // As ZSCAN shows a score in Redis: whole numbers in a listpack with all their digits.
 void reply_score_text(Context& c, double score, Encoding encoding) {
-  constexpr double kHalf = 4611686018427387904;  // of 2^63: the most that a listpack takes as whole
-  const bool is_whole = score == std::trunc(score) && !(score == 0 && std::signbit(score));
-  if (encoding == Encoding::kCompact && std::abs(score) <= kHalf && is_whole) {
-    return c.reply().bulk_integer(static_cast<int64_t>(score));
+  if (encoding == Encoding::kCompact) {
+    if (const auto integer = rdb::listpack_integer(score)) return c.reply().bulk_integer(*integer);
   }
   char text[resp::kMaxDoubleChars];
   const char* end = resp::format_double(text, score);

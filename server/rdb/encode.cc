@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <limits>
 #include <optional>
 #include <string_view>
@@ -178,14 +177,9 @@ void encode_value(const Hash& hash, const EncodeLimits& limits, Writer& writer) 
   }
 }
 
-// A score in a listpack: an integer up to 2^62, text with 17 digits beyond or between. No set has a
-// -0 in a listpack but one that came with it as text.
+// A score in a listpack: an integer, or text with 17 digits.
 void append_score(ListpackWriter& listpack, double score) {
-  constexpr double kMaxInteger = 4611686018427387904.0;
-  const bool is_minus_zero = score == 0 && std::signbit(score);
-  if (std::fabs(score) <= kMaxInteger && std::trunc(score) == score && !is_minus_zero) {
-    return listpack.append(static_cast<int64_t>(score));
-  }
+  if (const auto integer = listpack_integer(score)) return listpack.append(*integer);
   listpack.append(std::string_view(fmt::format("{:.17g}", score)));
 }
 

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cassert>
+#include <cmath>
 #include <limits>
 
 #include "resp/number.h"
@@ -151,6 +152,13 @@ bool ListpackReader::integer(size_t size, Element& out) {
   if (!cursor_.little_signed(size, number)) return false;
   out.number = number;
   return true;
+}
+
+std::optional<int64_t> listpack_integer(double score) {
+  constexpr double kMost = 4611686018427387904.0;  // 2^62
+  const bool is_minus_zero = score == 0 && std::signbit(score);
+  if (std::fabs(score) > kMost || std::trunc(score) != score || is_minus_zero) return std::nullopt;
+  return static_cast<int64_t>(score);
 }
 
 ListpackWriter::ListpackWriter() : bytes_(kHeaderSize, '\0') {}

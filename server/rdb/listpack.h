@@ -26,6 +26,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -51,6 +52,10 @@ class ListpackReader {
   uint64_t claimed_count_ = 0;
   uint64_t count_ = 0;
 };
+
+// The integer as which a listpack holds a score; nothing if it holds it as text. A sorted set has a
+// -0 there only if it came with it so.
+std::optional<int64_t> listpack_integer(double score);
 
 class ListpackWriter {
  public:
