@@ -22,6 +22,7 @@ Error mismatch(const ColdRead& cold) {
 
 ShardStats& ShardStats::operator+=(const ShardStats& other) {
   keys += other.keys;
+  expiring += other.expiring;
   segments += other.segments;
   hints += other.hints;
   live_bytes += other.live_bytes;
@@ -234,6 +235,7 @@ ShardStats Shard::stats() {
   ShardStats stats;
   for (auto& database : databases_) {
     stats.keys += database->keys.size();
+    stats.expiring += database->keys.expiring();
     stats.keydir_bytes += database->keys.memory_bytes();
     stats.mapped_bytes += database->keys.mapped_bytes();
   }

@@ -87,6 +87,7 @@ Result<std::string> take_value_past_cache(const ColdRead& cold, std::string_view
 
 struct ShardStats {
   uint64_t keys = 0;
+  uint64_t expiring = 0;  // of these
   uint64_t segments = 0;
   uint64_t hints = 0;                 // of the segments: those whose hint covers all of them
   uint64_t live_bytes = 0;            // records that a look-up can still reach

@@ -24,11 +24,7 @@ bool StoreUsage::refresh(uint64_t now_ns, uint64_t max_age_ns) {
     const engine::ShardStats one = shard.stats();
     sum += one;
     keys_[i].store(one.keys, std::memory_order_relaxed);
-    uint64_t expiring = 0;
-    for (uint32_t db = 0; db < store_.options().databases; ++db) {
-      expiring += shard.keydir(db).expiring();
-    }
-    expiring_[i].store(expiring, std::memory_order_relaxed);
+    expiring_[i].store(one.expiring, std::memory_order_relaxed);
   }
   mapped_.store(sum.mapped_bytes, std::memory_order_relaxed);
   pending_memory_.store(sum.pending_memory_bytes, std::memory_order_relaxed);
