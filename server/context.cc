@@ -175,7 +175,7 @@ std::optional<engine::KeydirEntry> Context::peek(const KeyRef& key) {
 
 std::optional<engine::KeydirEntry> Context::find_for_write(const KeyRef& key) {
   std::optional<engine::KeydirEntry> entry = find_alive(key);
-  if (!entry || scope_.rehearses || ++scope_.done.uses <= scope_.done_before.uses) return entry;
+  if (!entry || scope_.rehearses || ++scope_.done.uses <= scope_.done_before().uses) return entry;
   const uint32_t former = access_since(turn_.server.started_ms, entry->access, turn_.config());
   const uint32_t access = touched_access(former, turn_.config(), turn_.now_ms());
   if (access != entry->access) {
@@ -204,7 +204,7 @@ std::optional<engine::KeydirEntry> Context::find_quietly(const KeyRef& key) {
 }
 
 bool Context::count_look_up(bool found) {
-  if (scope_.rehearses || ++scope_.done.look_ups <= scope_.done_before.look_ups) return false;
+  if (scope_.rehearses || ++scope_.done.look_ups <= scope_.done_before().look_ups) return false;
   (found ? turn_.stats.keyspace_hits : turn_.stats.keyspace_misses).add();
   return true;
 }

@@ -225,7 +225,6 @@ Outcome Request::run_command() {
     load_keys(server_, keys, (command_->flags & kReadonly) != 0);
   }
   scope.fetched = session_.parked.get();
-  if (scope.fetched != nullptr) scope.done_before = scope.fetched->done;
   scope.resumed = session_.waiter != nullptr;
   if (scope.resumed && session_.waiter->woken_for) {
     scope.woken_for = &*session_.waiter->woken_for;
@@ -271,8 +270,7 @@ Outcome Request::finish_run(Scope& scope) {
 // The values that the command met and that are not in memory are fetched by the readers.
 Outcome Request::park(Scope& scope) {
   write_own_pushes();
-  auto parked = std::make_shared<Parked>(std::exchange(scope.cold, {}), session_.parked.get());
-  parked->done.cover(scope.done);
+  std::shared_ptr<Parked> parked = scope.take_cold(session_.parked.get());
   scope.fetched = nullptr;
   scope.release();
   turn_.stats.parked.add();

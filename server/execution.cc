@@ -327,7 +327,6 @@ void serve_line(Scope& scope, Turn& turn, const OwnedKey& key, uint64_t after) {
 
 void serve_ready(Scope& scope, Turn& turn) {
   scope.fetched = nullptr;
-  scope.done_before = {};
   scope.in_transaction = false;
   scope.resumed = true;
   while (scope.has_ready()) {

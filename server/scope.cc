@@ -65,6 +65,17 @@ void Scope::begin_command() {
   cold_bytes = 0;
 }
 
+DoneOnce Scope::done_before() const {
+  if (fetched_within != nullptr) return fetched_within->done;
+  return fetched != nullptr ? fetched->done : DoneOnce();
+}
+
+std::shared_ptr<Parked> Scope::take_cold(Parked* earlier) {
+  auto parked = std::make_shared<Parked>(std::exchange(cold, {}), earlier);
+  parked->done.cover(std::exchange(done, {}));
+  return parked;
+}
+
 const FetchedValue* Scope::find_fetched(uint32_t shard, engine::Location where,
                                         const engine::Segment* segment) const {
   const FetchedValue* value = nullptr;

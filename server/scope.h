@@ -121,9 +121,12 @@ class Scope {
   std::shared_ptr<Parked> fetched_within;
   const FetchedValue* find_fetched(uint32_t shard, engine::Location where,
                                    const engine::Segment* segment) const;
-  // By the command, in this run and in earlier ones.
+  // By the command in this run, and in earlier ones: that is known with what was fetched for them.
   DoneOnce done;
-  DoneOnce done_before;
+  DoneOnce done_before() const;
+  // What is to be fetched before the command can run again, with what was fetched so far
+  // (`earlier`, see Parked).
+  std::shared_ptr<Parked> take_cold(Parked* earlier);
   // The values that the command met and that were not in memory, or were damaged.
   std::vector<std::unique_ptr<FetchedValue>> cold;
   std::string damaged_key;

@@ -164,13 +164,10 @@ void run_queued(Context& c, const QueuedCommand& queued, const Permissions& perm
   Scope& scope = c.scope();
   scope.done = {};
   while (execute(scope, c.turn(), session, *queued.command, queued.args, c.reply()) == Ran::kCold) {
-    scope.fetched_within =
-        std::make_shared<Parked>(std::exchange(scope.cold, {}), scope.fetched_within.get());
+    scope.fetched_within = scope.take_cold(scope.fetched_within.get());
     c.server().readers.fetch_now(scope.fetched_within);
-    scope.done_before.cover(std::exchange(scope.done, {}));
   }
   scope.fetched_within.reset();
-  scope.done_before = {};
 }
 
 void cmd_exec(Context& c) {
