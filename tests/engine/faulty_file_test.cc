@@ -369,6 +369,18 @@ TEST_CASE("syncing a directory makes durable what a rename into it needs") {
   CHECK_FALSE(*fs.crash(0, PowerLoss::kDrop).stat("/from/b"));
 }
 
+TEST_CASE("of what a failed sync lost not even the first bytes of a write are there") {
+  FaultyFileSystem fs = with_file("");
+  auto file = *fs.open("/a");
+  REQUIRE(file->write_at(0, std::string(80, 'h')));
+  REQUIRE(file->write_at(80, std::string(900, 'b')));
+  fs.inject({.call = Call::kSync});
+  REQUIRE_FALSE(file->sync_data());
+  for (const std::string& bytes : outcomes(fs, PowerLoss::kPrefix)) {
+    CHECK(bytes == std::string(bytes.size(), '\0'));
+  }
+}
+
 TEST_CASE("a failed sync of a directory leaves its names in doubt for good") {
   FaultyFileSystem fs = with_file("x");
   REQUIRE(fs.create("/b"));

@@ -284,12 +284,26 @@ std::unique_ptr<SimulatedFile> SimulatedFile::survivor(PowerLoss mode, Random& r
                   sector_after(dirty->first, dirty->second, operations, version));
     }
   }
-  if (!cut.partial.empty()) write_fully(result->fd_, operations_[cut.sizes].offset, cut.partial);
+  write_partial(cut, *result);
   resize(result->fd_, cut.size);
   result->size_ = result->synced_size_ = cut.size;
   result->reserved_end_ = mode == PowerLoss::kKeep ? reserved_end_ : synced_reserved_end_;
   result->synced_reserved_end_ = result->reserved_end_;
   return result;
+}
+
+// Sectors that a failed sync lost have nothing of it either.
+void SimulatedFile::write_partial(const Cut& cut, SimulatedFile& result) const {
+  if (cut.partial.empty()) return;
+  const std::uint64_t begin = operations_[cut.sizes].offset;
+  const std::uint64_t end = begin + cut.partial.size();
+  for (std::uint64_t at = begin; at < end;) {
+    const std::uint64_t next = std::min(end, (at / kSector + 1) * kSector);
+    const auto dirty = dirty_.find(at / kSector);
+    if (dirty == dirty_.end() || !dirty->second.lost)
+      write_fully(result.fd_, at, cut.partial.substr(at - begin, next - at));
+    at = next;
+  }
 }
 
 void SimulatedFile::copy_bytes_from(const SimulatedFile& other, std::uint64_t length) {

@@ -103,6 +103,7 @@ class SimulatedFile {
                              Random& random) const;
   std::string sector_after(std::uint64_t sector, const DirtySector& dirty,
                            const std::vector<std::size_t>& operations, std::size_t count) const;
+  void write_partial(const Cut& cut, SimulatedFile& result) const;
   void copy_bytes_from(const SimulatedFile& other, std::uint64_t length);
 
   int fd_;
