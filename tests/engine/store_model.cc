@@ -73,6 +73,8 @@ void StoreModel::step() {
       return check_contents();
     case 11:
       return survey();
+    case 12:
+      return fail_sync();
     default:
       REQUIRE(turn());
       check_reads();
@@ -291,9 +293,12 @@ void StoreModel::die(bool power_cut) {
   fixture_.options.files = fixture_.disk.get();
   const bool again = below(random_, 3) == 0;
   const uint64_t skip = below(random_, 60);
+  const bool fails = below(random_, 2) == 0;
   if (again) {
-    // The start itself is cut short.
-    fixture_.disk->inject({.fault = Fault::kPowerOff, .skip = skip, .times = kForever});
+    // The start itself is cut short, or a sync of it fails.
+    fixture_.disk->inject(
+        fails ? FaultRule{.fault = Fault::kIo, .skip = skip % 8, .times = 1, .call = Call::kSync}
+              : FaultRule{.fault = Fault::kPowerOff, .skip = skip, .times = kForever});
     auto opened = Store::open(fixture_.options);
     auto rest = power_cut ? fixture_.disk->crash(seed + 1, mode) : fixture_.disk->crash_process();
     if (opened) (*opened).reset();
@@ -312,6 +317,20 @@ void StoreModel::die_in_the_midst() {
     if (!turn()) break;
   }
   die(power_cut);
+}
+
+// A sync of some file fails, and what it lost looks as if it were there. Then the process
+// ends, and the next one has to know nothing of that.
+void StoreModel::fail_sync() {
+  if (below(random_, 2) == 0) merge(false);
+  fixture_.disk->inject(
+      {.fault = Fault::kIo, .skip = below(random_, 4), .times = 2, .call = Call::kSync});
+  for (uint64_t n = below(random_, 10); n > 0; --n) {
+    if (!turn()) break;
+  }
+  if (commit()) (void)fixture_.store->sync();
+  fixture_.disk->clear_faults();
+  die(below(random_, 3) == 0);
 }
 
 // What would be there after a kill or a power cut now; the store goes on.

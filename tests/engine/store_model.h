@@ -2,7 +2,7 @@
 //
 // What is modelled: puts, removals, expiries, split collections and their elements, renames, all of
 // them in batches and in transactions over several shards, flushed and swapped databases, merges,
-// clean reopens, kills and power cuts, also in the midst of a merge or of a start.
+// clean reopens, failed syncs, kills and power cuts, also in the midst of a merge or of a start.
 //
 // Each command also writes its number to a key of its own in every shard it touches, so a shard
 // that came back says itself how far it got. It must then hold exactly what the model held at that
@@ -77,6 +77,7 @@ class StoreModel {
   void reopen();
   void die(bool power_cut);
   void die_in_the_midst();
+  void fail_sync();
   void survey();
   // What each shard got back, number and contents: it is what it may be.
   using Recovered = std::vector<std::pair<uint64_t, State>>;
