@@ -307,6 +307,9 @@ void Connection::tick(int64_t now_ms) {
   }
   input_.release_if_empty(true);
   if (input_.is_loose()) input_.shrink();
+  // A blocked command may wait for ever, and all that needs its request until then is running it
+  // again; what reads from the disk for a parked one looks at the arguments.
+  if (state_ == State::kWaiting && !parked_ && input_.fit()) parser_.parse(input_.unread());
   update_counts();
   if (enforce_output_limits(now_ms) || evict_if_over()) return;
   if (stalled_) update_reading();  // there may be room on the disk again, or a spill to be had

@@ -11,6 +11,8 @@ namespace {
 
 // Below this a read is hardly worth its system call, if moving what is unread can make more room.
 constexpr size_t kSmallRoom = 4096;
+// What is free behind the bytes that fit() leaves.
+constexpr size_t kFitRoom = 64;
 // Of what a client says that it will send, once it has filled a block. Beyond that it gets as much
 // room as it has used.
 constexpr size_t kWantedAtOnce = 256 * 1024;
@@ -71,7 +73,7 @@ std::span<char> InputBuffer::room(size_t wanted) {
     begin_ = end_ = 0;
   }
   if (full() && !pinned_ && wanted < capacity_ && capacity_ < kPipelineBytes) {
-    replace(2 * capacity_);
+    replace(std::max(2 * capacity_, BlockPool::kBlockBytes));
   } else if (begin_ > 0 && !pinned_) {
     if (begin_ == end_) {
       begin_ = end_ = 0;
@@ -131,10 +133,21 @@ void InputBuffer::shrink() {
   replace(std::max((unread / kSmallRoom + 1) * kSmallRoom, kPipelineBytes));
 }
 
+bool InputBuffer::fit() {
+  const size_t unread = end_ - begin_;
+  const size_t needed = unread + kFitRoom;
+  if (capacity() / 2 < needed) return false;
+  const bool pinned = pinned_;
+  unpin();
+  replace(needed);
+  pinned_ = pinned;
+  return true;
+}
+
 void InputBuffer::release_if_empty(bool large_too) {
   if (begin_ != end_ || pinned_ || data_ == nullptr) return;
   begin_ = end_ = 0;
-  if (capacity_ != BlockPool::kBlockBytes && !large_too) return;
+  if (capacity_ > BlockPool::kBlockBytes && !large_too) return;
   free_memory(data_, capacity_);
   data_ = nullptr;
   capacity_ = 0;

@@ -3,7 +3,8 @@
 // in.
 //
 // Invariants:
-// - An empty buffer holds no memory after release_if_empty(): an idle client costs none.
+// - An empty buffer holds no memory after release_if_empty(): an idle client costs none; one that
+//   waits for others costs little more than its command, after fit().
 // - Memory grows by doubling as bytes arrive, never because a client claimed a length.
 // - While pinned, bytes that were unread at pin() keep their address, whatever arrives behind them.
 // A buffer owns its memory, borrowing first blocks from the pool of its loop; both are used on that
@@ -77,6 +78,9 @@ class InputBuffer {
   }
   // Gives back what a loose one does not need; what is unread moves.
   void shrink();
+  // Gives back all but what is unread, if that is most of it; what is unread moves, pinned or not.
+  // Whether it has. For one that waits and may do so for long.
+  bool fit();
 
   // Heap held, in bytes.
   size_t capacity() const { return capacity_ + held_bytes_; }

@@ -195,6 +195,26 @@ TEST_CASE("a blocked client that is evicted takes nothing any more") {
   }
 }
 
+TEST_CASE(
+    "a client that is blocked for long keeps its command and what it has sent behind it alone") {
+  ServerProcess server;
+  server.start();
+  Client control(server.port());
+  Client blocked = named(server, "blocked");
+  const std::string behind = request({"ECHO", "behind"}) + "*2\r\n$4\r\nEC";
+  blocked.send(request({"BLPOP", "list", "0"}) + behind);
+  REQUIRE(comes_to(control, "blocked", "qbuf", std::ssize(behind)));
+  for (int i = 0; i < 500 && field_of(control, "blocked", "tot-mem") > 4000; ++i) {
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  CHECK(field_of(control, "blocked", "tot-mem") < 4000);
+  blocked.send("HO\r\n$20000\r\n" + std::string(20'000, 'x') + "\r\n");
+  REQUIRE(control.call({"RPUSH", "list", "value"}) == ":1\r\n");
+  CHECK(blocked.read_reply() == "*2\r\n$4\r\nlist\r\n$5\r\nvalue\r\n");
+  CHECK(blocked.read_reply() == "$6\r\nbehind\r\n");
+  CHECK(blocked.read_reply() == bulk(std::string(20'000, 'x')));
+}
+
 TEST_CASE("a client that is never evicted may hold more unread replies than others") {
   ServerProcess server;
   server.start();

@@ -72,6 +72,7 @@ TEST_CASE("input buffer: what goes in comes out, however it is fed and consumed"
       }
       default:
         buffer.release_if_empty(random() % 2 == 0);
+        if (random() % 4 == 0) buffer.fit();
         break;
     }
     REQUIRE(buffer.unread() == expected);
@@ -136,6 +137,35 @@ TEST_CASE("input buffer: who sends more than fits gets a larger one, within a bo
     other.consume(other.unread().size());
   }
   CHECK(other.capacity() == BlockPool::kBlockBytes);
+}
+
+TEST_CASE(
+    "input buffer: what waits for long keeps what is unread, and the next reads are whole again") {
+  BlockPool pool;
+  InputBuffer buffer(pool);
+  feed(buffer, "first");
+  buffer.consume(5);
+  feed(buffer, "second");
+  buffer.pin();
+  CHECK(buffer.fit());
+  CHECK(!buffer.fit());
+  CHECK(buffer.unread() == "second");
+  CHECK(buffer.capacity() < 100);
+  feed(buffer, std::string(1000, 'x'));
+  CHECK(buffer.fit());
+  CHECK(buffer.capacity() < 1100);
+  CHECK(buffer.unread() == "second" + std::string(1000, 'x'));
+
+  buffer.unpin();
+  buffer.consume(6);
+  feed(buffer, std::string(200, 'x'));
+  CHECK(buffer.capacity() == BlockPool::kBlockBytes);
+  CHECK(buffer.unread() == std::string(1200, 'x'));
+  CHECK(buffer.fit());
+  buffer.consume(1200);
+  buffer.release_if_empty(false);
+  CHECK(buffer.capacity() == 0);
+  CHECK(buffer.room(0).size() == BlockPool::kBlockBytes);
 }
 
 TEST_CASE("input buffer: a claimed length is no reason to grow") {
