@@ -72,7 +72,7 @@ Config read_lines(const std::vector<Line>& lines) {
 }
 
 bool differs(RowId id, const Config& a, const Config& b) {
-  return !row_at(id).is_statement() && render_value(id, a) != render_value(id, b);
+  return !row_at(id).is_statement() && !same_value(id, a, b);
 }
 
 Line make_line(std::string_view name, RowId id, const Config& current) {

@@ -20,19 +20,15 @@ std::string failed(std::string_view name, std::string_view why) {
   return fmt::format("ERR CONFIG SET failed (possibly related to argument '{}') - {}", name, why);
 }
 
-bool differs(RowId id, const Config& a, const Config& b) {
-  return render_value(id, a) != render_value(id, b);
-}
-
 // Redis applies addresses to listen on even if they stay, and so may have to blame them.
 bool is_applied(RowId id, const Config& from, const Config& to) {
-  return row_at(id).kind == Kind::kWords || differs(id, from, to);
+  return row_at(id).kind == Kind::kWords || !same_value(id, from, to);
 }
 
 // Redis does so when it applies a change, not when it reads a file.
 void raise_if_changed(RowId id, const Config& from, Config& to) {
   const int64_t least = row_at(id).least_set;
-  if (least == 0 || !differs(id, from, to)) return;
+  if (least == 0 || same_value(id, from, to)) return;
   if (resp::parse_int64(to.inert[id]).value_or(0) < least) to.inert[id] = std::to_string(least);
 }
 

@@ -192,6 +192,8 @@ std::string parse_value(RowId id, std::span<const std::string> words, Config& co
 std::string render_percentile(double percent);
 // The value as CONFIG GET shows it.
 std::string render_value(RowId id, const Config& config);
+// Whether CONFIG GET shows the same of both. Not for statements.
+bool same_value(RowId id, const Config& a, const Config& b);
 // The value as one line's words in a file, quoted where needed: parse_value of the split text gives
 // the value back.
 std::string render_words(RowId id, const Config& config);

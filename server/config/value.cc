@@ -532,6 +532,17 @@ std::string render_value(RowId id, const Config& config) {
   return row.is_inert() ? config.inert[id] : render(row, load(row, config));
 }
 
+bool same_value(RowId id, const Config& a, const Config& b) {
+  const Row& row = row_at(id);
+  const bool same =
+      std::visit(Overloaded{[&](std::monostate) { return a.inert[id] == b.inert[id]; },
+                            [&](const EnumMember& m) { return m.load(a) == m.load(b); },
+                            [&]<class T>(T Config::*m) { return a.*m == b.*m; }},
+                 row.member);
+  // Percentiles are shown with fewer digits than they are kept with.
+  return same || render_value(id, a) == render_value(id, b);
+}
+
 std::string render_words(RowId id, const Config& config) {
   const Row& row = row_at(id);
   const std::string value = render_value(id, config);
