@@ -16,6 +16,16 @@ namespace respcask::engine {
 
 using namespace std::chrono_literals;
 
+namespace {
+
+// What a merge copies of a segment, framing aside.
+uint64_t copied_bytes(const Segment& segment, const MergeCandidate& counts) {
+  const uint64_t stays = counts.total_bytes - counts.dead_bytes;
+  return stays - std::min(stays, segment.framing_bytes);
+}
+
+}  // namespace
+
 void Store::look_for_shortage() {
   const auto now = std::chrono::steady_clock::now();
   if (!short_ && now < next_shortage_) return;
@@ -54,9 +64,11 @@ Store::ReserveAim Store::reserve_aim(uint64_t free) {
   for (auto& shard : shards_) {
     std::lock_guard guard(*shard);
     limit = std::max(limit, shard->segment_limit());
-    for (const auto& segment : shard->order_) {
-      aim.store_bytes += segment->size();
-      copied = std::max(copied, segment->needed_bytes(true));
+    const std::vector<MergeCandidate> all = merge_candidates(*shard);
+    for (size_t i = 0; i < all.size(); ++i) {
+      const Segment& segment = *shard->order_[i];
+      aim.store_bytes += segment.size();
+      if (!segment.damaged) copied = std::max(copied, copied_bytes(segment, all[i]));
     }
   }
   copied =
@@ -177,38 +189,42 @@ bool Store::is_backed_up(const Segment& segment) const {
 }
 
 // Of a run that the disk was too full for, what can be merged with what is kept back: all of it, or
-// the segment that gives back most of those that fit, or the first of a sweep. Empty: none does, or
-// gives anything back.
+// the segment that gives back most of those that fit, or the first of a sweep; where none of the
+// run does, the one of the shard that gives back most, after which there may be enough. Empty: none
+// fits, or gives anything back.
 std::vector<std::shared_ptr<Segment>> Store::fit_reserve(Shard& shard, Pick pick) {
   std::lock_guard guard(shard);
   const uint64_t room = room_in_reserve(merge_reserve_->bytes());
-  // One byte in so many, or the next write would make a segment worth a merge again.
-  constexpr uint64_t kLeastWon = 50;
   const std::vector<MergeCandidate> all = merge_candidates(shard);
   const auto first =
       static_cast<size_t>(std::find(shard.order_.begin(), shard.order_.end(), pick.inputs.front()) -
                           shard.order_.begin());
-  uint64_t copied = 0;
-  uint64_t most = 0;
-  std::shared_ptr<Segment> best;
-  for (size_t i = 0; i < pick.inputs.size(); ++i) {
-    const std::shared_ptr<Segment>& input = pick.inputs[i];
-    const MergeCandidate& segment = all[first + i];
-    const uint64_t stays = segment.total_bytes - segment.dead_bytes;
-    const uint64_t needed = stays - std::min(stays, input->framing_bytes);
-    if (is_backed_up(*input)) {
-      copied = room + 1;
-      continue;
+  const size_t end = first + pick.inputs.size();
+  // What a merge copies of a segment; what is not to be merged fits nowhere.
+  const auto copied = [&](size_t i) {
+    const uint64_t needed = copied_bytes(*shard.order_[i], all[i]);
+    const bool may = needed <= room && all[i].mergeable && !is_backed_up(*shard.order_[i]);
+    return may ? needed : room + 1;
+  };
+  uint64_t copied_of_all = 0;
+  for (size_t i = first; i < end; ++i) copied_of_all += copied(i);
+  if (copied_of_all <= room) return std::move(pick.inputs);
+  if (pick.sweeps && copied(first) <= room) return {pick.inputs.front()};
+  const auto best = [&](size_t from, size_t to) {
+    // One byte in so many, or the next write would make a segment worth a merge again.
+    constexpr uint64_t kLeastWon = 50;
+    std::vector<std::shared_ptr<Segment>> found;
+    uint64_t most = 0;
+    for (size_t i = from; i < to; ++i) {
+      const uint64_t won = all[i].dead_bytes;
+      if (won <= most || won < shard.order_[i]->size() / kLeastWon || copied(i) > room) continue;
+      most = won;
+      found = {shard.order_[i]};
     }
-    copied += needed;
-    const bool wins = segment.dead_bytes > most && segment.dead_bytes >= input->size() / kLeastWon;
-    if (needed > room || !(pick.sweeps ? i == 0 : wins)) continue;
-    most = segment.dead_bytes;
-    best = input;
-  }
-  if (copied <= room) return std::move(pick.inputs);
-  if (best == nullptr) return {};
-  return {best};
+    return found;
+  };
+  auto found = best(first, pick.sweeps ? first : end);
+  return found.empty() ? best(0, all.size()) : found;
 }
 
 }  // namespace respcask::engine

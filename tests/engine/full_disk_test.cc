@@ -198,6 +198,38 @@ TEST_CASE("tombstones behind data that nobody touches do not fill a disk for goo
   CHECK(fixture.contents().size() == 12'000);
 }
 
+TEST_CASE(
+    "a segment that does not fit what is kept back keeps no others of a full disk from merging") {
+  Options options = options_of(1);
+  options.segment_bytes = 1 << 19;
+  FullDisk fixture(options);
+  for (int i = 0; i < 2000; ++i) fixture.put(key_of(i), std::string(1000, 'v'));
+  // Names that come and go behind that. The large segments hold more garbage than the small ones
+  // do, and more tombstones than can be copied.
+  int jobs = 0;
+  const auto run_jobs = [&](int count, int puts) {
+    for (int i = 0; i < count; ++i) {
+      const std::string job = fmt::format("{}{}", std::string(1000, 'j'), ++jobs);
+      for (int j = 0; j < puts; ++j) fixture.put(job, "x");
+      fixture.remove(job);
+    }
+  };
+  run_jobs(3000, 1);
+  fixture.options.segment_bytes = 16 << 20;
+  fixture.reopen();
+  run_jobs(3000, 1);
+  run_jobs(5000, 2);
+  REQUIRE(fixture.store->sync());
+  REQUIRE(fixture.store->close());
+  fixture.store.reset();
+  REQUIRE(fixture.disk->unlink("/store/RESERVE"));
+  fixture.options.segment_bytes = 1 << 20;
+  fixture.disk->set_capacity(fixture.disk->used() + (3 << 18));
+  fixture.reopen();
+  CHECK(fixture.put_at_last("large", std::string(8 << 20, 'v')));
+  CHECK(fixture.contents().size() == 2001);
+}
+
 TEST_CASE("what is removed from a full disk can be written again, whatever the sizes are") {
   int rounds = 0;
   for (uint64_t seed = 1; seed <= 12; ++seed) {
