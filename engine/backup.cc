@@ -213,6 +213,7 @@ class Backup {
     if (auto made = write_file(files_, fmt::format("{}/{}", temporary_, kBackupMark), mark); !made)
       return made;
     if (auto synced = files_.sync_directory(temporary_); !synced) return synced;
+    if (auto tried = try_link(); !tried) return tried;
     for (uint32_t i : all_) {
       if (auto built = build_shard(i); !built) return built;
     }
@@ -230,6 +231,14 @@ class Backup {
       return synced;
     }
     return {};
+  }
+
+  // Whether files of the store can have second names here, as on another file system they cannot:
+  // said at the first backup, which may hold nothing but copies, not when there is more.
+  Result<void> try_link() {
+    const std::string name = temporary_ + "/STORE";
+    if (auto linked = files_.link(store_.options_.dir + "/STORE", name); !linked) return linked;
+    return files_.unlink(name);
   }
 
   Result<void> build_shard(uint32_t index) {

@@ -380,6 +380,16 @@ TEST_CASE("sealed segments are linked, small active ones copied, large ones roll
   CHECK(fixture.sum(&ShardStats::segments) == segments + 1);
 }
 
+TEST_CASE("where a store's files cannot have second names the first backup fails, however small") {
+  StoreFixture fixture(FaultyFileSystem(), small_segments());
+  fixture.put("small", "1");
+  fixture.disk->inject({.times = kForever, .call = Call::kLink});
+  CHECK_FALSE(make_backup(*fixture.store, kDirectory, kTime));
+  CHECK(names_in(*fixture.disk, kDirectory).empty());
+  fixture.disk->clear_faults();
+  CHECK(make_backup(*fixture.store, kDirectory, kTime));
+}
+
 TEST_CASE("a hint that is gone is left out of a backup, and is there again in the next") {
   StoreFixture fixture(FaultyFileSystem(), small_segments());
   const Contents then = fill(fixture, 0, 150);
