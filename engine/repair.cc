@@ -40,12 +40,18 @@ Result<Element> read_element(const ElementIndex& index, const ElementLocation& e
 
 }  // namespace
 
-Result<RepairReport> StoreRepair::run() {
-  Options options = source_.options();
-  if (auto made = options.files->create_directory(out_); !made) return made.error();
-  auto names = options.files->list(out_);
+Result<void> StoreRepair::prepare() {
+  FileSystem& files = *source_.options().files;
+  if (auto made = files.create_directory(out_); !made) return made;
+  auto names = files.list(out_);
   if (!names) return names.error();
   if (!names->empty()) return Error{ErrorCode::kInvalid, fmt::format("{}: is not empty", out_)};
+  return {};
+}
+
+Result<RepairReport> StoreRepair::run() {
+  if (auto prepared = prepare(); !prepared) return prepared.error();
+  Options options = source_.options();
   options.dir = out_;
   options.read_only = options.salvage = false;
   options.create_if_missing = true;

@@ -36,8 +36,10 @@ class StoreRepair {
   StoreRepair(Store& source, std::string out, std::function<void(const CheckFinding&)> lost)
       : source_(source), out_(std::move(out)), lost_(std::move(lost)) {}
 
-  // kInvalid: `out` is not empty. Other errors: the new store could not be written; what is there
-  // of it is no whole copy.
+  // Makes `out` if it is missing. kInvalid: it is not empty. Before anything that takes long.
+  Result<void> prepare();
+  // Errors: those of prepare(); the new store could not be written, and what is there of it is no
+  // whole copy.
   Result<RepairReport> run();
 
  private:

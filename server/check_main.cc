@@ -1,9 +1,12 @@
 // respcask-check: reads a store offline and says whether it is sound; repairs it into a new one.
+#include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include "engine/check.h"
 #include "engine/repair.h"
@@ -77,7 +80,19 @@ engine::Result<std::unique_ptr<engine::Store>> open_whole(engine::Options option
   return engine::Store::open(options);
 }
 
+// Whether what is written to `out` changes the store, or is taken for a part of it.
+bool is_within(const std::string& out, const std::string& dir) {
+  std::error_code ignored;
+  const auto inner = std::filesystem::weakly_canonical(out, ignored);
+  const auto outer = std::filesystem::weakly_canonical(dir, ignored);
+  return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
+}
+
 int run(const Arguments& arguments) {
+  if (!arguments.out.empty() && is_within(arguments.out, arguments.dir)) {
+    say("{}: is in {}, which stays as it is\n", arguments.out, arguments.dir);
+    return kToolFailed;
+  }
   engine::Options options;
   options.dir = arguments.dir;
   options.read_only = true;
@@ -87,6 +102,12 @@ int run(const Arguments& arguments) {
   raise_open_files();
   auto store = open_whole(options);
   if (!store) return fail(store.error());
+
+  engine::StoreRepair repair(**store, arguments.out,
+                             [](const auto& finding) { print_finding("lost", finding); });
+  if (!arguments.out.empty()) {
+    if (auto prepared = repair.prepare(); !prepared) return fail(prepared.error());
+  }
 
   int percent = -1;
   engine::StoreCheck::Hooks hooks;
@@ -105,9 +126,7 @@ int run(const Arguments& arguments) {
         report.notes);
 
   if (!arguments.out.empty()) {
-    auto repaired = engine::StoreRepair(**store, arguments.out, [](const auto& finding) {
-                      print_finding("lost", finding);
-                    }).run();
+    auto repaired = repair.run();
     if (!repaired) return fail(repaired.error());
     print("{} keys and {} elements copied to {}, {} lost\n", repaired->keys, repaired->elements,
           arguments.out, repaired->lost);

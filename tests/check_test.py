@@ -103,6 +103,11 @@ def main(scratch):
     expect(code == 0, f"the repaired store: {code} {out}")
     code, out, err = check("--quiet", "--repair", repaired, store)
     expect(code == 2 and "is not empty" in err, f"a repair into what is there: {code} {err}")
+    expect(out == "", f"it was read nonetheless: {out}")
+    for within in (store, store / "out", store / "../store/shard-00/out", store / "a/b"):
+        code, out, err = check("--quiet", "--repair", within, store)
+        expect(code == 2 and "stays as it is" in err, f"a repair into itself: {code} {err}")
+    expect(not (store / "out").exists(), "a repair into itself made something")
     server = Server(str(repaired))
     for i in range(KEYS):
         expected = b"$-1\r\n" if i == lost else value_of(i)
