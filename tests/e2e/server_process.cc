@@ -31,7 +31,12 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kStartTimeout{60000};
 
+// Words before a program's own: it is killed when the thread that started it ends, so that nothing
+// stays behind, however the test ends. A change of user takes that back.
+constexpr const char* kEndWithTest[] = {"setpriv", "--pdeathsig", "KILL"};
+
 pid_t spawn(std::vector<std::string> words, int output_fd) {
+  words.insert(words.begin(), std::begin(kEndWithTest), std::end(kEndWithTest));
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -64,7 +69,9 @@ std::vector<std::string> unprivileged(const std::string& directory) {
   const auto user = static_cast<uid_t>(60000 + ::getpid() % 5000);
   REQUIRE(::chown(directory.c_str(), user, user) == 0);
   const std::string name = std::to_string(user);
-  return {"setpriv", "--reuid", name, "--regid", name, "--clear-groups"};
+  std::vector<std::string> words(std::begin(kEndWithTest), std::end(kEndWithTest));
+  words.insert(words.end(), {"--reuid", name, "--regid", name, "--clear-groups"});
+  return words;
 }
 
 int free_port() {

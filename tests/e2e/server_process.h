@@ -2,7 +2,8 @@
 // own.
 //
 // The binary is named by the environment variable RESPCASK_SERVER. The directory is made at
-// construction and removed with the object, whatever runs is killed. One thread at a time.
+// construction and removed with the object, whatever runs is killed; it is as well when the thread
+// that started it ends. One thread at a time.
 #pragma once
 
 #include <sys/types.h>
@@ -55,7 +56,8 @@ class ServerProcess {
   void start(std::vector<std::string> options);
   // SIGTERM, and the exit code.
   int stop();
-  // Waits for it to end by itself, and returns the signal that it ended by; 0 if it ended otherwise.
+  // Waits for it to end by itself, and returns the signal that it ended by; 0 if it ended
+  // otherwise.
   int wait_for_end();
   // The same after sending it, or a thread of it, a signal that ends it.
   int end_by(int signal, const std::string& thread = "");
