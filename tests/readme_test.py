@@ -26,7 +26,7 @@ GROUPS = {
 def command_groups(binary):
     """What COMMAND DOCS says: {group: [name, ...]}."""
     with tempfile.TemporaryDirectory() as directory:
-        server = RunningServer([binary, "--dir", directory, "--bind", "127.0.0.1"])
+        server = RunningServer([binary, "--dir", directory])
         docs = server.call("COMMAND", "DOCS")
         server.end()
     groups = {}

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 
+import script
+
 
 def free_port():
     with socket.socket() as s:
@@ -19,8 +21,8 @@ class RunningServer:
 
     def __init__(self, words):
         self.port = free_port()
-        self.process = subprocess.Popen([*words, "--port", str(self.port)],
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = script.start([*words, "--bind", "127.0.0.1", "--port", str(self.port)],
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         atexit.register(self.process.kill)
         for _ in range(600):
             try:

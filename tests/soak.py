@@ -13,10 +13,11 @@ import random
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
+
+import script
 
 KEYS = 200  # of each type
 ELEMENTS = 100  # names of elements
@@ -71,12 +72,15 @@ class Server:
         self.start()
 
     def start(self):
-        options = {"port": self.port, "dir": self.directory, "maxmemory": MAX_MEMORY, "maxdisk": MAX_DISK,
+        options = {"bind": "127.0.0.1", "port": self.port, "dir": self.directory,
+                   "maxmemory": MAX_MEMORY, "maxdisk": MAX_DISK,
                    "maxmemory-policy": "volatile-lru", "segment-size": 4 << 20, "shards": 4,
                    "logfile": self.directory + ".log"}
-        self.process = subprocess.Popen([self.binary] + [w for k, v in options.items()
-                                                         for w in ("--" + k, str(v))])
+        self.process = script.start([self.binary] + [w for k, v in options.items()
+                                                     for w in ("--" + k, str(v))])
         for _ in range(600):
+            if self.process.poll() is not None:
+                break
             try:
                 connection = Connection(self.port)
                 if connection.call(b"PING") == b"+PONG":
@@ -323,17 +327,25 @@ class Soak:
         self.verify()
 
 
+def remove(directory):
+    shutil.rmtree(directory, ignore_errors=True)
+    pathlib.Path(directory + ".log").unlink(missing_ok=True)
+
+
 def main():
     binary, minutes, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     directory = tempfile.mkdtemp(prefix="respcask-soak-")
     print(f"seed {seed}, data in {directory}")
-    soak = Soak(binary, seed, directory)
     try:
-        soak.run(minutes)
-    finally:
-        soak.server.kill()
-    shutil.rmtree(directory)
-    os.unlink(directory + ".log")
+        soak = Soak(binary, seed, directory)
+        try:
+            soak.run(minutes)
+        finally:
+            soak.server.kill()
+    except script.Ended:
+        remove(directory)
+        raise
+    remove(directory)
 
 
 if __name__ == "__main__":

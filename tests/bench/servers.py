@@ -1,6 +1,7 @@
 """What the benchmarks of scripts/ share: a server of their own, a pipelined load, a run of
 redis-benchmark, the machine's line."""
 
+import contextlib
 import csv
 import os
 import pathlib
@@ -13,6 +14,8 @@ import sys
 import tempfile
 import threading
 import time
+
+import script
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CHUNK_COMMANDS = 2000
@@ -47,9 +50,13 @@ class Server:
             command += ["--dir", self.directory] + options
         self.fsync = "everysec"
         started = time.time()
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log,
-                                        preexec_fn=before_start)
-        self.wait_until_ready()
+        self.process = script.start(command, stdout=self.log, stderr=self.log,
+                                    preexec_fn=before_start)
+        try:
+            self.wait_until_ready()
+        except script.Ended:
+            self.stop()
+            raise
         self.start_seconds = time.time() - started
 
     def wait_until_ready(self):
@@ -141,14 +148,18 @@ def send_all(server, count, chunks):
         def take_replies():
             lines = 0
             while lines < count:
-                data = s.recv(1 << 20)
+                try:
+                    data = s.recv(1 << 20)
+                except OSError:
+                    data = b""
                 if not data or b"-" in data:
                     failure.append(data[:200])
-                    s.shutdown(socket.SHUT_RDWR)
+                    with contextlib.suppress(OSError):  # the end has closed it
+                        s.shutdown(socket.SHUT_RDWR)
                     return
                 lines += data.count(b"\n")
 
-        reader = threading.Thread(target=take_replies)
+        reader = threading.Thread(target=take_replies, daemon=True)
         reader.start()
         try:
             for chunk in chunks:
@@ -182,7 +193,8 @@ def load(server, count, words):
 def run_client(server, requests, command):
     """Runs a client to its end: what it printed, and the server's CPU in µs per request."""
     before = server.cpu_seconds()
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    output = subprocess.run(
+        [*script.END_WITH_US, *command], check=True, capture_output=True, text=True).stdout
     return output, (server.cpu_seconds() - before) / requests * 1e6
 
 

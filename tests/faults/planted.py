@@ -16,6 +16,11 @@ import shutil
 import subprocess
 import sys
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+import script
+
 HANG_S = 300
 
 
@@ -200,7 +205,7 @@ class Tree:
         if fault.binary in (E2E, CRASH, LINEAR):
             targets += ["server/respcask-server", "server/respcask-check"]
         subprocess.run(["ninja", "-C", self.build, "--quiet", *targets], check=True)
-        command = [self.build / "tests" / fault.binary]
+        command = [*script.END_WITH_US, self.build / "tests" / fault.binary]
         if fault.case:
             command.append(f"--test-case={fault.case}")
         try:
@@ -221,6 +226,10 @@ def main():
     arguments.add_argument("root", type=pathlib.Path)
     arguments.add_argument("names", nargs="*")
     arguments = arguments.parse_args()
+    unknown = set(arguments.names) - {f.name for f in FAULTS}
+    if unknown:
+        print(f"planted.py: no fault is called '{min(unknown)}'", file=sys.stderr)
+        return 2
     root = arguments.root.resolve()
     faults = [f for f in FAULTS if not arguments.names or f.name in arguments.names]
     for fault in faults:
