@@ -115,7 +115,9 @@ class Store {
     const auto one_of = [this](std::initializer_list<const char*> values) {
       return std::string(values.begin()[random_() % values.size()]);
     };
-    options_ = {"--shards",
+    options_ = {"--bind",
+                "127.0.0.1",
+                "--shards",
                 one_of({"1", "2", "3", "8"}),
                 "--io-threads",
                 one_of({"2", "2", "3"}),

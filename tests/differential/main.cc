@@ -12,12 +12,16 @@
 //
 // A run is episodes that begin with empty servers; each has a seed of its own, printed when it
 // fails, so that --seed repeats the one that matters at once.
+#include <algorithm>
+#include <charconv>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "tests/differential/duel.h"
@@ -49,16 +53,26 @@ Settings read_settings(int argc, char** argv) {
       if (i + 1 >= argc) throw std::runtime_error(name + " wants a value");
       return std::string(argv[++i]);
     };
+    const auto number = [&] {
+      const std::string text = value();
+      uint64_t parsed = 0;
+      const char* const end = text.data() + text.size();
+      const auto [parsed_to, error] = std::from_chars(text.data(), end, parsed);
+      if (error != std::errc() || parsed_to != end) {
+        throw std::runtime_error(name + " wants a number, not '" + text + "'");
+      }
+      return parsed;
+    };
     if (name == "--commands") {
-      settings.commands = std::stoull(value());
+      settings.commands = number();
     } else if (name == "--episode") {
-      settings.episode = std::stoull(value());
+      settings.episode = std::max<uint64_t>(number(), 1);
     } else if (name == "--seed") {
-      settings.seed = std::stoull(value());
+      settings.seed = number();
     } else if (name == "--restarts") {
       settings.restarts = true;
     } else if (name == "--extremes") {
-      settings.extremes = std::stoull(value());
+      settings.extremes = number();
     } else if (name == "--split-bytes") {
       settings.split_bytes = value();
     } else if (name == "--keep-going") {

@@ -250,10 +250,10 @@ TEST_CASE("what clients see of hot keys is linearizable, through merges and kill
   const uint64_t enough = asked("RESPCASK_LINEAR_OPERATIONS").value_or(20000);
   MESSAGE("seed " << seed);
   std::mt19937_64 random(seed);
-  ServerProcess server({"--io-threads", "3", "--shards", "4", "--segment-size", "1mb",
-                        "--merge-trigger-garbage", "5", "--merge-stop-garbage", "2",
-                        "--auto-aof-rewrite-min-size", "256kb", "--merge-bytes-per-second", "0",
-                        "--collection-split-bytes", "64"});
+  ServerProcess server({"--bind", "127.0.0.1", "--io-threads", "3", "--shards", "4",
+                        "--segment-size", "1mb", "--merge-trigger-garbage", "5",
+                        "--merge-stop-garbage", "2", "--auto-aof-rewrite-min-size", "256kb",
+                        "--merge-bytes-per-second", "0", "--collection-split-bytes", "64"});
   server.start();
   uint64_t operations = 0;
   uint64_t rounds = 0;

@@ -101,7 +101,9 @@ struct Recording {
 // Records, cuts, and says what is wrong: "" if nothing.
 std::string record_and_cut(const Recording& recording, uint64_t cuts, Counts* counts) {
   std::mt19937_64 random(recording.seed);
-  ServerProcess server({"--appendfsync",
+  ServerProcess server({"--bind",
+                        "127.0.0.1",
+                        "--appendfsync",
                         recording.always ? "always" : "everysec",
                         "--io-threads",
                         "2",

@@ -36,11 +36,13 @@
 
 namespace respcask::server::testing {
 
-// A directory that goes with its owner; in memory where the system has such a place.
+// A directory that goes with its owner; in RESPCASK_MEMORY if that is set, else in memory where the
+// system has such a place.
 class TemporaryDirectory {
  public:
   TemporaryDirectory() {
-    const std::filesystem::path memory = "/dev/shm";
+    const char* const given = std::getenv("RESPCASK_MEMORY");
+    const std::filesystem::path memory = given != nullptr ? given : "/dev/shm";
     const auto parent =
         std::filesystem::is_directory(memory) ? memory : std::filesystem::temp_directory_path();
     std::string pattern = (parent / "respcask-XXXXXX").string();
