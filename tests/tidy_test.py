@@ -7,10 +7,13 @@
 - A header opens with a paragraph that says what it is, and has #pragma once; a precompiled one has
   not, since g++ warns of it in what it compiles by itself.
 - No source file has more than 700 lines.
+- A script in scripts/ prints the text at its head for --help, and refuses what it does not understand
+  in one line, with exit status 2; but for scripts/start, whose arguments are the server's.
 """
 
 import pathlib
 import re
+import subprocess
 import sys
 
 MAX_LINES = 700
@@ -62,6 +65,17 @@ def faults_of(path, text):
             yield "no #pragma once"
 
 
+def faults_of_script(script):
+    """What is wrong with how it takes --help and an argument that nobody knows."""
+    asked, refused = (subprocess.run([script, argument], capture_output=True, text=True, timeout=60)
+                      for argument in ("--help", "--no-such-option"))
+    if asked.returncode != 0 or not asked.stdout.startswith(f"usage: scripts/{script.name}"):
+        yield f"--help: status {asked.returncode}, {asked.stdout[:60]!r} {asked.stderr[:60]!r}"
+    lines = refused.stderr.count("\n")
+    if refused.returncode != 2 or lines != 1 or refused.stdout:
+        yield f"--no-such-option: status {refused.returncode}, {lines} lines, {refused.stdout[:60]!r}"
+
+
 def self_test():
     """Each rule finds what it is for."""
     head = "// A header that says what it is, for once.\n#pragma once\n"
@@ -97,7 +111,12 @@ def main():
         for fault in faults_of(path, file.read_text()):
             print(f"{path}: {fault}")
             faults += 1
-    print(f"{len(files)} files, {faults} faults")
+    scripts = [p for p in sorted((root / "scripts").iterdir()) if not p.suffix and p.name != "start"]
+    for script in scripts:
+        for fault in faults_of_script(script.resolve()):
+            print(f"{script.relative_to(root)}: {fault}")
+            faults += 1
+    print(f"{len(files)} files, {len(scripts)} scripts, {faults} faults")
     return 1 if faults else 0
 
 
