@@ -2,7 +2,9 @@
 
 #include <sys/resource.h>
 
+#include <cassert>
 #include <ctime>
+#include <vector>
 
 #include "server/server.h"
 
@@ -14,6 +16,14 @@ uint64_t faults_of_thread() {
   rusage usage{};
   ::getrusage(RUSAGE_THREAD, &usage);
   return static_cast<uint64_t>(usage.ru_majflt);
+}
+
+// Empty, with the memory that it has, unless a large command has left it very much.
+template <class T>
+void clear(std::vector<T>& list) {
+  constexpr size_t kKept = 4096;
+  list.clear();
+  if (list.capacity() > kKept) std::vector<T>().swap(list);
 }
 
 }  // namespace
@@ -29,6 +39,11 @@ Turn::Turn(Server& owner)
 
 void Turn::begin() {
   config_.refresh();
+  clear(scratch.positions);
+  clear(scratch.keys);
+  clear(scratch.redacted);
+  assert(fetches.empty());
+  clear(fetches);
   timespec t;
   clock_gettime(CLOCK_REALTIME, &t);
   round_wall_us_ = int64_t{t.tv_sec} * 1'000'000 + t.tv_nsec / 1000;

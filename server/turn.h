@@ -15,6 +15,7 @@
 // One thread uses a Turn; its counters may be read by any. It belongs to the thread that made it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <utility>
@@ -40,7 +41,8 @@ class Turn {
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
 
-  // Picks up the configuration and the time of day.
+  // Picks up the configuration and the time of day, and gives back what the commands of the round
+  // before have needed much more of than others do. All `fetches` have been submitted.
   void begin();
   // Writes to the files what the turn's commands changed, and what others changed that they have
   // read. Returns the point to be synced before anybody may be told (Store::commit); on an error

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <vector>
 
 #include "tests/server/harness.h"
 
@@ -47,6 +48,23 @@ TEST_CASE("memory: above maxmemory what may grow is refused") {
   CHECK(h.run("del a") == ":0\r\n");
   h.set({"maxmemory", "0"});
   CHECK(h.run("set a b") == "+OK\r\n");
+}
+
+TEST_CASE("memory: a command with very many keys leaves its loop little of what it needed") {
+  Harness h;
+  std::vector<std::string> exists{"exists"};
+  for (int i = 0; i < 50'000; ++i) exists.push_back("name" + std::to_string(i));
+  CHECK(h.client().run(exists) == ":0\r\n");
+  Turn& turn = h.client().turn;
+  turn.fetches.reserve(50'000);  // as for as many values that are not in memory
+  CHECK(turn.scratch.keys.capacity() >= 50'000);
+  turn.begin();
+  CHECK(turn.scratch.keys.capacity() < 5000);
+  CHECK(turn.scratch.positions.capacity() < 5000);
+  CHECK(turn.fetches.capacity() < 5000);
+  CHECK(h.run("mget a b") == "*2\r\n$-1\r\n$-1\r\n");
+  turn.begin();
+  CHECK(turn.scratch.keys.capacity() >= 2);
 }
 
 TEST_CASE("memory: DOCTOR, MALLOC-STATS and PURGE") {
