@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/named_thread.h"
+#include "server/pubsub.h"
 #include "server/session.h"
 
 namespace respcask::server {
@@ -18,25 +19,29 @@ void Waiter::set_arguments(std::span<const std::string_view> from) {
 
 namespace {
 
-bool end(Waiter& waiter, Waiter::State state, std::string_view reply) {
+bool end(Waiter& waiter, Waiter::State state, std::string_view reply, Outbox* outbox) {
   {
     std::lock_guard guard(waiter.mutex);
     if (waiter.state != Waiter::State::kWaiting) return false;
     waiter.state = state;
     waiter.reply = reply;
   }
-  waiter.link->resume();
+  if (outbox != nullptr) {
+    outbox->resume(waiter.link);
+  } else {
+    waiter.link->resume();
+  }
   return true;
 }
 
 }  // namespace
 
-bool end_wait(Waiter& waiter, Waiter::State state) {
-  return end(waiter, state, {});
+bool end_wait(Waiter& waiter, Waiter::State state, Outbox* outbox) {
+  return end(waiter, state, {}, outbox);
 }
 
 bool refuse_wait(Waiter& waiter, std::string_view error) {
-  return end(waiter, Waiter::State::kRefused, error);
+  return end(waiter, Waiter::State::kRefused, error, nullptr);
 }
 
 void Lines::join(const OwnedKey& key, std::shared_ptr<Waiter> waiter, bool moves) {

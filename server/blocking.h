@@ -40,6 +40,7 @@
 namespace respcask::server {
 
 class Link;
+class Outbox;
 class Session;
 struct TableEntry;
 
@@ -89,8 +90,8 @@ struct Waiter {
   State state = State::kWaiting;
   std::optional<OwnedKey> woken_for;  // kWoken: the key that was made ready
   std::string reply;
-  std::string told_before, told_behind;  // kServed: invalidations for it, around the reply
-  engine::ShardSet touched;              // by the one who served it, or what is told of
+  std::string told_behind;   // kServed: what it is to be told of what its command did
+  engine::ShardSet touched;  // by the one who served it, or what is told of
 
   bool in_deadlines = false;  // under the mutex of Deadlines
 };
@@ -194,9 +195,9 @@ class Deadlines {
   std::thread thread_;
 };
 
-// Ends a wait from outside: sets the state if it is still kWaiting and tells the waiter's loop.
-// False if it was not waiting any more.
-bool end_wait(Waiter& waiter, Waiter::State state);
+// Ends a wait from outside: sets the state if it is still kWaiting and tells the waiter's loop, by
+// way of the outbox of the turn that does so, if one does. False if it was not waiting any more.
+bool end_wait(Waiter& waiter, Waiter::State state, Outbox* outbox = nullptr);
 // The same with an error's text, without '-' and CRLF, as the reply.
 bool refuse_wait(Waiter& waiter, std::string_view error);
 

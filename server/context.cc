@@ -469,8 +469,9 @@ void Context::with_shard(uint32_t index, engine::FunctionRef<void(engine::Shard&
 void Context::notify(EventClass event_class, std::string_view event, const KeyRef& key) {
   if (event_class != EventClass::kKeyMiss && event_class != EventClass::kExpired) {
     tell_redirected();
-    scope_.notify(event_class, event, key, reply_is_hidden() ? nullptr : &session_, &reply_);
-    return;
+    if (!reply_is_hidden()) return scope_.notify(event_class, event, key, &session_, &reply_);
+    resp::Writer behind(turn_.own_pushes, session_.protocol);
+    return scope_.notify(event_class, event, key, &session_, &behind);
   }
   // A command that has only looked for keys may have to run again.
   std::string told;
@@ -487,8 +488,11 @@ void Context::tell_redirected() {
 }
 
 size_t Context::publish(ChannelKind kind, std::string_view channel, std::string_view payload) {
-  // What a client publishes to itself comes with its replies, unless it is sent none.
-  return scope_.publish(kind, channel, payload, reply_is_hidden() ? nullptr : &session_, &reply_);
+  // What a client publishes to itself comes with its replies, and where it is sent none
+  // nonetheless.
+  if (!reply_is_hidden()) return scope_.publish(kind, channel, payload, &session_, &reply_);
+  resp::Writer behind(turn_.own_pushes, session_.protocol);
+  return scope_.publish(kind, channel, payload, &session_, &behind);
 }
 
 bool Context::reply_is_hidden() const {

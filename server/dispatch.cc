@@ -123,8 +123,6 @@ Outcome Request::continue_waiting(bool& run_again) {
     case Waiter::State::kServed:
       turn_.touched.add(waiter->touched);
       turn_.written.add(waiter->touched);
-      turn_.own_pushes = std::move(waiter->told_before);
-      write_own_pushes();
       reply_.raw(waiter->reply);
       turn_.own_pushes = std::move(waiter->told_behind);
       break;
@@ -336,9 +334,11 @@ void Request::end_caching() {
 
 // No reply: CLIENT REPLY does not hold it back.
 void Request::write_own_pushes() {
-  if (turn_.own_pushes.empty()) return;
+  if (turn_.own_pushes.empty() && turn_.own_invalidations.empty()) return;
   reply_.raw(turn_.own_pushes);
+  if (session_.protocol == 3) reply_.raw(turn_.own_invalidations);
   turn_.own_pushes.clear();
+  turn_.own_invalidations.clear();
   reply_begin_ = reply_.size();
 }
 

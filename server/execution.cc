@@ -260,12 +260,15 @@ bool serve(Scope& scope, Turn& turn, Waiter& waiter) {
   Ran ran = Ran::kReplied;
   // What the one who serves is to be told himself waits for his own reply.
   std::string own_pushes = std::exchange(turn.own_pushes, {});
+  std::string own_invalidations = std::exchange(turn.own_invalidations, {});
   if (!refusal.empty()) {
     reply.error(refusal);
   } else {
     ran = execute(scope, turn, session, *waiter.command, waiter.args, reply);
   }
   own_pushes.swap(turn.own_pushes);
+  own_invalidations.swap(turn.own_invalidations);
+  if (session.protocol == 3) own_pushes += own_invalidations;
   if (ran != Ran::kReplied && !own_pushes.empty()) waiter.link->push(own_pushes);
   switch (ran) {
     case Ran::kBlocked:
@@ -288,13 +291,9 @@ bool serve(Scope& scope, Turn& turn, Waiter& waiter) {
   leave_lines(scope, waiter);
   waiter.touched = scope.locked();
   waiter.told_behind = std::move(own_pushes);
-  if (!turn.outbox.invalidations.empty()) {
-    waiter.told_before = turn.outbox.invalidations.take_for(session);
-    if (!waiter.told_before.empty()) waiter.touched.add(turn.written);
-  }
   waiter.state = Waiter::State::kServed;
   turn.server.count_blocked(-1);
-  waiter.link->resume();
+  turn.outbox.resume(waiter.link);
   return true;
 }
 

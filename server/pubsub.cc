@@ -12,7 +12,7 @@ namespace respcask::server {
 // --- Outbox -------------------------------------------------------------------------------------
 
 Outbox& Outbox::operator=(Outbox&& other) noexcept {
-  end_messages(false);
+  drop();
   invalidations = std::move(other.invalidations);
   steps_ = std::move(other.steps_);
   pubsub_ = other.pubsub_;
@@ -31,12 +31,26 @@ void Outbox::add(Pubsub& pubsub, const Message& message) {
 
 void Outbox::deliver() {
   for (const Step& step : steps_) {
-    if (step.message != 0) pubsub_->tell(*messages_, step.message);
+    if (step.messages != 0) pubsub_->tell(*messages_, step.messages);
     invalidations.deliver_first(step.changes);
+    if (step.resumed != nullptr) step.resumed->resume();
   }
   steps_.clear();
   end_messages(true);
   invalidations.deliver();
+}
+
+void Outbox::resume(const std::shared_ptr<Link>& waiting) {
+  if (empty()) return waiting->resume();
+  steps_.push_back({messages_ == nullptr ? 0 : messages_->size(), invalidations.size(), waiting});
+}
+
+void Outbox::drop() {
+  end_messages(false);
+  for (const Step& step : steps_) {
+    if (step.resumed != nullptr) step.resumed->resume();
+  }
+  steps_.clear();
 }
 
 void Outbox::end_messages(bool tell) {

@@ -45,18 +45,22 @@ struct Subscriptions {
   uint64_t last_number = 0;
 };
 
-// What waits for the end of a turn to be told: messages to channels, and what clients with copies
-// of keys are to forget. Moved, never shared; empty after deliver(). What one that is destroyed or
-// assigned to still holds is never told, as its turn's writes have failed.
+// What waits for the end of a turn to be told: messages to channels, what clients with copies of
+// keys are to forget, and that blocked clients are blocked no more. Moved, never shared; empty
+// after deliver(). What one that is destroyed or assigned to still holds is never told, as its
+// turn's writes have failed; but whoever is blocked no more goes on, and learns that himself.
 class Outbox {
  public:
   Outbox() = default;
-  ~Outbox() { end_messages(false); }
+  ~Outbox() { drop(); }
   Outbox(Outbox&& other) noexcept = default;
   Outbox& operator=(Outbox&& other) noexcept;
 
-  bool empty() const { return messages_ == nullptr && invalidations.empty(); }
+  bool empty() const { return messages_ == nullptr && invalidations.empty() && steps_.empty(); }
   void add(Pubsub& pubsub, const Message& message);
+  // Resumes a client whose wait has ended: behind what it is to be told before that, as Redis has
+  // answered it by then; so at once if there is nothing.
+  void resume(const std::shared_ptr<Link>& waiting);
   // Tells everything in the order in which it came, as Redis does, but for messages that have to
   // follow those of other turns: invalidations wait for nobody.
   void deliver();
@@ -65,14 +69,17 @@ class Outbox {
 
  private:
   friend class Pubsub;
+  void drop();
   void end_messages(bool tell);
 
-  // Before the message of that index was published so many keys had been changed.
+  // So many messages had been published, and then so many keys been changed, before what comes
+  // next: a message, or that somebody is resumed.
   struct Step {
-    size_t message;
+    size_t messages;
     size_t changes;
+    std::shared_ptr<Link> resumed = nullptr;
   };
-  std::vector<Step> steps_;                 // where there were changes between two messages
+  std::vector<Step> steps_;
   Pubsub* pubsub_ = nullptr;                // null only while there are no messages
   std::shared_ptr<TurnMessages> messages_;  // null: none
 };

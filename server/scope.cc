@@ -205,7 +205,7 @@ void Scope::retell(engine::FunctionRef<void()> change) {
 }
 
 Tracking::Audience Scope::audience(bool by_self) {
-  return {turn_.outbox.invalidations, runner, &turn_.own_pushes, by_self,
+  return {turn_.outbox.invalidations, runner, &turn_.own_invalidations, by_self,
           context != nullptr ? &context->redirected_ : nullptr};
 }
 

@@ -174,7 +174,7 @@ void Server::wake_next(const Waiter& gone) {
   }
 }
 
-const TableEntry* Server::unblock(uint64_t id, bool with_error) {
+const TableEntry* Server::unblock(uint64_t id, bool with_error, Outbox& outbox) {
   std::shared_ptr<Waiter> waiter;
   with_session(id, [&](Session& session) {
     std::lock_guard guard(session.mutex);
@@ -182,7 +182,7 @@ const TableEntry* Server::unblock(uint64_t id, bool with_error) {
   });
   if (waiter == nullptr || waiter->postponed || waiter->for_shutdown) return nullptr;
   const auto state = with_error ? Waiter::State::kUnblockedError : Waiter::State::kTimedOut;
-  return end_wait(*waiter, state) ? waiter->command : nullptr;
+  return end_wait(*waiter, state, &outbox) ? waiter->command : nullptr;
 }
 
 void Server::pause(PauseKind kind, int64_t until_ms) {
@@ -390,7 +390,8 @@ void Server::trim_tracking(Turn& turn, const Session* self) {
   // Enough for a command not to notice; the more there is to do the more commands come to do it.
   constexpr size_t kKeysAtOnce = 100;
   const uint64_t max_keys = turn.config().tracking_table_max_keys;
-  const Tracking::Audience audience{turn.outbox.invalidations, self, &turn.own_pushes, false};
+  const Tracking::Audience audience{turn.outbox.invalidations, self, &turn.own_invalidations,
+                                    false};
   const uint32_t shards = store.shard_count();
   const auto first = static_cast<uint32_t>(turn.clock_ns() / 1000 % shards);
   for (uint32_t i = 0; i < shards && tracking.over(max_keys); ++i) {

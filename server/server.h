@@ -98,7 +98,7 @@ class Server {
   void with_sessions(const std::function<void(const std::map<uint64_t, Session*>&)>& use);
 
   // CLIENT UNBLOCK. The command that the client waited with; null if it is not blocked.
-  const TableEntry* unblock(uint64_t id, bool with_error);
+  const TableEntry* unblock(uint64_t id, bool with_error, Outbox& outbox);
   size_t blocked_clients() const { return blocked_clients_.load(std::memory_order_relaxed); }
 
   uint64_t next_order() { return last_order_.fetch_add(1, std::memory_order_relaxed) + 1; }

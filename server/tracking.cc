@@ -252,7 +252,7 @@ void Tracking::tell_redirected(const Audience& audience, std::string_view key,
 }
 
 void Tracking::tell_self(const Audience& audience, std::optional<std::string_view> key) const {
-  if (audience.self->protocol == 3) write_invalidation(*audience.own, key);
+  write_invalidation(*audience.own, key);
 }
 
 void Tracking::flushed(std::span<TrackedKeys* const> tables, const Audience& audience) {
@@ -287,7 +287,9 @@ void Tracking::flushed(std::span<TrackedKeys* const> tables, const Audience& aud
 void Tracking::trim(TrackedKeys& tracked, uint64_t max_keys, size_t effort,
                     const Audience& audience) {
   thread_local std::minstd_rand random{std::random_device{}()};
+  constexpr size_t kSparse = 8;  // buckets to a key: looking for one takes long
   for (; effort > 0 && !tracked.empty() && over(max_keys); --effort) {
+    if (tracked.size() < tracked.bucket_count() / kSparse) tracked.rehash(0);
     size_t bucket = random() % tracked.bucket_count();
     while (tracked.bucket_size(bucket) == 0) bucket = (bucket + 1) % tracked.bucket_count();
     forget(tracked, tracked.find(tracked.begin(bucket)->first), audience);
@@ -308,15 +310,6 @@ void Invalidations::deliver() {
   entries_.clear();
   told_ = 0;
   broadcast_.clear();
-}
-
-std::string Invalidations::take_for(const Session& session) {
-  std::string own;
-  if (!tells_itself(session) || session.protocol != 3 || !reads_keys(session)) return own;
-  for (Entry& entry : entries_) {
-    if (erase_id(entry.clients, session.id)) write_invalidation(own, entry.key);
-  }
-  return own;
 }
 
 void Tracking::deliver(std::span<const Invalidations::Entry> entries,

@@ -10,8 +10,8 @@
 // messages (pubsub.h), after its writes are in the kernel. Redis writes to the one who made the
 // change right behind the reply, so what concerns the session that runs the command is handed back
 // to the caller instead; what others have redirected to it Redis writes at once, so that is handed
-// back apart. To one that waited Redis writes in front of its reply, so what he is to hear of is
-// taken out for that, unless his own loop has to run his command. Somebody who has read a key in
+// back apart. One that waits hears of what came before the end of that before he is answered
+// (Outbox::resume). Somebody who has read a key in
 // between is told needlessly, never too little: his entry was made under the shard's lock, before
 // the change or after it.
 //
@@ -66,8 +66,6 @@ class Invalidations {
   // Tells of the first `count` keys.
   void deliver_first(size_t count);
   void deliver();
-  // What the session is to be told itself, as it reads keys: it is not told of it again.
-  std::string take_for(const Session& session);
 
  private:
   friend class Tracking;

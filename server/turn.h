@@ -74,8 +74,10 @@ class Turn {
   Outbox outbox;
   // The configuration was set by the running command: once it has ended its bounds are kept.
   bool bounds_are_new = false;
-  // Invalidations for the session whose command runs, as they leave behind its reply.
+  // What the session whose command runs is told behind its reply: first what it has written to
+  // itself, then invalidations. These are RESP3's, and leave only if it speaks that when they do.
   std::string own_pushes;
+  std::string own_invalidations;
 
   // Page faults of the calling thread that waited for a disk, so far. Tests have their own.
   uint64_t (*major_faults)();

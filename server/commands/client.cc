@@ -245,8 +245,12 @@ void cmd_client_unblock(Context& c) {
   }
   const auto id = c.integer_arg(2);
   if (!id) return;
-  const TableEntry* command = c.server().unblock(static_cast<uint64_t>(*id), with_error);
-  if (command != nullptr) c.turn().stats.per_command[command->index].failed.add();
+  Turn& turn = c.turn();
+  const TableEntry* command =
+      c.server().unblock(static_cast<uint64_t>(*id), with_error, turn.outbox);
+  if (command != nullptr) turn.stats.per_command[command->index].failed.add();
+  // In Redis whoever causes an error has failed.
+  if (command != nullptr && with_error) turn.stats.per_command[c.command().index].failed.add();
   c.reply().integer(command != nullptr ? 1 : 0);
 }
 

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -65,6 +66,77 @@ class BlockingServer {
 std::string client_id(Client& client) {
   const std::string reply = client.call({"CLIENT", "ID"});
   return reply.substr(1, reply.find('\r') - 1);
+}
+
+// What comes for a blocked client that `begins` so, when another one sends `requests`, on the same
+// loop as the other or not.
+std::vector<std::string> told_to_blocked(
+    std::vector<std::string> begins, size_t replies,
+    const std::function<std::string(const std::string&)>& requests, size_t told) {
+  BlockingServer server;
+  REQUIRE(server.control().call({"CONFIG", "SET", "notify-keyspace-events", "KEA"}) == "+OK\r\n");
+  std::vector<std::string> all;
+  for (int loop = 0; loop < 3; ++loop) {
+    Client client = server.connect();
+    const std::string id = client_id(client);
+    client.send(request({"HELLO", "3"}));
+    client.read_reply();
+    for (const std::string& line : begins) client.send(line);
+    for (size_t i = 0; i < replies; ++i) client.read_reply();
+    server.block(client, {"BLPOP", "k", "0"});
+    server.control().send(requests(id));
+    std::string came;
+    for (size_t i = 0; i < told; ++i) came += client.read_reply();
+    all.push_back(came);
+    server.changed_by(-1);
+    server.control() = server.connect();
+  }
+  return all;
+}
+
+TEST_CASE(
+    "blocking: what was said before a wait ended comes before the reply, and the rest behind it") {
+  const auto message = [](const std::string& payload) {
+    return ">3\r\n" + bulk("message") + bulk("ch") + bulk(payload);
+  };
+  const auto invalidate = [](const std::string& key) {
+    return ">2\r\n" + bulk("invalidate") + (key.empty() ? "_\r\n" : "*1\r\n" + bulk(key));
+  };
+  const std::string popped = pair("k", "v");
+  SUBCASE("messages") {
+    const auto publish = [](const std::string& id) {
+      static_cast<void>(id);
+      return request({"PUBLISH", "ch", "1"}) + request({"RPUSH", "k", "v"}) +
+             request({"PUBLISH", "ch", "2"});
+    };
+    const auto came = told_to_blocked({request({"SUBSCRIBE", "ch"})}, 1, publish, 3);
+    CHECK(came == std::vector<std::string>(3, message("1") + popped + message("2")));
+  }
+  SUBCASE("events of the key") {
+    const auto push = [](const std::string&) { return request({"RPUSH", "k", "v"}); };
+    const auto came = told_to_blocked({request({"SUBSCRIBE", "__keyspace@0__:k"})}, 1, push, 4);
+    const auto event = [](const std::string& name) {
+      return ">3\r\n" + bulk("message") + bulk("__keyspace@0__:k") + bulk(name);
+    };
+    CHECK(came ==
+          std::vector<std::string>(3, event("rpush") + popped + event("lpop") + event("del")));
+  }
+  SUBCASE("invalidations") {
+    const auto change = [](const std::string& id) {
+      return request({"SET", "a", "1"}) + request({"CLIENT", "UNBLOCK", id}) +
+             request({"SET", "z", "1"});
+    };
+    const auto came = told_to_blocked(
+        {request({"CLIENT", "TRACKING", "ON"}), request({"MGET", "a", "z"})}, 2, change, 3);
+    CHECK(came == std::vector<std::string>(3, invalidate("a") + "_\r\n" + invalidate("z")));
+  }
+  SUBCASE("of all keys") {
+    const auto flush = [](const std::string&) {
+      return request({"FLUSHALL"}) + request({"RPUSH", "k", "v"});
+    };
+    const auto came = told_to_blocked({request({"CLIENT", "TRACKING", "ON"})}, 1, flush, 2);
+    CHECK(came == std::vector<std::string>(3, invalidate("") + popped));
+  }
 }
 
 TEST_CASE("blocking: clients of all loops are served in the order in which they came") {

@@ -150,19 +150,20 @@ TEST_CASE("blocking: another type under the key wakes nobody") {
 }
 
 TEST_CASE("blocking: the deadline, UNBLOCK, and being gone") {
+  Outbox none;
   ProbeHarness h;
   Client waiter(h);
   waiter.run("probepop q " + std::to_string(unix_ms() + 100000));
   h.wake_due();
   CHECK(waiter.resumed().empty());
-  CHECK(h.server->unblock(waiter.session->id, false));
-  CHECK(!h.server->unblock(waiter.session->id, false));
+  CHECK(h.server->unblock(waiter.session->id, false, none));
+  CHECK(!h.server->unblock(waiter.session->id, false, none));
   CHECK(waiter.resumed() == "*-1\r\n");
   waiter.run("probepop q " + std::to_string(unix_ms() - 1));
   h.wake_due();
   CHECK(waiter.resumed() == "*-1\r\n");
   waiter.run("probepop q 0");
-  CHECK(h.server->unblock(waiter.session->id, true));
+  CHECK(h.server->unblock(waiter.session->id, true, none));
   CHECK(waiter.resumed() == "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n");
   CHECK(h.server->blocked_clients() == 0);
   {
@@ -173,7 +174,20 @@ TEST_CASE("blocking: the deadline, UNBLOCK, and being gone") {
   CHECK(h.server->blocked_clients() == 0);
   h.run("probepush q a");
   CHECK(h.run("probepop q 0") == popped("q", "a"));
-  CHECK(!h.server->unblock(999, false));
+  CHECK(!h.server->unblock(999, false, none));
+}
+
+TEST_CASE("blocking: a wait ends with the turn that has ended it, though nothing of that be told") {
+  ProbeHarness h;
+  Client waiter(h);
+  waiter.run("probepop q 0");
+  {
+    Outbox failed;
+    failed.add(h.server->pubsub, {ChannelKind::kChannel, "channel", "message", 0});
+    CHECK(h.server->unblock(waiter.session->id, false, failed));
+    CHECK(waiter.resumed().empty());
+  }
+  CHECK(waiter.resumed() == "*-1\r\n");
 }
 
 TEST_CASE("blocking: an answered time-out does not take what comes later") {

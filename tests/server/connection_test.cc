@@ -1,5 +1,6 @@
 // AUTH ECHO HELLO PING QUIT RESET SELECT and CLIENT.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <chrono>
 #include <limits>
@@ -316,6 +317,23 @@ TEST_CASE("client: REPLY OFF and SKIP silence replies, and only these") {
   CHECK(h.run("CLIENT REPLY ON") == "+OK\r\n");
   CHECK(h.run("PING") == "+PONG\r\n");
   CHECK(h.run("CLIENT REPLY foo") == "-ERR syntax error\r\n");
+}
+
+TEST_CASE("client: REPLY OFF and SKIP silence no messages to oneself") {
+  Harness h({"notify-keyspace-events", "KA"});
+  h.run("HELLO 3");
+  h.run("SUBSCRIBE c __keyspace@0__:k");
+  const auto message = [](const std::string& channel, const std::string& payload) {
+    return fmt::format(">3\r\n$7\r\nmessage\r\n${}\r\n{}\r\n${}\r\n{}\r\n", channel.size(), channel,
+                       payload.size(), payload);
+  };
+  CHECK(h.run("CLIENT REPLY OFF") == "");
+  CHECK(h.run("PUBLISH c x") == message("c", "x"));
+  CHECK(h.run("SET k 1") == message("__keyspace@0__:k", "set"));
+  CHECK(h.run("CLIENT REPLY ON") == "+OK\r\n");
+  CHECK(h.run("CLIENT REPLY SKIP") == "");
+  CHECK(h.run("PUBLISH c y") == message("c", "y"));
+  CHECK(h.run("PING") == "+PONG\r\n");
 }
 
 TEST_CASE("client: REPLY within a transaction silences what follows it there") {
