@@ -197,6 +197,14 @@ engine::Result<std::unique_ptr<engine::Store>> open_store(const Config& config) 
   return store;
 }
 
+// A store has as many shards as it was made with, so that is what CONFIG GET says.
+void take_shards(const engine::Store& store, Config& config) {
+  if (config.shards == store.shard_count()) return;
+  log_notice("The store was made with {} shards, which stays so: 'shards {}' has no effect",
+             store.shard_count(), config.shards);
+  config.shards = store.shard_count();
+}
+
 // What was asked for instead of a start. Returns the exit code.
 int show(std::string_view text) {
   print_text(text);
@@ -244,6 +252,7 @@ int run(const std::vector<std::string_view>& arguments) {
   if (!store) return refuse_to_start(config, store.error().message);
   const PidFile pid_file(config);
   if ((*store)->open_report().created) tell_of_new_store(config);
+  take_shards(**store, startup->config);
   ConfigStore config_store(config, startup->file);
   const int code = serve(**store, config_store, std::move(*bound));
   if (auto closed = (*store)->close(); !closed) {

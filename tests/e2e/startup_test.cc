@@ -411,6 +411,24 @@ TEST_CASE("a server that is started without standard descriptors writes its log 
   CHECK(warnings(server.log()).find("damaged") == std::string::npos);
 }
 
+TEST_CASE("CONFIG GET and REWRITE tell of as many shards as the store was made with") {
+  ServerProcess server({"--shards", "2"});
+  server.start();
+  REQUIRE(server.stop() == 0);
+  const std::string file = server.directory() + "/redis.conf";
+  std::ofstream(file) << "shards 5\n";
+  server.set_configuration(file);
+  server.start(std::vector<std::string>{});
+  Client client(server.port());
+  CHECK(client.call({"CONFIG", "GET", "shards"}) == "*2\r\n$6\r\nshards\r\n$1\r\n2\r\n");
+  CHECK(server.log().find("made with 2 shards") != std::string::npos);
+  CHECK(client.call({"CONFIG", "REWRITE"}) == "+OK\r\n");
+  std::ifstream rewritten(file);
+  std::string first;
+  std::getline(rewritten, first);
+  CHECK(first == "shards 2");
+}
+
 TEST_CASE("a store of more files than the soft limit of descriptors is opened and checked") {
   ServerProcess server({"--shards", "100"});
   const std::vector<std::string> limited = {"prlimit", "--nofile=100:"};
