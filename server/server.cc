@@ -419,6 +419,7 @@ void Server::maintain() {
     }
     used_memory();  // so that its peak is known
     turn.begin();
+    tracking.free_flushed();
     trim_tracking(turn, nullptr);
     commit(turn);
     keep_bounds(turn);

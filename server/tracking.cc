@@ -256,13 +256,14 @@ void Tracking::tell_self(const Audience& audience, std::optional<std::string_vie
 }
 
 void Tracking::flushed(std::span<TrackedKeys* const> tables, const Audience& audience) {
-  for (TrackedKeys* tracked : tables) {
-    size_t items = 0;
-    for (const auto& [key, ids] : *tracked) items += ids.size();
-    keys_.fetch_sub(tracked->size(), std::memory_order_relaxed);
-    items_.fetch_sub(items, std::memory_order_relaxed);
-    *tracked = {};
+  {
+    std::lock_guard guard(flushed_mutex_);
+    for (TrackedKeys* tracked : tables) {
+      if (!tracked->empty()) flushed_.push_back(std::exchange(*tracked, {}));
+    }
   }
+  keys_.store(0, std::memory_order_relaxed);
+  items_.store(0, std::memory_order_relaxed);
   std::vector<uint64_t> told;
   const Session* self = audience.self;
   if (self != nullptr && (self->tracking & kTracks) != 0 && tells_itself(*self)) {
@@ -282,6 +283,12 @@ void Tracking::flushed(std::span<TrackedKeys* const> tables, const Audience& aud
   }
   audience.others.tracking_ = this;
   audience.others.entries_.push_back({{}, std::move(told), true});
+}
+
+void Tracking::free_flushed() {
+  std::vector<TrackedKeys> flushed;
+  std::lock_guard guard(flushed_mutex_);
+  flushed.swap(flushed_);
 }
 
 void Tracking::trim(TrackedKeys& tracked, uint64_t max_keys, size_t effort,

@@ -134,6 +134,8 @@ class Tracking {
   void changed(TrackedKeys& tracked, std::string_view key, const Audience& audience);
   // All keys of a database are gone. `tables`: of all shards, which are locked.
   void flushed(std::span<TrackedKeys* const> tables, const Audience& audience);
+  // Frees what was in the tables then, which takes long; without locks.
+  void free_flushed();
 
   // Forgets keys of one shard, drawn at random, until no more than `max_keys` (0: any number) are
   // left in all or `effort` of them have gone; the clients are told as if the keys had changed.
@@ -164,6 +166,8 @@ class Tracking {
   std::atomic<size_t> keys_{0};
   std::atomic<size_t> items_{0};
   std::atomic<size_t> prefix_count_{0};
+  std::mutex flushed_mutex_;
+  std::vector<TrackedKeys> flushed_;
   mutable std::mutex prefixes_mutex_;
   // Who wants to hear of the keys that begin with it. As in Redis whoever comes to a prefix hears
   // of all keys that have not been told since the first one came.
