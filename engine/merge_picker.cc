@@ -67,6 +67,25 @@ std::optional<MergeRun> next_of_sweep(std::span<const MergeCandidate> segments, 
   return run.count > 0 ? std::optional(run) : std::nullopt;
 }
 
+std::optional<MergeRun> pick_join(std::span<const MergeCandidate> segments, size_t most,
+                                  uint64_t run_bytes) {
+  std::optional<MergeRun> best;
+  uint64_t least = 0;  // bytes for each that goes
+  for (size_t first = 0; first < segments.size(); ++first) {
+    uint64_t copied = 0;
+    for (size_t i = first; i < segments.size() && i - first < most; ++i) {
+      copied += live(segments[i]);
+      if (!segments[i].mergeable || copied > run_bytes) break;
+      if (i == first) continue;
+      const uint64_t each = copied / (i - first);
+      if (best && each >= least) continue;
+      best = MergeRun{first, i - first + 1};
+      least = each;
+    }
+  }
+  return best;
+}
+
 std::optional<MergeRun> pick_run(std::span<const MergeCandidate> segments,
                                  const MergeLimits& limits) {
   std::optional<size_t> best;

@@ -62,6 +62,11 @@ size_t worth_sweeping(std::span<const MergeCandidate> segments, double least_gar
 std::optional<MergeRun> next_of_sweep(std::span<const MergeCandidate> segments, size_t from,
                                       uint64_t last_mark, uint64_t run_bytes);
 
+// The run of two to `most` neighbours that copies least for each segment that there is less then,
+// and no more than run_bytes. Nothing: no neighbours are so small.
+std::optional<MergeRun> pick_join(std::span<const MergeCandidate> segments, size_t most,
+                                  uint64_t run_bytes);
+
 // Their bytes together; not mergeable.
 MergeCandidate sum(std::span<const MergeCandidate> segments);
 

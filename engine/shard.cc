@@ -328,7 +328,13 @@ uint64_t Shard::segment_limit() const {
   constexpr uint64_t kLeast = uint64_t{1} << 19;
   uint64_t total = 0;
   for (const auto& segment : order_) total += segment->size();
-  return std::min(std::max(total / kParts, kLeast), options_.segment_bytes);
+  const uint64_t usual = std::min(std::max(total / kParts, kLeast), options_.segment_bytes);
+  // Each that is left is to make the shard grow by as large a part as it is of those that are left:
+  // so there is always another.
+  const uint64_t most = most_segments();
+  if (order_.size() <= most / 2) return usual;
+  const uint64_t left = std::max<uint64_t>(most - std::min<uint64_t>(most, order_.size()), 1);
+  return std::max(usual, std::min(total / left, most_joined_bytes()));
 }
 
 Result<void> Shard::roll(uint64_t kept_back) {
@@ -346,8 +352,9 @@ Result<void> Shard::roll(uint64_t kept_back) {
     header.previous_id = order_.back()->header().last_id;
     header.previous_size = static_cast<uint32_t>(order_.back()->size());
   }
+  const uint64_t limit = segment_limit();
   auto made = Segment::create(*options_.files, segment_path(id, 0), header,
-                              options_.segment_bytes + kMapAhead);
+                              std::max(limit, options_.segment_bytes) + kMapAhead);
   if (!made) return made.error();
   if (active_) {
     // What is kept back for what makes room has to be there in the new one, too.
@@ -361,7 +368,7 @@ Result<void> Shard::roll(uint64_t kept_back) {
   } else {
     synced_ = kSegmentHeaderSize;
   }
-  pace_.begin(segment_limit(), std::min(most_paced_bytes_, options_.segment_bytes),
+  pace_.begin(limit, std::min(most_paced_bytes_, options_.segment_bytes),
               active_ ? active_->size() : 0, std::chrono::steady_clock::now());
   active_ = std::move(*made);
   roll_from_ = 0;

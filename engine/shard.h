@@ -105,10 +105,12 @@ struct ShardStats {
   ShardStats& operator+=(const ShardStats& other);  // for those of several shards
 };
 
-// How far the active segment's mapping reaches past segment_bytes.
+// How far the active segment's mapping reaches past the size at which it is sealed.
 inline constexpr uint64_t kMapAhead = uint64_t{4} << 30;
 // The most that one command or transaction may write to one shard, with room for its frame.
 inline constexpr uint64_t kMaxBatchBytes = kMapAhead - (uint64_t{1} << 20);
+// What segments become at most so that there are fewer (Shard::limit_segments).
+inline constexpr uint64_t kMostJoinedBytes = uint64_t{4} << 30;
 // What a batch takes beside its records.
 inline constexpr uint64_t kBatchFrame = kBatchHeaderSize + kTransactionTrailerSize;
 // Kept back on each shard for what makes room when the disk is full.
@@ -272,6 +274,9 @@ class Shard {
   // What is written fast goes to larger segments, up to this size: what can still be merged when
   // the disk is full.
   void limit_pace(uint64_t most_bytes) { most_paced_bytes_ = most_bytes; }
+  // How many segments it is to come to: each takes a descriptor. No bound, but segments become as
+  // large as it takes, and are merged that are small. Needs no lock.
+  void limit_segments(uint64_t most) { most_segments_.store(most, std::memory_order_relaxed); }
   // Whether the disk had no room for somebody since this was asked before.
   bool take_refusal() { return std::exchange(refused_, false); }
   // Keeps `bytes` back for what makes room, if they are to be had.
@@ -329,8 +334,12 @@ class Shard {
   // store, recovery, merge
   bool may_roll() const;
   // The size at which a segment is sealed if it is not written fast: segment_bytes, or less in a
-  // small shard, where merging a part at a time would not be possible otherwise.
+  // small shard, where merging a part at a time would not be possible otherwise. More in one that
+  // has many of the segments that it may have.
   uint64_t segment_limit() const;
+  uint64_t most_segments() const { return most_segments_.load(std::memory_order_relaxed); }
+  // What segments become at most where there would be too many otherwise.
+  uint64_t most_joined_bytes() const { return std::max(options_.segment_bytes, kMostJoinedBytes); }
   Result<void> roll(uint64_t kept_back = kReserveBytes);
   Result<void> write_pending();
   // The two halves of it, so that a transaction's parts are forgotten together: the bytes are
@@ -408,6 +417,7 @@ class Shard {
   uint64_t next_segment_id_ = 1;
   SegmentPace pace_;
   uint64_t most_paced_bytes_ = 0;
+  std::atomic<uint64_t> most_segments_{UINT64_MAX};
   uint64_t roll_from_ = 0;  // how far the active segment is to grow before it is tried again
   uint64_t sequence_ = kFirstSequence;  // the last one given out
 

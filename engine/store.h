@@ -133,6 +133,16 @@ class Store {
   // The same, and waits until it is done. False: the store is closing.
   bool merge_now();
   void set_merge_options(const MergeOptions& merge);
+  // How many segments there are to be at most, in all shards together, as each takes a descriptor;
+  // at first there is no limit, and 3 for each shard are the least. The closer a shard is to its
+  // part the larger its segments become, whatever segment_bytes says, and small ones are joined, at
+  // any hour. Any thread, whatever it has locked.
+  void limit_segments(uint64_t most);
+  // Joins now what a limit calls for, and waits until it is done or cannot be. False: the store is
+  // closing.
+  bool join_segments();
+  // How many there are. No shard may be locked.
+  uint64_t segments();
   MergeStats merge_stats();
   // True from when the disk has had no room for somebody until there is some again, or nobody has
   // been refused any for ten seconds.
@@ -211,6 +221,7 @@ class Store {
     // After a failure the shard is left alone for a while, unless a merge is asked for.
     std::chrono::steady_clock::time_point paused_until;
     int failures = 0;
+    std::chrono::steady_clock::time_point joins_paused_until;  // the same for joining
   };
 
   explicit Store(Options options);
@@ -269,6 +280,9 @@ class Store {
     std::vector<std::shared_ptr<Segment>> inputs;
     bool sweeps = false;  // so that something can be given back later
   };
+  static Pick pick_crowded(Shard& shard);
+  Shard* most_crowded();
+  bool join_some(bool at_once);
   Pick pick_inputs(Shard& shard, double least_garbage, uint64_t run_bytes, bool requested);
   static std::optional<MergeRun> sweep_on(const Shard& shard, Sweep& sweep,
                                           std::span<const MergeCandidate> segments,
@@ -330,6 +344,8 @@ class Store {
   std::atomic<bool> garbage_urgent_{false};  // what was dropped is to be freed at once
   std::atomic<bool> stopping_{false};
   uint64_t merge_requests_ = 0;  // so far
+  uint64_t join_requests_ = 0;   // the same,
+  uint64_t joins_done_ = 0;      // and of these
   MergeOptions merge_;
   MergeStats merge_stats_;
   std::condition_variable merge_wanted_;
@@ -342,7 +358,8 @@ class Store {
   std::optional<MergeReserve> merge_reserve_;          // used by the merge thread
   Shard::Barred barred_ = Shard::Barred::kNone;        // the same; as all shards were told
   uint64_t paced_bytes_ = 0;                           // the same
-  bool short_ = false;  // of space, so that any garbage is merged; and
+  bool too_many_ = false;  // segments, or somebody waits for fewer: joins go at once; the same
+  bool short_ = false;     // of space, so that any garbage is merged; and
   std::chrono::steady_clock::time_point next_shortage_;  // not before; the merge thread's own
   std::chrono::steady_clock::time_point next_shortage_told_;
   std::chrono::steady_clock::time_point refused_at_;  // when somebody was last seen to be

@@ -60,6 +60,31 @@ bool Store::merge_now() {
   return done();
 }
 
+void Store::limit_segments(uint64_t most) {
+  constexpr uint64_t kLeast = 3;  // two to be joined, and the active one
+  for (auto& shard : shards_) shard->limit_segments(std::max(most / shard_count(), kLeast));
+}
+
+bool Store::join_segments() {
+  // Others are not joined, and after a start none is settled.
+  (void)sync();
+  for (auto& shard : shards_) settle_sealed(*shard);
+  std::unique_lock guard(threads_mutex_);
+  const uint64_t request = ++join_requests_;
+  merge_wanted_.notify_one();
+  merge_done_.wait(guard, [&] { return stopping_ || joins_done_ >= request; });
+  return !stopping_;
+}
+
+uint64_t Store::segments() {
+  uint64_t segments = 0;
+  for (auto& shard : shards_) {
+    std::lock_guard guard(*shard);
+    segments += shard->order_.size();
+  }
+  return segments;
+}
+
 MergeStats Store::merge_stats() {
   std::lock_guard guard(threads_mutex_);
   return merge_stats_;
@@ -67,6 +92,7 @@ MergeStats Store::merge_stats() {
 
 void Store::merge_loop() {
   uint64_t request = 0;  // the last one taken up
+  uint64_t joins = 0;    // the same for joining
   bool worked = false;
   learn_rewritten();
   while (!stopping_) {
@@ -76,10 +102,14 @@ void Store::merge_loop() {
     {
       std::unique_lock guard(threads_mutex_);
       auto asked = [this] { return merge_requests_ > merge_stats_.requests_done; };
+      auto woken = [&] { return stopping_ || asked() || join_requests_ > joins_done_; };
       under_way = request > merge_stats_.requests_done;
       merge_stats_.running = worked || under_way;
       if (!merge_stats_.running) {
-        merge_wanted_.wait_for(guard, kLookEvery, [&] { return stopping_ || asked(); });
+        merge_wanted_.wait_for(guard, kLookEvery, woken);
+      }
+      if (std::exchange(joins, join_requests_) != joins) {
+        for (MergeState& state : merge_states_) state.joins_paused_until = {};
       }
       begins = !under_way && asked();
       if (begins) {
@@ -92,7 +122,14 @@ void Store::merge_loop() {
     look_for_shortage();
     keep_merge_reserve();
     if (begins) begin_requested();
+    const bool joined = join_some(joins > joins_done_);
+    if (!joined) {
+      std::lock_guard guard(threads_mutex_);
+      joins_done_ = joins;
+      merge_done_.notify_all();
+    }
     worked = (unasked || short_) && merge_worst_shard();
+    worked |= joined;
     if (short_ && !worked) end_shortage(false);
     if ((begins || under_way) && !merge_requested()) {
       std::lock_guard guard(threads_mutex_);
@@ -275,6 +312,45 @@ bool Store::merge_worst_shard() {
   return true;
 }
 
+// The shard that has most segments, of those that have more than three quarters of what they may
+// have. Null: there is none.
+Shard* Store::most_crowded() {
+  Shard* crowded = nullptr;
+  uint64_t most = 0;
+  const auto now = std::chrono::steady_clock::now();
+  for (auto& shard : shards_) {
+    if (now < merge_states_[shard->index()].joins_paused_until) continue;
+    std::lock_guard guard(*shard);
+    const uint64_t count = shard->order_.size();
+    const uint64_t limit = shard->most_segments();
+    if (shard->failed_ || count <= limit - limit / 4 || count <= most) continue;
+    crowded = shard.get();
+    most = count;
+    too_many_ = count > limit;
+  }
+  return crowded;
+}
+
+// Makes one of some small neighbours in such a shard. False: there is nothing to join.
+bool Store::join_some(bool at_once) {
+  // A full disk has no room for it.
+  if (sync_failed() || short_) return false;
+  while (Shard* const shard = most_crowded()) {
+    auto& paused_until = merge_states_[shard->index()].joins_paused_until;
+    Pick pick = pick_crowded(*shard);
+    if (pick.inputs.empty()) {  // until more of it is settled
+      paused_until = std::chrono::steady_clock::now() + kLookEvery;
+      continue;
+    }
+    too_many_ |= at_once;
+    const MergeOutcome outcome = merge_run(*shard, std::move(pick));
+    too_many_ = false;
+    if (outcome == MergeOutcome::kFailed) paused_until = std::chrono::steady_clock::now() + 10s;
+    return true;
+  }
+  return false;
+}
+
 // Whether what is sealed now is going to be merged before long: the shard is being written over, as
 // fast as it may be. With its lock held.
 bool Store::is_soon_merged(Shard& shard, const MergeOptions& merge) {
@@ -368,7 +444,7 @@ bool Store::pace_merge(uint64_t bytes) {
     std::lock_guard guard(threads_mutex_);
     rate = static_cast<uint64_t>(static_cast<double>(merge_.bytes_per_second) * merge_urgency_);
   }
-  if (short_) rate = 0;  // somebody waits for it
+  if (short_ || too_many_) rate = 0;  // somebody waits for it
   if (rate > 0) {
     using Seconds = std::chrono::duration<double>;
     const auto per_second = static_cast<double>(rate);

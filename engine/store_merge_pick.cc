@@ -88,6 +88,22 @@ std::optional<MergeRun> Store::sweep_on(const Shard& shard, Sweep& sweep,
   return run;
 }
 
+// Neighbours to make one of, so that a shard has half as many segments as it may have, or has come
+// closer to that.
+Store::Pick Store::pick_crowded(Shard& shard) {
+  constexpr uint64_t kMost = 64;  // that are looked at from each on
+  std::lock_guard guard(shard);
+  const uint64_t limit = shard.most_segments();
+  const uint64_t over = shard.order_.size() - std::min<uint64_t>(shard.order_.size(), limit / 2);
+  Pick pick;
+  const auto run =
+      pick_join(merge_candidates(shard), std::min(over + 1, kMost), shard.most_joined_bytes());
+  if (!run) return pick;
+  const auto first = shard.order_.begin() + static_cast<ptrdiff_t>(run->first);
+  pick.inputs.assign(first, first + static_cast<ptrdiff_t>(run->count));
+  return pick;
+}
+
 // The run to merge next in a shard, empty if none is worth it. It copies about run_bytes, or a
 // segment if that is more. `requested`: just what the request under way covers.
 Store::Pick Store::pick_inputs(Shard& shard, double least_garbage, uint64_t run_bytes,
@@ -107,10 +123,11 @@ Store::Pick Store::pick_inputs(Shard& shard, double least_garbage, uint64_t run_
       candidates[i].mergeable = candidates[i].mergeable && asked;
     }
   }
+  const uint64_t segment_limit = shard.segment_limit();
   MergeLimits limits;
   limits.least_garbage = least_garbage;
-  limits.run_bytes =
-      std::min(std::max(shard.segment_limit() * 5 / 4, run_bytes), options_.segment_bytes);
+  limits.run_bytes = std::min(std::max(segment_limit * 5 / 4, run_bytes),
+                              std::max(options_.segment_bytes, segment_limit));
   Pick pick;
   auto run = pick_run(candidates, limits);
   if (!run) {

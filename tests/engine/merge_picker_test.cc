@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "engine/options.h"
@@ -92,7 +93,31 @@ class Model {
   uint64_t copied_ = 0;
 };
 
+MergeCandidate whole(uint64_t bytes) {
+  return {bytes, 0, true};
+}
+
 }  // namespace
+
+TEST_CASE("neighbours are joined where that copies least for each segment that goes") {
+  const auto joined = [](const std::vector<MergeCandidate>& all, size_t most, uint64_t bytes) {
+    const auto run = pick_join(all, most, bytes);
+    return run ? std::pair(run->first, run->count) : std::pair<size_t, size_t>();
+  };
+  using Run = std::pair<size_t, size_t>;
+  const MergeCandidate damaged{1, 0, false};
+  CHECK(joined({}, 9, 100) == Run());
+  CHECK(joined({whole(1)}, 9, 100) == Run());
+  CHECK(joined({whole(1), damaged, whole(1)}, 9, 100) == Run());
+  CHECK(joined({whole(9), whole(2), whole(3), whole(9)}, 2, 100) == Run(1, 2));
+  CHECK(joined({whole(4), whole(4), whole(4), whole(4)}, 9, 100) == Run(0, 4));
+  CHECK(joined({whole(4), whole(4), whole(4), whole(4)}, 3, 100) == Run(0, 3));
+  CHECK(joined({whole(4), whole(4), whole(4), whole(4)}, 9, 8) == Run(0, 2));
+  CHECK(joined({whole(60), whole(60)}, 9, 100) == Run());
+  CHECK(joined({whole(90), whole(1), whole(1), whole(90), whole(1)}, 9, 1000) == Run(1, 2));
+  // What is dead is not copied.
+  CHECK(joined({whole(4), whole(4), {90, 89, true}, {90, 89, true}}, 2, 100) == Run(2, 2));
+}
 
 TEST_CASE("uniformly overwritten keys take 1.5 times their size and are copied less than twice") {
   const uint64_t seed = std::random_device{}();
