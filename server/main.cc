@@ -180,6 +180,22 @@ int serve(engine::Store& store, ConfigStore& config, std::vector<ListeningSocket
   return 0;
 }
 
+// Joins segments where the limit of open files has no room for all, so that clients have some.
+void fit_segments(const Config& config, engine::Store& store) {
+  const uint64_t segments = store.segments();
+  const OtherFiles others = other_files(config.io_threads, store.shard_count(), segments);
+  const uint64_t files = raise_open_files_to(wished_files(config.maxclients, others));
+  const uint64_t most = share_files(files, config.maxclients, others).segments;
+  store.limit_segments(most);
+  if (segments <= most) return;
+  log_notice(
+      "The limit of open files is {}, which leaves room for {} segments: joining some of the "
+      "{} that there are",
+      files, most, segments);
+  store.join_segments();
+  log_notice("There are {} segments now", store.segments());
+}
+
 // The error is why the server does not start.
 engine::Result<std::unique_ptr<engine::Store>> open_store(const Config& config) {
   raise_open_files();
@@ -194,6 +210,7 @@ engine::Result<std::unique_ptr<engine::Store>> open_store(const Config& config) 
                     "than {} databases. Exiting",
                     config.databases)};
   }
+  fit_segments(config, **store);
   return store;
 }
 

@@ -35,15 +35,22 @@ uint64_t raise_open_files_to(uint64_t needed) {
 
 OtherFiles other_files(int io_threads, uint32_t shards, uint64_t segments) {
   OtherFiles others;
-  others.needed =
-      kReserved + kPerLoop * static_cast<uint64_t>(io_threads) + kPerShard * shards + segments;
-  others.growth = kSegmentsPerShard * shards - std::min(segments, kSegmentsPerShard * shards);
+  others.needed = kReserved + kPerLoop * static_cast<uint64_t>(io_threads) + kPerShard * shards;
+  others.segments = std::max(segments, kSegmentsPerShard * shards);
   return others;
 }
 
-uint64_t clients_within(uint64_t files, const OtherFiles& others) {
+FileShares share_files(uint64_t files, uint64_t clients, const OtherFiles& others) {
   const uint64_t left = files - std::min(files, others.needed);
-  return left - std::min(others.growth, left / 2);
+  FileShares shares;
+  shares.clients = std::min(clients, left - std::min(others.segments, left / 2));
+  shares.segments = left - shares.clients;
+  return shares;
+}
+
+uint64_t wished_files(uint64_t clients, const OtherFiles& others) {
+  constexpr uint64_t kGrowth = 16;  // times
+  return clients + others.needed + kGrowth * others.segments;
 }
 
 }  // namespace respcask::server

@@ -1,8 +1,7 @@
-// Open files: how many descriptors this process may have, and how many clients that leaves room
-// for.
+// Open files: how many descriptors this process may have, and how clients and segments share them.
 //
-// Segments take most of those that clients do not: a descriptor each, and how many there are is
-// known only when the store is open. Any thread.
+// A segment takes a descriptor, as a client does, and how many there are is known only when the
+// store is open. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -18,14 +17,21 @@ uint64_t raise_open_files_to(uint64_t needed);
 
 // What is open beside the clients' sockets.
 struct OtherFiles {
-  uint64_t needed = 0;  // without these there is no server
-  uint64_t growth = 0;  // these are for the segments that a small store comes to have
+  uint64_t needed = 0;    // without these there is no server, whatever the store holds
+  uint64_t segments = 0;  // of the store: those that there are, or that a small one comes to have
 };
 // For a store with so many segments at its start.
 OtherFiles other_files(int io_threads, uint32_t shards, uint64_t segments);
 
-// How many clients a limit of `files` has room for; 0: it is not enough for the rest. Growth gets
-// half of what is left at most: a segment that cannot be made for want of a descriptor can wait.
-uint64_t clients_within(uint64_t files, const OtherFiles& others);
+// What a limit has room for.
+struct FileShares {
+  uint64_t clients = 0;   // 0: it is not enough for the rest
+  uint64_t segments = 0;  // that the store may come to have (Store::limit_segments)
+};
+// Clients get as many as are asked for, and segments the rest; where that is less than `others`
+// says, half of what is left at most: segments can be joined, so that there are fewer.
+FileShares share_files(uint64_t files, uint64_t clients, const OtherFiles& others);
+// The limit to ask for: with room for a store to grow for long before any segments are joined.
+uint64_t wished_files(uint64_t clients, const OtherFiles& others);
 
 }  // namespace respcask::server

@@ -62,16 +62,6 @@ engine::Error no_listening(const Config& config, const engine::Error& why) {
   return {why.code, fmt::format("Failed listening on port {}: {}", config.port, why.message)};
 }
 
-// No shard may be locked.
-uint64_t count_segments(engine::Store& store) {
-  uint64_t segments = 0;
-  for (uint32_t i = 0; i < store.shard_count(); ++i) {
-    std::lock_guard guard(store.shard(i));
-    segments += store.shard(i).stats().segments;
-  }
-  return segments;
-}
-
 }  // namespace
 
 Network::Network(Server& server) : server_(server) {
@@ -93,15 +83,19 @@ Network::~Network() {
 engine::Result<void> Network::fit_maxclients() {
   const auto config = server_.config.snapshot();
   const OtherFiles others = other_files(*config);
-  const uint64_t wanted = config->maxclients + others.needed + others.growth;
-  const uint64_t files = raise_open_files_to(wanted);
-  const uint64_t possible = clients_within(files, others);
+  const uint64_t wanted = config->maxclients + others.needed + others.segments;
+  const uint64_t files = raise_open_files_to(wished_files(config->maxclients, others));
+  const FileShares shares = share_files(files, config->maxclients, others);
+  server_.store.limit_segments(shares.segments);
+  // Not all may have been joined that were to be.
+  const uint64_t taken = others.needed + segments_;
+  const uint64_t possible = std::min(shares.clients, files - std::min(files, taken));
   if (possible == 0) {
     return engine::Error{
         engine::ErrorCode::kInvalid,
         fmt::format("The limit of open files is {}, of which {} are needed for other things than "
                     "clients: raise it (ulimit -n).",
-                    files, others.needed)};
+                    files, taken)};
   }
   if (possible >= config->maxclients) return {};
   const std::string lowered = std::to_string(possible);
@@ -130,7 +124,7 @@ engine::Result<std::vector<ListeningSocket>> Network::bind(const Config& config)
 
 engine::Result<void> Network::open(std::vector<ListeningSocket> bound) {
   opened_ = std::move(bound);
-  segments_ = count_segments(server_.store);
+  segments_ = server_.store.segments();
   if (auto fitted = fit_maxclients(); !fitted) return fitted;
   for (const auto& worker : workers_) {
     if (auto made = worker->open(); !made) return made;
@@ -138,13 +132,15 @@ engine::Result<void> Network::open(std::vector<ListeningSocket> bound) {
   const auto config = server_.config.snapshot();
   server_.config.on_change({"maxclients"}, [this](const Config&, const Config& to) {
     const OtherFiles others = other_files(to);
-    const uint64_t files = raise_open_files_to(to.maxclients + others.needed + others.growth);
-    const uint64_t possible = clients_within(files, others);
+    const uint64_t files = raise_open_files_to(wished_files(to.maxclients, others));
+    const FileShares shares = share_files(files, to.maxclients, others);
     std::optional<std::string> refused;
-    if (possible < to.maxclients) {
+    if (shares.clients < to.maxclients) {
       refused = fmt::format(
           "The operating system is not able to handle the specified number of clients, try with {}",
-          possible);
+          shares.clients);
+    } else {
+      server_.store.limit_segments(shares.segments);
     }
     return refused;
   });

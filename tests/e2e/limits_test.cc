@@ -237,6 +237,72 @@ TEST_CASE("more clients than the system allows are refused with the number that 
   CHECK(client.call({"CONFIG", "SET", "maxclients", possible}) == "+OK\r\n");
 }
 
+const std::vector<std::string> kSmallSegments = {"--io-threads",   "1",  "--shards", "2",
+                                                 "--segment-size", "1mb"};
+
+// For a server under a limit that leaves 16 descriptors to clients, and as many to segments.
+std::vector<std::string> with_few_files(const ServerProcess& server) {
+  std::vector<std::string> words = unprivileged(server.directory());
+  words.insert(words.end(), {"prlimit", "--nofile=200:200"});
+  return words;
+}
+
+uint64_t number_of(Client& client, const std::string& field) {
+  return std::stoull(info_value(client, field));
+}
+
+void put_megabytes(Client& client, int megabytes) {
+  const std::string value(100'000, 'v');
+  for (int i = 0; i < megabytes * 10; ++i) {
+    REQUIRE(client.call({"SET", "key" + std::to_string(i), value}) == "+OK\r\n");
+  }
+}
+
+TEST_CASE("small segments leave descriptors to new clients, to merging and to the next start") {
+  ServerProcess server(kSmallSegments);
+  server.set_launcher(with_few_files(server));
+  server.start();
+  {
+    Client client(server.port());
+    put_megabytes(client, 200);
+    std::vector<Client> others;
+    for (int i = 0; i < 10; ++i) {
+      others.emplace_back(server.port());
+      others.back().send(request({"PING"}));
+      CHECK(others.back().read_line() == "+PONG");
+    }
+    for (int i = 0; i < 2000; i += 2) client.call({"DEL", "key" + std::to_string(i)});
+    const auto deadline = Clock::now() + std::chrono::seconds(60);
+    client.call({"BGREWRITEAOF"});
+    while (Clock::now() < deadline && number_of(client, "total_bytes") > 120'000'000) {
+      std::this_thread::sleep_for(milliseconds(100));
+    }
+    CHECK(number_of(client, "total_bytes") <= 120'000'000);
+    CHECK(number_of(client, "segments") <= 16);
+  }
+  CHECK(server.log().find("Too many open files") == std::string::npos);
+  CHECK(server.stop() == 0);
+  server.start();
+  CHECK(Client(server.port()).call({"DBSIZE"}) == ":1000\r\n");
+}
+
+TEST_CASE("a store of more segments than the limit of open files has room for starts") {
+  ServerProcess server(kSmallSegments);
+  server.set_launcher(unprivileged(server.directory()));
+  server.start();
+  {
+    Client client(server.port());
+    put_megabytes(client, 100);
+    REQUIRE(number_of(client, "segments") > 32);
+  }
+  REQUIRE(server.stop() == 0);
+  server.set_launcher(with_few_files(server));
+  server.start();
+  Client client(server.port());
+  CHECK(client.call({"DBSIZE"}) == ":1000\r\n");
+  CHECK(number_of(client, "segments") <= 16);
+}
+
 TEST_CASE("idle clients are closed after the time-out, busy and subscribed ones are not") {
   ServerProcess server({"--timeout", "1"});
   server.start();
