@@ -372,6 +372,7 @@ Result<void> Shard::roll(uint64_t kept_back) {
               active_ ? active_->size() : 0, std::chrono::steady_clock::now());
   active_ = std::move(*made);
   roll_from_ = 0;
+  asked_to_ = 0;
   take_slot(active_);
   order_.push_back(active_);
   directory_unsynced_ = true;

@@ -281,8 +281,9 @@ class Shard {
   bool take_refusal() { return std::exchange(refused_, false); }
   // Keeps `bytes` back for what makes room, if they are to be had.
   void keep_room(uint64_t bytes);
-  // True if more was appended than was reserved, which a full disk would have ended badly.
-  bool overdrawn() const { return append_offset() > active_->reserved(); }
+  // True if more was appended than was asked for in reserve(), which a full disk would have ended
+  // badly, though more was reserved ahead here.
+  bool overdrawn() const { return asked_to_ != 0 && append_offset() > asked_to_; }
 
   // Whoever reads has met page faults: what is taken to be in memory is not.
   void distrust_residency() { residency_trust_.met_faults(); }
@@ -418,6 +419,7 @@ class Shard {
   SegmentPace pace_;
   uint64_t most_paced_bytes_ = 0;
   std::atomic<uint64_t> most_segments_{UINT64_MAX};
+  uint64_t asked_to_ = 0;   // how far appending to the active segment was asked for at most
   uint64_t roll_from_ = 0;  // how far the active segment is to grow before it is tried again
   uint64_t sequence_ = kFirstSequence;  // the last one given out
 

@@ -42,13 +42,18 @@ Result<void> Shard::reserve_more(uint64_t bytes, Growth growth) {
   if (need > active_->capacity()) {
     return Error{ErrorCode::kNoSpace, fmt::format("{}: is full", active_->path())};
   }
-  if (need <= active_->reserved()) return {};
+  const uint64_t asked_to = std::max(asked_to_, need - keep);
+  if (need <= active_->reserved()) {
+    asked_to_ = asked_to;
+    return {};
+  }
   if (barred_ == Barred::kAll || (barred_ == Barred::kGrowth && growth == Growth::kGrows)) {
     refused_ = true;
     return Error{ErrorCode::kNoSpace, "the disk is full, and being merged"};
   }
   auto reserved = active_->reserve(need, std::clamp(active_->size() / 4, kLeastStep, kMostStep));
   refused_ |= !reserved && reserved.error().code == ErrorCode::kNoSpace;
+  if (reserved) asked_to_ = asked_to;
   return reserved;
 }
 

@@ -136,6 +136,8 @@ void cmd_incrbyfloat(Context& c) {
   char buffer[resp::kMaxLongDoubleChars];
   const char* end = resp::format_long_double(buffer, value);
   const std::string_view text(buffer, static_cast<size_t>(end - buffer));
+  // Thousands of digits may come of a short argument.
+  if (!c.reserve(key, put_string_bound(key, text.size()))) return;
   put_string(c, key, Encoding::kEmbstr, found.entry ? found.entry->expiry_ms : 0, text);
   c.notify(EventClass::kString, "incrbyfloat", key);
   c.reply().bulk(text);
