@@ -187,14 +187,6 @@ engine::ShardSet Request::shards_of_waiters(Scope& scope) const {
   return shards;
 }
 
-uint64_t Request::bytes_of_transaction() const {
-  uint64_t bytes = 0;
-  for (const QueuedCommand& queued : session_.transaction->queue) {
-    if (queued.command->flags & kWrite) bytes += bytes_to_reserve(queued.args);
-  }
-  return bytes;
-}
-
 // Users were changed after the command was checked, or clients were paused. Asked under its locks:
 // whoever did it has made his mark before he is told that it is done, so a command that finds none
 // here comes before whatever he does next. One that had blocked was checked when it came, as in
@@ -232,9 +224,9 @@ Outcome Request::run_command() {
   // shards themselves reserve there.
   if ((flags() & kWrite) != 0) {
     const engine::Growth growth = growth_of(flags());
-    if (is_exec()) scope.promised_bytes = bytes_of_transaction();
-    const std::string_view refusal = is_exec() ? scope.reserve(scope.promised_bytes, growth)
-                                               : reserve(scope, turn_, args_, growth);
+    const std::string_view refusal =
+        is_exec() ? reserve(scope, turn_, session_, session_.transaction->queue, growth)
+                  : reserve(scope, turn_, *command_, args_, growth);
     if (!refusal.empty()) {
       // The shards of what it watches are locked.
       if (is_exec()) unwatch(session_, scope);

@@ -182,35 +182,89 @@ uint64_t bytes_to_reserve(std::string_view arg) {
   return 2 * arg.size() + engine::record_size_bound(0, 0);
 }
 
-}  // namespace
-
 uint64_t bytes_to_reserve(std::span<const std::string_view> args) {
   uint64_t bytes = kAlwaysReserved;
   for (std::string_view arg : args) bytes += bytes_to_reserve(arg);
   return bytes;
 }
 
-std::string_view reserve(Scope& scope, const Turn& turn, std::span<const std::string_view> args,
-                         engine::Growth growth) {
-  constexpr uint64_t kMuch = 64 * 1024;
-  uint64_t bytes = bytes_to_reserve(args);
+// So much that it matters to how many shards it is reserved on.
+constexpr uint64_t kMuch = 64 * 1024;
+
+// How many arguments behind a key belong to it alone: its value, where keys and values alternate.
+size_t values_of_key(const Command& row) {
+  if (row.keys.size() != 1 || row.find_keys != nullptr) return 0;
+  const KeySpec& spec = row.keys.front();
+  return spec.find == KeySpec::Find::kRange ? static_cast<size_t>(spec.step) - 1 : 0;
+}
+
+// Tells what a command whose keys are in turn.scratch may append to its shards: a key, and what
+// belongs to it, goes to the key's shard only; what else it was given might go to any of `shards`.
+void visit_needs(const Turn& turn, const TableEntry& command,
+                 std::span<const std::string_view> args, const engine::ShardSet& shards,
+                 engine::FunctionRef<void(uint32_t shard, uint64_t bytes)> visit) {
+  const Turn::Scratch& scratch = turn.scratch;
+  const size_t values = values_of_key(*command.row);
+  uint64_t anywhere = bytes_to_reserve(args);
+  std::vector<bool> of_key(args.size());
+  for (size_t i = 0; i < scratch.keys.size(); ++i) {
+    const auto key_at = static_cast<size_t>(scratch.positions[i].index);
+    const size_t end = std::min(key_at + 1 + values, args.size());
+    uint64_t bytes = 0;
+    for (size_t at = key_at; at < end; ++at) {
+      bytes += bytes_to_reserve(args[at]);
+      if (!of_key[at]) anywhere -= bytes_to_reserve(args[at]);
+      of_key[at] = true;
+    }
+    visit(scratch.keys[i].shard, bytes);
+  }
+  for (const uint32_t shard : shards) visit(shard, anywhere);
+}
+
+}  // namespace
+
+std::string_view reserve(Scope& scope, const Turn& turn, const TableEntry& command,
+                         std::span<const std::string_view> args, engine::Growth growth) {
+  const uint64_t bytes = bytes_to_reserve(args);
   if (bytes < kMuch || scope.command_shards().size() < 2) return scope.reserve(bytes, growth);
-  const std::vector<KeyRef>& keys = turn.scratch.keys;
-  std::vector<uint64_t> of_keys(turn.server.store.shard_count());
-  std::vector<bool> is_key(args.size());
-  for (size_t i = 0; i < keys.size(); ++i) {
-    const auto at = static_cast<size_t>(turn.scratch.positions[i].index);
-    const uint64_t of_key = bytes_to_reserve(args[at]);
-    of_keys[keys[i].shard] += of_key;
-    if (!is_key[at]) bytes -= of_key;
-    is_key[at] = true;
+  std::vector<uint64_t> of_shards(turn.server.store.shard_count());
+  visit_needs(turn, command, args, scope.command_shards(),
+              [&](uint32_t shard, uint64_t needed) { of_shards[shard] += needed; });
+  return scope.reserve(of_shards, growth);
+}
+
+std::string_view reserve(Scope& scope, Turn& turn, const Session& session,
+                         std::span<const QueuedCommand> queue, engine::Growth growth) {
+  uint64_t bytes = 0;
+  for (const QueuedCommand& queued : queue) {
+    if (queued.command->flags & kWrite) bytes += bytes_to_reserve(queued.args);
   }
-  std::string_view refusal = scope.reserve(bytes, growth);
-  for (uint32_t index : scope.command_shards()) {
-    if (!refusal.empty()) break;
-    refusal = scope.reserve_more(index, bytes + of_keys[index], growth);
+  if (bytes < kMuch || scope.command_shards().size() < 2) {
+    scope.promised_bytes = bytes;
+    return scope.reserve(bytes, growth);
   }
-  return refusal;
+  std::vector<uint64_t>& of_shards = scope.promised_to;
+  of_shards.assign(turn.server.store.shard_count(), 0);
+  for (const QueuedCommand& queued : queue) {
+    if ((queued.command->flags & kWrite) == 0) continue;
+    const engine::ShardSet shards = find_shards(turn, session, *queued.command, queued.args);
+    visit_needs(turn, *queued.command, queued.args, shards,
+                [&](uint32_t shard, uint64_t needed) { of_shards[shard] += needed; });
+  }
+  return scope.reserve(of_shards, growth);
+}
+
+void take_promised(Scope& scope, const Turn& turn, const QueuedCommand& queued,
+                   const engine::ShardSet& shards) {
+  if ((queued.command->flags & kWrite) == 0) return;
+  if (scope.promised_to.empty()) {
+    scope.promised_bytes -= bytes_to_reserve(queued.args);
+    return;
+  }
+  visit_needs(turn, *queued.command, queued.args, shards, [&](uint32_t shard, uint64_t needed) {
+    assert(scope.promised_to[shard] >= needed);
+    scope.promised_to[shard] -= needed;
+  });
 }
 
 engine::Growth growth_of(uint32_t command_flags) {
@@ -256,7 +310,7 @@ bool serve(Scope& scope, Turn& turn, Waiter& waiter) {
   find_shards(turn, session, *waiter.command, waiter.args);
   scope.set_command_shards(waiter.shards);
   const std::string_view refusal =
-      reserve(scope, turn, waiter.args, growth_of(waiter.command->flags));
+      reserve(scope, turn, *waiter.command, waiter.args, growth_of(waiter.command->flags));
   Ran ran = Ran::kReplied;
   // What the one who serves is to be told himself waits for his own reply.
   std::string own_pushes = std::exchange(turn.own_pushes, {});

@@ -14,6 +14,7 @@
 #include "server/command_table.h"
 #include "server/scope.h"
 #include "server/session.h"
+#include "server/transaction.h"
 #include "server/turn.h"
 
 namespace respcask::server {
@@ -38,13 +39,20 @@ Ran execute(Scope& scope, Turn& turn, Session& session, const TableEntry& comman
 void show_monitors(const Scope& scope, Turn& turn, const Session& session,
                    const TableEntry& command, std::span<const std::string_view> args);
 
-// The bytes that a command with these arguments may append to one shard: twice what it was given,
-// and kAlwaysReserved for what it edits.
-uint64_t bytes_to_reserve(std::span<const std::string_view> args);
-// Reserves them in every locked shard, before anything is read; where they are many, those of the
-// keys in turn.scratch only in each one's own. The reply to give if that fails, else "".
-std::string_view reserve(Scope& scope, const Turn& turn, std::span<const std::string_view> args,
-                         engine::Growth growth);
+// Reserves what a command with these arguments may append to the shards that are locked for it,
+// before anything is read: twice what it was given, and kAlwaysReserved for what it edits. Where
+// that is much the keys in turn.scratch count in their own shards only, and so do values that
+// belong to a key. The reply to give if that fails, else "".
+std::string_view reserve(Scope& scope, const Turn& turn, const TableEntry& command,
+                         std::span<const std::string_view> args, engine::Growth growth);
+// The same for a transaction; where that is much each of its commands counts in its own shards
+// only. What is reserved is promised to its commands (Scope::promised_bytes).
+std::string_view reserve(Scope& scope, Turn& turn, const Session& session,
+                         std::span<const QueuedCommand> queue, engine::Growth growth);
+// What is reserved for one of its commands, which is about to run and has these shards, is its own
+// from now on, not to be kept free beside what it asks for.
+void take_promised(Scope& scope, const Turn& turn, const QueuedCommand& queued,
+                   const engine::ShardSet& shards);
 engine::Growth growth_of(uint32_t command_flags);
 
 // Serves the lines of the keys that the command signalled: runs the waiters' commands in turn. The

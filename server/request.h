@@ -61,7 +61,6 @@ class Request {
   engine::ShardSet shards_to_lock() const;
   void lock(Scope& scope, const engine::ShardSet& shards);
   engine::ShardSet shards_of_waiters(Scope& scope) const;
-  uint64_t bytes_of_transaction() const;
   Outcome park(Scope& scope);
   Outcome block(Scope& scope);
   void served_after_waking(Scope& scope);

@@ -134,8 +134,17 @@ std::string_view Scope::reserve(uint64_t bytes, engine::Growth growth) {
   return {};
 }
 
+std::string_view Scope::reserve(std::span<const uint64_t> of_shards, engine::Growth growth) {
+  for (uint32_t index : of_command_) {
+    const auto refusal = refusal_of(shard(index).reserve(of_shards[index], growth));
+    if (!refusal.empty()) return refusal;
+  }
+  return {};
+}
+
 std::string_view Scope::reserve_more(uint32_t index, uint64_t bytes, engine::Growth growth) {
-  return refusal_of(shard(index).reserve_more(bytes + promised_bytes, growth));
+  const uint64_t promised = promised_bytes + (promised_to.empty() ? 0 : promised_to[index]);
+  return refusal_of(shard(index).reserve_more(bytes + promised, growth));
 }
 
 void Scope::expire(const KeyRef& key) {

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -65,6 +66,8 @@ class Scope {
   // Reserves `bytes` on every shard of the command, before anything is read. The reply to give if
   // that fails, else "".
   std::string_view reserve(uint64_t bytes, engine::Growth growth);
+  // The same of each shard its own; by index.
+  std::string_view reserve(std::span<const uint64_t> of_shards, engine::Growth growth);
   // Reserves more on one shard, on top of what is promised to others; what was read stays where it
   // is.
   std::string_view reserve_more(uint32_t shard, uint64_t bytes, engine::Growth growth);
@@ -162,6 +165,7 @@ class Scope {
   bool hides_replies = false;
   // Bytes reserved on every locked shard for what a transaction is still to run, or more.
   uint64_t promised_bytes = 0;
+  std::vector<uint64_t> promised_to;  // on each of its own, by index; empty: nothing
   // The transaction has asked for a backup, a rewrite: in Redis it may again, as they begin later.
   bool asked_to_save = false;
   bool asked_to_rewrite = false;

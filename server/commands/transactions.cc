@@ -155,13 +155,10 @@ void run_queued(Context& c, const QueuedCommand& queued, const Permissions& perm
   Session& session = c.session();
   const auto lack = find_queued_lack(c.turn(), session, permissions, *queued.command, queued.args);
   if (lack) return refuse_queued(c, *lack);
-  // What is reserved for it is its own from now on, not to be kept free beside what it asks for.
-  if ((queued.command->flags & kWrite) != 0) {
-    c.scope().promised_bytes -= bytes_to_reserve(queued.args);
-  }
-  find_shards(c.turn(), session, *queued.command, queued.args);
-  // Commands before it cannot be run again, so the loop waits for what it needs.
   Scope& scope = c.scope();
+  take_promised(scope, c.turn(), queued,
+                find_shards(c.turn(), session, *queued.command, queued.args));
+  // Commands before it cannot be run again, so the loop waits for what it needs.
   scope.done = {};
   while (execute(scope, c.turn(), session, *queued.command, queued.args, c.reply()) == Ran::kCold) {
     scope.fetched_within = scope.take_cold(scope.fetched_within.get());

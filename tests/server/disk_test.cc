@@ -120,6 +120,53 @@ TEST_CASE("disk: commands of very many small arguments reserve what they write")
   CHECK(h.run("exec") == "*2\r\n+OK\r\n:200000\r\n");
 }
 
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+
+// Keys for all shards and a value of a MiB for each, as arguments.
+std::vector<std::string> pairs_of_a_mib(std::string_view command, int count) {
+  std::vector<std::string> args{std::string(command)};
+  for (int i = 0; i < count; ++i) {
+    args.push_back(fmt::format("key:{}", i));
+    args.emplace_back(kMiB, 'x');
+  }
+  return args;
+}
+
+TEST_CASE("disk: what MSET is given takes room in the shards of its keys only") {
+  for (const std::string_view command : {"mset", "msetnx"}) {
+    CAPTURE(command);
+    FaultyFileSystem disk;
+    Harness h({}, {}, &disk);
+    constexpr int kCount = 32;
+    disk.set_capacity(disk.used() + 80 * kMiB);
+    const std::string reply = h.client().run(pairs_of_a_mib(command, kCount));
+    CHECK(reply == (command == "mset" ? "+OK\r\n" : ":1\r\n"));
+    for (int i = 0; i < kCount; ++i) {
+      CHECK(h.run(fmt::format("strlen key:{}", i)) == ":1048576\r\n");
+    }
+  }
+}
+
+TEST_CASE("disk: what a transaction is given takes room in the shards of each command only") {
+  FaultyFileSystem disk;
+  Harness h({}, {}, &disk);
+  disk.set_capacity(disk.used() + 120 * kMiB);
+  h.run("multi");
+  for (int i = 0; i < 32; ++i) {
+    h.run({"set", fmt::format("single:{}", i), std::string(kMiB, 'x')});
+    h.run(fmt::format("rpush list:{} a b", i));
+  }
+  h.client().run(pairs_of_a_mib("mset", 16));
+  h.run("flushdb");
+  h.run("swapdb 0 1");
+  h.run("rename list:1 list:2");  // of no key
+  h.run("set last value");
+  const std::string reply = h.run("exec");
+  CHECK(reply.starts_with("*69\r\n+OK\r\n:2\r\n+OK\r\n"));
+  CHECK(reply.ends_with("+OK\r\n+OK\r\n+OK\r\n-ERR no such key\r\n+OK\r\n"));
+  CHECK(h.run("dbsize") == ":1\r\n");
+}
+
 TEST_CASE("disk: keys that expire and cannot be removed are counted once, and time goes on") {
   FaultyFileSystem disk;
   Harness h({}, {}, &disk);
