@@ -170,9 +170,10 @@ class Context {
   void reply_part(std::string_view part);
 
   // --- changing -------------------------------------------------------------------------------
-  // Space for `bytes` more on the key's shard. Dispatch has reserved for twice the arguments' bytes
-  // and kAlwaysReserved; a handler that writes more calls this before its first change. On failure
-  // the error is replied and false returned: return. What was read stays valid.
+  // Space for `bytes` more on the key's shard. Dispatch has reserved for each argument, written
+  // once as a name or a string, and kAlwaysReserved; a handler that writes more calls this before
+  // its first change. On failure the error is replied and false returned: return. What was read
+  // stays valid.
   bool reserve(const KeyRef& key, uint64_t bytes, engine::Growth growth = engine::Growth::kGrows);
   // The same for all that the command changes, of which nothing is refused for want of memory from
   // then on: who has taken something out has to be able to put it in elsewhere.

@@ -177,9 +177,13 @@ void show_monitors(const Scope& scope, Turn& turn, const Session& session,
 
 namespace {
 
-// It may become a record of its own.
+// It may become a record of its own. A long one is written once, but in chunks, each a record with
+// a name (put_string_bound); whoever writes more of it has to ask for that.
 uint64_t bytes_to_reserve(std::string_view arg) {
-  return 2 * arg.size() + engine::record_size_bound(0, 0);
+  constexpr uint64_t kTwice = 64 * 1024;
+  constexpr uint64_t kPartForChunks = 16;
+  const uint64_t more = std::min<uint64_t>(arg.size(), kTwice + arg.size() / kPartForChunks);
+  return arg.size() + more + engine::record_size_bound(0, 0);
 }
 
 uint64_t bytes_to_reserve(std::span<const std::string_view> args) {

@@ -40,9 +40,9 @@ void show_monitors(const Scope& scope, Turn& turn, const Session& session,
                    const TableEntry& command, std::span<const std::string_view> args);
 
 // Reserves what a command with these arguments may append to the shards that are locked for it,
-// before anything is read: twice what it was given, and kAlwaysReserved for what it edits. Where
-// that is much the keys in turn.scratch count in their own shards only, and so do values that
-// belong to a key. The reply to give if that fails, else "".
+// before anything is read: twice what it was given, of large arguments little more than once, and
+// kAlwaysReserved for what it edits. Where that is much the keys in turn.scratch count in their own
+// shards only, and so do values that belong to a key. The reply to give if that fails, else "".
 std::string_view reserve(Scope& scope, const Turn& turn, const TableEntry& command,
                          std::span<const std::string_view> args, engine::Growth growth);
 // The same for a transaction; where that is much each of its commands counts in its own shards

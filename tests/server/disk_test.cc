@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -165,6 +166,126 @@ TEST_CASE("disk: what a transaction is given takes room in the shards of each co
   CHECK(reply.starts_with("*69\r\n+OK\r\n:2\r\n+OK\r\n"));
   CHECK(reply.ends_with("+OK\r\n+OK\r\n+OK\r\n-ERR no such key\r\n+OK\r\n"));
   CHECK(h.run("dbsize") == ":1\r\n");
+}
+
+// What a snapshot has of a string.
+std::string dump_of(const std::string& value) {
+  Harness h;
+  h.run({"set", "k", value});
+  const std::string reply = h.run("dump k");
+  const size_t begin = reply.find('\n') + 1;
+  return reply.substr(begin, reply.size() - begin - 2);
+}
+
+// Bytes that no compression makes shorter.
+std::string random_bytes(size_t size) {
+  std::mt19937_64 random(1);
+  std::string bytes;
+  while (bytes.size() < size) bytes += static_cast<char>(random());
+  return bytes;
+}
+
+TEST_CASE("disk: a large argument is written where there is little more room than it takes") {
+  const std::string big = random_bytes(8 * kMiB);
+  const std::vector<std::vector<std::string>> commands = {
+      {"set", "k", big},       {"setex", "k", "100", big},
+      {"setnx", "k", big},     {"getset", "k", big},
+      {"append", "k", big},    {"setrange", "k", "5", big},
+      {"mset", "k", big},      {"hset", "k", "f", big},
+      {"hset", "k", big, "v"}, {"rpush", "k", big},
+      {"lpush", "k", big},     {"sadd", "k", big},
+      {"zadd", "k", "1", big}, {"set", big, "v"},
+      {"incr", big},           {"restore", "k", "0", dump_of(big)},
+  };
+  for (const std::vector<std::string>& command : commands) {
+    CAPTURE(command[0]);
+    FaultyFileSystem disk;
+    Harness h({}, {}, &disk);
+    disk.set_capacity(disk.used() + 11 * kMiB);
+    const std::string reply = h.client().run(command);
+    CHECK(reply.substr(0, 60) != kFull.substr(0, 60));
+    CHECK(reply.front() != '-');
+    CHECK(h.run("dbsize") == ":1\r\n");
+  }
+}
+
+// As above: the harness looks after each whether it has kept to what it asked for.
+TEST_CASE("disk: commands of large arguments reserve what they write") {
+  const std::string big = random_bytes(3 * kMiB);
+  using Words = std::vector<std::string>;
+  const std::vector<std::pair<std::vector<Words>, Words>> cases = {
+      {{{"set", "k", "v"}}, {"set", "k", big, "keepttl", "get"}},
+      {{{"set", "k", "v", "px", "1"}}, {"set", "k", big}},
+      {{{"set", "k", "v"}}, {"append", "k", big}},
+      {{{"set", "k", big}}, {"append", "k", big}},
+      {{{"set", "k", std::string(8000, 'x')}}, {"append", "k", big}},
+      {{{"set", "k", "v"}}, {"setrange", "k", "4095", big}},
+      {{}, {"mset", "k", big, "k", big, big, "v"}},
+      {{}, {"msetnx", "a", big, "b", big, "c", big}},
+      {{{"set", big, "v"}}, {"del", big, big, "k"}},
+      {{{"set", big, "v"}}, {"unlink", big}},
+      {{{"set", big, "v"}}, {"getdel", big}},
+      {{{"set", big, "v"}}, {"expire", big, "100"}},
+      {{{"set", big, "v"}}, {"expire", big, "-1"}},
+      {{{"set", big, "v", "ex", "100"}}, {"persist", big}},
+      {{{"set", big, "v"}}, {"getex", big, "ex", "100"}},
+      {{{"set", big, "v"}}, {"incrbyfloat", big + "2", "1.5"}},
+      {{{"set", big, "v"}}, {"rename", big, "k"}},
+      {{{"set", "k", "v"}}, {"rename", "k", big}},
+      {{{"set", big, "v"}}, {"copy", big, big + "2"}},
+      {{{"set", big, "v"}}, {"move", big, "1"}},
+      {{{"set", big, "v"}}, {"setbit", big, "7", "1"}},
+      {{}, {"bitfield", big, "set", "u8", "0", "1"}},
+      {{{"set", "k", big}}, {"bitop", "not", big, "k"}},
+      {{}, {"pfadd", big, "a", "b"}},
+      {{}, {"pfadd", "k", big}},
+      {{}, {"pfmerge", big, "k"}},
+      {{}, {"hset", "k", "f", big, "g", big}},
+      {{{"hset", "k", "f", "v"}}, {"hset", "k", "f", big}},
+      {{{"hset", "k", big, "v"}}, {"hset", "k", big, big}},
+      {{{"hset", "k", big, "v"}}, {"hdel", "k", big}},
+      {{}, {"hincrby", "k", big, "1"}},
+      {{{"hset", big, "f", "v"}}, {"hdel", big, "f"}},
+      {{}, {"rpush", "k", big, big}},
+      {{{"rpush", "k", "a"}}, {"lpush", "k", big}},
+      {{{"rpush", "k", "a", "b"}}, {"linsert", "k", "before", "b", big}},
+      {{{"rpush", "k", "a", "b"}}, {"lset", "k", "1", big}},
+      {{{"rpush", "k", "a", big}}, {"lrem", "k", "1", big}},
+      {{{"rpush", big, "a", "b", "c"}}, {"ltrim", big, "1", "1"}},
+      {{{"rpush", big, "a", "b", "c"}}, {"lpop", big, "2"}},
+      {{{"rpush", big, "a", "b", "c"}}, {"lrem", big, "1", "b"}},
+      {{{"rpush", big, "a", "b", "c"}}, {"lmove", big, big + "2", "left", "right"}},
+      {{{"rpush", big, "a"}}, {"rpoplpush", big, big}},
+      {{{"rpush", "k", "a", big}}, {"sort", "k", "alpha", "store", big}},
+      {{}, {"sadd", "k", big, "a"}},
+      {{{"sadd", "k", big}}, {"srem", "k", big}},
+      {{{"sadd", "k", big}}, {"smove", "k", "other", big}},
+      {{{"sadd", "k", big}}, {"sunionstore", "other", "k"}},
+      {{{"sadd", "k", "a"}}, {"sdiffstore", big, "k"}},
+      {{{"sadd", big, "a", "b"}}, {"spop", big}},
+      {{}, {"zadd", "k", "1", big, "2", "b"}},
+      {{{"zadd", "k", "1", big}}, {"zincrby", "k", "1", big}},
+      {{{"zadd", "k", "1", big}}, {"zrem", "k", big}},
+      {{{"zadd", "k", "1", "a"}}, {"zunionstore", big, "1", "k"}},
+      {{{"zadd", "k", "1", "a"}}, {"zrangestore", big, "k", "0", "-1"}},
+      {{{"zadd", big, "1", "a", "2", "b"}}, {"zpopmin", big}},
+      {{}, {"geoadd", "k", "1", "1", big}},
+      {{{"geoadd", "k", "1", "1", "a"}},
+       {"geosearchstore", big, "k", "fromlonlat", "1", "1", "byradius", "9", "km"}},
+      {{{"set", "k", "v"}}, {"restore", "k", "0", dump_of(big), "replace"}},
+  };
+  for (const auto& [before, command] : cases) {
+    std::string shown;
+    for (const std::string& word : command) shown += word.substr(0, 20) + ' ';
+    CAPTURE(shown);
+    FaultyFileSystem disk;
+    Harness h({}, {}, &disk);
+    for (const Words& words : before) h.client().run(words);
+    CHECK(h.client().run(command).front() != '-');
+    h.run("multi");
+    h.client().run(command);
+    CHECK(h.run("exec").front() == '*');
+  }
 }
 
 TEST_CASE("disk: keys that expire and cannot be removed are counted once, and time goes on") {
