@@ -281,6 +281,9 @@ class Shard {
   bool take_refusal() { return std::exchange(refused_, false); }
   // Keeps `bytes` back for what makes room, if they are to be had.
   void keep_room(uint64_t bytes);
+  // Gives back to the disk what was reserved for large commands and not used, but for what small
+  // ones would have reserved ahead.
+  void give_back_reserved();
   // True if more was appended than was asked for in reserve(), which a full disk would have ended
   // badly, though more was reserved ahead here.
   bool overdrawn() const { return asked_to_ != 0 && append_offset() > asked_to_; }

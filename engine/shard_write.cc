@@ -12,6 +12,17 @@
 
 namespace respcask::engine {
 
+namespace {
+
+// How much is reserved at a time, beyond what is needed.
+uint64_t step_of(const Segment& active) {
+  constexpr uint64_t kLeast = 256 * 1024;
+  constexpr uint64_t kMost = uint64_t{16} << 20;
+  return std::clamp(active.size() / 4, kLeast, kMost);
+}
+
+}  // namespace
+
 Result<void> Shard::reserve(uint64_t bytes, Growth growth) {
   constexpr uint64_t kBeforeNextTry = 64 * 1024;
   roll_failed_ = false;
@@ -28,8 +39,6 @@ Result<void> Shard::reserve(uint64_t bytes, Growth growth) {
 }
 
 Result<void> Shard::reserve_more(uint64_t bytes, Growth growth) {
-  constexpr uint64_t kLeastStep = 256 * 1024;
-  constexpr uint64_t kMostStep = uint64_t{16} << 20;
   if (failed_ || options_.read_only) {
     return Error{ErrorCode::kReadOnly, fmt::format("shard {} is read-only", index_)};
   }
@@ -51,7 +60,7 @@ Result<void> Shard::reserve_more(uint64_t bytes, Growth growth) {
     refused_ = true;
     return Error{ErrorCode::kNoSpace, "the disk is full, and being merged"};
   }
-  auto reserved = active_->reserve(need, std::clamp(active_->size() / 4, kLeastStep, kMostStep));
+  auto reserved = active_->reserve(need, step_of(*active_));
   refused_ |= !reserved && reserved.error().code == ErrorCode::kNoSpace;
   if (reserved) asked_to_ = asked_to;
   return reserved;
@@ -59,6 +68,17 @@ Result<void> Shard::reserve_more(uint64_t bytes, Growth growth) {
 
 void Shard::keep_room(uint64_t bytes) {
   (void)active_->reserve(append_offset() + bytes, 0);
+}
+
+void Shard::give_back_reserved() {
+  // What is pending is going to be written to what is reserved.
+  if (failed_ || batch_.is_open() || pending_.size() > 0) return;
+  const uint64_t step = step_of(*active_);
+  const uint64_t kept = active_->size() + kBatchFrame + kReserveBytes;
+  if (active_->reserved() <= kept + 2 * step) return;
+  // There is no other way to give back what lies behind the end of a file, so that what is to stay
+  // is reserved anew.
+  if (active_->cut(active_->size())) (void)active_->reserve(kept, kept + step - active_->size());
 }
 
 // Rolling writes what is pending. Half a transaction must not go alone: whoever commits here next

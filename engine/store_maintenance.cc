@@ -1,4 +1,5 @@
-// The background half of Store: freeing what was dropped, settling sealed segments, hints.
+// The background half of Store: freeing what was dropped, giving back what was reserved in vain,
+// settling sealed segments, hints.
 
 #include <algorithm>
 #include <chrono>
@@ -22,7 +23,11 @@ void Store::maintenance_loop() {
     if (stopping_) return;
     if (std::chrono::steady_clock::now() >= next) {
       for (auto& shard : shards_) {
-        if (!options_.read_only) settle_sealed(*shard);
+        if (!options_.read_only) {
+          settle_sealed(*shard);
+          std::lock_guard guard(*shard);
+          shard->give_back_reserved();
+        }
         if (turn % kSweepEvery == 0) refresh_residency(*shard);
       }
       if (!options_.read_only) write_late_hints();

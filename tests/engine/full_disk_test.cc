@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 #include "engine/backup.h"
 #include "engine/store.h"
@@ -381,4 +382,41 @@ TEST_CASE("as much is kept back for merging as the largest segment takes") {
   const std::string value(6 << 20, 'v');
   REQUIRE(fixture.put_at_last("large", value));
   CHECK(FullDisk::wait_for([&] { return fixture.kept_bytes() >= value.size(); }));
+}
+
+TEST_CASE("what a large command has reserved and not used is given back to the disk") {
+  FullDisk fixture(options_of(1));
+  fixture.put("key", "value");
+  const uint64_t before = fixture.disk->used();
+  constexpr uint64_t kMuch = uint64_t{40} << 20;
+  REQUIRE(fixture.can(kMuch, Growth::kGrows));
+  constexpr uint64_t kUsual = uint64_t{2} << 20;
+  CHECK(FullDisk::wait_for([&] { return fixture.disk->used() < before + kUsual; }));
+  // What makes room has its own even so when the disk is full then.
+  fixture.disk->set_capacity(fixture.disk->used());
+  CHECK_FALSE(fixture.can(kMuch, Growth::kGrows));
+  CHECK(fixture.can(kReserveBytes, Growth::kShrinks));
+}
+
+TEST_CASE("what is reserved for what is pending, and what small writes reserve ahead, stays") {
+  FullDisk fixture(options_of(1));
+  const auto turns_pass = [] { std::this_thread::sleep_for(std::chrono::milliseconds(400)); };
+  for (int i = 0; i < 1000; ++i) fixture.try_put(key_of(i), std::string(500, 'v'));
+  const uint64_t cuts = fixture.disk->calls(Call::kTruncate);
+  turns_pass();
+  CHECK(fixture.disk->calls(Call::kTruncate) == cuts);
+
+  const std::string value(uint64_t{30} << 20, 'v');
+  Shard& shard = fixture.store->shard(0);
+  {
+    std::lock_guard guard(shard);
+    REQUIRE(shard.reserve(value.size() + 4096, Growth::kGrows));
+    shard.begin_batch();
+    shard.put(0, "large", shard.hash("large"), 0, 0, std::vector<std::string_view>{value});
+    shard.end_batch(nullptr);
+  }
+  turns_pass();
+  fixture.disk->set_capacity(fixture.disk->used());
+  CHECK(fixture.store->commit(ShardSet::first(1)));
+  CHECK(fixture.get("large") == value);
 }
