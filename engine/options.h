@@ -25,7 +25,8 @@ enum class LogLevel : uint8_t { kDebug, kVerbose, kNotice, kWarning };
 struct MergeOptions {
   double trigger_garbage = 0.30;  // share of dead bytes in a shard above which it is merged
   double stop_garbage = 0.27;     // and below which merging stops
-  // A store that takes less is not merged unasked, nor is a shard that takes less than its 16th.
+  // A store that takes less is not merged unasked, nor is a shard that takes less than its 16th, or
+  // than half of its even part of it where there are more than 8 shards.
   uint64_t least_bytes = uint64_t{64} << 20;
   // Read and written together, while there is not much more garbage than the trigger; twice that
   // with 1 % of the bytes more, and so on. 0: no limit.

@@ -264,6 +264,7 @@ class Store {
   void write_all_hints();
   void merge_loop();
   bool in_merge_window() const;
+  uint64_t least_bytes_of_shard(const MergeOptions& merge) const;
   static std::vector<MergeCandidate> merge_candidates(Shard& shard);
   static SegmentName name_of(const Segment& segment) {
     return {segment.header().first_id, segment.header().generation};
@@ -275,6 +276,7 @@ class Store {
   bool merge_requested();
   std::vector<MergeCandidate> shard_sums();
   bool merge_worst_shard();
+  void merge_shard(Shard& shard, const MergeOptions& options, uint64_t store_bytes);
   // What to merge next in a shard.
   struct Pick {
     std::vector<std::shared_ptr<Segment>> inputs;
@@ -351,6 +353,7 @@ class Store {
   std::condition_variable merge_wanted_;
   std::condition_variable merge_done_;
   std::vector<MergeState> merge_states_;
+  std::chrono::steady_clock::time_point small_paused_until_;   // the merge thread's own
   std::vector<std::shared_ptr<const void>> held_directories_;  // so that syncing them can only fail
   int64_t merge_debt_ = 0;    // bytes moved that were not waited for; the merge thread's own,
   double merge_urgency_ = 1;  // as is what the limit on bytes per second is multiplied by,

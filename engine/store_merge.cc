@@ -25,8 +25,13 @@ namespace {
 // A request merges what holds more than this share of garbage.
 constexpr double kRequestedGarbage = 0.02;
 
-// A shard that takes less than this part of what a store has to is not merged unasked.
+// A shard that takes less than this part of what a store has to is small: it is merged unasked only
+// where there are so many shards that their garbage would come to more than the store's share.
 constexpr uint64_t kLeastParts = 16;
+
+// Of the time, merging small shards takes no more than one part in so many and this one: each merge
+// syncs the whole store, for little. A shard that has grown meanwhile is small no more.
+constexpr int kRestOfSmall = 9;
 
 // How soon garbage is noticed while nothing is merged. A busy client writes a tenth of a small
 // store in a second.
@@ -106,7 +111,11 @@ void Store::merge_loop() {
       under_way = request > merge_stats_.requests_done;
       merge_stats_.running = worked || under_way;
       if (!merge_stats_.running) {
-        merge_wanted_.wait_for(guard, kLookEvery, woken);
+        // Small shards may have less of a rest to wait for.
+        const auto now = std::chrono::steady_clock::now();
+        auto until = now + kLookEvery;
+        if (small_paused_until_ > now) until = std::min(until, small_paused_until_);
+        merge_wanted_.wait_until(guard, until, woken);
       }
       if (std::exchange(joins, join_requests_) != joins) {
         for (MergeState& state : merge_states_) state.joins_paused_until = {};
@@ -137,6 +146,12 @@ void Store::merge_loop() {
       merge_done_.notify_all();
     }
   }
+}
+
+// A shard that takes less is not merged unasked. With many shards it is less for each: what they
+// may hold of garbage together is not to grow with their number.
+uint64_t Store::least_bytes_of_shard(const MergeOptions& merge) const {
+  return merge.least_bytes / std::max(kLeastParts, 2 * uint64_t{shard_count()});
 }
 
 // With threads_mutex_ held.
@@ -269,6 +284,7 @@ bool Store::merge_worst_shard() {
   const uint64_t store_bytes = sum(sums).total_bytes;
   Shard* worst = nullptr;
   double worst_share = 0;
+  bool is_small = false;  // the worst one
   const auto now = std::chrono::steady_clock::now();
   for (size_t i = 0; i < shards_.size(); ++i) {
     MergeState& state = merge_states_[i];
@@ -276,24 +292,38 @@ bool Store::merge_worst_shard() {
     const double share = garbage_of_all(sums[i], many_marks(short_));
     const double least = state.begun ? options.stop_garbage : options.trigger_garbage;
     const bool goes_on = share >= least && store_bytes >= options.least_bytes &&
-                         sums[i].total_bytes >= options.least_bytes / kLeastParts;
+                         sums[i].total_bytes >= least_bytes_of_shard(options);
     if (state.begun && !goes_on) state.paused_until = now + kRest;
     state.begun = goes_on;
     if (!state.begun || (worst != nullptr && share <= worst_share)) continue;
+    const bool small = sums[i].total_bytes < options.least_bytes / kLeastParts;
+    if (small && now < small_paused_until_) continue;
     worst = shards_[i].get();
     worst_share = share;
+    is_small = small;
   }
   if (worst == nullptr) return false;
-  MergeState& state = merge_states_[worst->index()];
-  Pick pick = pick_inputs(*worst, options.stop_garbage, store_bytes / kRunsInStore, false);
+  merge_shard(*worst, options, store_bytes);
+  if (is_small) {
+    const auto end = std::chrono::steady_clock::now();
+    small_paused_until_ = end + kRestOfSmall * (end - now);
+  }
+  return true;
+}
+
+// One run of a shard, or what that takes first.
+void Store::merge_shard(Shard& shard, const MergeOptions& options, uint64_t store_bytes) {
+  const auto now = std::chrono::steady_clock::now();
+  MergeState& state = merge_states_[shard.index()];
+  Pick pick = pick_inputs(shard, options.stop_garbage, store_bytes / kRunsInStore, false);
   const bool sweeps = pick.sweeps;
   if (pick.inputs.empty()) {
     // What is left of the garbage lies in the active segment.
-    const auto sealed = seal_for_merge(*worst, options.stop_garbage);
+    const auto sealed = seal_for_merge(shard, options.stop_garbage);
     if (!sealed || !*sealed) state.paused_until = now + 1s;
-    return true;
+    return;
   }
-  switch (merge_run(*worst, std::move(pick))) {
+  switch (merge_run(shard, std::move(pick))) {
     case MergeOutcome::kGained:
       break;
     case MergeOutcome::kNoGain:  // it would be picked again at once, unless it has been swept
@@ -309,7 +339,6 @@ bool Store::merge_worst_shard() {
       break;
     }
   }
-  return true;
 }
 
 // The shard that has most segments, of those that have more than three quarters of what they may
@@ -357,7 +386,7 @@ bool Store::is_soon_merged(Shard& shard, const MergeOptions& merge) {
   // Between two merges there is a little less than where they stop.
   constexpr double kNearly = 0.9;
   const MergeCandidate all = sum(merge_candidates(shard));
-  return all.total_bytes >= merge.least_bytes / kLeastParts &&
+  return all.total_bytes >= least_bytes_of_shard(merge) &&
          garbage_of_all(all, many_marks(false)) >= kNearly * merge.stop_garbage;
 }
 

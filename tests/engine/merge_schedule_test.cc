@@ -199,6 +199,30 @@ TEST_CASE("a store that takes little room is not merged unasked, whatever its sh
   CHECK(fixture.store->merge_stats().merges > 0);
 }
 
+TEST_CASE("what a store may hold of garbage does not grow with its number of shards") {
+  Options options;
+  options.dir = "/store";
+  options.shards = 128;
+  options.merge.bytes_per_second = 0;
+  options.merge.least_bytes = 4 << 20;
+  StoreFixture fixture(FaultyFileSystem(), options);
+  // 24 MB in all, and less than 200 KB in each shard.
+  std::vector<std::string> keys;
+  for (uint32_t shard = 0; shard < options.shards; ++shard) {
+    keys.push_back(keys_of(*fixture.store, shard, 1).front());
+  }
+  const std::string value(4096, 'v');
+  for (int round = 0; round < 46; ++round) {
+    for (const std::string& key : keys) fixture.put(key, value);
+  }
+  const auto deadline = std::chrono::steady_clock::now() + 60s;
+  while (fixture.total_bytes() > options.merge.least_bytes &&
+         std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(10ms);
+  }
+  CHECK(fixture.total_bytes() <= options.merge.least_bytes);
+}
+
 TEST_CASE("a store without garbage is left alone, however little of it merging is to stop at") {
   Options options;
   options.dir = "/store";
