@@ -10,7 +10,6 @@
 #include <fmt/format.h>
 
 #include "engine/file.h"
-#include "engine/varint.h"
 #include "engine/within_memory.h"
 
 namespace respcask::engine {
@@ -112,6 +111,7 @@ Result<void> Merge::copy() {
     auto copied = copy_from(*input, *log);
     if (!copied || report_.given_up) return copied;
   }
+  if (auto copied = copy_namespaces(); !copied) return copied;
   return flush_batch(true);
 }
 
@@ -174,6 +174,8 @@ Result<void> Merge::copy_slice(const Segment& input, std::span<Candidate> slice)
   for (const Candidate& candidate : slice) {
     const uint64_t bytes = accounted_size(candidate.placed.record);
     moved += candidate.keep ? 2 * bytes : bytes;
+    const Record& record = candidate.placed.record;
+    if (record.kind == RecordKind::kNamespace) namespaces_[record.owner] = record.name;
     if (!candidate.keep) continue;
     if (auto copied = copy_record(input, candidate); !copied) return copied;
   }
@@ -197,6 +199,26 @@ Result<void> Merge::copy_record(const Segment& input, const Candidate& candidate
   }
   ++report_.records_copied;
   return batch_.size() >= kBatchBytes ? flush_batch(false) : Result<void>();
+}
+
+// What the inputs say last of the namespaces of databases, where nothing newer does. Keys are of a
+// namespace whatever database it is, so it may stand behind them.
+Result<void> Merge::copy_namespaces() {
+  {
+    std::lock_guard guard(shard_);
+    const auto& records = shard_.namespace_records_;
+    std::erase_if(namespaces_, [&](const auto& item) {
+      return item.first >= records.size() || !is_in_inputs(records[item.first]);
+    });
+  }
+  for (const auto& [db, name] : namespaces_) {
+    Candidate candidate;
+    candidate.placed.record.kind = RecordKind::kNamespace;
+    candidate.placed.record.owner = db;
+    candidate.placed.record.name = name;
+    if (auto copied = copy_record(*inputs_.back(), candidate); !copied) return copied;
+  }
+  return {};
 }
 
 // Without its hint a segment costs time at the next start: where there is no room for one, the
@@ -277,11 +299,8 @@ bool Merge::counts(const Segment& input, Candidate& candidate) const {
       const ElementIndex* const index = index_of(record.owner);
       return !marks_spent_ && index != nullptr && !index->contains(record.name);
     }
-    case RecordKind::kNamespace: {
-      uint64_t id = 0;
-      decode_varint(record.name.data(), record.name.data() + record.name.size(), id);
-      return record.owner < shard_.databases_.size() && shard_.databases_[record.owner]->id == id;
-    }
+    case RecordKind::kNamespace:
+      return false;  // until it is known to be the last: copy_namespaces()
     default:
       break;
   }
@@ -308,6 +327,12 @@ bool Merge::counts(const Segment& input, Candidate& candidate) const {
     default:
       return false;
   }
+}
+
+bool Merge::is_in_inputs(const Shard::NamespaceRecord& record) const {
+  return record.bytes > 0 && std::any_of(inputs_.begin(), inputs_.end(), [&](const auto& input) {
+           return input->slot == record.slot;
+         });
 }
 
 Keydir* Merge::keys_of(uint64_t namespace_id) const {
@@ -369,6 +394,7 @@ Result<void> Merge::switch_over() {
     output_->live_bytes = 0;
     output_->rewritten_sequence = sequence_;
     shard_.take_slot(output_);
+    switch_namespaces();
   }
   if (room) output_->populate();
   LogReader log(output_->file(), output_->identity(), output_->size());
@@ -392,6 +418,16 @@ Result<void> Merge::switch_over() {
     at = batch->end();
   }
   return {};
+}
+
+// Counted afresh, too: a database may have become another namespace since.
+void Merge::switch_namespaces() {
+  output_->drop_namespace(output_->namespace_bytes);
+  for (Shard::NamespaceRecord& record : shard_.namespace_records_) {
+    if (!is_in_inputs(record)) continue;
+    record.slot = output_->slot;
+    output_->add_namespace(record.bytes);
+  }
 }
 
 // What was dropped with its collection or database counts until it has been taken apart, and

@@ -5,8 +5,9 @@
 //               segment under a temporary name. Whether it counts is asked under the shard's lock,
 //               some records at a time; the bytes are copied without it, checksum and all, so that
 //               damage stays recognizable. The hint is written on the way. An input of which
-//               nothing can count is not read. Tombstones and expiries are left out once no older
-//               segment holds what they speak about (Segment::rewritten_sequence).
+//               nothing can count is not read. Of what says which namespace a database is just the
+//               last record is kept, and stands at the end. Tombstones and expiries are left out
+//               once no older segment holds what they speak about (Segment::rewritten_sequence).
 //   2. settle:  syncs the new segment, its hint, and the whole store: whatever made a record look
 //               dead is on the device before the record is given up.
 //   3. rename:  the commit point. From here on the inputs are leftovers to a recovery.
@@ -30,6 +31,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -100,6 +102,7 @@ class Merge {
   Error mark_damaged(Segment& input, std::string_view why);
   Result<void> copy_slice(const Segment& input, std::span<Candidate> slice);
   Result<void> copy_record(const Segment& input, const Candidate& candidate);
+  Result<void> copy_namespaces();
   Result<void> note_in_hint(const PlacedRecord& placed);
   void begin_batch();
   Result<void> flush_batch(bool last);
@@ -114,6 +117,8 @@ class Merge {
   template <class Item>
   void prefetch(std::span<const Item> slice) const;
   bool counts(const Segment& input, Candidate& candidate) const;
+  bool is_in_inputs(const Shard::NamespaceRecord& record) const;
+  void switch_namespaces();
   // Null if it was dropped.
   Keydir* keys_of(uint64_t namespace_id) const;
   ElementIndex* index_of(uint64_t collection_id) const;
@@ -130,7 +135,8 @@ class Merge {
   WorkingMemory origins_held_;
   BatchBuilder batch_{pending_};
   std::optional<HintWriter> hint_;
-  LocationList origins_;  // of the values in the output, in its order
+  LocationList origins_;                        // of the values in the output, in its order
+  std::map<uint64_t, std::string> namespaces_;  // by database: the name of its last record so far
   // Of the copied batches, given out when the merge began. Above any in the inputs, so that those
   // are not given out again when all batches that carried them are gone.
   uint64_t sequence_ = 0;

@@ -108,6 +108,9 @@ Result<void> ShardRecovery::replay_segment(size_t index, uint64_t end) {
                  fmt::format("{}: its hint says what no hint of it can say", segment.path()));
       // All of it is replayed once more.
       accounted_ = segment.mark_bytes = segment.namespace_bytes = 0;
+      for (Shard::NamespaceRecord& last : shard_.namespace_records_) {
+        if (last.slot == segment.slot) last.bytes = 0;
+      }
     } else {
       segment.from_hint = true;
       at = std::min(hint->summary().covered, end);
@@ -200,9 +203,9 @@ void ShardRecovery::replay(const PlacedRecord& placed, uint64_t hash, Segment& s
     default:
       break;
   }
-  segment.add_mark(record);
-  if (record.kind == RecordKind::kNamespace) return replay_namespace(record);
+  if (record.kind == RecordKind::kNamespace) return replay_namespace(record, segment);
 
+  segment.add_mark(record);
   Keydir& keys = namespace_of(record.owner)->keys;
   if (record.kind == RecordKind::kTombstone) {
     if (auto old = keys.remove(record.name, hash)) drop(*old, record.name.size());
@@ -250,7 +253,7 @@ void ShardRecovery::replay_element(const PlacedRecord& placed, Segment& segment)
   }
 }
 
-void ShardRecovery::replay_namespace(const Record& record) {
+void ShardRecovery::replay_namespace(const Record& record, Segment& segment) {
   uint64_t id = 0;
   uint64_t retired_plus_one = 0;
   const char* end = record.name.data() + record.name.size();
@@ -262,6 +265,7 @@ void ShardRecovery::replay_namespace(const Record& record) {
 
   const auto db = static_cast<uint32_t>(record.owner);
   shard_.database(db);
+  shard_.count_namespace(db, record, segment);
   // Where the store is opened with fewer databases than it was written with: the database that
   // begins with this namespace is made before another one has it, or it would be made twice.
   if (id < kFirstSequence) shard_.database(static_cast<uint32_t>(id));
@@ -270,7 +274,8 @@ void ShardRecovery::replay_namespace(const Record& record) {
     auto other = std::find_if(shard_.databases_.begin(), shard_.databases_.end(),
                               [id](const auto& database) { return database->id == id; });
     if (other != shard_.databases_.end()) {
-      // The first record of a SWAPDB; where the second was merged away, a later one speaks.
+      // The first record of a SWAPDB, or of several whose other records were merged away: later
+      // ones speak.
       std::swap(current, *other);
     } else {
       auto replaced = std::exchange(current, nullptr);

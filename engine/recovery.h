@@ -96,7 +96,7 @@ class ShardRecovery {
   void replay(const PlacedRecord& placed, uint64_t hash, Segment& segment);
   void replay_put(const PlacedRecord& placed, uint64_t hash, Segment& segment);
   void replay_element(const PlacedRecord& placed, Segment& segment);
-  void replay_namespace(const Record& record);
+  void replay_namespace(const Record& record, Segment& segment);
   Shard::Namespace* namespace_of(uint64_t id);
   ElementIndex* index_of(uint64_t collection, uint8_t type);
   void drop(const KeydirEntry& old, size_t name_size);

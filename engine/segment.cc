@@ -49,8 +49,20 @@ uint64_t Segment::last_sequence(const Segment* next) const {
 }
 
 void Segment::add_mark(const Record& record) {
-  mark_bytes += accounted_size(record);
-  if (record.kind == RecordKind::kNamespace) namespace_bytes += accounted_size(record);
+  const uint64_t bytes = accounted_size(record);
+  if (record.kind == RecordKind::kNamespace) return add_namespace(bytes);
+  mark_bytes += bytes;
+}
+
+void Segment::add_namespace(uint64_t bytes) {
+  mark_bytes += bytes;
+  namespace_bytes += bytes;
+}
+
+void Segment::drop_namespace(uint64_t bytes) {
+  assert(namespace_bytes >= bytes && mark_bytes >= namespace_bytes);
+  mark_bytes -= bytes;
+  namespace_bytes -= bytes;
 }
 
 std::string hint_path_of(const std::string& segment_path) {

@@ -109,6 +109,10 @@ class Segment {
 
   // Counts a record without a value.
   void add_mark(const Record& record);
+  // One that says which namespace a database is, of so many bytes: it counts, or no longer, for a
+  // later one has come.
+  void add_namespace(uint64_t bytes);
+  void drop_namespace(uint64_t bytes);
   // What has to be in a merge's output, framing aside. `spent`: no older segment needs its marks.
   uint64_t needed_bytes(bool spent) const {
     return live_bytes + (spent ? namespace_bytes : mark_bytes);
@@ -131,7 +135,8 @@ class Segment {
   // Accounted size of tombstones and other records without a value: dead weight as soon as no older
   // segment holds anything that they could speak about.
   uint64_t mark_bytes = 0;
-  // Those of them that say which namespace a database is: they speak of no older segment.
+  // Those of them that say which namespace a database is: they speak of no older segment, and the
+  // last one of each database is needed for ever. None but these are counted, here and above.
   uint64_t namespace_bytes = 0;
   // What of a merged segment is neither, batch headers above all: a further merge would not give it
   // back. 0 for segments that clients wrote, where it would.

@@ -50,6 +50,7 @@ Shard::Namespace& Shard::database(uint32_t db) {
   while (databases_.size() <= db) {
     databases_.push_back(std::make_unique<Namespace>(databases_.size(), seed_));
   }
+  namespace_records_.resize(databases_.size());
   return *databases_[db];
 }
 

@@ -331,6 +331,15 @@ class Shard {
     uint64_t bytes = 0;  // of malloc's, that it held when it was dropped
   };
 
+  // The last record of a database that says which namespace it is. Whatever else the log says of
+  // that, any part of it, and in any order before the last ones, a start comes to the same: no two
+  // databases are one namespace, so what was said last of one is taken from it by nothing that is
+  // said last of another.
+  struct NamespaceRecord {
+    uint32_t slot = 0;   // of its segment, in which no later one speaks of the database
+    uint64_t bytes = 0;  // accounted; 0: there is none
+  };
+
   Namespace& database(uint32_t db);
   Segment& segment_at(Location where) { return *segments_[where.slot()]; }
   uint64_t append_offset() const { return active_->size() + pending_.size(); }
@@ -369,6 +378,9 @@ class Shard {
   // Takes a page of a dropped database out of the live counts.
   void drop_slice(Garbage& item);
   void write_namespace(uint32_t db, uint64_t id, uint64_t retired_plus_one);
+  // A record of the database's namespace is in the segment now, behind all others: what it
+  // supersedes is garbage.
+  void count_namespace(uint32_t db, const Record& record, Segment& segment);
   void report_damage(const Segment& segment, uint64_t offset);
   // With the records of what is pending. No batch is open.
   void visit_pending(FunctionRef<void(const Record& record)> visit);
@@ -399,6 +411,7 @@ class Shard {
   std::atomic<uint32_t> waits_ended_{0};  // and how often one has got it
 
   std::vector<std::unique_ptr<Namespace>> databases_;
+  std::vector<NamespaceRecord> namespace_records_;  // one for each of these
   std::unordered_map<uint64_t, std::unique_ptr<ElementIndex>> collections_;
   std::deque<Garbage> garbage_;
   uint64_t garbage_queued_ = 0;

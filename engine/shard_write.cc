@@ -337,7 +337,15 @@ void Shard::write_namespace(uint32_t db, uint64_t id, uint64_t retired_plus_one)
   record.kind = RecordKind::kNamespace;
   record.owner = db;
   record.name = {name, static_cast<size_t>(end - name)};
-  append_mark(record);
+  batch_.append(record);
+  count_namespace(db, record, *active_);
+}
+
+void Shard::count_namespace(uint32_t db, const Record& record, Segment& segment) {
+  NamespaceRecord& last = namespace_records_[db];
+  if (last.bytes > 0) segments_[last.slot]->drop_namespace(last.bytes);
+  segment.add_mark(record);
+  last = {segment.slot, accounted_size(record)};
 }
 
 }  // namespace respcask::engine

@@ -132,6 +132,110 @@ TEST_CASE("a deleted key stays deleted after a merge of newer segments and a res
   }
 }
 
+TEST_CASE("of swapped databases a merge keeps who is who, and nothing of what was swapped before") {
+  for (const bool asked : {true, false}) {
+    CAPTURE(asked);
+    Options options = small_segments();
+    options.merge.least_bytes = asked ? uint64_t{1} << 40 : 0;
+    StoreFixture fixture(FaultyFileSystem(), options);
+    fixture.put("key", "zero", 0);
+    fixture.put("key", "one", 1);
+    fixture.put("key", "two", 2);
+    const auto is_small = [&] { return fixture.total_bytes() < 4096; };
+    // As many as make the first two databases change places each time.
+    const auto swap_often = [&] {
+      for (int i = 0; i < 2001; ++i) fixture.swap(0, 1);
+    };
+    const auto give_back = [&] {
+      if (asked) merge_now(*fixture.store);
+      for (int i = 0; i < 1000 && !is_small(); ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      }
+      CHECK(is_small());
+    };
+    const auto check = [&](const std::string& first, const std::string& second) {
+      CHECK(fixture.get("key", 0) == first);
+      CHECK(fixture.get("key", 1) == second);
+      CHECK(fixture.get("key", 2) == "two");
+    };
+    swap_often();
+    give_back();
+    check("one", "zero");
+    fixture.crash_process();
+    check("one", "zero");
+    // What a start has counted, from hints and from the log, is given back as well.
+    swap_often();
+    fixture.reopen();
+    give_back();
+    check("zero", "one");
+    swap_often();
+    fixture.crash_process();
+    give_back();
+    check("one", "zero");
+    fixture.reopen();
+    check("one", "zero");
+  }
+}
+
+TEST_CASE("databases swapped and flushed before, between and during merges are who they were") {
+  const uint64_t seed = std::random_device{}();
+  CAPTURE(seed);
+  std::mt19937_64 random(seed);
+  Options options = small_segments();
+  options.segment_bytes = 4 * 1024;
+  options.databases = 5;
+  StoreFixture fixture(FaultyFileSystem(), options);
+  // A key in each shard says what a database is.
+  std::vector<std::string> keys;
+  for (uint32_t shard = 0; shard < options.shards; ++shard) {
+    for (int i = 0; keys.size() <= shard; ++i) {
+      const std::string key = fmt::format("key{}", i);
+      if (fixture.store->shard_of(key) == shard) keys.push_back(key);
+    }
+  }
+  std::vector<std::optional<std::string>> databases(options.databases);
+  for (int step = 0; step < 3000; ++step) {
+    CAPTURE(step);
+    const auto one = static_cast<uint32_t>(random() % options.databases);
+    const auto other = static_cast<uint32_t>(random() % options.databases);
+    switch (random() % 40) {
+      case 0:
+        merge_now(*fixture.store);
+        break;
+      case 1:
+        fixture.store->request_merge();
+        break;
+      case 2:
+        fixture.reopen();
+        break;
+      case 3:
+        fixture.crash_process();
+        break;
+      case 4:
+        fixture.lose_power(random(), PowerLoss::kKeep);
+        break;
+      case 5:
+      case 6:
+        fixture.flush(one);
+        databases[one].reset();
+        break;
+      case 7:
+      case 8:
+        databases[one] = fmt::format("{}", step);
+        for (const std::string& key : keys) fixture.put(key, *databases[one], one);
+        break;
+      default:
+        fixture.swap(one, other);
+        std::swap(databases[one], databases[other]);
+        break;
+    }
+    for (uint32_t db = 0; db < options.databases; ++db) {
+      CAPTURE(db);
+      for (const std::string& key : keys) REQUIRE(fixture.get(key, db) == databases[db]);
+    }
+  }
+}
+
 TEST_CASE("tombstones behind data that nobody touches do not pile up") {
   Options options = small_segments();
   options.shards = 1;
