@@ -234,6 +234,12 @@ TEST_CASE("blocking: a waiter with cold values is served by its own loop, in its
   CHECK(h.run("probepop target 0") == popped("target", "a"));
 }
 
+TEST_CASE("blocking: a long queue is pushed to within what was reserved") {
+  ProbeHarness h;
+  const std::string item(1000, 'x');
+  for (int i = 0; i < 20; ++i) CHECK(h.run("probepush q " + item) == "+OK\r\n");
+}
+
 // Many threads push and pop on few keys: every item is taken exactly once and nobody is left
 // behind.
 TEST_CASE("blocking: threads") {

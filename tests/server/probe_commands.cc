@@ -35,6 +35,14 @@ void probe_expire(Context& c) {
   c.reply().integer(c.set_expiry(c.key(1), *when) ? 1 : 0);
 }
 
+// Room to write queues anew that have been read: dispatch has reserved for the arguments only.
+// False and the error replied if there is none.
+bool reserve_for(Context& c, const KeyRef& key, size_t queues,
+                 engine::Growth growth = engine::Growth::kShrinks) {
+  constexpr size_t kFrames = 4096;
+  return c.reserve(key, queues + kFrames, growth);
+}
+
 void probe_push(Context& c) {
   const KeyRef key = c.key(1);
   const auto found = c.find_typed_for_write(key, Type::kList);
@@ -42,16 +50,10 @@ void probe_push(Context& c) {
   std::string_view queue;
   if (found.entry) queue = c.read(key, *found.entry);
   if (!c.ready()) return;
+  if (!reserve_for(c, key, queue.size() + c.arg(2).size(), engine::Growth::kGrows)) return;
   c.put(key, TypeTag::of(Type::kList), 0, {queue, c.arg(2), ","});
   c.signal_ready(key);
   c.ok();
-}
-
-// Room to write queues anew that have been read: dispatch has reserved for the arguments only.
-// False and the error replied if there is none.
-bool reserve_for(Context& c, const KeyRef& key, size_t queues) {
-  constexpr size_t kFrames = 4096;
-  return c.reserve(key, queues + kFrames, engine::Growth::kShrinks);
 }
 
 // Takes the first item of a queue that has been read.
