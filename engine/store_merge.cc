@@ -368,6 +368,7 @@ bool Store::join_some(bool at_once) {
     auto& paused_until = merge_states_[shard->index()].joins_paused_until;
     Pick pick = pick_crowded(*shard);
     if (pick.inputs.empty()) {  // until more of it is settled
+      too_many_ = false;
       paused_until = std::chrono::steady_clock::now() + kLookEvery;
       continue;
     }

@@ -224,7 +224,9 @@ std::vector<std::shared_ptr<Segment>> Store::fit_reserve(Shard& shard, Pick pick
     return found;
   };
   auto found = best(first, pick.sweeps ? first : end);
-  return found.empty() ? best(0, all.size()) : found;
+  // A request ends when nothing of it is left, so it merges nothing else.
+  const bool requested = !merge_states_[shard.index()].requested.empty();
+  return found.empty() && !requested ? best(0, all.size()) : found;
 }
 
 }  // namespace respcask::engine
