@@ -184,14 +184,13 @@ int serve(engine::Store& store, ConfigStore& config, std::vector<ListeningSocket
 void fit_segments(const Config& config, engine::Store& store) {
   const uint64_t segments = store.segments();
   const OtherFiles others = other_files(config.io_threads, store.shard_count(), segments);
-  const uint64_t files = raise_open_files_to(wished_files(config.maxclients, others));
-  const uint64_t most = share_files(files, config.maxclients, others).segments;
-  store.limit_segments(most);
-  if (segments <= most) return;
+  const FileShares shares = raise_and_share_files(config.maxclients, others);
+  store.limit_segments(shares.segments);
+  if (segments <= shares.segments) return;
   log_notice(
       "The limit of open files is {}, which leaves room for {} segments: joining some of the "
       "{} that there are",
-      files, most, segments);
+      shares.files, shares.segments, segments);
   store.join_segments();
   log_notice("There are {} segments now", store.segments());
 }

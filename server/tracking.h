@@ -11,9 +11,8 @@
 // change right behind the reply, so what concerns the session that runs the command is handed back
 // to the caller instead; what others have redirected to it Redis writes at once, so that is handed
 // back apart. One that waits hears of what came before the end of that before he is answered
-// (Outbox::resume). Somebody who has read a key in
-// between is told needlessly, never too little: his entry was made under the shard's lock, before
-// the change or after it.
+// (Outbox::resume). Somebody who has read a key in between is told needlessly, never too little:
+// his entry was made under the shard's lock, before the change or after it.
 //
 // Ids are looked up when messages leave: of a client that is gone, or no longer tracks, entries
 // stay until their key changes. Sessions change their own tracking state, on their own loop, by

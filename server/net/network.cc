@@ -84,23 +84,22 @@ engine::Result<void> Network::fit_maxclients() {
   const auto config = server_.config.snapshot();
   const OtherFiles others = other_files(*config);
   const uint64_t wanted = config->maxclients + others.needed + others.segments;
-  const uint64_t files = raise_open_files_to(wished_files(config->maxclients, others));
-  const FileShares shares = share_files(files, config->maxclients, others);
+  const FileShares shares = raise_and_share_files(config->maxclients, others);
   server_.store.limit_segments(shares.segments);
   // Not all may have been joined that were to be.
   const uint64_t taken = others.needed + segments_;
-  const uint64_t possible = std::min(shares.clients, files - std::min(files, taken));
+  const uint64_t possible = std::min(shares.clients, shares.files - std::min(shares.files, taken));
   if (possible == 0) {
     return engine::Error{
         engine::ErrorCode::kInvalid,
         fmt::format("The limit of open files is {}, of which {} are needed for other things than "
                     "clients: raise it (ulimit -n).",
-                    files, taken)};
+                    shares.files, taken)};
   }
   if (possible >= config->maxclients) return {};
   const std::string lowered = std::to_string(possible);
   log_warning("maxclients {} needs {} open files, but the limit is {}: maxclients is now {}.",
-              config->maxclients, wanted, files, lowered);
+              config->maxclients, wanted, shares.files, lowered);
   const std::string_view words[] = {"maxclients", lowered};
   if (const auto refused = server_.config.set(words)) {
     return engine::Error{engine::ErrorCode::kInvalid, *refused};
@@ -132,8 +131,7 @@ engine::Result<void> Network::open(std::vector<ListeningSocket> bound) {
   const auto config = server_.config.snapshot();
   server_.config.on_change({"maxclients"}, [this](const Config&, const Config& to) {
     const OtherFiles others = other_files(to);
-    const uint64_t files = raise_open_files_to(wished_files(to.maxclients, others));
-    const FileShares shares = share_files(files, to.maxclients, others);
+    const FileShares shares = raise_and_share_files(to.maxclients, others);
     std::optional<std::string> refused;
     if (shares.clients < to.maxclients) {
       refused = fmt::format(
