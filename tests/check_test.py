@@ -9,7 +9,8 @@ import subprocess
 import sys
 import tempfile
 
-from running_server import RunningServer, free_port
+import script
+from running_server import RunningServer
 
 SERVER, CHECK = sys.argv[1:]
 KEYS = 2000
@@ -138,7 +139,7 @@ def main(scratch):
 
     # Without its record a store is refused, and repaired by what the segments say.
     (repaired / "STORE").unlink()
-    done = subprocess.run([SERVER, "--port", str(free_port()), "--dir", str(repaired)],
+    done = subprocess.run([SERVER, "--port", str(script.free_port()), "--dir", str(repaired)],
                           capture_output=True, text=True, timeout=60)
     expect(done.returncode == 1 and "respcask-check --repair makes a store" in done.stdout + done.stderr,
            f"a start without STORE: {done.returncode} {done.stdout} {done.stderr}")

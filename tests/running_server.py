@@ -9,18 +9,12 @@ import time
 import script
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 class RunningServer:
     """Runs `words` with a port behind them, until it is ended or the test does, and waits until it
     answers. Its `socket` is connected; `replies` reads from it."""
 
     def __init__(self, words):
-        self.port = free_port()
+        self.port = script.free_port()
         self.process = script.start([*words, "--bind", "127.0.0.1", "--port", str(self.port)],
                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         atexit.register(self.process.kill)

@@ -7,6 +7,7 @@ nohup, stays so.
 
 import argparse
 import signal
+import socket
 import subprocess
 import weakref
 
@@ -25,6 +26,13 @@ def start(command, **options):
     process = subprocess.Popen([*END_WITH_US, *command], **options)
     _started.add(process)
     return process
+
+
+def free_port():
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
 
 
 def _end(number, _frame):

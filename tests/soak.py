@@ -66,9 +66,7 @@ class Connection:
 class Server:
     def __init__(self, binary, directory):
         self.binary, self.directory = binary, directory
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = script.free_port()
         self.start()
 
     def start(self):

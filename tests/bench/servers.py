@@ -21,12 +21,6 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CHUNK_COMMANDS = 2000
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 class Server:
     """A server of this run: its own port, directory and process.
 
@@ -37,7 +31,7 @@ class Server:
         self.name = name
         self.keeps = directory is not None
         self.directory = directory or tempfile.mkdtemp(prefix=f"respcask-bench-{name}-")
-        self.port = free_port()
+        self.port = script.free_port()
         self.log = open(os.path.join(self.directory, "log"), "wb")
         if name == "kvrocks":
             config = os.path.join(self.directory, "kvrocks.conf")

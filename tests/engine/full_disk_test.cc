@@ -81,16 +81,6 @@ struct FullDisk : StoreFixture {
     }));
   }
 
-  template <class Condition>
-  static bool wait_for(const Condition& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    return true;
-  }
-
   // What is kept back for merging, in bytes.
   uint64_t kept_bytes() const {
     const auto info = disk->stat("/store/RESERVE");

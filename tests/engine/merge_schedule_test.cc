@@ -18,6 +18,16 @@ using namespace std::chrono_literals;
 
 namespace {
 
+// Of stores that are merged as fast as it goes, and unasked if they take so many bytes.
+Options merged_from(uint64_t least_bytes, uint32_t shards) {
+  Options options;
+  options.dir = "/store";
+  options.shards = shards;
+  options.merge.bytes_per_second = 0;
+  options.merge.least_bytes = least_bytes;
+  return options;
+}
+
 // `count` keys that fall in one shard.
 std::vector<std::string> keys_of(Store& store, uint32_t shard, int count) {
   std::vector<std::string> keys;
@@ -150,13 +160,9 @@ TEST_CASE("a requested merge is as fast as the share of garbage calls for") {
 }
 
 TEST_CASE("a busy shard that merges without end keeps no other shard from its merge") {
-  Options options;
-  options.dir = "/store";
-  options.shards = 2;
+  Options options = merged_from(4 << 20, 2);
   options.segment_bytes = 1 << 20;
-  options.merge.bytes_per_second = 0;
   options.merge.trigger_garbage = options.merge.stop_garbage = 1;  // not yet
-  options.merge.least_bytes = 4 << 20;
   StoreFixture fixture(FaultyFileSystem(), options);
   const std::string value(4096, 'v');
   const auto busy = keys_of(*fixture.store, 0, 1500);
@@ -172,39 +178,24 @@ TEST_CASE("a busy shard that merges without end keeps no other shard from its me
   merge.trigger_garbage = 0.01;
   merge.stop_garbage = 0.005;
   fixture.store->set_merge_options(merge);
-  const auto deadline = std::chrono::steady_clock::now() + 20s;
   // What is left in it is less than is worth a merge.
-  while (bytes_of(*fixture.store, 1) > before / 3 && std::chrono::steady_clock::now() < deadline) {
-    std::this_thread::sleep_for(10ms);
-  }
+  fixture.wait_for([&] { return bytes_of(*fixture.store, 1) <= before / 3; }, 20s);
   CHECK(bytes_of(*fixture.store, 1) <= before / 3);
 }
 
 TEST_CASE("a store that takes little room is not merged unasked, whatever its share of garbage") {
-  Options options;
-  options.dir = "/store";
-  options.shards = 1;
-  options.merge.bytes_per_second = 0;
-  options.merge.least_bytes = 2 << 20;
-  StoreFixture fixture(FaultyFileSystem(), options);
+  StoreFixture fixture(FaultyFileSystem(), merged_from(2 << 20, 1));
   const std::string value(4096, 'v');
   for (int i = 0; i < 250; ++i) fixture.put("key", value);
   std::this_thread::sleep_for(500ms);
   CHECK(fixture.store->merge_stats().merges == 0);
   for (int i = 0; i < 300; ++i) fixture.put("key", value);
-  const auto deadline = std::chrono::steady_clock::now() + 20s;
-  while (fixture.store->merge_stats().merges == 0 && std::chrono::steady_clock::now() < deadline) {
-    std::this_thread::sleep_for(10ms);
-  }
+  fixture.wait_for([&] { return fixture.store->merge_stats().merges > 0; }, 20s);
   CHECK(fixture.store->merge_stats().merges > 0);
 }
 
 TEST_CASE("what a store may hold of garbage does not grow with its number of shards") {
-  Options options;
-  options.dir = "/store";
-  options.shards = 128;
-  options.merge.bytes_per_second = 0;
-  options.merge.least_bytes = 4 << 20;
+  const Options options = merged_from(4 << 20, 128);
   StoreFixture fixture(FaultyFileSystem(), options);
   // 24 MB in all, and less than 200 KB in each shard.
   std::vector<std::string> keys;
@@ -215,11 +206,7 @@ TEST_CASE("what a store may hold of garbage does not grow with its number of sha
   for (int round = 0; round < 46; ++round) {
     for (const std::string& key : keys) fixture.put(key, value);
   }
-  const auto deadline = std::chrono::steady_clock::now() + 60s;
-  while (fixture.total_bytes() > options.merge.least_bytes &&
-         std::chrono::steady_clock::now() < deadline) {
-    std::this_thread::sleep_for(10ms);
-  }
+  fixture.wait_for([&] { return fixture.total_bytes() <= options.merge.least_bytes; });
   CHECK(fixture.total_bytes() <= options.merge.least_bytes);
 }
 

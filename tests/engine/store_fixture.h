@@ -6,11 +6,13 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include "engine/store.h"
 #include "tests/engine/faulty_file.h"
@@ -47,6 +49,18 @@ struct StoreFixture {
     auto opened = Store::open(options);
     if (!opened) FAIL(opened.error().message);
     store = std::move(*opened);
+  }
+
+  // Whether it comes to that in time.
+  template <class Condition>
+  static bool wait_for(const Condition& condition,
+                       std::chrono::seconds most = std::chrono::seconds(60)) {
+    const auto deadline = std::chrono::steady_clock::now() + most;
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return true;
   }
 
   // What kill -9 leaves: the files as they are, nothing of the process.
